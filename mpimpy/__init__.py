@@ -1,0 +1,41 @@
+"""mpimpy: matrix products on memristor crossbars, as easy as np.dot.
+
+>>> import numpy as np
+>>> from mpimpy import MapReducedot
+>>> MapReducedot(np.eye(2), np.ones((2, 3)), seed=1).shape
+(2, 3)
+"""
+
+from . import backends
+from .config import ADC, DAC, Config, Device, Format, Tile
+from .dot import MapReducedot, explain
+from .engine import DPETensor, Engine
+from .matrix import CrossbarMatrix
+from .metrics import ABSE, RE, SNR
+from .operands import MpimpyWarning
+from .report import Effect, Report
+from .sliced import SlicedData
+
+__version__ = "2.0.0"
+
+__all__ = [
+    "ABSE",
+    "ADC",
+    "DAC",
+    "RE",
+    "SNR",
+    "Config",
+    "CrossbarMatrix",
+    "DPETensor",
+    "Device",
+    "Effect",
+    "Engine",
+    "Format",
+    "MapReducedot",
+    "MpimpyWarning",
+    "Report",
+    "SlicedData",
+    "Tile",
+    "backends",
+    "explain",
+]

@@ -1,0 +1,125 @@
+"""Kernels on plain arrays and numbers, and the choice among them.
+
+``reference`` runs on any array-API library; ``numba`` on NumPy arrays and torch CPU tensors.
+All return the same bits.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from dataclasses import dataclass
+
+__all__ = ["Backend", "asarray", "available", "check", "select"]
+
+_MODULES = {"numba": "numba_cpu", "reference": "reference"}
+_RUNS = {
+    "numba": "NumPy arrays and torch CPU tensors",
+    "reference": "any array-API library, on any device (torch CUDA among them)",
+}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One backend, as `available` lists it.
+
+    Attributes
+    ----------
+    name : str
+    available : bool
+    detail : str
+        Versions and threads, or why the backend cannot run.
+    runs : str
+        The arrays it takes.
+    chosen : bool
+        Whether the array given to `available` would get it.
+    """
+
+    name: str
+    available: bool
+    detail: str
+    runs: str
+    chosen: bool
+
+
+def _is_numpy(array):
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(array, (numpy.ndarray, numpy.generic))
+
+
+def _is_torch_cpu(array):
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(array, torch.Tensor) and array.device.type == "cpu"
+
+
+def _name_for(array):
+    return "numba" if _is_numpy(array) or _is_torch_cpu(array) else "reference"
+
+
+def _detail(name):
+    version = importlib.metadata.version
+    if name == "reference":
+        return True, f"array-api-compat {version('array-api-compat')}"
+    if importlib.util.find_spec("numba") is None:
+        return False, "Numba is not installed: pip install numba"
+    import numba
+
+    return True, f"Numba {numba.__version__}, {numba.get_num_threads()} threads"
+
+
+def available(array=None):
+    """List the backends: what is there, why something is not, and which one `array` would get.
+
+    Parameters
+    ----------
+    array : array, optional
+        Any array; by default a NumPy array is meant.
+
+    Returns
+    -------
+    list of Backend
+
+    Examples
+    --------
+    >>> [backend.name for backend in available() if backend.chosen]
+    ['numba']
+    """
+    chosen = "numba" if array is None else _name_for(array)
+    return [Backend(name, *_detail(name), _RUNS[name], name == chosen) for name in _MODULES]
+
+
+def select(array, force=None):
+    """Return the module whose kernels `array` gets.
+
+    Parameters
+    ----------
+    array : array
+    force : str, optional
+        Name of the backend to use instead of the best one.
+
+    Raises
+    ------
+    ValueError
+        If `force` is unknown, or cannot take this array.
+    """
+    best = _name_for(array)
+    name = best if force is None else check(force)
+    if name != best and name != "reference":
+        msg = f"backend {name!r} takes {_RUNS[name]}, not {type(array).__module__}.{type(array).__name__}: use backend=None"
+        raise ValueError(msg)
+    return importlib.import_module(f".{_MODULES[name]}", __name__)
+
+
+def check(name):
+    """Return `name` if it is a backend's, else raise ValueError."""
+    if name not in _MODULES:
+        msg = f"backend {name!r} is unknown: use one of {', '.join(map(repr, _MODULES))}, or None for the best"
+        raise ValueError(msg)
+    return name
+
+
+def asarray(values):
+    """Return `values` (a number, nested lists, anything np.asarray takes) as a NumPy array."""
+    import numpy as np
+
+    return np.asarray(values)

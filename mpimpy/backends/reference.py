@@ -1,0 +1,259 @@
+"""The kernels in plain array-API calls: the specification that every other backend must match.
+
+Operands are three-dimensional, ``(batch, A, C)``, and cut into blocks of ``block = (a, c)``
+elements; a per-block quantity has shape ``(batch, nA, nC)``. Coded operands carry the slices in
+front, ``(slices, A, C)``, least significant first. All arrays of a call share one namespace and
+device. Input is clean: whoever calls has checked it.
+"""
+
+import functools
+
+from array_api_compat import array_namespace, device
+
+from .. import random
+
+NAME = "reference"
+PANEL = 16  # tiles per panel of the float sum
+
+
+def enter(array):
+    """Return `array` as this backend's kernels take it: any real dtype, any array library."""
+    return array
+
+
+def leave(array, like):
+    """Return a kernel's result in the library of `like`: the same for this backend."""
+    return array
+
+
+def _blocks(xp, values, block, fill):
+    # (batch, nA, a, nC, c) with the ragged edge filled
+    batch, rows, cols = values.shape
+    a, c = block
+    high, wide = -(-rows // a), -(-cols // c)
+    for axis, missing in ((1, high * a - rows), (2, wide * c - cols)):
+        if missing:
+            shape = list(values.shape)
+            shape[axis] = missing
+            edge = xp.full(tuple(shape), fill, dtype=values.dtype, device=device(values))
+            values = xp.concat([values, edge], axis=axis)
+    return xp.reshape(values, (batch, high, a, wide, c))
+
+
+def _spread(xp, quantity, block, shape):
+    # a per-block quantity, repeated over the elements of its block
+    _, rows, cols = shape
+    full = xp.repeat(xp.repeat(quantity, block[0], axis=1), block[1], axis=2)
+    return full[:, :rows, :cols]
+
+
+def peaks(values, block, ceiling=None):
+    """Return max |v| over each block, of the elements with ``|v| <= ceiling`` (0 if none).
+
+    Parameters
+    ----------
+    values : real floating array, shape (batch, A, C)
+    block : (int, int)
+    ceiling : float64 array, shape (batch, nA, nC), optional
+
+    Returns
+    -------
+    float64 array, shape (batch, nA, nC)
+    """
+    xp = array_namespace(values)
+    size = xp.abs(xp.astype(values, xp.float64))
+    if ceiling is not None:
+        size = xp.where(size <= _spread(xp, ceiling, block, values.shape), size, xp.zeros_like(size))
+    return xp.max(_blocks(xp, size, block, 0.0), axis=(2, 4))
+
+
+def totals(values, block, scale_1, scale_2):
+    """Return, per block, the sum of ``rint(|v| * scale_1 * scale_2)``: exact, in any order.
+
+    Parameters
+    ----------
+    values : real floating array, shape (batch, A, C)
+    block : (int, int)
+    scale_1, scale_2 : float64 arrays, shape (batch, nA, nC)
+        Powers of two; two, because their product may pass the range of float64.
+
+    Returns
+    -------
+    int64 array, shape (batch, nA, nC)
+    """
+    xp = array_namespace(values)
+    spread = functools.partial(_spread, xp, block=block, shape=values.shape)
+    fixed = xp.round(xp.abs(xp.astype(values, xp.float64)) * spread(scale_1) * spread(scale_2))
+    return xp.sum(_blocks(xp, xp.astype(fixed, xp.int64), block, 0), axis=(2, 4), dtype=xp.int64)
+
+
+def digits(values, block, divisor, scale_1, scale_2, low, high, bits, strides, dtype):
+    """Quantise and slice: the two's complement digits of every element, times their stride.
+
+    The code is ``q = rint(v / divisor * scale_1 * scale_2)``, clipped to the range of
+    ``sum(bits)`` bits, where ``low < |v| <= high``, and 0 elsewhere.
+
+    Parameters
+    ----------
+    values : real floating array, shape (batch, A, C)
+    block : (int, int)
+    divisor, scale_1, scale_2, low, high : float64 arrays, shape (batch, nA, nC)
+    bits, strides : tuples of int
+        Per slice, least significant first.
+    dtype : str
+        Name of the integer dtype of the result.
+
+    Returns
+    -------
+    array, shape (slices, batch, A, C)
+    """
+    xp = array_namespace(values)
+    spread = functools.partial(_spread, xp, block=block, shape=values.shape)
+    v = xp.astype(values, xp.float64)
+    top = 2.0 ** (sum(bits) - 1)
+    q = xp.clip(xp.round(v / spread(divisor) * spread(scale_1) * spread(scale_2)), -top, top - 1)
+    size = xp.abs(v)
+    q = xp.where((size > spread(low)) & (size <= spread(high)), q, xp.zeros_like(q))
+    q = xp.astype(q, xp.int64)
+    out, below = [], 0
+    for width, stride in zip(bits, strides, strict=True):
+        out.append(xp.astype(((q >> below) & (2**width - 1)) * stride, getattr(xp, dtype)))
+        below += width
+    return xp.stack(out, axis=0)
+
+
+@functools.lru_cache(maxsize=64)
+def _table(xp, where, table):
+    return xp.asarray(random.table_values(table), dtype=xp.int64, device=where)
+
+
+def perturb(cells, table, address, *, up, reference, shift, bound, dtype):
+    """Multiply every cell by a random factor, in integers.
+
+    ``out = clip(((((cell << up) + reference) * factor + half) >> shift) - reference, +-bound)``
+    with ``half = 2**(shift - 1)`` (0 if shift is 0) and an arithmetic shift: rounding to
+    nearest, ties towards plus infinity. This line is where the rounding of noise is written down.
+
+    Parameters
+    ----------
+    cells : integer array, shape (slices, A, C)
+    table : bytes
+        A packed quantile table of `mpimpy.random`: the factor in units of ``2**-16``.
+    address : mpimpy.random.Address
+    up, reference, shift, bound : int
+    dtype : str
+        Name of the integer dtype of the result.
+
+    Returns
+    -------
+    array, shape (slices, A, C)
+    """
+    xp = array_namespace(cells)
+    where = device(cells)
+    slices, rows, cols = cells.shape
+    entries = _table(xp, where, table)
+    half = (1 << shift) >> 1
+    out = []
+    for index in range(slices):
+        word = random.words(xp, address, index, (rows, cols), where)
+        factor = xp.reshape(xp.take(entries, xp.reshape(word, (-1,)), axis=0), (rows, cols))
+        value = (xp.astype(cells[index, :, :], xp.int64) << up) + reference
+        value = ((value * factor + half) >> shift) - reference
+        out.append(xp.astype(xp.clip(value, -bound, bound), getattr(xp, dtype)))
+    return xp.stack(out, axis=0)
+
+
+def stick(cells, address, *, high_share, low_share, high):
+    """Put the stuck cells at level value `high` or 0, whatever they held.
+
+    A cell's 32-bit word (two 16-bit draws) below `high_share` makes it stuck at the top, one
+    below ``high_share + low_share`` at the bottom.
+
+    Parameters
+    ----------
+    cells : integer array, shape (slices, A, C)
+    address : mpimpy.random.Address
+    high_share, low_share : int
+        Shares of all cells, in units of ``2**-32``.
+    high : int
+        What a cell at the highest level holds.
+
+    Returns
+    -------
+    array like `cells`
+    """
+    xp = array_namespace(cells)
+    slices, rows, cols = cells.shape
+    fine = address._replace(purpose=random.STUCK_FINE)
+    out = []
+    for index in range(slices):
+        draw = random.words(xp, address, index, (rows, cols), device(cells)) << 16
+        draw = draw | random.words(xp, fine, index, (rows, cols), device(cells))
+        cell = cells[index, :, :]
+        cell = xp.where(draw < high_share + low_share, xp.zeros_like(cell), cell)
+        out.append(xp.where(draw < high_share, xp.full_like(cell, high), cell))
+    return xp.stack(out, axis=0)
+
+
+def read(codes, x_scale, grid, w_scale, *, rows, bound, wide, steps, tops, units, weights, dtype):
+    """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
+
+    For every tile t and pair of slices (j, i):
+    ``I = codes[i] @ grid[j]`` exactly; ``adc = rint(I * steps[j])``, clipped to
+    ``0 .. tops[j]``; if `units` is given ``adc = rint(adc * units[j][i])``;
+    ``acc += adc * weights[j][i]``, j outermost; then ``y += (acc * x_scale[:, t]) * w_scale[t]``,
+    tiles in ascending order within panels of 16, then panels. All sums are float64, never fused.
+
+    Parameters
+    ----------
+    codes : integer array, shape (input slices, R, K)
+    x_scale : float64 array, shape (R, tiles)
+    grid : integer array, shape (weight slices, K, N)
+    w_scale : float64 array, shape (tiles, N)
+    rows : int
+        Rows of a tile.
+    bound : int
+        No sum of products exceeds it in magnitude; at most ``2**53``. Kernels choose by it an
+        arithmetic that is exact.
+    wide : bool
+        Currents need more than 32 bits: the ADC computes in float64 instead of float32.
+    steps : tuple of float
+        ADC codes per unit of current, per weight slice.
+    tops : tuple of int, or None
+        Highest ADC code per weight slice; None for no saturation.
+    units : tuple of tuples of float, or None
+        Digit units per ADC code, for snapping, per weight slice and input slice.
+    weights : tuple of tuples of float
+        Weight of each pair in the shift-and-add.
+    dtype : str
+        Name of the floating dtype of the result.
+
+    Returns
+    -------
+    array, shape (R, N)
+    """
+    xp = array_namespace(codes, grid)
+    height, depth = codes.shape[1:]
+    shape = (height, grid.shape[2])
+    y = xp.zeros(shape, dtype=xp.float64, device=device(codes))
+    tiles = -(-depth // rows)
+    for panel in range(0, tiles, PANEL):
+        total = xp.zeros_like(y)
+        for tile in range(panel, min(panel + PANEL, tiles)):
+            span = slice(tile * rows, min((tile + 1) * rows, depth))
+            acc = xp.zeros_like(y)
+            for j, step in enumerate(steps):
+                cells = xp.astype(grid[j, span, :], xp.float64)
+                for i, weight in enumerate(weights[j]):
+                    # float64 products of these integers are exact: every sum stays below 2**53
+                    current = xp.matmul(xp.astype(codes[i, :, span], xp.float64), cells)
+                    adc = xp.round((current if wide else xp.astype(current, xp.float32)) * step)
+                    if tops is not None:
+                        adc = xp.clip(adc, 0.0, float(tops[j]))
+                    adc = xp.astype(adc, xp.float64)
+                    if units is not None:
+                        adc = xp.round(adc * units[j][i])
+                    acc = acc + adc * weight
+            total = total + acc * x_scale[:, tile][:, None] * w_scale[tile, :][None, :]
+        y = y + total
+    return xp.astype(y, getattr(xp, dtype))

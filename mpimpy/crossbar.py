@@ -1,0 +1,303 @@
+"""The algorithm: program, read and reduce, written once against the array API."""
+
+import functools
+from dataclasses import dataclass
+
+from array_api_compat import array_namespace
+from array_api_compat import device as device_of
+
+from . import converters, device, formats
+
+__all__ = ["Grid", "Plan", "choose_grid", "make_grid", "plan", "product", "program", "targets"]
+
+NARROW = 2**31 - 1  # currents that fit 32 bits
+EXACT = 2**53  # currents that fit a float64 exactly
+GOOD_FRACTION = 10  # a grid this fine is worth staying in 32 bits for
+SINGLE_CODES = 2**24  # ADC codes that float32 tells apart
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The integers in which cells are held; it does not depend on the inputs' format.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of a tile.
+    strides : tuple of int
+        Level of digit 1 per weight slice, least significant first.
+    level_dtype, grid_dtype : str
+        Integer dtypes of levels and of grid values.
+    fraction, voltage_fraction : int
+        A level is ``2**fraction`` grid units; a DAC code is ``2**voltage_fraction`` units.
+    reference : int
+        LGS in grid units.
+    cell_bound, code_bound : int
+        Cells and noisy DAC codes beyond saturate.
+    wide : bool
+        Currents take 64 bits and the ADC computes in float64.
+    """
+
+    rows: int
+    strides: tuple
+    level_dtype: str
+    grid_dtype: str
+    fraction: int
+    voltage_fraction: int
+    reference: int
+    cell_bound: int
+    code_bound: int
+    wide: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plain numbers that follow from a configuration: what the kernels are told.
+
+    Attributes
+    ----------
+    grid : Grid
+    x_strides : tuple of int
+        DAC code of digit 1 per input slice, least significant first.
+    code_dtype, drive_dtype : str
+        Integer dtypes of DAC codes without and with noise.
+    bound : int
+        No current exceeds it.
+    full_scale : int
+        The highest current that the ADC's range covers.
+    ideal : bool
+        No ADC.
+    steps, tops, units, weights : tuples
+        See `mpimpy.backends.reference.read`.
+    factor : float
+        Unit of the shift-and-add's sum, in products of integer codes.
+    """
+
+    grid: Grid
+    x_strides: tuple
+    code_dtype: str
+    drive_dtype: str
+    bound: int
+    full_scale: int
+    ideal: bool
+    steps: tuple
+    tops: tuple | None
+    units: tuple | None
+    weights: tuple
+    factor: float
+
+
+def _finest(limit, unit, ceiling):
+    # the largest fraction up to `ceiling` with unit * 2**fraction <= limit; -1 if none
+    return next((f for f in range(ceiling, -1, -1) if unit << f <= limit), -1)
+
+
+def _code_bound(config, voltage_fraction):
+    # noisy codes get a factor 2 of head room, as cells always do
+    codes = config.dac.rdac - 1
+    return codes << (voltage_fraction + 1) if config.dac.vnoise > 0 else codes
+
+
+@functools.lru_cache(maxsize=512)
+def choose_grid(config):
+    """Return (fraction, wide): the cells' grid, and the width of the currents on it.
+
+    Raises
+    ------
+    ValueError
+        If the currents of a tile cannot be held exactly.
+    """
+    levels = config.device.g_level - 1
+    wanted = device.grid_bits(config.device)
+    # a grid value has to fit int32
+    wanted = min(wanted, _finest(NARROW, 2 * levels, wanted))
+    unit = config.tile.rows * _code_bound(config, converters.voltage_bits(config.dac)) * 2 * levels
+    radc = config.radc
+    if radc is None or max(radc) - 1 <= SINGLE_CODES:
+        fits = _finest(NARROW, unit, wanted)
+        if fits == wanted or fits >= GOOD_FRACTION:
+            return fits, False
+    fits = _finest(EXACT, unit, wanted)
+    if fits == wanted or fits >= GOOD_FRACTION:
+        return fits, True
+    msg = (
+        f"currents of {config.tile.rows} rows with rdac={config.dac.rdac} and g_level={config.device.g_level} "
+        "pass the 53 bits in which they are exact: use fewer rows, or a smaller rdac or g_level"
+    )
+    raise ValueError(msg)
+
+
+@functools.lru_cache(maxsize=512)
+def make_grid(config):
+    """Return the grid of a configuration.
+
+    Raises
+    ------
+    ValueError
+        If the weights' slices need more levels than there are, or currents cannot be exact.
+    """
+    config.check("weights")
+    levels = config.device.g_level - 1
+    fraction, wide = choose_grid(config)
+    voltage_fraction = converters.voltage_bits(config.dac)
+    cell_bound = 2 * levels << fraction
+    reference = device.reference_units(config.device, fraction)
+    if reference + cell_bound > 2**31:
+        msg = (
+            f"LGS={config.device.LGS:g} S is {config.device.rho:.3g} levels, too many beside their variation: "
+            "use a lower LGS or fewer levels"
+        )
+        raise ValueError(msg)
+    return Grid(
+        rows=config.tile.rows,
+        strides=device.strides(config.weights.ascending, levels + 1),
+        level_dtype=formats.narrowest(levels),
+        grid_dtype=formats.narrowest(cell_bound),
+        fraction=fraction,
+        voltage_fraction=voltage_fraction,
+        reference=reference,
+        cell_bound=cell_bound,
+        code_bound=_code_bound(config, voltage_fraction),
+        wide=wide,
+    )
+
+
+@functools.lru_cache(maxsize=512)
+def plan(config):
+    """Return the numbers of a configuration.
+
+    Raises
+    ------
+    ValueError
+        If slices need more levels than there are, or currents cannot be exact.
+    """
+    config.check("inputs", "weights")
+    grid = make_grid(config)
+    x_bits, w_bits = config.inputs.ascending, config.weights.ascending
+    levels, codes = config.device.g_level - 1, config.dac.rdac - 1
+    unit = 1 << (grid.fraction + grid.voltage_fraction)
+    full_scale = grid.rows * codes * levels * unit
+    x_strides, radc = device.strides(x_bits, codes + 1), config.radc_ascending
+    steps, units, weights, factor = converters.steps_and_weights(
+        radc or (2,) * len(w_bits),
+        full_scale,
+        unit,
+        x_strides,
+        grid.strides,
+        formats.shifts(x_bits),
+        formats.shifts(w_bits),
+        snap=config.adc.snap,
+    )
+    return Plan(
+        grid=grid,
+        x_strides=x_strides,
+        code_dtype=formats.narrowest(codes),
+        drive_dtype=formats.narrowest(grid.code_bound),
+        bound=grid.rows * grid.code_bound * (grid.cell_bound if grid.fraction else levels),
+        full_scale=full_scale,
+        ideal=radc is None,
+        steps=steps if grid.wide else tuple(converters.single(step) for step in steps),
+        tops=tuple(r - 1 for r in radc) if radc and config.adc.saturate else None,
+        units=units,
+        weights=weights,
+        factor=factor,
+    )
+
+
+def _flat(xp, digits):
+    # (planes, slices, batch, A, C) -> (planes * slices, batch * A, C)
+    planes, slices, batch, rows, cols = digits.shape
+    return xp.reshape(digits, (planes * slices, batch * rows, cols))
+
+
+def _at_strides(encoded, strides, dtype):
+    return encoded if encoded.strides == strides else formats.restride(encoded, strides, dtype)
+
+
+def targets(config, weights):
+    """Return the levels that encoded weights want, integers of shape (planes * slices, K, N)."""
+    grid = make_grid(config)
+    encoded = _at_strides(weights, grid.strides, grid.level_dtype)
+    return _flat(array_namespace(encoded.digits), encoded.digits)
+
+
+def program(kernels, config, levels, address):
+    """Write levels into cells; see `mpimpy.device.program`."""
+    return device.program(kernels, config.device, make_grid(config), levels, address)
+
+
+def _fold(xp, rows, digits, strides, bits, scales, unit, axis):
+    # the float64 operand that noisy slices stand for: digital weights applied before the product
+    planes = scales.shape[0]
+    slices = digits.shape[0] // planes
+    index = xp.arange(digits.shape[axis], dtype=xp.int64, device=device_of(digits)) // rows
+    total = None
+    for plane in range(planes):
+        code = None
+        for s, (shift, stride) in enumerate(zip(formats.shifts(bits), strides, strict=True)):
+            term = xp.astype(digits[plane * slices + s, :, :], xp.float64) * (shift / (stride * unit))
+            code = term if code is None else code + term
+        term = code * xp.take(scales[plane, :, :], index, axis=axis - 1)
+        total = term if total is None else total + term
+    return total
+
+
+def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype):
+    """Read a programmed matrix.
+
+    Parameters
+    ----------
+    kernels : module
+        A backend.
+    config : Config
+    inputs : Encoded
+        The inputs, shape (batch, M, K).
+    scales : float64 array, shape (planes, tiles, N)
+        Scales of the weights.
+    cells, up
+        As returned by `program`.
+    place : mpimpy.random.Address
+        Seed, chip and read; row and col of the programmed block in the whole matrix.
+    first_row : int
+        Row of the first input in the whole input matrix.
+    dtype : str
+        Name of the floating dtype of the result.
+
+    Returns
+    -------
+    array, shape (batch * M, N)
+    """
+    numbers = plan(config)
+    encoded = _at_strides(inputs, numbers.x_strides, numbers.code_dtype)
+    xp = array_namespace(encoded.digits)
+    codes = _flat(xp, encoded.digits)
+    codes = converters.drive(kernels, config.dac, numbers, codes, place._replace(row=first_row, col=place.row))
+    grid = device.read(kernels, config.device, numbers.grid, cells, up, place)
+    x_scales = formats.input_scales(encoded, numbers.grid.rows)
+    if numbers.ideal:
+        drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
+        x = _fold(xp, numbers.grid.rows, codes, numbers.x_strides, config.inputs.ascending, x_scales, drive_unit, 2)
+        w = _fold(xp, numbers.grid.rows, grid, numbers.grid.strides, config.weights.ascending, scales, grid_unit, 1)
+        return xp.astype(xp.matmul(x, w), getattr(xp, dtype))
+    x_planes, w_planes = x_scales.shape[0], scales.shape[0]
+    x_slices, w_slices = codes.shape[0] // x_planes, grid.shape[0] // w_planes
+    alone = x_planes * w_planes == 1
+    y = None
+    for j in range(w_planes):
+        for i in range(x_planes):
+            part = kernels.read(
+                codes[i * x_slices : (i + 1) * x_slices, :, :],
+                x_scales[i, :, :] * numbers.factor,
+                grid[j * w_slices : (j + 1) * w_slices, :, :],
+                scales[j, :, :],
+                rows=numbers.grid.rows,
+                bound=numbers.bound,
+                wide=numbers.grid.wide,
+                steps=numbers.steps,
+                tops=numbers.tops,
+                units=numbers.units,
+                weights=numbers.weights,
+                dtype=dtype if alone else "float64",
+            )
+            y = part if y is None else y + part
+    return xp.astype(y, getattr(xp, dtype), copy=False)

@@ -1,0 +1,349 @@
+"""Engine and DPETensor: a configuration that programs matrices and reads them."""
+
+import threading
+
+from array_api_compat import array_namespace
+
+from . import backends, crossbar, formats, operands, settings
+from . import random as addressed
+from .checks import pair, whole
+from .config import ADC, DAC, Config, Device, Format, Tile
+from .matrix import CrossbarMatrix
+from .sliced import SlicedData
+
+__all__ = ["DPETensor", "Engine"]
+
+
+class Engine:
+    """A crossbar machine: programs matrices and multiplies by them.
+
+    Parameters
+    ----------
+    device : Device, optional
+        The memristors.
+    dac : DAC, optional
+    adc : ADC, optional
+    tile : Tile, optional
+        The size of an array.
+    inputs, weights : Format, optional
+        How the operands become integers.
+    seed : int, optional
+        Key of all random numbers, 0 to 2**64 - 1. None takes a fresh one, which `seed` and
+        the repr show, so that any result can be replayed.
+    chip : int
+        Number of the chip, 0 to 2**20 - 1. The same seed and chip have the same write
+        variation and stuck cells everywhere.
+    backend : str, optional
+        "numba" or "reference"; None takes the best one for the arrays. The bits are the same.
+
+    Attributes
+    ----------
+    config : Config
+    seed, chip : int
+    reads : int
+        Reads made so far: the number of the next one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting is out of range, or slices need more levels than there are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> engine = Engine(Device(var=0.02), adc=ADC(radc=1024), seed=7)
+    >>> W = engine.program(np.eye(4))
+    >>> (np.ones((2, 4)) @ W).shape
+    (2, 4)
+    """
+
+    input_size = None
+    _where = None
+
+    def __init__(
+        self, device=None, dac=None, adc=None, tile=None, inputs=None, weights=None, *, seed=None, chip=0, backend=None
+    ):
+        self._setup(
+            Config(
+                Device() if device is None else device,
+                DAC() if dac is None else dac,
+                ADC() if adc is None else adc,
+                Tile() if tile is None else tile,
+                Format() if inputs is None else inputs,
+                Format() if weights is None else weights,
+            ),
+            seed=seed,
+            chip=chip,
+            backend=backend,
+        )
+
+    @classmethod
+    def from_config(cls, config, *, seed=None, chip=0, backend=None):
+        """Return an engine with a ready configuration.
+
+        Examples
+        --------
+        >>> Engine.from_config(Config(), seed=3).seed
+        3
+        """
+        engine = Engine.__new__(Engine)
+        engine._setup(config, seed=seed, chip=chip, backend=backend)
+        return engine
+
+    def _setup(self, config, *, seed, chip, backend, parts=("inputs", "weights")):
+        crossbar.choose_grid(config)  # says now if currents could not be exact
+        config.check(*parts)
+        if backend is not None:
+            backends.check(backend)
+        self.config, self.backend = config, backend
+        self.seed = addressed.new_seed() if seed is None else whole("seed", seed, 0, addressed.MAX_SEED)
+        self.chip = whole("chip", chip, 0, addressed.MAX_CHIP)
+        self.reads = 0
+        self._lock = threading.Lock()
+
+    def next_read(self):
+        """Return the number of the next read, and count it."""
+        with self._lock:
+            number = self.reads
+            self.reads = number + 1
+        return number
+
+    def kernels(self, array):
+        """Return the backend that `array` gets."""
+        operands.check_device(array, self._where, "an operand", "the engine")
+        return backends.select(array, self.backend)
+
+    def program(self, w, *, chip=None, origin=(0, 0)):
+        """Write a matrix into crossbars, once.
+
+        Parameters
+        ----------
+        w : array, shape (K, N)
+        chip : int, optional
+            Number of the chip to write on; by default the engine's.
+        origin : (int, int)
+            Row and column of ``w[0, 0]`` in a larger matrix of which `w` is a part: its cells
+            then get the random numbers that they have in the whole. The row must be a multiple
+            of the tile's rows.
+
+        Returns
+        -------
+        CrossbarMatrix
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `w` is not numeric and finite, or not two-dimensional.
+        """
+        w = operands.as_operand("w", w)
+        if w.ndim != 2:
+            msg = f"w has shape {tuple(w.shape)}: weights are one matrix, (K, N)"
+            raise ValueError(msg)
+        rows = self.config.tile.rows
+        block = formats.block_shape(self.config.weights, w.shape, rows, weight=True)
+        origin = pair("origin", origin, 0, 2**32 - 1)
+        if origin[0] % rows:
+            msg = f"origin={origin} cuts through a tile of {rows} rows: its row must be a multiple of {rows}"
+            raise ValueError(msg)
+        kernels = self.kernels(w)
+        encoded = None
+        if 0 not in w.shape:
+            grid = crossbar.make_grid(self.config)
+            encoded = formats.encode(
+                kernels, kernels.enter(w[None, ...]), self.config.weights, block, grid.strides, grid.level_dtype
+            )
+        return self._matrix(w, tuple(w.shape), encoded, self.config, kernels, chip, origin)
+
+    def program_encoded(self, like, shape, encoded, config):
+        """Write weights that are integers already; see `SlicedData`."""
+        return self._matrix(like, shape, encoded, config, self.kernels(like), None, (0, 0))
+
+    def _matrix(self, like, shape, encoded, config, kernels, chip, origin):
+        chip = self.chip if chip is None else whole("chip", chip, 0, addressed.MAX_CHIP)
+        return CrossbarMatrix(
+            config,
+            kernels,
+            like,
+            shape,
+            encoded,
+            seed=self.seed,
+            chip=chip,
+            origin=origin,
+            next_read=self.next_read,
+        )
+
+    def MapReduceDot(self, x, w, *, read=None):
+        """Multiply `x` by `w` on the crossbars.
+
+        Parameters
+        ----------
+        x : array or SlicedData, shape (..., K)
+        w : array, SlicedData or CrossbarMatrix, shape (K, N)
+            An array is programmed for this product alone; `program` it to use it again.
+        read : int, optional
+            Number of this read; by default the next one.
+
+        Returns
+        -------
+        array, shape (..., N)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `program` and `CrossbarMatrix.read`.
+        """
+        if isinstance(w, CrossbarMatrix) and not isinstance(x, SlicedData):
+            return w.read(x, read)
+        if not isinstance(x, SlicedData) and not isinstance(w, SlicedData):
+            w = operands.as_operand("w", w)
+            x = operands.as_operand("x", x, like=w)
+            operands.check_pair(x, w, "x", "w")
+            if w.ndim == 2:
+                operands.matrix_shape(x, w.shape[0], "x", "w", w.shape)
+            return self.program(w).read(x, read)
+        return self._sliced_product(x, w, read)
+
+    __call__ = MapReduceDot
+
+    def _sliced_product(self, x, w, read):
+        if isinstance(x, SlicedData) and x.is_weight:
+            msg = "x is a SlicedData of weights (is_weight=True): the inputs come first, engine(x, w)"
+            raise ValueError(msg)
+        config = self.config.replace(inputs=x.format) if isinstance(x, SlicedData) else self.config
+        if isinstance(w, SlicedData):
+            if not w.is_weight:
+                msg = "w is a SlicedData of inputs: build it with is_weight=True"
+                raise ValueError(msg)
+            config = config.replace(weights=w.format, tile=Tile(w.rows, w.cols))
+        if not isinstance(x, SlicedData):
+            return w.programmed(self, config).read(x, read)
+        rows = config.tile.rows if not isinstance(w, CrossbarMatrix) else w.config.tile.rows
+        if x.rows != rows:
+            msg = (
+                f"inputs are cut for arrays of {x.rows} rows and weights for {rows}: "
+                f"give the inputs paral_size=(..., {rows})"
+            )
+            raise ValueError(msg)
+        if isinstance(w, SlicedData):
+            matrix = w.programmed(self, config)
+        else:
+            matrix = w if isinstance(w, CrossbarMatrix) else self.program(w)
+        operands.check_pair(x._like, matrix._like, "x", "w")
+        xp = array_namespace(x._like)
+        if x.shape[-1] != matrix.shape[0]:
+            operands.matrix_shape(x, matrix.shape[0], "x", "w", matrix.shape)
+        y = matrix.read_encoded(x.encoded, x.format, x.dtype, read)
+        return xp.reshape(y, (*x.shape[:-1], matrix.shape[1]))
+
+    def replace(self, **parts):
+        """Return an engine of the same seed and chip with parts of its configuration replaced.
+
+        Examples
+        --------
+        >>> Engine(seed=1).replace(device=dict(var=0.0)).config.device.var
+        0.0
+        """
+        config = self.config.replace(**parts)
+        return Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
+
+    def __repr__(self):
+        parts = ", ".join(
+            f"{name}={getattr(self.config, name)}" for name in ("device", "dac", "adc", "tile", "inputs", "weights")
+        )
+        return f"{type(self).__name__}({parts}, seed={self.seed}, chip={self.chip})"
+
+
+class DPETensor(Engine):
+    """The engine under the predecessors' names: one flat list of settings.
+
+    Parameters
+    ----------
+    HGS, LGS : float
+        Highest and lowest conductance, S.
+    g_level : int
+        Conductance levels.
+    var : float
+        Read variation, relative (lognormal sigma).
+    vnoise : float
+        DAC voltage noise, relative. (The predecessors took 0.05 and never applied it.)
+    wire_resistance : float
+        Ohm; only 0 so far.
+    rdac : int
+        DAC levels.
+    radc : int, sequence of int, or None
+        ADC codes; None is an ideal converter.
+    vread : float
+        Read voltage, V.
+    stuck_fault_ratio : float
+        Share of stuck cells, 0 to 1.
+    stuck_fault_value : int
+        0: stuck at LGS; 1: stuck at HGS.
+    array_size : (int, int)
+        Rows and columns of an array.
+    input_size : (int, int), optional
+        Block of inputs in row mode: rows, and array rows. See `SlicedData`.
+    device : optional
+        Where operands must be, such as "cuda"; None: wherever they are.
+    seed, chip, backend
+        As for `Engine`.
+    **more
+        Any other name of the settings table: write_var, stuck_HGS, stuck_LGS, snap, saturate,
+        x_slices, w_slices, bw_e, dbfp_en, format, x_quant_gran, w_quant_gran.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a setting is out of range or unknown.
+    NotImplementedError
+        If `wire_resistance` is above 0.
+
+    Examples
+    --------
+    >>> DPETensor(var=0.05, g_level=16, rdac=16, radc=2**8, seed=1).config.adc.radc
+    256
+    """
+
+    def __init__(
+        self,
+        HGS=1e-5,
+        LGS=1e-7,
+        g_level=16,
+        var=0.05,
+        vnoise=0.0,
+        wire_resistance=0.0,
+        rdac=16,
+        radc=256,
+        vread=0.1,
+        stuck_fault_ratio=0.0,
+        stuck_fault_value=0,
+        array_size=(64, 64),
+        input_size=None,
+        device=None,
+        seed=None,
+        chip=0,
+        backend=None,
+        **more,
+    ):
+        config = settings.build(
+            HGS=HGS,
+            LGS=LGS,
+            g_level=g_level,
+            var=var,
+            vnoise=vnoise,
+            wire_resistance=wire_resistance,
+            rdac=rdac,
+            radc=radc,
+            vread=vread,
+            stuck_fault_ratio=stuck_fault_ratio,
+            stuck_fault_value=stuck_fault_value,
+            array_size=array_size,
+            **more,
+        )
+        # formats that were not asked for may yet come from SlicedData
+        asked = [
+            part for part, name in (("inputs", "x_slices"), ("weights", "w_slices")) if {name, "format"} & set(more)
+        ]
+        self._setup(config, seed=seed, chip=chip, backend=backend, parts=asked)
+        self._where = device
+        if input_size is not None:
+            self.input_size = pair("input_size", input_size)

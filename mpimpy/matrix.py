@@ -1,0 +1,262 @@
+"""A programmed matrix: written once, read as often as you like."""
+
+from array_api_compat import array_namespace
+from array_api_compat import device as device_of
+
+from . import crossbar, device, formats, operands, report
+from .checks import whole
+from .random import MAX_READ, Address
+
+__all__ = ["CrossbarMatrix"]
+
+
+class CrossbarMatrix:
+    """A matrix that sits in crossbars; made by `mpimpy.Engine.program`.
+
+    ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        (K, N).
+    dtype : dtype
+        Floating dtype that the weights count as.
+    config : Config
+    seed, chip : int
+        Address of its random numbers; `chip` names the physical cells.
+    origin : (int, int)
+        Row and column of its first element in the whole matrix, for noise addresses.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mpimpy import Engine
+    >>> W = Engine(seed=1).program(np.eye(3))
+    >>> (np.ones(3) @ W).shape
+    (3,)
+    """
+
+    # NumPy leaves ``x @ W`` to this class
+    __array_priority__ = 101
+
+    def __init__(self, config, kernels, like, shape, encoded, *, seed, chip, origin, next_read):
+        xp = array_namespace(like)
+        self.config, self.seed, self.chip, self.origin = config, seed, chip, origin
+        self.shape = shape
+        self.dtype = operands.float_dtype(xp, like)
+        self._xp, self._where, self._kernels, self._next_read = xp, device_of(like), kernels, next_read
+        # keeps library and device, and no data
+        self._like = xp.zeros((0,), dtype=self.dtype, device=self._where)
+        self._encoded = encoded
+        self._cells = self._scales = None
+        self._up = 0
+        if encoded is not None:
+            levels = crossbar.targets(config, encoded)
+            self._scales = formats.weight_scales(encoded, config.tile.rows)
+            self._cells, self._up = crossbar.program(kernels, config, levels, self._address(0))
+
+    def _address(self, read):
+        return Address(self.seed, self.chip, read, 0, *self.origin)
+
+    @property
+    def ndim(self):
+        """Number of axes: 2."""
+        return 2
+
+    @property
+    def device(self):
+        """The device that the weights came from."""
+        return self._where
+
+    @property
+    def tiles(self):
+        """(rows of tiles, columns of tiles, slices); a double exponent has twice the slices."""
+        tile, fmt = self.config.tile, self.config.weights
+        return (-(-self.shape[0] // tile.rows), -(-self.shape[1] // tile.cols), len(fmt.slices) * fmt.planes)
+
+    def _public(self, array):
+        return self._kernels.leave(array, self._like)
+
+    def _per_slice(self, array):
+        # (planes * slices, K, N), least significant first -> ([planes,] slices, K, N), most significant first
+        xp = array_namespace(array)
+        planes, slices = self.config.weights.planes, len(self.config.weights.slices)
+        array = xp.flip(xp.reshape(array, (planes, slices, *self.shape)), axis=1)
+        return array[0, ...] if planes == 1 else array
+
+    def _empty(self, *lead, dtype):
+        return self._xp.zeros((*lead, *self.shape), dtype=dtype, device=self._where)
+
+    def conductance(self):
+        """Return the conductances as programmed, write variation and stuck cells included.
+
+        Returns
+        -------
+        float64 array, shape (slices, K, N)
+            Siemens; most significant slice first. With a double exponent (2, slices, K, N).
+        """
+        if self._cells is None:
+            fmt = self.config.weights
+            lead = (2,) * fmt.double + (len(fmt.slices),)
+            return self._empty(*lead, dtype=self._xp.float64)
+        fraction = crossbar.make_grid(self.config).fraction
+        siemens = device.conductance(self.config.device, self._cells, self._up, fraction)
+        return self._public(self._per_slice(siemens))
+
+    def codes(self):
+        """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent."""
+        if self._encoded is None:
+            return self._empty(*(2,) * self.config.weights.double, dtype=self._xp.int64)
+        codes = formats.integers(self._encoded)[:, 0, :, :]
+        return self._public(codes[0, :, :] if codes.shape[0] == 1 else codes)
+
+    def decoded(self):
+        """Return the quantised weights, float64, shape (K, N): what ideal cells would multiply by."""
+        if self._encoded is None:
+            return self._empty(dtype=self._xp.float64)
+        return self._public(formats.decode(self._encoded)[0, :, :])
+
+    def read(self, x, read=None, *, first_row=0):
+        """Multiply inputs by the programmed matrix.
+
+        Parameters
+        ----------
+        x : array, shape (..., K) or (K,)
+            Inputs; an array of the library and on the device of the weights.
+        read : int, optional
+            Number of this read, which addresses its noise; by default the engine's next one.
+        first_row : int
+            Row of the first input in a larger input matrix, for the addresses of DAC noise.
+
+        Returns
+        -------
+        array, shape (..., N)
+
+        Raises
+        ------
+        TypeError
+            If `x` is not numeric, or of another library.
+        ValueError
+            If its shape or device does not fit, or it holds a NaN or an infinity.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> W = Engine(seed=1).program(np.eye(3))
+        >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
+        True
+        """
+        x = operands.as_operand("x", x, like=self._like)
+        operands.check_pair(x, self._like, "x", "the programmed matrix")
+        dims = operands.matrix_shape(x, self.shape[0], "x", "the programmed matrix", self.shape)
+        xp = self._xp
+        dtype = operands.result_dtype(xp, operands.float_dtype(xp, x), self.dtype)
+        out_shape = (*x.shape[:-1], self.shape[1])
+        block = formats.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
+        number = self._read_number(read)
+        if self._encoded is None or 0 in dims:
+            return xp.zeros(out_shape, dtype=dtype, device=self._where)
+        encoded = encode_inputs(self._kernels, self.config, xp.reshape(x, dims), block)
+        return xp.reshape(self._product(self.config, encoded, number, first_row, dtype), out_shape)
+
+    def read_encoded(self, encoded, fmt, dtype, read=None):
+        """Multiply inputs that are integers already; see `mpimpy.SlicedData`.
+
+        Parameters
+        ----------
+        encoded : Encoded
+            Shape (batch, M, K).
+        fmt : Format
+            Format of `encoded`.
+        dtype : dtype
+            Floating dtype that the inputs count as.
+        read : int, optional
+
+        Returns
+        -------
+        array, shape (batch * M, N)
+        """
+        dtype = operands.result_dtype(self._xp, dtype, self.dtype)
+        return self._product(self.config.replace(inputs=fmt), encoded, self._read_number(read), 0, dtype)
+
+    def _read_number(self, read):
+        return self._next_read() if read is None else check_read(read)
+
+    def _product(self, config, encoded, number, first_row, dtype):
+        kernel_dtype = "float32" if dtype == self._xp.float32 else "float64"
+        y = crossbar.product(
+            self._kernels,
+            config,
+            encoded,
+            self._scales,
+            self._cells,
+            self._up,
+            self._address(number),
+            first_row,
+            kernel_dtype,
+        )
+        return self._xp.astype(self._public(y), dtype, copy=False)
+
+    def report(self, x=None, w=None):
+        """Return what the matrix takes in hardware, and where its errors come from.
+
+        Parameters
+        ----------
+        x : array, shape (M, K), optional
+            Inputs to measure the errors with; by default 64 rows of standard normal numbers.
+        w : array, shape (K, N), optional
+            The weights before quantisation; without them the cost of weight quantisation is
+            not known and its row is left out.
+
+        Returns
+        -------
+        mpimpy.Report
+        """
+        return report.measure(self, x, w)
+
+    # -- products with other libraries' operators ---------------------------------------------
+
+    def __rmatmul__(self, x):
+        return self.read(x)
+
+    def __matmul__(self, other):
+        msg = (
+            "W @ x would drive the bit lines of the arrays; inputs drive the word lines: "
+            "write x @ W, or program the transposed matrix, engine.program(w.T)"
+        )
+        raise TypeError(msg)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        if ufunc.__name__ == "matmul" and method == "__call__" and not options and inputs[1] is self:
+            return self.read(inputs[0])
+        return NotImplemented
+
+    def __array_function__(self, function, types, inputs, options):
+        if function.__name__ == "dot" and len(inputs) == 2 and not options and inputs[1] is self:
+            return self.read(inputs[0])
+        return NotImplemented
+
+    @classmethod
+    def __torch_function__(cls, function, types, inputs=(), options=None):
+        if function.__name__ in ("matmul", "__matmul__", "mm") and len(inputs) == 2 and isinstance(inputs[1], cls):
+            return inputs[1].read(inputs[0])
+        return NotImplemented
+
+    def __repr__(self):
+        down, across, slices = self.tiles
+        return (
+            f"<CrossbarMatrix {self.shape[0]} x {self.shape[1]}, {down} x {across} tiles of "
+            f"{self.config.tile.rows} x {self.config.tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}>"
+        )
+
+
+def check_read(read):
+    """Return a read number, or say what is wrong with it."""
+    return whole("read", read, 0, MAX_READ)
+
+
+def encode_inputs(kernels, config, x, block):
+    """Encode inputs of shape (batch, M, K) at the DAC's strides."""
+    numbers = crossbar.plan(config)
+    return formats.encode(kernels, kernels.enter(x), config.inputs, block, numbers.x_strides, numbers.code_dtype)

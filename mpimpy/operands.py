@@ -1,0 +1,158 @@
+"""The public edge: what may come in, checked once, before any work."""
+
+import math
+import warnings
+
+from array_api_compat import (
+    array_namespace,
+    is_array_api_obj,
+    is_torch_array,
+)
+from array_api_compat import device as device_of
+
+from . import backends
+
+__all__ = [
+    "MpimpyWarning",
+    "as_operand",
+    "check_device",
+    "check_pair",
+    "float_dtype",
+    "library",
+    "matrix_shape",
+    "result_dtype",
+]
+
+
+class MpimpyWarning(UserWarning):
+    """Something that mpimpy did was probably not what was asked."""
+
+
+def library(array):
+    """Return the name of the library that `array` belongs to."""
+    return type(array).__module__.partition(".")[0]
+
+
+def float_dtype(xp, array):
+    """Return the floating dtype that `array` counts as: its own, or its library's default."""
+    if xp.isdtype(array.dtype, "real floating"):
+        return array.dtype
+    return xp.__array_namespace_info__().default_dtypes(device=device_of(array))["real floating"]
+
+
+def result_dtype(xp, first, second):
+    """Return the dtype of a product of operands that count as `first` and `second`."""
+    return xp.result_type(first, second)
+
+
+def _convert(name, value, like):
+    if is_array_api_obj(value):
+        return value
+    if hasattr(value, "todense") or hasattr(value, "mask"):
+        msg = f"{name} is a {type(value).__name__}, which has no plain values: pass an array, such as .toarray()"
+        raise TypeError(msg)
+    array = backends.asarray(value)
+    if array.dtype.kind not in "biufc":
+        msg = f"{name} has dtype {array.dtype}, which is not numeric: pass integers or floats"
+        raise TypeError(msg)
+    if like is None or library(like) == "numpy":
+        return array
+    xp = array_namespace(like)
+    return xp.asarray(array.tolist(), device=device_of(like))
+
+
+def as_operand(name, value, *, like=None, complex_too=False):
+    """Return `value` as an array with finite numbers in it.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the operand.
+    value : array, nested lists or number
+    like : array, optional
+        Lists and numbers become arrays of this one's library and device.
+    complex_too : bool
+        Whether complex numbers may pass.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not numeric, or complex where that is not allowed.
+    ValueError
+        If there is a NaN or an infinity in it.
+    """
+    masked = hasattr(value, "mask") and hasattr(value, "filled")
+    if masked:
+        msg = f"{name} is a masked array, and a crossbar has no masked cells: pass {name}.filled(0)"
+        raise TypeError(msg)
+    array = _convert(name, value, like)
+    xp = array_namespace(array)
+    try:
+        real = xp.isdtype(array.dtype, ("bool", "real floating", "integral"))
+        imaginary = xp.isdtype(array.dtype, "complex floating")
+    except (TypeError, ValueError):
+        real = imaginary = False
+    if not real and not (imaginary and complex_too):
+        kind = "is complex: give its real and imaginary parts, or use MapReducedot" if imaginary else "is not numeric"
+        msg = f"{name} has dtype {array.dtype}, which {kind}"
+        raise TypeError(msg)
+    if not xp.isdtype(array.dtype, ("bool", "integral")) and not bool(xp.all(xp.isfinite(array))):
+        flat = xp.reshape(array, (-1,))
+        first = int(xp.argmax(xp.astype(~xp.isfinite(flat), xp.int8)))
+        index = []
+        for size in reversed(array.shape):
+            index.append(first % size)
+            first //= size
+        index = tuple(reversed(index))
+        value = complex(array[index]) if imaginary else float(array[index])
+        msg = f"{name} has {value} at index {index}: every element must be finite"
+        raise ValueError(msg)
+    if is_torch_array(array) and array.requires_grad:
+        import torch
+
+        if torch.is_grad_enabled():
+            warnings.warn(
+                f"{name} requires a gradient, and none flows through a crossbar product: "
+                "use torch.no_grad(), or pass a detached tensor",
+                MpimpyWarning,
+                stacklevel=4,
+            )
+        array = array.detach()
+    return array
+
+
+def check_pair(x, w, x_name, w_name):
+    """Raise TypeError for arrays of two libraries, ValueError for arrays on two devices."""
+    if library(x) != library(w):
+        msg = (
+            f"{x_name} is a {library(x)} array and {w_name} a {library(w)} one: "
+            "convert one of them, so that both belong to one library"
+        )
+        raise TypeError(msg)
+    if device_of(x) != device_of(w):
+        msg = f"{x_name} is on device {device_of(x)} and {w_name} on {device_of(w)}: move one of them"
+        raise ValueError(msg)
+
+
+def check_device(array, wanted, name, owner):
+    """Raise ValueError if `array` is not on the device that its `owner` was given."""
+    found = str(device_of(array))
+    # torch: "cuda" is the current CUDA device, whose full name ends in a number
+    if wanted is not None and str(wanted).removesuffix(":0") != found.removesuffix(":0"):
+        msg = f"{name} is on device {found} but {owner} has device={wanted}: move the array, or leave device out"
+        raise ValueError(msg)
+
+
+def matrix_shape(x, depth, x_name, w_name, w_shape):
+    """Return (batch, M, K) of inputs whose last axis must be `depth` long."""
+    if x.ndim == 0:
+        msg = f"{x_name} is a number: a crossbar reads vectors, so it needs at least one axis of length {depth}"
+        raise ValueError(msg)
+    if x.shape[-1] != depth:
+        msg = (
+            f"shapes {tuple(x.shape)} and {tuple(w_shape)} do not fit: the last axis of {x_name} ({x.shape[-1]}) "
+            f"must be as long as the summed axis of {w_name} ({depth})"
+        )
+        raise ValueError(msg)
+    height = x.shape[-2] if x.ndim > 1 else 1
+    return (math.prod(x.shape[:-2]), height, depth)

@@ -1,0 +1,218 @@
+"""What a product takes in hardware, and where its errors come from."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from array_api_compat import array_namespace
+from array_api_compat import device as device_of
+
+from . import crossbar, formats, metrics, operands, random
+from .config import ADC
+
+__all__ = ["Effect", "Report", "measure"]
+
+PROBE_ROWS = 64
+PROBE_SEED = 0
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The cost of one effect.
+
+    Attributes
+    ----------
+    name : str
+    alone_dB : float
+        SNR of the product if this were its only error; infinite if the effect is off or costs nothing.
+    without_dB : float
+        SNR of the product with everything as configured but this.
+    """
+
+    name: str
+    alone_dB: float
+    without_dB: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Size, conversions and error budget of a product; prints as a table.
+
+    Attributes
+    ----------
+    inputs, weights : tuple of int
+        Shapes (M, K) and (K, N).
+    array : (int, int)
+        Rows and columns of one array.
+    tiles : (int, int, int)
+        Rows of tiles, columns of tiles, slices: their product is the number of arrays.
+    cells : int
+        Memristors that hold weights (the padding of ragged tiles left out).
+    reference_cells : int
+        Memristors in the reference columns, one column to an array.
+    dac_conversions, adc_conversions : int
+        For the whole product, every array having converters of its own.
+    full_scale_A : float
+        Bit line current at the top of the ADC's range, A.
+    snr_dB : float
+        Of the product as configured, against the exact one.
+    effects : tuple of Effect
+    note : str
+        What was measured.
+    """
+
+    inputs: tuple[int, ...]
+    weights: tuple[int, int]
+    array: tuple[int, int]
+    tiles: tuple[int, int, int]
+    cells: int
+    reference_cells: int
+    dac_conversions: int
+    adc_conversions: int
+    full_scale_A: float
+    snr_dB: float
+    effects: tuple[Effect, ...]
+    note: str
+
+    def __str__(self):
+        down, across, slices = self.tiles
+        lines = [
+            f"product            {_shape(self.inputs)} by {_shape(self.weights)}",
+            f"arrays             {down * across * slices} of {_shape(self.array)}, {down} x {across} tiles, {slices} slices",
+            f"cells              {self.cells} and {self.reference_cells} in reference columns",
+            f"DAC conversions    {self.dac_conversions}",
+            f"ADC conversions    {self.adc_conversions}",
+            f"ADC full scale     {self.full_scale_A:.4g} A",
+            f"SNR                {_decibels(self.snr_dB).strip()}",
+            "",
+            f"{'error budget':<22}{'alone':>12}{'without it':>14}",
+        ]
+        lines += [f"{e.name:<22}{_decibels(e.alone_dB):>12}{_decibels(e.without_dB):>14}" for e in self.effects]
+        lines.append(f"({self.note})")
+        return "\n".join(lines)
+
+
+def _shape(shape):
+    return " x ".join(map(str, shape))
+
+
+def _decibels(value):
+    # float64's own rounding is no effect of the crossbar
+    return "no cost" if value > 200 else f"{value:.2f} dB"
+
+
+def _probe(xp, depth, where):
+    word = random.words(xp, random.Address(PROBE_SEED, 0, 0, 0), 0, (PROBE_ROWS, depth), where)
+    table = xp.asarray(random.table_values(random.gaussian_table(1.0)), dtype=xp.float64, device=where)
+    factor = xp.take(table, xp.reshape(word, (-1,)), axis=0) / 2.0**random.TABLE_BITS - 1.0
+    return xp.reshape(factor, (PROBE_ROWS, depth))
+
+
+def _variants(config):
+    """Return {effect: (configuration with it alone, configuration with all but it)}."""
+    still = {"var": 0.0, "write_var": 0.0, "stuck_HGS": 0.0, "stuck_LGS": 0.0}
+    digital = config.replace(device=still, dac={"vnoise": 0.0})
+    ideal = digital.replace(adc=ADC(radc=None))
+    device, names = (
+        config.device,
+        {
+            "write variation": ("write_var",),
+            "read variation": ("var",),
+            "stuck cells": ("stuck_HGS", "stuck_LGS"),
+        },
+    )
+    found = {"DAC noise": (ideal.replace(dac={"vnoise": config.dac.vnoise}), config.replace(dac={"vnoise": 0.0}))}
+    found["level rounding"] = (ideal, config)
+    for name, settings in names.items():
+        on = {setting: getattr(device, setting) for setting in settings}
+        off = dict.fromkeys(settings, 0.0)
+        found[name] = (ideal.replace(device=on), config.replace(device=off))
+    if config.adc.radc is None:
+        found["ADC rounding"] = found["ADC saturation"] = (ideal, config)
+        return found
+
+    def lossless(base):
+        # a code for every unit of current: saturation without rounding
+        return base.replace(adc=ADC(radc=crossbar.plan(base).full_scale + 1, saturate=config.adc.saturate))
+
+    unbounded = dataclasses.replace(config.adc, saturate=False)
+    found["ADC rounding"] = (digital.replace(adc=unbounded), lossless(config))
+    found["ADC saturation"] = (lossless(digital), config.replace(adc=unbounded))
+    return found
+
+
+def measure(matrix, x=None, w=None):
+    """Return the `Report` of a programmed matrix; see `CrossbarMatrix.report`."""
+    config, kernels = matrix.config, matrix._kernels
+    encoded_w = matrix._encoded
+    if encoded_w is None:
+        msg = f"a matrix of shape {matrix.shape} has no cells to report on"
+        raise ValueError(msg)
+    xp = array_namespace(encoded_w.digits)
+    where = device_of(encoded_w.digits)
+    note = "errors measured with the inputs given"
+    if x is None:
+        x = _probe(xp, matrix.shape[0], where)
+        note = f"errors measured with {PROBE_ROWS} rows of standard normal inputs"
+    else:
+        x = operands.as_operand("x", x, like=matrix._like)
+        operands.check_pair(x, matrix._like, "x", "the programmed matrix")
+        dims = operands.matrix_shape(x, matrix.shape[0], "x", "the programmed matrix", matrix.shape)
+        if 0 in dims:
+            msg = f"x has shape {tuple(x.shape)}: errors cannot be measured without inputs"
+            raise ValueError(msg)
+        x = kernels.enter(array_namespace(x).reshape(x, (-1, matrix.shape[0])))
+    block = formats.block_shape(config.inputs, x.shape, config.tile.rows, weight=False)
+    encoded_x = formats.encode(kernels, x[None, ...], config.inputs, block)
+    x, x_hat = xp.astype(x, xp.float64), formats.decode(encoded_x)[0, :, :]
+    w_hat = formats.decode(encoded_w)[0, :, :]
+    if w is None:
+        exact_w = w_hat
+        note += "; weight quantisation not known without the weights"
+    else:
+        w = operands.as_operand("w", w, like=matrix._like)
+        operands.check_pair(w, matrix._like, "w", "the programmed matrix")
+        if tuple(w.shape) != matrix.shape:
+            msg = f"w has shape {tuple(w.shape)}, but {matrix.shape} was programmed"
+            raise ValueError(msg)
+        exact_w = xp.astype(kernels.enter(w), xp.float64)
+    exact, quantised = xp.matmul(x, exact_w), xp.matmul(x_hat, w_hat)
+    place = matrix._address(0)
+
+    def run(variant):
+        cells, up = crossbar.program(kernels, variant, crossbar.targets(variant, encoded_w), place)
+        return crossbar.product(kernels, variant, encoded_x, matrix._scales, cells, up, place, 0, "float64")
+
+    def snr(error):
+        return metrics.SNR(exact + error, exact)
+
+    measured = run(config)
+    total = measured - exact
+    drop_x, drop_w = xp.matmul(x - x_hat, w_hat), xp.matmul(x_hat, exact_w - w_hat)
+    effects = [Effect("input quantisation", snr(xp.matmul(x_hat - x, exact_w)), snr(total + drop_x))]
+    if w is not None:
+        effects.append(Effect("weight quantisation", snr(xp.matmul(x, w_hat - exact_w)), snr(total + drop_w)))
+    done = {config: measured}
+    for name, pair in _variants(config).items():
+        for variant in pair:
+            if variant not in done:
+                done[variant] = run(variant)
+        alone, without = (done[variant] for variant in pair)
+        effects.append(Effect(name, snr(alone - quantised), snr(without - exact)))
+    down, across, slices = matrix.tiles
+    depth, width = matrix.shape
+    drives = x.shape[0] * len(config.inputs.slices) * config.inputs.planes
+    tile = config.tile
+    return Report(
+        inputs=tuple(x.shape),
+        weights=matrix.shape,
+        array=(tile.rows, tile.cols),
+        tiles=matrix.tiles,
+        cells=depth * width * slices,
+        reference_cells=down * across * slices * tile.rows,
+        dac_conversions=drives * depth * across * slices,
+        adc_conversions=drives * width * down * slices,
+        full_scale_A=tile.rows * config.dac.vread * (config.device.HGS - config.device.LGS),
+        snr_dB=snr(total),
+        effects=tuple(effects),
+        note=note,
+    )

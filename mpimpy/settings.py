@@ -1,0 +1,127 @@
+"""The flat names of all settings, and how they make a configuration.
+
+One table serves `DPETensor`, `MapReducedot` and the command line.
+"""
+
+from .checks import check_names, flag, pair, real
+from .config import ADC, DAC, Config, Device, Format, Tile
+
+__all__ = ["ENGINE", "SETTINGS", "build"]
+
+# What each flat setting means and its unit: the settings table of the README is made of it.
+SETTINGS = {
+    "HGS": ("1e-5", "S", "highest conductance of a cell"),
+    "LGS": ("1e-7", "S", "lowest conductance of a cell, and of the reference column"),
+    "g_level": ("16", "levels", "conductance levels of a cell"),
+    "var": ("0.05", "relative", "read variation: each read multiplies a conductance by exp(N(0, var))"),
+    "write_var": ("0", "relative", "write variation, of the same form, frozen when a chip is programmed"),
+    "stuck_fault_ratio": ("0", "share", "share of stuck cells, 0 to 1"),
+    "stuck_fault_value": ("0", "0 or 1", "where they sit: 0 at LGS, 1 at HGS"),
+    "stuck_HGS": ("0", "share", "share of cells stuck at HGS"),
+    "stuck_LGS": ("0", "share", "share of cells stuck at LGS"),
+    "rdac": ("16", "levels", "levels of a DAC"),
+    "vread": ("0.1", "V", "voltage of the highest DAC level; the result does not depend on it, currents do"),
+    "vnoise": ("0", "relative", "voltage noise: each conversion is multiplied by 1 + N(0, vnoise)"),
+    "radc": ("256", "codes", "codes of an ADC, or one number per weight slice; None: ideal, no rounding"),
+    "snap": ("False", "", "round each partial product to the nearest integer after the ADC"),
+    "saturate": ("True", "", "clip at the ends of the ADC's range"),
+    "array_size": ("(64, 64)", "cells", "rows and columns of an array"),
+    "wire_resistance": ("0", "Ohm", "resistance of a wire segment; only 0 so far"),
+    "x_slices": ("[1, 1, 2, 4]", "bits", "slices of the inputs, most significant first"),
+    "w_slices": ("[1, 1, 2, 4]", "bits", "slices of the weights"),
+    "bw_e": ("None", "bits", "None: INT; else the width of a shared exponent (block floating point)"),
+    "dbfp_en": ("False", "", "double exponent, for both operands"),
+    "format": ("None", "", "int4, int8, bf16, fp16 or fp32 for both operands, instead of slices and bw_e"),
+    "x_quant_gran": ("finest", "", "block of the inputs that shares a scale"),
+    "w_quant_gran": ("finest", "", "block of the weights that shares a scale"),
+}
+ENGINE = {
+    "seed": ("None", "", "key of all random numbers; None takes a fresh one and shows it"),
+    "chip": ("0", "", "number of the chip: its write variation and stuck cells"),
+    "backend": ("None", "", "numba or reference; None takes the best one for the arrays"),
+    "device": ("None", "", "where operands must be, such as 'cuda'; None: wherever they are"),
+    "input_size": ("None", "", "block of inputs in row mode, see SlicedData(input_en=True)"),
+}
+
+
+def _formats(given):
+    name = given.pop("format", None)
+    slices = {part: given.pop(f"{part}_slices", None) for part in "xw"}
+    bw_e, double = given.pop("bw_e", None), given.pop("dbfp_en", False)
+    made = {}
+    for part, field in (("x", "inputs"), ("w", "weights")):
+        granularity = given.pop(f"{part}_quant_gran", None)
+        granularity = "finest" if granularity is None else granularity
+        if name is None:
+            bits = slices[part]
+            bits = bits.tolist() if hasattr(bits, "tolist") else bits
+            bits = Format().slices if bits is None else bits
+            made[field] = Format(bits, bw_e=bw_e, double=double, granularity=granularity)
+            continue
+        if slices[part] is not None or bw_e is not None or double:
+            msg = f"format={name!r} already says what slices, bw_e and dbfp_en are: give one or the other"
+            raise ValueError(msg)
+        made[field] = Format.named(name, granularity)
+    return made
+
+
+def _stuck(given):
+    ratio = real("stuck_fault_ratio", given.pop("stuck_fault_ratio", 0), 0, 1)
+    where = given.pop("stuck_fault_value", 0)
+    if where not in (0, 1):
+        msg = f"stuck_fault_value={where!r} must be 0 (cells stuck at LGS) or 1 (stuck at HGS)"
+        raise ValueError(msg)
+    if ratio:
+        name = "stuck_HGS" if where else "stuck_LGS"
+        if name in given:
+            msg = f"stuck_fault_ratio and {name} both give the share of cells stuck at {name[-3:]}: give one"
+            raise ValueError(msg)
+        given[name] = ratio
+
+
+def build(**given):
+    """Return the configuration that flat settings describe.
+
+    Parameters
+    ----------
+    **given
+        Any of the names in `SETTINGS`.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    TypeError
+        For an unknown name, with the nearest known one.
+    ValueError
+        For a value out of range, or two settings that say the same.
+    NotImplementedError
+        If `wire_resistance` is above 0.
+
+    Examples
+    --------
+    >>> build(radc=1024, var=0).adc.radc
+    1024
+    """
+    check_names(given, [*SETTINGS, *ENGINE])
+    if real("wire_resistance", given.pop("wire_resistance", 0), 0, unit=" Ohm") > 0:
+        msg = "wire_resistance above 0 Ohm is not simulated yet: leave it at 0"
+        raise NotImplementedError(msg)
+    _stuck(given)
+    made = _formats(given)
+    for field, kind in (("device", Device), ("dac", DAC), ("adc", ADC)):
+        names = [name for name in kind.__dataclass_fields__ if name in given]
+        made[field] = kind(**{name: given.pop(name) for name in names})
+    if "array_size" in given:
+        size = given.pop("array_size")
+        made["tile"] = Tile(*pair("array_size", size))
+    check_names(given, [])
+    return Config(**made)
+
+
+def as_bool(name, text):
+    """Return the bool that the text of a command line means."""
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    return flag(name, known.get(str(text).lower(), text))
