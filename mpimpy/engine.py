@@ -199,7 +199,7 @@ class Engine:
             x = operands.as_operand("x", x, like=w)
             operands.check_pair(x, w, "x", "w")
             if w.ndim == 2:
-                operands.matrix_shape(x, w.shape[0], "x", "w", w.shape)
+                operands.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
             return self.program(w).read(x, read)
         return self._sliced_product(x, w, read)
 
@@ -230,8 +230,7 @@ class Engine:
             matrix = w if isinstance(w, CrossbarMatrix) else self.program(w)
         operands.check_pair(x._like, matrix._like, "x", "w")
         xp = array_namespace(x._like)
-        if x.shape[-1] != matrix.shape[0]:
-            operands.matrix_shape(x, matrix.shape[0], "x", "w", matrix.shape)
+        operands.matrix_shape(x.shape, matrix.shape[0], "x", "w", matrix.shape)
         y = matrix.read_encoded(x.encoded, x.format, x.dtype, read)
         return xp.reshape(y, (*x.shape[:-1], matrix.shape[1]))
 

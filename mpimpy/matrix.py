@@ -149,7 +149,7 @@ class CrossbarMatrix:
         """
         x = operands.as_operand("x", x, like=self._like)
         operands.check_pair(x, self._like, "x", "the programmed matrix")
-        dims = operands.matrix_shape(x, self.shape[0], "x", "the programmed matrix", self.shape)
+        dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
         xp = self._xp
         dtype = operands.result_dtype(xp, operands.float_dtype(xp, x), self.dtype)
         out_shape = (*x.shape[:-1], self.shape[1])

@@ -3,11 +3,7 @@
 import math
 import warnings
 
-from array_api_compat import (
-    array_namespace,
-    is_array_api_obj,
-    is_torch_array,
-)
+from array_api_compat import array_namespace, is_array_api_obj
 from array_api_compat import device as device_of
 
 from . import backends
@@ -107,18 +103,14 @@ def as_operand(name, value, *, like=None, complex_too=False):
         value = complex(array[index]) if imaginary else float(array[index])
         msg = f"{name} has {value} at index {index}: every element must be finite"
         raise ValueError(msg)
-    if is_torch_array(array) and array.requires_grad:
-        import torch
-
-        if torch.is_grad_enabled():
-            warnings.warn(
-                f"{name} requires a gradient, and none flows through a crossbar product: "
-                "use torch.no_grad(), or pass a detached tensor",
-                MpimpyWarning,
-                stacklevel=4,
-            )
-        array = array.detach()
-    return array
+    if backends.wants_gradient(array):
+        warnings.warn(
+            f"{name} requires a gradient, and none flows through a crossbar product: "
+            "use torch.no_grad(), or pass a detached tensor",
+            MpimpyWarning,
+            stacklevel=4,
+        )
+    return backends.detach(array)
 
 
 def check_pair(x, w, x_name, w_name):
@@ -143,16 +135,15 @@ def check_device(array, wanted, name, owner):
         raise ValueError(msg)
 
 
-def matrix_shape(x, depth, x_name, w_name, w_shape):
-    """Return (batch, M, K) of inputs whose last axis must be `depth` long."""
-    if x.ndim == 0:
+def matrix_shape(shape, depth, x_name, w_name, w_shape):
+    """Return (batch, M, K) of inputs of `shape`, whose last axis must be `depth` long."""
+    if not shape:
         msg = f"{x_name} is a number: a crossbar reads vectors, so it needs at least one axis of length {depth}"
         raise ValueError(msg)
-    if x.shape[-1] != depth:
+    if shape[-1] != depth:
         msg = (
-            f"shapes {tuple(x.shape)} and {tuple(w_shape)} do not fit: the last axis of {x_name} ({x.shape[-1]}) "
+            f"shapes {tuple(shape)} and {tuple(w_shape)} do not fit: the last axis of {x_name} ({shape[-1]}) "
             f"must be as long as the summed axis of {w_name} ({depth})"
         )
         raise ValueError(msg)
-    height = x.shape[-2] if x.ndim > 1 else 1
-    return (math.prod(x.shape[:-2]), height, depth)
+    return (math.prod(shape[:-2]), shape[-2] if len(shape) > 1 else 1, depth)

@@ -156,7 +156,7 @@ def measure(matrix, x=None, w=None):
     else:
         x = operands.as_operand("x", x, like=matrix._like)
         operands.check_pair(x, matrix._like, "x", "the programmed matrix")
-        dims = operands.matrix_shape(x, matrix.shape[0], "x", "the programmed matrix", matrix.shape)
+        dims = operands.matrix_shape(x.shape, matrix.shape[0], "x", "the programmed matrix", matrix.shape)
         if 0 in dims:
             msg = f"x has shape {tuple(x.shape)}: errors cannot be measured without inputs"
             raise ValueError(msg)

@@ -3,7 +3,7 @@
 One table serves `DPETensor`, `MapReducedot` and the command line.
 """
 
-from .checks import check_names, flag, pair, real
+from .checks import check_names, pair, real
 from .config import ADC, DAC, Config, Device, Format, Tile
 
 __all__ = ["ENGINE", "SETTINGS", "build"]
@@ -119,9 +119,3 @@ def build(**given):
         made["tile"] = Tile(*pair("array_size", size))
     check_names(given, [])
     return Config(**made)
-
-
-def as_bool(name, text):
-    """Return the bool that the text of a command line means."""
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    return flag(name, known.get(str(text).lower(), text))

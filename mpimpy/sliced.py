@@ -239,7 +239,7 @@ class SlicedData:
         xp = array_namespace(self.encoded.digits)
         digits = xp.flip(self.encoded.digits, axis=1)
         lead = digits.shape[:2] if self.format.double else (digits.shape[1],)
-        return self._public(xp.reshape(digits, (*lead, *self.shape)))
+        return self._public(xp.reshape(xp.astype(digits, digits.dtype, copy=True), (*lead, *self.shape)))
 
     @property
     def quantized_data(self):

@@ -10,7 +10,7 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 
-__all__ = ["Backend", "asarray", "available", "check", "select"]
+__all__ = ["Backend", "asarray", "available", "check", "detach", "select", "wants_gradient"]
 
 _MODULES = {"numba": "numba_cpu", "reference": "reference"}
 _RUNS = {
@@ -47,9 +47,23 @@ def _is_numpy(array):
     return numpy is not None and isinstance(array, (numpy.ndarray, numpy.generic))
 
 
-def _is_torch_cpu(array):
+def _is_torch(array):
     torch = sys.modules.get("torch")
-    return torch is not None and isinstance(array, torch.Tensor) and array.device.type == "cpu"
+    return torch is not None and isinstance(array, torch.Tensor)
+
+
+def _is_torch_cpu(array):
+    return _is_torch(array) and array.device.type == "cpu"
+
+
+def wants_gradient(array):
+    """Return whether torch would record what is done with `array`."""
+    return _is_torch(array) and array.requires_grad and sys.modules["torch"].is_grad_enabled()
+
+
+def detach(array):
+    """Return `array` without its history of gradients."""
+    return array.detach() if _is_torch(array) and array.requires_grad else array
 
 
 def _name_for(array):

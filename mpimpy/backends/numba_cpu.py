@@ -36,10 +36,10 @@ def enter(array):
 
 
 def leave(array, like):
-    """Return the NumPy array `array` in the library of `like`, sharing its memory."""
+    """Return the NumPy array `array` in the library of `like`, sharing its memory where torch can."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(like, torch.Tensor):
-        return torch.from_numpy(array)
+        return torch.from_numpy(np.ascontiguousarray(array))
     return array
 
 

@@ -1,0 +1,386 @@
+"""The command line: ``mpimpy demo``, ``mpimpy dot`` and ``mpimpy info``."""
+
+import argparse
+import contextlib
+import importlib.metadata
+import importlib.util
+import io
+import os
+import platform
+import re
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+from . import __version__, backends, random
+from .checks import check_names
+from .dot import MapReducedot, explain
+from .engine import DPETensor
+from .metrics import SNR
+from .operands import MpimpyWarning
+from .settings import ENGINE, SETTINGS
+
+__all__ = ["main"]
+
+MATRICES = (".npy", ".npz", ".csv")
+PICTURES = (".png", ".svg", ".pdf")
+_ENGINE = {name: ENGINE[name] for name in ("seed", "chip", "backend")}
+_OPTIONS = SETTINGS | _ENGINE
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        # main prints every error in the same way
+        raise ValueError(message)
+
+
+def _value(text):
+    """Return what the text of a setting says: None, a number, a tuple of them, or the text itself."""
+    if text.lower() == "none":
+        return None
+    if "," in text:
+        return tuple(_value(part.strip()) for part in text.strip("()[] ").split(","))
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _add_settings(parser):
+    for title, table in (("settings", SETTINGS), ("random numbers and backend", _ENGINE)):
+        group = parser.add_argument_group(title)
+        for name, (default, unit, meaning) in table.items():
+            text = f"{meaning} ({f'{unit}; ' if unit else ''}default {default})".replace("%", "%%")
+            kind = {"type": _value, "metavar": "VALUE"}
+            if default in ("True", "False"):
+                kind = {"action": argparse.BooleanOptionalAction}
+            # either spelling; help shows the first
+            for spelling in dict.fromkeys((name, name.replace("_", "-"))):
+                shown = text if spelling == name else argparse.SUPPRESS
+                group.add_argument(f"--{spelling}", dest=name, default=argparse.SUPPRESS, help=shown, **kind)
+
+
+def _settings(args, names=_OPTIONS):
+    return {name: vars(args)[name] for name in names if name in args}
+
+
+def _build_parser():
+    parser = _Parser(prog="mpimpy", description="Matrix products on memristor crossbars.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"mpimpy {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    lists = "Lists take commas: --x_slices 1,1,2,4. Names may be written with - for _."
+
+    def command(name, run, text, *, settings=True):
+        sub = commands.add_parser(name, help=text, description=text, epilog=lists if settings else None)
+        sub.allow_abbrev = False
+        if settings:
+            _add_settings(sub)
+        sub.set_defaults(run=run)
+        return sub
+
+    demo = command("demo", _demo, "Compress a photograph on crossbars, or run two matrix products.")
+    demo.add_argument(
+        "what",
+        nargs="?",
+        choices=("picture", "matmul"),
+        default="picture",
+        help="picture (default): 8 x 8 block DCT of a photograph; matmul: two products with settings of their own",
+    )
+    demo.add_argument("-o", "--out", metavar="PICTURE", help=f"{_either(PICTURES)} (picture: default mpimpy_demo.png)")
+    only = {"default": argparse.SUPPRESS}
+    demo.add_argument("--keep", type=_value, help="picture: share of the coefficients kept (default 0.25)", **only)
+    demo.add_argument("--mode", type=int, choices=(0, 1), help="matmul: run only this one of the two", **only)
+
+    dot = command("dot", _dot, "Multiply two matrices on crossbars.")
+    matrix = f"{_either(MATRICES)} file; file.npz:name picks one array of several"
+    dot.add_argument("a", metavar="A", help=f"inputs: {matrix}; .csv has commas and no header")
+    dot.add_argument("b", metavar="B", help="weights, likewise")
+    dot.add_argument("-o", "--out", metavar="OUT", help=f"write the product: {_either(MATRICES)}")
+    dot.add_argument("--plot", metavar="FILE", help=f"draw measured against expected elements: {_either(PICTURES)}")
+    dot.add_argument("--explain", action="store_true", help="print size, conversions and the cost of each effect")
+
+    command("info", _info, "Print versions, threads and backends.", settings=False)
+    return parser, commands.choices
+
+
+def _parse(argv):
+    parser, commands = _build_parser()
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        names = [text.partition("=")[0] for text in unknown if text.startswith("-")]
+        known = ["--help", *re.findall(r"--[\w-]+", commands[args.command].format_usage())]
+        check_names(names, known, "option")
+        msg = f"unexpected argument {unknown[0]!r}"
+        raise ValueError(msg)
+    return args
+
+
+def _either(endings):
+    return f"{', '.join(endings[:-1])} or {endings[-1]}"
+
+
+def _target(text, endings):
+    """Return the path of a file to write, or raise before any work is done for nothing."""
+    path = Path(os.path.realpath(text))
+    if path.suffix.lower() not in endings:
+        msg = f"{text}: cannot write this kind of file: the name must end in {_either(endings)}"
+        raise ValueError(msg)
+    if not path.parent.is_dir():
+        msg = f"{text}: the folder {path.parent} does not exist"
+        raise ValueError(msg)
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        msg = f"{text}: cannot be written: it is a folder, or its folder is read-only"
+        raise ValueError(msg)
+    return path
+
+
+def _picture_target(text):
+    path = _target(text, PICTURES)
+    if importlib.util.find_spec("matplotlib") is None:
+        msg = "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
+        raise ModuleNotFoundError(msg)
+    return path
+
+
+def _save(outputs):
+    """Write {path: function of an open file}: all of the files appear whole, or none does."""
+    parts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in outputs}
+    try:
+        for path, write in outputs.items():
+            with open(parts[path], "xb") as file:
+                write(file)
+        for path, part in parts.items():
+            os.replace(part, path)
+    except OSError as error:
+        msg = f"{path}: cannot be written: {error.strerror or error}"
+        raise OSError(msg) from error
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+def _picture_writer(figure, path):
+    return lambda file: figure.savefig(file, format=path.suffix[1:].lower())
+
+
+def _matrix_writer(matrix, path):
+    import numpy as np
+
+    return {
+        ".npy": lambda file: np.save(file, matrix, allow_pickle=False),
+        ".npz": lambda file: np.savez(file, product=matrix),
+        ".csv": lambda file: np.savetxt(file, np.atleast_1d(matrix), delimiter=",", fmt="%.17g"),
+    }[path.suffix.lower()]
+
+
+def _read_npy(file, name):
+    import numpy as np
+
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _read_npz(file, name):
+    import numpy as np
+
+    if not zipfile.is_zipfile(file):
+        msg = "it is not a .npz file"
+        raise ValueError(msg)
+    with np.load(file, allow_pickle=False) as arrays:
+        if name is None and len(arrays.files) != 1:
+            msg = f"it holds {len(arrays.files)} arrays ({', '.join(arrays.files)}): give one as {file.name}:name"
+            raise ValueError(msg)
+        name = arrays.files[0] if name is None else name
+        check_names([name], arrays.files, "array")
+        return np.asarray(arrays[name])
+
+
+def _read_csv(file, name):
+    import numpy as np
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an empty file is an error here
+        try:
+            array = np.loadtxt(io.TextIOWrapper(file, "utf-8-sig"), delimiter=",", ndmin=2)
+        except ValueError as error:
+            msg = f"it must be lines of numbers with commas, without a header: {error}"
+            raise ValueError(msg) from error
+    if array.size == 0:
+        msg = "there are no numbers in it"
+        raise ValueError(msg)
+    return array
+
+
+def _load(text):
+    """Return the matrix in a file."""
+    named = re.fullmatch(r"(?i)(.+?\.npz):(.+)", text)
+    path, name = named.groups() if named else (text, None)
+    read = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}.get(Path(path).suffix.lower())
+    if read is None:
+        msg = f"{path}: cannot read this kind of file: the name must end in {_either(MATRICES)}"
+        raise ValueError(msg)
+    try:
+        with open(path, "rb") as file:
+            array = read(file, name)
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}"
+        raise OSError(msg) from error
+    except Exception as error:  # a damaged file can raise nearly anything
+        msg = f"{path}: cannot be read: {error}"
+        raise ValueError(msg) from error
+    if array.dtype.kind not in "biufc":
+        msg = f"{path}: holds {array.dtype} elements, not numbers"
+        raise ValueError(msg)
+    return array
+
+
+def _check_csv(path, a, b):
+    axes = a.ndim + b.ndim - (2 if a.ndim and b.ndim else 0)
+    if axes > 2 or "c" in (a.dtype.kind, b.dtype.kind):
+        msg = f"{path}: .csv holds only real numbers, in one or two axes: write this product as .npy or .npz"
+        raise ValueError(msg)
+
+
+def _exact(a, b):
+    import numpy as np
+
+    # in integers it could overflow
+    return np.dot(*(array.astype(np.result_type(array, np.float64), copy=False) for array in (a, b)))
+
+
+def _dot(args):
+    out = None if args.out is None else _target(args.out, MATRICES)
+    picture = None if args.plot is None else _picture_target(args.plot)
+    engine = DPETensor(**_settings(args))
+    a, b = _load(args.a), _load(args.b)
+    if out and out.suffix.lower() == ".csv":
+        _check_csv(args.out, a, b)
+    measured = MapReducedot(a, b, engine)
+    exact = _exact(a, b)
+    table = explain(a, b, engine) if args.explain else None
+    outputs = {out: _matrix_writer(measured, out)} if out else {}
+    if picture:
+        from . import plot
+
+        outputs[picture] = _picture_writer(plot.scatter(measured, exact).figure, picture)
+    _save(outputs)
+    print(f"product  {a.shape} by {b.shape} is {measured.shape}")
+    print(f"SNR      {SNR(measured, exact):.2f} dB against np.dot")
+    print(f"seed     {engine.seed}, chip {engine.chip}")
+    if table is not None:
+        print(f"\n{table}")
+
+
+def _demo(args):
+    matmul = args.what == "matmul"
+    idle = [*SETTINGS, "keep"] if matmul else ["mode"]
+    given = [name for name in idle if name in args]
+    if given:
+        msg = f"{', '.join(f'--{name}' for name in given)} has no effect on the demo {args.what}: leave it out"
+        raise ValueError(msg)
+    out = "mpimpy_demo.png" if args.out is None and not matmul else args.out
+    picture = None if out is None else _picture_target(out)
+    (_demo_matmul if matmul else _demo_picture)(args, picture)
+    if picture:
+        print(f"written to {out}")
+
+
+def _demo_picture(args, picture):
+    from . import demo, plot
+
+    engine = DPETensor(**_settings(args))
+    result = demo.compress(demo.photograph(), engine, **_settings(args, ["keep"]))
+    _save({picture: _picture_writer(plot.compression(result), picture)})
+    print(result)
+
+
+def _demo_matmul(args, picture):
+    from . import demo, plot
+
+    given = {"seed": None} | _settings(args, _ENGINE)
+    if given["seed"] is None:
+        given["seed"] = random.new_seed()
+    results = [demo.matmul(mode, **given) for mode in ([args.mode] if "mode" in args else [0, 1])]
+    if picture:
+        axes = plot.new_axes(1, len(results))[0]
+        for ax, result in zip(axes, results, strict=True):
+            plot.scatter(result.measured, result.exact, ax, f"mode {result.mode}")
+        _save({picture: _picture_writer(axes[0].figure, picture)})
+    print(*results, f"seed {given['seed']}, chip {given.get('chip', 0)}", sep="\n")
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _info(args):
+    print(f"{'mpimpy':<12}{__version__}")
+    print(f"{'Python':<12}{platform.python_version()}")
+    for package in ("numpy", "scipy", "numba", "torch", "matplotlib"):
+        print(f"{package:<12}{_version(package)}")
+    print(f"{'processors':<12}{os.cpu_count()}")
+    print("backends")
+    for backend in backends.available():
+        state = "" if backend.available else "not available: "
+        print(f"  {backend.name:<10}{state}{backend.detail}; for {backend.runs}")
+
+
+def _complain(text):
+    print(f"mpimpy: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _run(argv):
+    try:
+        args = _parse(argv)
+    except SystemExit as done:  # --help and --version have printed what was asked
+        return done.code
+    seen = set()
+
+    def show_once(message, *_, **__):
+        # one plain line, instead of Python's two with a place in the source
+        if str(message) not in seen:
+            seen.add(str(message))
+            _complain(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show_once
+        warnings.simplefilter("always", MpimpyWarning)
+        args.run(args)
+    return 0
+
+
+def main(argv=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments after the program's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 2 after an error, which is one line on stderr.
+
+    Examples
+    --------
+    >>> main(["--version"])  # doctest: +ELLIPSIS
+    mpimpy ...
+    0
+    """
+    try:
+        status = _run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # nobody reads on; keep the interpreter from flushing into the same pipe when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except (ArithmeticError, ImportError, MemoryError, NotImplementedError, OSError, TypeError, ValueError) as error:
+        _complain(str(error) or type(error).__name__)
+        return 2
+    return status

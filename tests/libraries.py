@@ -1,0 +1,34 @@
+"""The array libraries that every algorithm is run on."""
+
+import array_api_strict
+import numpy as np
+
+try:
+    import torch
+except ImportError:  # the tests run without the extra; what needs torch is skipped by name
+    torch = None
+
+
+def same_bits(a, b):
+    """Whether two arrays have the same dtype, shape and bits (0.0 and -0.0 apart)."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def to_strict(array):
+    return array_api_strict.asarray(np.array(array))
+
+
+def to_torch(array):
+    return torch.asarray(np.array(array))
+
+
+# name -> (array maker, backend to force)
+RUNNERS = {
+    "numpy reference": (np.asarray, "reference"),
+    "numpy numba": (np.asarray, "numba"),
+    "strict reference": (to_strict, None),
+}
+if torch is not None:
+    RUNNERS["torch numba"] = (to_torch, None)
+    RUNNERS["torch reference"] = (to_torch, "reference")

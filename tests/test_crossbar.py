@@ -1,0 +1,295 @@
+"""The algorithm: against Python's integers, across backends, and under every way to cut it up."""
+
+import array_api_strict
+import numba
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from libraries import RUNNERS, same_bits
+from strategies import configs, matrices, products
+
+from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends, crossbar, formats
+
+SEED = 0xFEDCBA9876543210
+
+
+def engine_for(config, backend=None, **address):
+    return Engine.from_config(config, **{"seed": SEED, "chip": 5} | address, backend=backend)
+
+
+def frozen(array):
+    array = np.array(array)
+    array.flags.writeable = False
+    return array
+
+
+@given(products())
+@settings(max_examples=150)
+def test_every_backend_gives_the_same_bits(case):
+    config, x, w = case
+    results = {}
+    for name, (make, backend) in RUNNERS.items():
+        a, b = (frozen(x), frozen(w)) if name.startswith("numpy") else (make(x), make(w))
+        result = engine_for(config, backend).program(b).read(a, read=3)
+        assert type(result) is type(a)
+        assert str(result.dtype).rpartition(".")[2] == np.result_type(x, w).name
+        results[name] = np.asarray(result)
+    first = results["numpy reference"]
+    assert first.shape == (*x.shape[:-1], w.shape[1])
+    for name, result in results.items():
+        if config.adc.radc is None:
+            scale = np.abs(x).max() * np.abs(w).max() * x.shape[-1]
+            np.testing.assert_allclose(result, first, rtol=1e-5, atol=1e-6 * scale, err_msg=name)
+        else:
+            assert same_bits(result, first), name
+
+
+@given(products(ideal=False))
+def test_kernels_agree_with_integer_arithmetic(case):
+    config, x, w = case
+    x = x.reshape(-1, x.shape[-1])[:3].astype(np.float64)
+    w = w[:, :4].astype(np.float64)
+    blocks = [
+        formats.block_shape(fmt, a.shape, config.tile.rows, weight=weight)
+        for fmt, a, weight in ((config.inputs, x, False), (config.weights, w, True))
+    ]
+    expected = oracle.product(x.tolist(), w.tolist(), config, *blocks, SEED, 5, 3)
+    for backend in ("numba", "reference"):
+        result = engine_for(config, backend).program(w).read(x, read=3)
+        assert same_bits(result, np.array(expected)), backend
+
+
+@given(configs(noise=False, ideal=False), st.data())
+def test_lossless_adc_gives_the_integer_product(config, data):
+    config = config.replace(inputs={"double": False}, weights={"double": False})
+    full = crossbar.plan(config).full_scale
+    config = config.replace(adc=ADC(full + 1))
+    depth = data.draw(st.integers(1, config.tile.rows))
+    x = data.draw(matrices((3, depth), np.float64))
+    w = data.draw(matrices((depth, 4), np.float64))
+    for backend in ("numba", "reference"):
+        matrix = engine_for(config, backend).program(w)
+        block = formats.block_shape(config.inputs, x.shape, config.tile.rows, weight=False)
+        encoded = formats.encode(matrix._kernels, x[None], config.inputs, block)
+        integers = formats.integers(encoded)[0, 0].astype(object) @ matrix.codes().astype(object)
+        scales = formats.input_scales(encoded, config.tile.rows)[0] * crossbar.plan(config).factor
+        u, v = (np.lcm.reduce(s) for s in (crossbar.plan(config).x_strides, crossbar.make_grid(config).strides))
+        expected = (integers * int(u) * int(v)).astype(np.float64) * scales * matrix._scales[0]
+        assert same_bits(matrix.read(x), expected), backend
+
+
+@given(products(noise=False))
+def test_ideal_adc_gives_the_product_of_the_quantised_operands(case):
+    config, x, w = case
+    config = config.replace(adc=ADC(None))
+    matrix = engine_for(config).program(w)
+    x2 = x.reshape(-1, *x.shape[-2:]).astype(np.float64)
+    block = formats.block_shape(config.inputs, x.shape[-2:], config.tile.rows, weight=False)
+    encoded = formats.encode(matrix._kernels, x2, config.inputs, block)
+    expected = formats.decode(encoded) @ matrix.decoded()
+    atol = 1e-6 * np.abs(x).max() * np.abs(w).max() * x.shape[-1]
+    np.testing.assert_allclose(matrix.read(x).reshape(expected.shape), expected, rtol=1e-6, atol=atol)
+
+
+@given(products(), st.data())
+def test_cutting_up_the_columns_changes_nothing(case, data):
+    config, x, w = case
+    if config.adc.radc is None:
+        config = config.replace(adc=ADC())
+    cut = data.draw(st.integers(0, w.shape[1]))
+    step = config.weights.granularity[1] if isinstance(config.weights.granularity, tuple) else 1
+    cut = 0 if config.weights.granularity == "per-matrix" else cut // step * step
+    engine = engine_for(config)
+    whole = engine.program(w).read(x, read=1)
+    parts = [
+        engine.program(w[:, :cut]).read(x, read=1),
+        engine.program(w[:, cut:], origin=(0, cut)).read(x, read=1),
+    ]
+    assert same_bits(np.concatenate(parts, axis=-1), whole)
+
+
+@given(products(), st.data())
+def test_cutting_up_the_inputs_changes_nothing(case, data):
+    config, x, w = case
+    if config.adc.radc is None:
+        config = config.replace(adc=ADC())
+    x = x.reshape(-1, x.shape[-1])
+    gran = config.inputs.granularity
+    step = gran[0] if isinstance(gran, tuple) else x.shape[0] if gran == "per-matrix" else 1
+    cut = data.draw(st.integers(0, x.shape[0])) // step * step
+    matrix = engine_for(config).program(w)
+    whole = matrix.read(x, read=1)
+    parts = [matrix.read(x[:cut], read=1), matrix.read(x[cut:], read=1, first_row=cut)]
+    assert same_bits(np.concatenate(parts), whole)
+
+
+@given(products(ideal=False))
+def test_a_batch_is_a_loop(case):
+    config, x, w = case
+    config = config.replace(dac={"vnoise": 0.0})  # its draws number the rows of the whole batch
+    x = np.stack([x, 2 * x, x[..., ::-1]])
+    matrix = engine_for(config).program(w)
+    assert same_bits(matrix.read(x, read=2), np.stack([matrix.read(part, read=2) for part in x]))
+
+
+@given(products(ideal=False))
+@settings(max_examples=20)
+def test_layout_of_the_operands_changes_nothing(case):
+    config, x, w = case
+    whole = engine_for(config).program(w).read(x, read=0)
+    strided = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+    strided[..., ::2] = x
+    assert same_bits(engine_for(config).program(np.asfortranarray(w)).read(strided[..., ::2], read=0), whole)
+    assert same_bits(engine_for(config).program(w[::-1, ::-1][::-1, ::-1]).read(x, read=0), whole)
+
+
+@pytest.mark.parametrize("vnoise", [0.0, 0.05])
+def test_thread_count_changes_nothing(rng, vnoise):
+    x, w = rng.standard_normal((150, 200)), rng.standard_normal((200, 170))
+    engine = Engine(Device(write_var=0.1, stuck_HGS=0.01), DAC(vnoise=vnoise), seed=1)
+    threads = numba.get_num_threads()
+    results = []
+    try:
+        for count in range(1, threads + 1):
+            numba.set_num_threads(count)
+            results.append(engine.program(w).read(x, read=0))
+    finally:
+        numba.set_num_threads(threads)
+    reference = Engine.from_config(engine.config, seed=1, backend="reference").program(w).read(x, read=0)
+    assert all(same_bits(result, reference) for result in results)
+
+
+def test_more_than_a_panel_of_tiles_sums_in_panels(rng):
+    # 40 tiles: two panels and a half; the sum over tiles is a float sum whose order matters
+    x, w = rng.standard_normal((70, 80)), rng.standard_normal((80, 90))
+    config = Config(tile=Tile(2, 2))
+    results = [engine_for(config, backend).program(w).read(x, read=0) for backend in ("numba", "reference")]
+    assert same_bits(*results)
+    expected = oracle.product(x[:2].tolist(), w[:, :2].tolist(), config, (1, 2), (2, 1), SEED, 5, 0)
+    assert same_bits(results[0][:2, :2], np.array(expected))
+
+
+def integer_engine(radc, rows=8, **adc):
+    # digits of one bit each, two levels everywhere: a current counts coincidences
+    fmt = Format((1, 1))
+    return Engine(Device(g_level=2, var=0), DAC(rdac=2), ADC(radc, **adc), Tile(rows, 8), fmt, fmt, seed=0)
+
+
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+@pytest.mark.parametrize("wide", [False, True])
+def test_adc_saturates_at_the_ends_of_its_range(backend, wide):
+    kernels = backends.select(np.zeros(1), backend)
+    codes = np.ones((1, 1, 2), np.int8)
+    grid = np.array([[[-3, -3, 1, 10, 12, 100], [0, 1, 1, 1, 1, 1]]], np.int8)
+
+    def read(tops):
+        one = np.ones((1, 1)), grid, np.ones((1, 6))
+        plain = {"rows": 2, "bound": 300, "wide": wide, "steps": (1.0,), "units": None, "weights": ((1.0,),)}
+        return kernels.read(codes, *one, tops=tops, dtype="float64", **plain).tolist()[0]
+
+    assert read((12,)) == [0, 0, 2, 11, 12, 12]
+    assert read(None) == [-3, -2, 2, 11, 13, 101]
+
+
+def test_saturation_is_a_setting():
+    x, w = np.ones((1, 64)), np.ones((64, 64))
+    clipped = Engine(Device(var=0.5), seed=1).MapReduceDot(x, w)
+    free = Engine(Device(var=0.5), adc=ADC(saturate=False), seed=1).MapReduceDot(x, w)
+    # codes 127 on both sides: no current may be read above full scale
+    assert clipped.max() <= 64 * (1 + 1e-12)
+    assert free.max() > 66
+
+
+def test_adc_rounds_half_to_even():
+    # three codes over 8 coincidences: a current of 2 is exactly half way between 0 and 1, 6 between 1 and 2
+    engine = integer_engine(3)
+    for ones, code in ((1, 0), (2, 0), (3, 1), (5, 1), (6, 2), (7, 2)):
+        x = np.zeros((1, 8))
+        x[0, :ones] = 1
+        assert engine.MapReduceDot(x, np.ones((8, 1)))[0, 0] == code * 4
+
+
+def test_snap_makes_one_bit_slices_exact_with_a_6_bit_adc(rng):
+    fmt = Format((1,) * 8)
+    x, w = rng.standard_normal((20, 64)), rng.standard_normal((64, 32))
+    parts = (Device(g_level=2, var=0), DAC(rdac=2))
+    snapped = Engine(*parts, ADC(64, snap=True), Tile(32, 32), fmt, fmt, seed=0).MapReduceDot(x, w)
+    ideal = Engine(*parts, ADC(None), Tile(32, 32), fmt, fmt, seed=0).MapReduceDot(x, w)
+    plain = Engine(*parts, ADC(64), Tile(32, 32), fmt, fmt, seed=0).MapReduceDot(x, w)
+    np.testing.assert_allclose(snapped, ideal, rtol=1e-12, atol=1e-12)
+    assert SNR(plain, ideal) < 60
+
+
+def test_one_adc_resolution_per_slice_counts_from_the_most_significant(rng):
+    x, w = rng.standard_normal((30, 64)), rng.standard_normal((64, 30))
+    exact = x @ w
+
+    def snr(radc):
+        return SNR(Engine(Device(var=0), adc=ADC(radc), seed=0).MapReduceDot(x, w), exact)
+
+    assert snr((256,) * 4) == snr(256)
+    # the least significant slice is the widest, [1, 1, 2, 4]: its resolution is what is missed least
+    coarse_top, coarse_bottom = snr((16, 1024, 1024, 1024)), snr((1024, 1024, 1024, 16))
+    assert coarse_bottom > coarse_top + 6
+
+
+def test_fifty_one_bit_slices_keep_float64_precision(rng):
+    fmt = Format((1,) * 53)
+    x, w = rng.standard_normal((4, 20)), rng.standard_normal((20, 5))
+    engine = Engine(Device(g_level=2, var=0), DAC(rdac=2), ADC(33), Tile(32, 32), fmt, fmt, seed=0)
+    assert SNR(engine.MapReduceDot(x, w), x @ w) > 280
+    assert engine.MapReduceDot(x, w).dtype == np.float64
+    reference = Engine.from_config(engine.config, seed=0, backend="reference")
+    assert same_bits(reference.MapReduceDot(x, w), engine.MapReduceDot(x, w))
+
+
+@pytest.mark.parametrize(
+    ("config", "fraction", "wide"),
+    [
+        (Config(), 10, False),
+        (Config(Device(var=0)), 0, False),
+        (Config(Device(var=0.005)), 13, False),
+        (Config(Device(var=1e-6)), 16, False),
+        (Config(Device(var=1e-6), tile=Tile(512, 64)), 13, False),  # lowered to what 32 bits hold
+        (Config(Device(g_level=256, var=0.005), DAC(256), tile=Tile(512, 64)), 11, True),
+        (Config(dac=DAC(vnoise=0.05)), 10, True),
+        (Config(adc=ADC(2**24 + 1)), 10, False),
+        (Config(adc=ADC(2**24 + 2)), 10, True),
+    ],
+)
+def test_grid_follows_the_configuration_alone(config, fraction, wide):
+    grid = crossbar.make_grid(config)
+    assert (grid.fraction, grid.wide) == (fraction, wide)
+
+
+def test_grid_is_stored_in_the_narrowest_dtype():
+    assert crossbar.make_grid(Config()).grid_dtype == "int16"  # 2 * 15 * 1024
+    assert crossbar.make_grid(Config(Device(var=0))).grid_dtype == "int8"
+    assert crossbar.make_grid(Config(Device(var=0.005))).grid_dtype == "int32"
+
+
+def test_currents_beyond_53_bits_are_refused():
+    config = Config(Device(g_level=2**16, var=0.001), DAC(2**16), tile=Tile(2**16, 1))
+    with pytest.raises(ValueError, match=r"65536 rows with rdac=65536 and g_level=65536 pass the 53 bits"):
+        Engine.from_config(config)
+
+
+def test_a_scale_that_overflows_nothing_and_underflows_nothing(rng):
+    x, w = rng.standard_normal((8, 64)), rng.standard_normal((64, 8))
+    base = Engine(Device(var=0), seed=0).MapReduceDot(x, w)
+    for scale in (2.0**-160, 2.0**160, 2.0**-400):
+        np.testing.assert_array_equal(Engine(Device(var=0), seed=0).MapReduceDot(x * scale, w), base * scale)
+
+
+def test_results_on_strict_arrays_stay_there(rng):
+    x = array_api_strict.asarray(rng.standard_normal((3, 5)))
+    w = array_api_strict.asarray(rng.standard_normal((5, 2)))
+    for device in ("CPU_DEVICE", "device1"):
+        where = array_api_strict.Device(device)
+        a, b = (array_api_strict.asarray(v, device=where) for v in (x, w))
+        result = Engine(seed=1).MapReduceDot(a, b)
+        assert result.device == where
+        back = array_api_strict.asarray(result, device=array_api_strict.Device("CPU_DEVICE"))
+        assert same_bits(back, Engine(seed=1).MapReduceDot(np.asarray(x), np.asarray(w)))

@@ -1,0 +1,134 @@
+"""The house: what importing costs, and that imports run one way, down the rooms."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+import tomllib
+from configparser import ConfigParser
+
+import pytest
+
+import mpimpy
+from mpimpy import backends
+
+PACKAGE = pathlib.Path(mpimpy.__file__).parent
+ROOT = PACKAGE.parent
+
+# From the bottom up. A module may import modules of lower rooms, and those named before it in its own.
+ROOMS = [
+    ["checks", "config", "random"],
+    ["backends"],
+    ["metrics", "operands"],
+    ["formats", "device", "converters"],
+    ["crossbar"],
+    ["report"],
+    ["matrix"],
+    ["sliced", "settings", "engine"],
+    ["dot"],
+    ["plot", "demo", "cli"],
+    ["__init__", "__main__"],
+]
+ORDER = [name for room in ROOMS for name in room]
+LIBRARIES = {"numpy", "torch", "numba", "triton", "scipy", "matplotlib", "jax", "cupy", "threadpoolctl"}
+LEAVES = {"plot", "demo", "cli"}
+
+
+def sources():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield path, parts
+
+
+def imports(path, parts):
+    """Yield (name of the module or library, whether it belongs to the package)."""
+    package = ("mpimpy", *parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            base += node.module.split(".") if node.module else []
+            names = [".".join([*base, alias.name]) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            top, _, rest = name.partition(".")
+            yield (rest.split(".")[0] if top == "mpimpy" else top), top == "mpimpy"
+
+
+def test_every_module_has_a_room():
+    names = {parts[0] for _, parts in sources()}
+    assert names == set(ORDER)
+    assert len(ORDER) == len(set(ORDER))
+
+
+@pytest.mark.parametrize(("path", "parts"), list(sources()), ids=lambda value: str(value)[-40:])
+def test_imports_run_down_the_rooms(path, parts):
+    own = parts[0]
+    for name, inside in imports(path, parts):
+        if inside and name in ORDER and name != own:
+            assert ORDER.index(name) < ORDER.index(own), f"{own} imports {name}, which is above it"
+        if not inside and name in LIBRARIES and own != "backends" and own not in LEAVES:
+            pytest.fail(f"{own} imports {name}: only backends may")
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.strip()
+
+
+def test_importing_mpimpy_imports_no_heavy_library():
+    heavy = ["torch", "triton", "matplotlib", "numba", "scipy"]
+    found = run(f"import sys, mpimpy; print([name for name in {heavy} if name in sys.modules])")
+    assert found == "[]"
+
+
+def test_a_product_of_numpy_arrays_imports_no_torch():
+    code = (
+        "import sys, numpy as np, mpimpy; mpimpy.MapReducedot(np.eye(3), np.eye(3), seed=0);"
+        "print([name for name in ('torch', 'triton', 'matplotlib') if name in sys.modules])"
+    )
+    assert run(code) == "[]"
+
+
+def test_public_names_are_documented_and_there():
+    for name in mpimpy.__all__:
+        member = getattr(mpimpy, name)
+        assert member.__doc__, name
+    for path, parts in sources():
+        module = ast.parse(path.read_text())
+        assert ast.get_docstring(module), path
+
+
+def test_metadata():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    required = {line.split(">")[0] for line in setup["options"]["install_requires"].split()}
+    assert required == {"numpy", "scipy", "numba", "array-api-compat", "array-api-extra", "threadpoolctl"}
+    assert {"torch", "plot", "test", "docs", "all"} <= set(setup["options.extras_require"])
+    assert setup["options.entry_points"]["console_scripts"].strip() == "mpimpy = mpimpy.cli:main"
+    assert (PACKAGE / "py.typed").exists()
+    assert set(tomllib.loads((ROOT / "pyproject.toml").read_text())) == {"build-system", "tool"}
+    assert mpimpy.__version__ in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_files_are_one_idea():
+    assert all(len(path.read_text().splitlines()) <= 420 for path, _ in sources())
+
+
+def test_backends_say_what_is_there():
+    found = {backend.name: backend for backend in backends.available()}
+    assert set(found) == {"numba", "reference"}
+    assert all(backend.available and backend.detail for backend in found.values())
+    assert "threads" in found["numba"].detail
+    assert found["numba"].chosen
+    strict = pytest.importorskip("array_api_strict")
+    assert [b.name for b in backends.available(strict.ones(2)) if b.chosen] == ["reference"]
+
+
+def test_backends_say_why_something_is_not(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    numba = next(backend for backend in backends.available() if backend.name == "numba")
+    assert (numba.available, numba.detail) == (False, "Numba is not installed: pip install numba")

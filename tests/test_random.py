@@ -1,0 +1,135 @@
+"""Philox against its published vectors, the address of every draw, and the quantile tables."""
+
+import math
+
+import array_api_strict
+import numba
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from libraries import to_strict, to_torch, torch
+from scipy import stats
+
+from mpimpy import random
+from mpimpy.backends import _kernels, numba_cpu, reference
+from mpimpy.random import Address
+
+# Random123's known answers for philox4x32-10: counter, key, output
+VECTORS = [
+    ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+    ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
+]
+MAKERS = {"numpy": np.asarray, "strict": to_strict} | ({"torch": to_torch} if torch is not None else {})
+
+
+def parse(text):
+    return [int(word, 16) for word in text.split()]
+
+
+@numba.njit
+def run_kernel(c0, c1, c2, c3, k0, k1):
+    return _kernels._philox(c0, c1, c2, c3, k0, k1)
+
+
+@pytest.mark.parametrize(("counter", "key", "output"), VECTORS)
+@pytest.mark.parametrize("library", MAKERS)
+def test_published_vectors_on_the_reference(library, counter, key, output):
+    words = [MAKERS[library](np.array([word], np.int64)) for word in parse(counter)]
+    assert [int(word[0]) for word in random.philox(words, parse(key))] == parse(output)
+
+
+@pytest.mark.parametrize(("counter", "key", "output"), VECTORS)
+def test_published_vectors_on_the_kernel(counter, key, output):
+    arguments = [np.uint64(word) for word in parse(counter) + parse(key)]
+    assert [int(word) for word in run_kernel(*arguments)] == parse(output)
+    assert [int(word) for word in _kernels._philox.py_func(*arguments)] == parse(output)
+
+
+@pytest.mark.parametrize(("counter", "key", "output"), VECTORS)
+def test_published_vectors_on_the_oracle(counter, key, output):
+    assert list(oracle.philox(parse(counter), parse(key))) == parse(output)
+
+
+addresses = st.builds(
+    Address,
+    seed=st.integers(0, random.MAX_SEED),
+    chip=st.integers(0, random.MAX_CHIP),
+    read=st.integers(0, random.MAX_READ),
+    purpose=st.sampled_from([random.WRITE, random.READ, random.STUCK, random.VOLTAGE]),
+    row=st.integers(0, 2**32 - 100),
+    col=st.integers(0, 2**34),
+)
+
+
+@given(addresses, st.integers(0, 255), st.integers(0, 4), st.integers(0, 11))
+def test_a_word_is_where_its_address_says(address, index, row, col):
+    for xp in (np, array_api_strict):
+        words = random.words(xp, address, index, (5, 12))
+        expected = oracle.word(
+            address.seed, address.chip, address.read, address.purpose, index, address.row + row, address.col + col
+        )
+        assert int(words[row, col]) == expected
+
+
+@given(addresses, st.integers(1, 3), st.integers(1, 6), st.integers(1, 20))
+def test_kernels_draw_the_reference_words(address, slices, rows, cols):
+    cells = np.ones((slices, rows, cols), np.int8)
+    table = np.arange(65536, dtype="<i4").tobytes()  # the factor is the word itself
+    options = {"up": 0, "reference": 0, "shift": 0, "bound": 2**31, "dtype": "int32"}
+    expected = reference.perturb(cells, table, address, **options)
+    np.testing.assert_array_equal(numba_cpu.perturb(cells, table, address, **options), expected)
+    words = [random.words(np, address, index, (rows, cols)) for index in range(slices)]
+    np.testing.assert_array_equal(expected, np.stack(words))
+
+
+@given(addresses, st.integers(0, 60), st.integers(0, 20))
+def test_a_part_draws_what_the_whole_has_there(address, col, row):
+    whole = random.words(np, address, 0, (30, 70))
+    part = random.words(np, address._replace(row=address.row + row, col=address.col + col), 0, (30 - row, 70 - col))
+    np.testing.assert_array_equal(part, whole[row:, col:])
+
+
+def test_every_field_of_an_address_matters():
+    base = Address(1, 2, 3, random.READ, 4, 8)
+    first = random.words(np, base, 0, (4, 8))
+    others = [base._replace(**{name: getattr(base, name) + 1}) for name in ("chip", "read", "purpose", "row")]
+    others += [base._replace(seed=1 + 2**32), base._replace(seed=2), base._replace(col=16)]
+    draws = [random.words(np, other, 0, (4, 8)) for other in others] + [random.words(np, base, 1, (4, 8))]
+    for draw in draws:
+        assert np.mean(draw == first) < 0.3
+    assert len({draw.tobytes() for draw in draws}) == len(draws)
+
+
+def test_words_are_uniform():
+    words = random.words(np, Address(11, 0, 0, random.READ), 0, (500, 800)).ravel()
+    counts = np.bincount(words >> 8, minlength=256)
+    assert stats.chisquare(counts).pvalue > 1e-3
+    assert abs(np.corrcoef(words[:-1], words[1:])[0, 1]) < 5 / math.sqrt(words.size)
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.05, 0.5])
+def test_tables_hold_the_quantiles(sigma):
+    level = (np.arange(65536) + 0.5) / 65536
+    lognormal = np.array(random.table_values(random.lognormal_table(sigma))) / 65536
+    gaussian = np.array(random.table_values(random.gaussian_table(sigma))) / 65536
+    np.testing.assert_allclose(lognormal, stats.lognorm(sigma).ppf(level), rtol=0, atol=0.6 / 65536)
+    np.testing.assert_allclose(gaussian, stats.norm(1, sigma).ppf(level), rtol=0, atol=0.6 / 65536)
+
+
+def test_tables_saturate_where_int32_ends():
+    assert max(random.table_values(random.lognormal_table(3.0))) == 2**31 - 1
+
+
+def test_fraction_is_the_smallest_that_is_fine_enough():
+    assert random.fraction_bits(0.05) == 10
+    assert random.fraction_bits(32.0) == 0
+    assert random.fraction_bits(1.0) == 5
+    assert random.fraction_bits(0.999) == 6
+    assert random.fraction_bits(1e-9) == 16
+
+
+def test_fresh_seeds_differ():
+    assert len({random.new_seed() for _ in range(20)}) == 20
