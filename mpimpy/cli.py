@@ -61,7 +61,7 @@ def _add_settings(parser):
                 group.add_argument(f"--{spelling}", dest=name, default=argparse.SUPPRESS, help=shown, **kind)
 
 
-def _settings(args, names=_OPTIONS):
+def _given(args, names=_OPTIONS):
     return {name: vars(args)[name] for name in names if name in args}
 
 
@@ -251,7 +251,7 @@ def _exact(a, b):
 def _dot(args):
     out = None if args.out is None else _target(args.out, MATRICES)
     picture = None if args.plot is None else _picture_target(args.plot)
-    engine = DPETensor(**_settings(args))
+    engine = DPETensor(**_given(args))
     a, b = _load(args.a), _load(args.b)
     if out and out.suffix.lower() == ".csv":
         _check_csv(args.out, a, b)
@@ -288,8 +288,8 @@ def _demo(args):
 def _demo_picture(args, picture):
     from . import demo, plot
 
-    engine = DPETensor(**_settings(args))
-    result = demo.compress(demo.photograph(), engine, **_settings(args, ["keep"]))
+    engine = DPETensor(**_given(args))
+    result = demo.compress(demo.photograph(), engine, **_given(args, ["keep"]))
     _save({picture: _picture_writer(plot.compression(result), picture)})
     print(result)
 
@@ -297,7 +297,7 @@ def _demo_picture(args, picture):
 def _demo_matmul(args, picture):
     from . import demo, plot
 
-    given = {"seed": None} | _settings(args, _ENGINE)
+    given = {"seed": None} | _given(args, _ENGINE)
     if given["seed"] is None:
         given["seed"] = random.new_seed()
     results = [demo.matmul(mode, **given) for mode in ([args.mode] if "mode" in args else [0, 1])]

@@ -66,8 +66,8 @@ def shifts(bits):
     >>> shifts((4, 2, 1, 1))
     (1, 16, 64, -128)
     """
-    below = [sum(bits[:index]) for index in range(len(bits))]
-    return tuple(2**n for n in below[:-1]) + (-(2 ** below[-1]),)
+    *below, sign = [2 ** sum(bits[:index]) for index in range(len(bits))]
+    return (*below, -sign)
 
 
 def block_shape(fmt, shape, rows, *, weight):

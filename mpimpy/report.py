@@ -75,9 +75,10 @@ class Report:
 
     def __str__(self):
         down, across, slices = self.tiles
+        arrays = f"{down * across * slices} of {_shape(self.array)}"
         lines = [
             f"product            {_shape(self.inputs)} by {_shape(self.weights)}",
-            f"arrays             {down * across * slices} of {_shape(self.array)}, {down} x {across} tiles, {slices} slices",
+            f"arrays             {arrays}, {down} x {across} tiles, {slices} slices",
             f"cells              {self.cells} and {self.reference_cells} in reference columns",
             f"DAC conversions    {self.dac_conversions}",
             f"ADC conversions    {self.adc_conversions}",

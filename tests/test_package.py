@@ -97,7 +97,7 @@ def test_public_names_are_documented_and_there():
     for name in mpimpy.__all__:
         member = getattr(mpimpy, name)
         assert member.__doc__, name
-    for path, parts in sources():
+    for path, _ in sources():
         module = ast.parse(path.read_text())
         assert ast.get_docstring(module), path
 

@@ -119,7 +119,8 @@ def select(array, force=None):
     best = _name_for(array)
     name = best if force is None else check(force)
     if name != best and name != "reference":
-        msg = f"backend {name!r} takes {_RUNS[name]}, not {type(array).__module__}.{type(array).__name__}: use backend=None"
+        kind = f"{type(array).__module__}.{type(array).__name__}"
+        msg = f"backend {name!r} takes {_RUNS[name]}, not {kind}: use backend=None"
         raise ValueError(msg)
     return importlib.import_module(f".{_MODULES[name]}", __name__)
 

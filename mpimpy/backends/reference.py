@@ -8,6 +8,7 @@ device. Input is clean: whoever calls has checked it.
 
 import functools
 
+import array_api_extra as xpx
 from array_api_compat import array_namespace, device
 
 from .. import random
@@ -26,17 +27,12 @@ def leave(array, like):
     return array
 
 
-def _blocks(xp, values, block, fill):
-    # (batch, nA, a, nC, c) with the ragged edge filled
+def _blocks(xp, values, block):
+    # (batch, nA, a, nC, c) with zeros beyond the ragged edge
     batch, rows, cols = values.shape
     a, c = block
     high, wide = -(-rows // a), -(-cols // c)
-    for axis, missing in ((1, high * a - rows), (2, wide * c - cols)):
-        if missing:
-            shape = list(values.shape)
-            shape[axis] = missing
-            edge = xp.full(tuple(shape), fill, dtype=values.dtype, device=device(values))
-            values = xp.concat([values, edge], axis=axis)
+    values = xpx.pad(values, ((0, 0), (0, high * a - rows), (0, wide * c - cols)))
     return xp.reshape(values, (batch, high, a, wide, c))
 
 
@@ -64,7 +60,7 @@ def peaks(values, block, ceiling=None):
     size = xp.abs(xp.astype(values, xp.float64))
     if ceiling is not None:
         size = xp.where(size <= _spread(xp, ceiling, block, values.shape), size, xp.zeros_like(size))
-    return xp.max(_blocks(xp, size, block, 0.0), axis=(2, 4))
+    return xp.max(_blocks(xp, size, block), axis=(2, 4))
 
 
 def totals(values, block, scale_1, scale_2):
@@ -84,7 +80,7 @@ def totals(values, block, scale_1, scale_2):
     xp = array_namespace(values)
     spread = functools.partial(_spread, xp, block=block, shape=values.shape)
     fixed = xp.round(xp.abs(xp.astype(values, xp.float64)) * spread(scale_1) * spread(scale_2))
-    return xp.sum(_blocks(xp, xp.astype(fixed, xp.int64), block, 0), axis=(2, 4), dtype=xp.int64)
+    return xp.sum(_blocks(xp, xp.astype(fixed, xp.int64), block), axis=(2, 4), dtype=xp.int64)
 
 
 def digits(values, block, divisor, scale_1, scale_2, low, high, bits, strides, dtype):
