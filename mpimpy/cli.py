@@ -72,8 +72,8 @@ def _build_parser():
     lists = "Lists take commas: --x_slices 1,1,2,4. Names may be written with - for _."
 
     def command(name, run, text, *, settings=True):
-        sub = commands.add_parser(name, help=text, description=text, epilog=lists if settings else None)
-        sub.allow_abbrev = False
+        epilog = lists if settings else None
+        sub = commands.add_parser(name, help=text, description=text, epilog=epilog, allow_abbrev=False)
         if settings:
             _add_settings(sub)
         sub.set_defaults(run=run)

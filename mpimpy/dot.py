@@ -1,11 +1,13 @@
 """MapReducedot: np.dot's rules over any array library, on crossbars."""
 
 import math
+from typing import Any
 
 from array_api_compat import array_namespace
 
 from . import operands
-from .engine import DPETensor
+from .engine import DPETensor, Engine
+from .report import Report
 
 __all__ = ["MapReducedot", "explain"]
 
@@ -64,7 +66,7 @@ def _operands(a, b):
     return array_namespace(a, b), a, b
 
 
-def MapReducedot(a, b, engine=None, **settings):
+def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Any) -> Any:
     """Return ``np.dot(a, b)`` as memristor crossbars would have computed it.
 
     Parameters
@@ -126,7 +128,7 @@ def MapReducedot(a, b, engine=None, **settings):
     return y[()] if y.ndim == 0 and operands.library(y) == "numpy" else y
 
 
-def explain(a, b, engine=None, **settings):
+def explain(a: Any, b: Any, engine: Engine | None = None, **settings: Any) -> Report:
     """Return what ``MapReducedot(a, b)`` takes in hardware, and what each effect costs in dB.
 
     Every effect is switched on alone, and off alone.

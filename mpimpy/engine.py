@@ -1,6 +1,8 @@
 """Engine and DPETensor: a configuration that programs matrices and reads them."""
 
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -61,7 +63,17 @@ class Engine:
     _where = None
 
     def __init__(
-        self, device=None, dac=None, adc=None, tile=None, inputs=None, weights=None, *, seed=None, chip=0, backend=None
+        self,
+        device: Device | None = None,
+        dac: DAC | None = None,
+        adc: ADC | None = None,
+        tile: Tile | None = None,
+        inputs: Format | None = None,
+        weights: Format | None = None,
+        *,
+        seed: int | None = None,
+        chip: int = 0,
+        backend: str | None = None,
     ):
         self._setup(
             Config(
@@ -78,7 +90,9 @@ class Engine:
         )
 
     @classmethod
-    def from_config(cls, config, *, seed=None, chip=0, backend=None):
+    def from_config(
+        cls, config: Config, *, seed: int | None = None, chip: int = 0, backend: str | None = None
+    ) -> "Engine":
         """Return an engine with a ready configuration.
 
         Examples
@@ -101,7 +115,7 @@ class Engine:
         self.reads = 0
         self._lock = threading.Lock()
 
-    def next_read(self):
+    def next_read(self) -> int:
         """Return the number of the next read, and count it."""
         with self._lock:
             number = self.reads
@@ -113,7 +127,7 @@ class Engine:
         operands.check_device(array, self._where, "an operand", "the engine")
         return backends.select(array, self.backend)
 
-    def program(self, w, *, chip=None, origin=(0, 0)):
+    def program(self, w: Any, *, chip: int | None = None, origin: tuple[int, int] = (0, 0)) -> CrossbarMatrix:
         """Write a matrix into crossbars, once.
 
         Parameters
@@ -172,7 +186,7 @@ class Engine:
             next_read=self.next_read,
         )
 
-    def MapReduceDot(self, x, w, *, read=None):
+    def MapReduceDot(self, x: Any, w: Any, *, read: int | None = None) -> Any:
         """Multiply `x` by `w` on the crossbars.
 
         Parameters
@@ -234,7 +248,7 @@ class Engine:
         y = matrix.read_encoded(x.encoded, x.format, x.dtype, read)
         return xp.reshape(y, (*x.shape[:-1], matrix.shape[1]))
 
-    def replace(self, **parts):
+    def replace(self, **parts: Any) -> "Engine":
         """Return an engine of the same seed and chip with parts of its configuration replaced.
 
         Examples
@@ -304,24 +318,24 @@ class DPETensor(Engine):
 
     def __init__(
         self,
-        HGS=1e-5,
-        LGS=1e-7,
-        g_level=16,
-        var=0.05,
-        vnoise=0.0,
-        wire_resistance=0.0,
-        rdac=16,
-        radc=256,
-        vread=0.1,
-        stuck_fault_ratio=0.0,
-        stuck_fault_value=0,
-        array_size=(64, 64),
-        input_size=None,
-        device=None,
-        seed=None,
-        chip=0,
-        backend=None,
-        **more,
+        HGS: float = 1e-5,
+        LGS: float = 1e-7,
+        g_level: int = 16,
+        var: float = 0.05,
+        vnoise: float = 0.0,
+        wire_resistance: float = 0.0,
+        rdac: int = 16,
+        radc: int | Sequence[int] | None = 256,
+        vread: float = 0.1,
+        stuck_fault_ratio: float = 0.0,
+        stuck_fault_value: int = 0,
+        array_size: tuple[int, int] = (64, 64),
+        input_size: tuple[int, int] | None = None,
+        device: Any = None,
+        seed: int | None = None,
+        chip: int = 0,
+        backend: str | None = None,
+        **more: Any,
     ):
         config = settings.build(
             HGS=HGS,

@@ -1,5 +1,7 @@
 """A programmed matrix: written once, read as often as you like."""
 
+from typing import Any
+
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
@@ -59,7 +61,7 @@ class CrossbarMatrix:
         return Address(self.seed, self.chip, read, 0, *self.origin)
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """Number of axes: 2."""
         return 2
 
@@ -69,7 +71,7 @@ class CrossbarMatrix:
         return self._where
 
     @property
-    def tiles(self):
+    def tiles(self) -> tuple[int, int, int]:
         """(rows of tiles, columns of tiles, slices); a double exponent has twice the slices."""
         tile, fmt = self.config.tile, self.config.weights
         return (-(-self.shape[0] // tile.rows), -(-self.shape[1] // tile.cols), len(fmt.slices) * fmt.planes)
@@ -87,7 +89,7 @@ class CrossbarMatrix:
     def _empty(self, *lead, dtype):
         return self._xp.zeros((*lead, *self.shape), dtype=dtype, device=self._where)
 
-    def conductance(self):
+    def conductance(self) -> Any:
         """Return the conductances as programmed, write variation and stuck cells included.
 
         Returns
@@ -103,20 +105,20 @@ class CrossbarMatrix:
         siemens = device.conductance(self.config.device, self._cells, self._up, fraction)
         return self._public(self._per_slice(siemens))
 
-    def codes(self):
+    def codes(self) -> Any:
         """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent."""
         if self._encoded is None:
             return self._empty(*(2,) * self.config.weights.double, dtype=self._xp.int64)
         codes = formats.integers(self._encoded)[:, 0, :, :]
         return self._public(codes[0, :, :] if codes.shape[0] == 1 else codes)
 
-    def decoded(self):
+    def decoded(self) -> Any:
         """Return the quantised weights, float64, shape (K, N): what ideal cells would multiply by."""
         if self._encoded is None:
             return self._empty(dtype=self._xp.float64)
         return self._public(formats.decode(self._encoded)[0, :, :])
 
-    def read(self, x, read=None, *, first_row=0):
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
         """Multiply inputs by the programmed matrix.
 
         Parameters
@@ -198,7 +200,7 @@ class CrossbarMatrix:
         )
         return self._xp.astype(self._public(y), dtype, copy=False)
 
-    def report(self, x=None, w=None):
+    def report(self, x: Any = None, w: Any = None) -> report.Report:
         """Return what the matrix takes in hardware, and where its errors come from.
 
         Parameters
@@ -217,7 +219,7 @@ class CrossbarMatrix:
 
     # -- products with other libraries' operators ---------------------------------------------
 
-    def __rmatmul__(self, x):
+    def __rmatmul__(self, x: Any) -> Any:
         return self.read(x)
 
     def __matmul__(self, other):

@@ -1,6 +1,7 @@
 """How far a measured result is from the exact one."""
 
 import math
+from typing import Any
 
 from array_api_compat import array_namespace, is_array_api_obj
 
@@ -25,7 +26,7 @@ def _energy(xp, values):
     return float(xp.sum(xp.abs(values) ** 2))
 
 
-def SNR(measured, exact):
+def SNR(measured: Any, exact: Any) -> float:
     """Return the signal-to-noise ratio ``10 log10(sum |exact|^2 / sum |measured - exact|^2)``, dB.
 
     Parameters
@@ -54,7 +55,7 @@ def SNR(measured, exact):
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
 
 
-def RE(measured, exact):
+def RE(measured: Any, exact: Any) -> float:
     """Return the relative error ``||measured - exact|| / ||exact||`` (Euclidean norms).
 
     Parameters
@@ -78,7 +79,7 @@ def RE(measured, exact):
     return math.sqrt(noise / signal) if signal > 0 else math.inf
 
 
-def ABSE(measured, exact):
+def ABSE(measured: Any, exact: Any) -> float:
     """Return the mean absolute error ``mean |measured - exact|``.
 
     Parameters

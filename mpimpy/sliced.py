@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
@@ -60,15 +62,15 @@ class SlicedData:
 
     def __init__(
         self,
-        slice_method,
-        bw_e=None,
-        is_weight=False,
-        paral_size=None,
-        quant_gran=None,
-        device=None,
-        inference=False,
-        input_en=False,
-        dbfp_en=False,
+        slice_method: Sequence[int],
+        bw_e: int | None = None,
+        is_weight: bool = False,
+        paral_size: tuple[int, int] | None = None,
+        quant_gran: str | tuple[int, int] | None = None,
+        device: Any = None,
+        inference: bool = False,
+        input_en: bool = False,
+        dbfp_en: bool = False,
     ):
         if hasattr(slice_method, "tolist"):
             slice_method = slice_method.tolist()
@@ -152,7 +154,7 @@ class SlicedData:
             )
         return block
 
-    def slice_data_imp(self, engine, data):
+    def slice_data_imp(self, engine: Any, data: Any) -> None:
         """Quantise and slice `data`.
 
         Parameters
@@ -249,7 +251,7 @@ class SlicedData:
         values = self._public(formats.decode(self.encoded))
         return xp.astype(xp.reshape(values, self.shape), self._like.dtype)
 
-    def t(self):
+    def t(self) -> "SlicedData":
         """Return the transposed operand: last two axes of elements, blocks and arrays swapped.
 
         Returns

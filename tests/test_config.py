@@ -90,7 +90,6 @@ REFUSED = [
     ),
     (lambda: MapReducedot(np.eye(2), np.eye(2), sede=1), TypeError, r"unknown setting 'sede': did you mean 'seed'\?"),
     (lambda: settings.build(seed=1), TypeError, r"unknown setting 'seed'"),
-    (lambda: settings.as_bool("snap", "maybe"), TypeError, r"snap='maybe' must be True or False"),
     (
         lambda: Engine(Device(LGS=9.9999e-6, g_level=16, var=1e-3, write_var=1e-9), tile=Tile(1, 1), seed=0).program(
             np.eye(2)

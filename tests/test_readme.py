@@ -1,0 +1,69 @@
+"""The code of the README and of docs runs, its tables state what is so, and its commands are the ones that CI runs."""
+
+import pathlib
+import re
+import shlex
+import warnings
+
+import numpy as np
+import pytest
+from libraries import torch
+
+from mpimpy import cli, settings
+
+ROOT = pathlib.Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+FENCE = re.compile(r"(?:<!-- command: (\w+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+BLOCKS = [match.groups() for match in FENCE.finditer(TEXT)]
+DOCS = [match.groups() for path in sorted((ROOT / "docs").glob("*.md")) for match in FENCE.finditer(path.read_text())]
+
+
+@pytest.mark.parametrize("code", [code for _, language, code in BLOCKS + DOCS if language == "python"])
+def test_python_blocks_run(code, capsys):
+    if "import torch" in code and torch is None:
+        pytest.skip("the torch extra is not installed")
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_shell_blocks_run(tmp_path, monkeypatch, capsys, rng):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mpimpy.demo.SIZE", 70)
+    np.save("inputs.npy", rng.standard_normal((5, 70)))
+    np.savetxt("weights.csv", rng.standard_normal((70, 4)), delimiter=",")
+    lines = [line for mark, language, code in BLOCKS if language == "bash" and not mark for line in code.splitlines()]
+    assert len(lines) == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `demo matmul` prints the predecessor's warning
+        for line in lines:
+            program, *arguments = shlex.split(line)
+            assert program == "mpimpy"
+            assert cli.main(arguments) == 0, line
+    assert np.load("product.npy").shape == (5, 4)
+
+
+def test_the_printed_budget_is_the_real_one(capsys):
+    code = next(code for _, language, code in BLOCKS if language == "python" and "explain" in code)
+    exec(compile(code, "README.md", "exec"), {})
+    printed = capsys.readouterr().out.strip()
+    assert printed == next(code for _, language, code in BLOCKS if language == "text").strip()
+
+
+def test_the_settings_table_is_the_codes_own():
+    rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \| (.*?) \| (.+) \|$", TEXT, re.MULTILINE)
+    table = {name: (default, unit, meaning) for name, default, unit, meaning in rows}
+    assert table == settings.SETTINGS | settings.ENGINE
+
+
+def test_set_up_is_two_single_lines_that_ci_runs():
+    marked = {mark: code.strip() for mark, language, code in BLOCKS if mark}
+    assert set(marked) == {"demo", "tests"}
+    assert all("\n" not in command for command in marked.values())
+    script = (ROOT / ".ci" / "run").read_text()
+    for mark in marked:
+        assert f'readme_command "command: {mark}"' in script
+
+
+def test_pictures_are_there():
+    for path in re.findall(r"!\[.*?\]\((.+?)\)", TEXT):
+        assert (ROOT / path).stat().st_size > 10_000
