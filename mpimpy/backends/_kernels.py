@@ -135,13 +135,56 @@ def stick(address, high_share, low_share, high, out):
                     out[index, row, col] = 0
 
 
+@inline
+def _block(arrays, kind, s, row, col, out):
+    # out[:, :] = arrays[kind][s, row:, col:], for the integer widths that there are
+    rows, cols = out.shape
+    if kind == 0:
+        for r in range(rows):
+            for c in range(cols):
+                out[r, c] = arrays[0][s, row + r, col + c]
+    elif kind == 1:
+        for r in range(rows):
+            for c in range(cols):
+                out[r, c] = arrays[1][s, row + r, col + c]
+    elif kind == 2:
+        for r in range(rows):
+            for c in range(cols):
+                out[r, c] = arrays[2][s, row + r, col + c]
+    else:
+        for r in range(rows):
+            for c in range(cols):
+                out[r, c] = arrays[3][s, row + r, col + c]
+
+
 def _make_read(product, real):
     # One source for three precisions: `product` holds exact integer currents, `real` is the ADC's.
+    # Integer widths and the width of the result are told at run time, by a tuple of arrays of which
+    # one is filled: compiling for every combination would take minutes.
     @kernel
-    def read(codes, x_scale, grid, w_scale, rows, steps, low, tops, units, snap, weights, row_block, col_block, out):
-        inputs, height, depth = codes.shape
-        slices, _, width = grid.shape
-        tiles = (depth + rows - 1) // rows
+    def read(
+        codes,
+        code_kind,
+        x_scale,
+        grid,
+        grid_kind,
+        w_scale,
+        rows,
+        depth,
+        steps,
+        low,
+        tops,
+        units,
+        snap,
+        weights,
+        blocks,
+        out,
+    ):
+        height, tiles = x_scale.shape
+        width = w_scale.shape[1]
+        slices, inputs = weights.shape
+        single, double = out
+        row_block, col_block = blocks
         down, across = (height + row_block - 1) // row_block, (width + col_block - 1) // col_block
         for task in prange(down * across):
             m0, n0 = (task // across) * row_block, (task % across) * col_block
@@ -159,15 +202,11 @@ def _make_read(product, real):
                         drive[:, :, :] = 0
                         cells[:, :] = 0
                     for i in range(inputs):
-                        for m in range(ms):
-                            for k in range(used):
-                                drive[i, m, k] = codes[i, m0 + m, first + k]
+                        _block(codes, code_kind, i, m0, first, drive[i, :, :used])
                     acc[:, :] = 0.0
                     for j in range(slices):
                         step, top = steps[j], tops[j]
-                        for k in range(used):
-                            for n in range(ns):
-                                cells[k, n] = grid[j, first + k, n0 + n]
+                        _block(grid, grid_kind, j, first, n0, cells[:used, :])
                         for i in range(inputs):
                             np.dot(drive[i], cells, current)
                             weight, unit = weights[j, i], units[j, i]
@@ -183,7 +222,10 @@ def _make_read(product, real):
                         for n in range(ns):
                             total[m, n] += acc[m, n] * scale * w_scale[tile, n0 + n]
                 y += total
-            out[m0 : m0 + ms, n0 : n0 + ns] = y
+            if double.size:
+                double[m0 : m0 + ms, n0 : n0 + ns] = y
+            else:
+                single[m0 : m0 + ms, n0 : n0 + ns] = y
 
     return read
 

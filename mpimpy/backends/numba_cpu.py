@@ -13,6 +13,8 @@ from . import _kernels
 from ._jit import blas_on_one_thread, parallel_region
 
 NAME = "numba"
+_INTEGERS = [np.dtype(name) for name in ("int8", "int16", "int32", "int64")]
+_FLOATS = [np.dtype(name) for name in ("float32", "float64")]
 ROW_BLOCK, COL_BLOCK = 128, 64  # outputs of one task: its slices of a tile stay in the cache
 
 
@@ -113,6 +115,13 @@ def stick(cells, address, *, high_share, low_share, high):
     return out
 
 
+def _choice(array, dtypes):
+    # (tuple of one array a dtype, all empty but one; which one)
+    kind = dtypes.index(array.dtype)
+    empty = [np.empty((0,) * array.ndim, dtype) for dtype in dtypes]
+    return tuple(array if index == kind else other for index, other in enumerate(empty)), kind
+
+
 def read(codes, x_scale, grid, w_scale, *, rows, bound, wide, steps, tops, units, weights, dtype):
     """See `reference.read`."""
     out = np.empty((codes.shape[1], grid.shape[2]), dtype)
@@ -124,19 +133,19 @@ def read(codes, x_scale, grid, w_scale, *, rows, bound, wide, steps, tops, units
     with blas_on_one_thread():
         _launch(
             kernel,
-            _frozen(codes),
+            *_choice(np.ascontiguousarray(codes), _INTEGERS),
             _frozen(x_scale),
-            _frozen(grid),
+            *_choice(np.ascontiguousarray(grid), _INTEGERS),
             _frozen(w_scale),
             rows,
+            codes.shape[2],
             _floats(steps).astype(real),
             real(low),
             _floats(tops).astype(real),
             _floats(weights if units is None else units),
             units is not None,
             _floats(weights),
-            ROW_BLOCK,
-            COL_BLOCK,
-            out,
+            (ROW_BLOCK, COL_BLOCK),
+            _choice(out, _FLOATS)[0],
         )
     return out
