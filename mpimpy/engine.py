@@ -115,6 +115,13 @@ class Engine:
         self.reads = 0
         self._lock = threading.Lock()
 
+    def __getstate__(self):
+        # locks stay in their process
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def next_read(self) -> int:
         """Return the number of the next read, and count it."""
         with self._lock:

@@ -5,7 +5,7 @@ from typing import Any
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
-from . import crossbar, device, formats, operands, report
+from . import backends, crossbar, device, formats, operands, report
 from .checks import whole
 from .random import MAX_READ, Address
 
@@ -56,6 +56,17 @@ class CrossbarMatrix:
             levels = crossbar.targets(config, encoded)
             self._scales = formats.weight_scales(encoded, config.tile.rows)
             self._cells, self._up = crossbar.program(kernels, config, levels, self._address(0))
+
+    def __getstate__(self):
+        # modules are found again from the arrays
+        return {name: value for name, value in self.__dict__.items() if name not in ("_xp", "_kernels")} | {
+            "_backend": self._kernels.NAME
+        }
+
+    def __setstate__(self, state):
+        name = state.pop("_backend")
+        self.__dict__.update(state)
+        self._xp, self._kernels = array_namespace(self._like), backends.select(self._like, name)
 
     def _address(self, read):
         return Address(self.seed, self.chip, read, 0, *self.origin)

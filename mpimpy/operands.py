@@ -44,8 +44,8 @@ def result_dtype(xp, first, second):
 def _convert(name, value, like):
     if is_array_api_obj(value):
         return value
-    if hasattr(value, "todense") or hasattr(value, "mask"):
-        msg = f"{name} is a {type(value).__name__}, which has no plain values: pass an array, such as .toarray()"
+    if hasattr(value, "todense"):
+        msg = f"{name} is a sparse {type(value).__name__}, and a crossbar holds every element: pass {name}.toarray()"
         raise TypeError(msg)
     array = backends.asarray(value)
     if array.dtype.kind not in "biufc":

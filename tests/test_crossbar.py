@@ -11,6 +11,7 @@ from libraries import RUNNERS, same_bits
 from strategies import configs, matrices, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends, crossbar, formats
+from mpimpy.backends import numba_cpu
 
 SEED = 0xFEDCBA9876543210
 
@@ -293,3 +294,20 @@ def test_results_on_strict_arrays_stay_there(rng):
         assert result.device == where
         back = array_api_strict.asarray(result, device=array_api_strict.Device("CPU_DEVICE"))
         assert same_bits(back, Engine(seed=1).MapReduceDot(np.asarray(x), np.asarray(w)))
+
+
+@given(products(ideal=False))
+@settings(max_examples=15)
+def test_kernels_run_as_plain_python(case):
+    config, x, w = case
+    compiled = engine_for(config).program(w).read(x, read=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba_cpu, "_launch", lambda kernel, *arguments: kernel.py_func(*arguments))
+        assert same_bits(engine_for(config).program(w).read(x, read=3), compiled)
+
+
+def test_a_device_without_float64_is_refused():
+    where = array_api_strict.Device("no_float64")
+    x = array_api_strict.ones((2, 2), dtype=array_api_strict.float32, device=where)
+    with pytest.raises(ValueError, match=r"no_float64.* has no float64, in which products are added up"):
+        Engine().MapReduceDot(x, x)

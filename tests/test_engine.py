@@ -1,5 +1,7 @@
 """Engines, programmed matrices and SlicedData: what they promise and refuse."""
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -474,3 +476,34 @@ def test_replace_keeps_seed_chip_and_backend():
         "reference",
         Config(adc=ADC(512), tile=Tile(8, 8)),
     )
+
+
+def test_engines_and_matrices_survive_pickling(x, w):
+    engine = DPETensor(seed=1, write_var=0.1)
+    W = engine.program(w)
+    x @ W
+    again, W2 = pickle.loads(pickle.dumps((engine, W)))
+    assert same_bits(x @ W2, W.read(x, read=1))
+    assert again.reads == 2  # the copy of the matrix counts on the copy of its engine
+    assert engine.reads == 1
+    if torch is not None:
+        V = DPETensor(seed=1, backend="reference").program(to_torch(w))
+        assert same_bits(copy.deepcopy(V).read(to_torch(x), read=0), V.read(to_torch(x), read=0))
+
+
+def test_what_numpy_converts_is_taken(x, w):
+    class Frame:
+        def __array__(self, dtype=None, copy=None):
+            return x
+
+        def mask(self):
+            raise AssertionError
+
+    W = DPETensor(seed=1).program(w)
+    assert same_bits(W.read(Frame(), read=0), W.read(x, read=0))
+    from scipy import sparse
+
+    with pytest.raises(
+        TypeError, match=r"x is a sparse csr_array, and a crossbar holds every element: pass x.toarray\(\)"
+    ):
+        W.read(sparse.csr_array(x))

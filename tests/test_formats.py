@@ -197,3 +197,15 @@ def test_transposed_encoding(rng):
     values = rng.standard_normal((1, 8, 12))
     encoded = encode(Format(bw_e=8, double=True), values, (4, 6))
     np.testing.assert_array_equal(formats.decode(encoded.transpose())[0], formats.decode(encoded)[0].T)
+
+
+@pytest.mark.parametrize("values", [[2.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0], [3.0, -1.0, 0.0, 0.0]])
+def test_an_element_at_the_mean_belongs_to_the_lower_plane(values):
+    fmt = Format(bw_e=8, double=True)
+    for backend in ("numba", "reference"):
+        encoded = encode(fmt, np.array([[values]]), (1, 4), backend)
+        codes = formats.integers(encoded)[:, 0, 0]
+        np.testing.assert_array_equal(
+            codes[0] != 0, np.array(values) == max(values) if min(values) < max(values) else False
+        )
+        np.testing.assert_array_equal(formats.decode(encoded)[0, 0], values)

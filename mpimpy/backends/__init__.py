@@ -4,11 +4,14 @@
 All return the same bits.
 """
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import sys
 from dataclasses import dataclass
+
+from array_api_compat import array_namespace, device
 
 __all__ = ["Backend", "asarray", "available", "check", "detach", "select", "wants_gradient"]
 
@@ -122,7 +125,16 @@ def select(array, force=None):
         kind = f"{type(array).__module__}.{type(array).__name__}"
         msg = f"backend {name!r} takes {_RUNS[name]}, not {kind}: use backend=None"
         raise ValueError(msg)
+    if name == "reference" and not _is_numpy(array):
+        _check_float64(array_namespace(array), device(array))
     return importlib.import_module(f".{_MODULES[name]}", __name__)
+
+
+@functools.cache
+def _check_float64(xp, where):
+    if "float64" not in xp.__array_namespace_info__().dtypes(device=where, kind="real floating"):
+        msg = f"device {where} has no float64, in which products are added up: move the operands to another device"
+        raise ValueError(msg)
 
 
 def check(name):
