@@ -311,3 +311,21 @@ def test_a_device_without_float64_is_refused():
     x = array_api_strict.ones((2, 2), dtype=array_api_strict.float32, device=where)
     with pytest.raises(ValueError, match=r"no_float64.* has no float64, in which products are added up"):
         Engine().MapReduceDot(x, x)
+
+
+@pytest.mark.parametrize(("bits", "wide"), [(20, False), (24, False), (25, False), (31, False), (31, True), (53, True)])
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+def test_currents_are_exact_up_to_their_bound(rng, backend, bits, wide):
+    rows, code = 33, 127
+    cell = min((2**bits - 1) // (rows * code), 2**31 - 1)
+    bound = rows * code * cell
+    codes = rng.integers(code - 1, code, (1, 3, rows), endpoint=True).astype(np.int8)
+    grid = rng.integers(cell - cell // 100 - 1, cell, (1, rows, 70), endpoint=True).astype(np.int32)
+    currents = codes[0].astype(object) @ grid[0].astype(object)
+    assert currents.max() > bound * 0.97
+    kernels = backends.select(np.zeros(1), backend)
+    limits = {"rows": rows, "bound": bound, "wide": wide, "tops": None, "units": None}
+    ones = np.ones((3, 1)), np.ones((1, 70))
+    result = kernels.read(codes, ones[0], grid, ones[1], steps=(1.0,), weights=((1.0,),), dtype="float64", **limits)
+    expected = currents.astype(np.float64) if wide else currents.astype(np.int64).astype(np.float32).astype(np.float64)
+    np.testing.assert_array_equal(result, expected)
