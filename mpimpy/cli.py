@@ -40,7 +40,7 @@ def _value(text):
     if text.lower() == "none":
         return None
     if "," in text:
-        return tuple(_value(part.strip()) for part in text.strip("()[] ").split(","))
+        return tuple(_value(part) for part in text.strip("()[] ").split(","))
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             return kind(text)
@@ -51,7 +51,7 @@ def _add_settings(parser):
     for title, table in (("settings", SETTINGS), ("random numbers and backend", _ENGINE)):
         group = parser.add_argument_group(title)
         for name, (default, unit, meaning) in table.items():
-            text = f"{meaning} ({f'{unit}; ' if unit else ''}default {default})".replace("%", "%%")
+            text = f"{meaning} ({f'{unit}; ' if unit else ''}default {default})"
             kind = {"type": _value, "metavar": "VALUE"}
             if default in ("True", "False"):
                 kind = {"action": argparse.BooleanOptionalAction}

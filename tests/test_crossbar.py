@@ -126,6 +126,16 @@ def test_cutting_up_the_inputs_changes_nothing(case, data):
     assert same_bits(np.concatenate(parts), whole)
 
 
+def test_cutting_up_the_summed_axis_at_a_panel_changes_nothing(rng):
+    x, w = rng.standard_normal((6, 50)), rng.standard_normal((50, 9))
+    engine = Engine(Device(write_var=0.1, stuck_HGS=0.05), DAC(vnoise=0.05), tile=Tile(2, 4), seed=1)
+    whole = engine.program(w).read(x, read=4)
+    cut = 16 * 2  # sixteen tiles
+    first = engine.program(w[:cut]).read(x[:, :cut], read=4)
+    second = engine.program(w[cut:], origin=(cut, 0)).read(x[:, cut:], read=4)
+    assert same_bits(first + second, whole)
+
+
 @given(products(ideal=False))
 def test_a_batch_is_a_loop(case):
     config, x, w = case
@@ -255,6 +265,7 @@ def test_fifty_one_bit_slices_keep_float64_precision(rng):
         (Config(Device(var=1e-6)), 16, False),
         (Config(Device(var=1e-6), tile=Tile(512, 64)), 13, False),  # lowered to what 32 bits hold
         (Config(Device(g_level=256, var=0.005), DAC(256), tile=Tile(512, 64)), 11, True),
+        (Config(Device(LGS=0, g_level=2**16, var=0.0026), tile=Tile(1024, 64)), 13, True),  # lowered to what an int32 cell holds
         (Config(dac=DAC(vnoise=0.05)), 10, True),
         (Config(adc=ADC(2**24 + 1)), 10, False),
         (Config(adc=ADC(2**24 + 2)), 10, True),
