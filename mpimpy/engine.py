@@ -256,7 +256,7 @@ class Engine:
         return xp.reshape(y, (*x.shape[:-1], matrix.shape[1]))
 
     def replace(self, **parts: Any) -> "Engine":
-        """Return an engine of the same seed and chip with parts of its configuration replaced.
+        """Return an engine of the same seed, chip, backend and device, with parts of its configuration replaced.
 
         Examples
         --------
@@ -264,7 +264,9 @@ class Engine:
         0.0
         """
         config = self.config.replace(**parts)
-        return Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
+        engine = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
+        engine.input_size, engine._where = self.input_size, self._where
+        return engine
 
     def __repr__(self):
         parts = ", ".join(

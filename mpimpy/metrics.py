@@ -22,8 +22,12 @@ def _both(measured, exact):
     return xp, *pair
 
 
-def _energy(xp, values):
-    return float(xp.sum(xp.abs(values) ** 2))
+def _energies(xp, measured, exact):
+    """Return (noise, signal): sums of squares, of numbers scaled so that no square overflows."""
+    noise, peak = measured - exact, 1.0
+    if math.prod(exact.shape):
+        peak = max(float(xp.max(xp.abs(exact))), float(xp.max(xp.abs(noise)))) or 1.0
+    return tuple(float(xp.sum(xp.abs(values / peak) ** 2)) for values in (noise, exact))
 
 
 def SNR(measured: Any, exact: Any) -> float:
@@ -49,7 +53,7 @@ def SNR(measured: Any, exact: Any) -> float:
     26.99
     """
     xp, measured, exact = _both(measured, exact)
-    noise, signal = _energy(xp, measured - exact), _energy(xp, exact)
+    noise, signal = _energies(xp, measured, exact)
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
@@ -73,7 +77,7 @@ def RE(measured: Any, exact: Any) -> float:
     0.1
     """
     xp, measured, exact = _both(measured, exact)
-    noise, signal = _energy(xp, measured - exact), _energy(xp, exact)
+    noise, signal = _energies(xp, measured, exact)
     if noise == 0:
         return 0.0
     return math.sqrt(noise / signal) if signal > 0 else math.inf

@@ -89,7 +89,11 @@ def as_operand(name, value, *, like=None, complex_too=False):
     except (TypeError, ValueError):
         real = imaginary = False
     if not real and not (imaginary and complex_too):
-        kind = "is complex: give its real and imaginary parts, or use MapReducedot" if imaginary else "is not numeric"
+        kind = (
+            "is complex: only MapReducedot takes complex operands, others want their real and imaginary parts"
+            if imaginary
+            else "is not numeric"
+        )
         msg = f"{name} has dtype {array.dtype}, which {kind}"
         raise TypeError(msg)
     if not xp.isdtype(array.dtype, ("bool", "integral")) and not bool(xp.all(xp.isfinite(array))):

@@ -265,7 +265,11 @@ def test_fifty_one_bit_slices_keep_float64_precision(rng):
         (Config(Device(var=1e-6)), 16, False),
         (Config(Device(var=1e-6), tile=Tile(512, 64)), 13, False),  # lowered to what 32 bits hold
         (Config(Device(g_level=256, var=0.005), DAC(256), tile=Tile(512, 64)), 11, True),
-        (Config(Device(LGS=0, g_level=2**16, var=0.0026), tile=Tile(1024, 64)), 13, True),  # lowered to what an int32 cell holds
+        (
+            Config(Device(LGS=0, g_level=2**16, var=0.0013), tile=Tile(1024, 64)),
+            14,
+            True,
+        ),  # lowered to what an int32 cell holds
         (Config(dac=DAC(vnoise=0.05)), 10, True),
         (Config(adc=ADC(2**24 + 1)), 10, False),
         (Config(adc=ADC(2**24 + 2)), 10, True),

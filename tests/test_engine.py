@@ -182,7 +182,11 @@ REFUSED = [
     ),
     (lambda W: W.read(3.0), ValueError, r"x is a number: a crossbar reads vectors.*length 70"),
     (lambda W: W.read(np.full(70, np.nan)), ValueError, r"x has nan at index \(0,\)"),
-    (lambda W: W.read(np.ones(70, complex)), TypeError, r"x has dtype complex128, which is complex: give its real"),
+    (
+        lambda W: W.read(np.ones(70, complex)),
+        TypeError,
+        r"x has dtype complex128, which is complex: only MapReducedot takes",
+    ),
     (
         lambda W: W.read(to_strict(np.ones(70))),
         TypeError,
@@ -466,6 +470,13 @@ def test_t_of_a_vector():
     sx.slice_data_imp(DPETensor(), np.ones(4))
     with pytest.raises(ValueError, match=r"t\(\) swaps the last two axes, and the data has shape \(4,\)"):
         sx.t()
+
+
+def test_replace_keeps_device_and_input_size(x):
+    engine = DPETensor(array_size=(32, 32), input_size=(2, 32), device="cuda").replace(adc={"radc": 512})
+    assert engine.input_size == (2, 32)
+    with pytest.raises(ValueError, match="device=cuda"):
+        engine.program(x)
 
 
 def test_replace_keeps_seed_chip_and_backend():

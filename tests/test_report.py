@@ -157,7 +157,10 @@ def test_metrics_at_the_ends():
     ones, zeros = np.ones(3), np.zeros(3)
     assert (SNR(ones, ones), RE(ones, ones), ABSE(ones, ones)) == (math.inf, 0.0, 0.0)
     assert (SNR(ones, zeros), RE(ones, zeros), ABSE(ones, zeros)) == (-math.inf, math.inf, 1.0)
-    assert ABSE([], []) == 0.0
+    assert (ABSE([], []), RE([], []), SNR([], [])) == (0.0, 0.0, math.inf)
+    for scale in (1e300, 1e-300):
+        assert SNR([scale, 1.1 * scale], [scale, scale]) == pytest.approx(SNR([1, 1.1], [1, 1]))
+        assert RE([scale, 1.1 * scale], [scale, scale]) == pytest.approx(RE([1, 1.1], [1, 1]))
     assert SNR([1 + 1j], [1 + 0j]) == pytest.approx(0.0)
     assert SNR(np.ones(3, np.int8) * 100, np.ones(3, np.int8) * 50) == pytest.approx(0.0)
     with pytest.raises(ValueError, match=r"measured has shape \(3,\) and exact \(2,\)"):
