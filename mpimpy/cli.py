@@ -4,16 +4,13 @@ import argparse
 import contextlib
 import importlib.metadata
 import importlib.util
-import io
 import os
 import platform
 import re
 import sys
 import warnings
-import zipfile
-from pathlib import Path
 
-from . import __version__, backends, random
+from . import __version__, backends, files, random
 from .checks import check_names
 from .dot import MapReducedot, explain
 from .engine import DPETensor
@@ -23,8 +20,6 @@ from .settings import ENGINE, SETTINGS
 
 __all__ = ["main"]
 
-MATRICES = (".npy", ".npz", ".csv")
-PICTURES = (".png", ".svg", ".pdf")
 _ENGINE = {name: ENGINE[name] for name in ("seed", "chip", "backend")}
 _OPTIONS = SETTINGS | _ENGINE
 
@@ -87,17 +82,21 @@ def _build_parser():
         default="picture",
         help="picture (default): 8 x 8 block DCT of a photograph; matmul: two products with settings of their own",
     )
-    demo.add_argument("-o", "--out", metavar="PICTURE", help=f"{_either(PICTURES)} (picture: default mpimpy_demo.png)")
+    demo.add_argument(
+        "-o", "--out", metavar="PICTURE", help=f"{files.either(files.PICTURES)} (picture: default mpimpy_demo.png)"
+    )
     only = {"default": argparse.SUPPRESS}
     demo.add_argument("--keep", type=_value, help="picture: share of the coefficients kept (default 0.25)", **only)
     demo.add_argument("--mode", type=int, choices=(0, 1), help="matmul: run only this one of the two", **only)
 
     dot = command("dot", _dot, "Multiply two matrices on crossbars.")
-    matrix = f"{_either(MATRICES)} file; file.npz:name picks one array of several"
+    matrix = f"{files.either(files.MATRICES)} file; file.npz:name picks one array of several"
     dot.add_argument("a", metavar="A", help=f"inputs: {matrix}; .csv has commas and no header")
     dot.add_argument("b", metavar="B", help="weights, likewise")
-    dot.add_argument("-o", "--out", metavar="OUT", help=f"write the product: {_either(MATRICES)}")
-    dot.add_argument("--plot", metavar="FILE", help=f"draw measured against expected elements: {_either(PICTURES)}")
+    dot.add_argument("-o", "--out", metavar="OUT", help=f"write the product: {files.either(files.MATRICES)}")
+    dot.add_argument(
+        "--plot", metavar="FILE", help=f"draw measured against expected elements: {files.either(files.PICTURES)}"
+    )
     dot.add_argument("--explain", action="store_true", help="print size, conversions and the cost of each effect")
 
     command("info", _info, "Print versions, threads and backends.", settings=False)
@@ -116,124 +115,6 @@ def _parse(argv):
     return args
 
 
-def _either(endings):
-    return f"{', '.join(endings[:-1])} or {endings[-1]}"
-
-
-def _target(text, endings):
-    """Return the path of a file to write, or raise before any work is done for nothing."""
-    path = Path(os.path.realpath(text))
-    if path.suffix.lower() not in endings:
-        msg = f"{text}: cannot write this kind of file: the name must end in {_either(endings)}"
-        raise ValueError(msg)
-    if not path.parent.is_dir():
-        msg = f"{text}: the folder {path.parent} does not exist"
-        raise ValueError(msg)
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        msg = f"{text}: cannot be written: it is a folder, or its folder is read-only"
-        raise ValueError(msg)
-    return path
-
-
-def _picture_target(text):
-    path = _target(text, PICTURES)
-    if importlib.util.find_spec("matplotlib") is None:
-        msg = "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
-        raise ModuleNotFoundError(msg)
-    return path
-
-
-def _save(outputs):
-    """Write {path: function of an open file}: all of the files appear whole, or none does."""
-    parts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in outputs}
-    try:
-        for path, write in outputs.items():
-            with open(parts[path], "xb") as file:
-                write(file)
-        for path, part in parts.items():
-            os.replace(part, path)
-    except OSError as error:
-        msg = f"{path}: cannot be written: {error.strerror or error}"
-        raise OSError(msg) from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
-
-
-def _picture_writer(figure, path):
-    return lambda file: figure.savefig(file, format=path.suffix[1:].lower())
-
-
-def _matrix_writer(matrix, path):
-    import numpy as np
-
-    return {
-        ".npy": lambda file: np.save(file, matrix, allow_pickle=False),
-        ".npz": lambda file: np.savez(file, product=matrix),
-        ".csv": lambda file: np.savetxt(file, np.atleast_1d(matrix), delimiter=",", fmt="%.17g"),
-    }[path.suffix.lower()]
-
-
-def _read_npy(file, name):
-    import numpy as np
-
-    return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def _read_npz(file, name):
-    import numpy as np
-
-    if not zipfile.is_zipfile(file):
-        msg = "it is not a .npz file"
-        raise ValueError(msg)
-    with np.load(file, allow_pickle=False) as arrays:
-        if name is None and len(arrays.files) != 1:
-            msg = f"it holds {len(arrays.files)} arrays ({', '.join(arrays.files)}): give one as {file.name}:name"
-            raise ValueError(msg)
-        name = arrays.files[0] if name is None else name
-        check_names([name], arrays.files, "array")
-        return np.asarray(arrays[name])
-
-
-def _read_csv(file, name):
-    import numpy as np
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an empty file is an error here
-        try:
-            array = np.loadtxt(io.TextIOWrapper(file, "utf-8-sig"), delimiter=",", ndmin=2)
-        except ValueError as error:
-            msg = f"it must be lines of numbers with commas, without a header: {error}"
-            raise ValueError(msg) from error
-    if array.size == 0:
-        msg = "there are no numbers in it"
-        raise ValueError(msg)
-    return array
-
-
-def _load(text):
-    """Return the matrix in a file."""
-    named = re.fullmatch(r"(?i)(.+?\.npz):(.+)", text)
-    path, name = named.groups() if named else (text, None)
-    read = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}.get(Path(path).suffix.lower())
-    if read is None:
-        msg = f"{path}: cannot read this kind of file: the name must end in {_either(MATRICES)}"
-        raise ValueError(msg)
-    try:
-        with open(path, "rb") as file:
-            array = read(file, name)
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror or error}"
-        raise OSError(msg) from error
-    except Exception as error:  # a damaged file can raise nearly anything
-        msg = f"{path}: cannot be read: {error}"
-        raise ValueError(msg) from error
-    if array.dtype.kind not in "biufc":
-        msg = f"{path}: holds {array.dtype} elements, not numbers"
-        raise ValueError(msg)
-    return array
-
-
 def _check_csv(path, a, b):
     axes = a.ndim + b.ndim - (2 if a.ndim and b.ndim else 0)
     if axes > 2 or "c" in (a.dtype.kind, b.dtype.kind):
@@ -249,21 +130,21 @@ def _exact(a, b):
 
 
 def _dot(args):
-    out = None if args.out is None else _target(args.out, MATRICES)
-    picture = None if args.plot is None else _picture_target(args.plot)
+    out = None if args.out is None else files.target(args.out, files.MATRICES)
+    picture = None if args.plot is None else files.picture_target(args.plot)
     engine = DPETensor(**_given(args))
-    a, b = _load(args.a), _load(args.b)
+    a, b = files.load(args.a), files.load(args.b)
     if out and out.suffix.lower() == ".csv":
         _check_csv(args.out, a, b)
     measured = MapReducedot(a, b, engine)
     exact = _exact(a, b)
     table = explain(a, b, engine) if args.explain else None
-    outputs = {out: _matrix_writer(measured, out)} if out else {}
+    outputs = {out: files.matrix_writer(measured, out)} if out else {}
     if picture:
         from . import plot
 
-        outputs[picture] = _picture_writer(plot.scatter(measured, exact).figure, picture)
-    _save(outputs)
+        outputs[picture] = files.picture_writer(plot.scatter(measured, exact).figure, picture)
+    files.save(outputs)
     print(f"product  {a.shape} by {b.shape} is {measured.shape}")
     print(f"SNR      {SNR(measured, exact):.2f} dB against np.dot")
     print(f"seed     {engine.seed}, chip {engine.chip}")
@@ -279,7 +160,7 @@ def _demo(args):
         msg = f"{', '.join(f'--{name}' for name in given)} has no effect on the demo {args.what}: leave it out"
         raise ValueError(msg)
     out = "mpimpy_demo.png" if args.out is None and not matmul else args.out
-    picture = None if out is None else _picture_target(out)
+    picture = None if out is None else files.picture_target(out)
     (_demo_matmul if matmul else _demo_picture)(args, picture)
     if picture:
         print(f"written to {out}")
@@ -290,7 +171,7 @@ def _demo_picture(args, picture):
 
     engine = DPETensor(**_given(args))
     result = demo.compress(demo.photograph(), engine, **_given(args, ["keep"]))
-    _save({picture: _picture_writer(plot.compression(result), picture)})
+    files.save({picture: files.picture_writer(plot.compression(result), picture)})
     print(result)
 
 
@@ -305,7 +186,7 @@ def _demo_matmul(args, picture):
         axes = plot.new_axes(1, len(results))[0]
         for ax, result in zip(axes, results, strict=True):
             plot.scatter(result.measured, result.exact, ax, f"mode {result.mode}")
-        _save({picture: _picture_writer(axes[0].figure, picture)})
+        files.save({picture: files.picture_writer(axes[0].figure, picture)})
     print(*results, f"seed {given['seed']}, chip {given.get('chip', 0)}", sep="\n")
 
 

@@ -26,12 +26,12 @@ ROOMS = [
     ["matrix"],
     ["sliced", "settings", "engine"],
     ["dot"],
-    ["plot", "demo", "cli"],
+    ["plot", "demo", "files", "cli"],
     ["__init__", "__main__"],
 ]
 ORDER = [name for room in ROOMS for name in room]
 LIBRARIES = {"numpy", "torch", "numba", "triton", "scipy", "matplotlib", "jax", "cupy", "threadpoolctl"}
-LEAVES = {"plot", "demo", "cli"}
+LEAVES = {"plot", "demo", "files", "cli"}
 
 
 def sources():
