@@ -37,6 +37,15 @@ def test_shapes_and_values_are_those_of_np_dot(shapes, data):
         np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("a", "b"), [((2, 3, 4), (5, 4, 6)), ((4,), (5, 4, 6)), ((2, 3, 4), (4,)), ((3, 4), (2, 5, 4, 6))]
+)
+def test_axes_of_many_dimensions(rng, a, b):
+    a, b = rng.standard_normal(a), rng.standard_normal(b)
+    for make in MAKERS.values():
+        np.testing.assert_allclose(np.asarray(MapReducedot(make(a), make(b), **IDEAL)), np.dot(a, b), atol=1e-4)
+
+
 def test_numbers_come_back_as_numpy_numbers():
     assert type(MapReducedot(np.ones(3), np.ones(3), **IDEAL)) is type(np.dot(np.ones(3), np.ones(3)))
     assert type(MapReducedot(2.0, 3.0, **IDEAL)) is np.float64
