@@ -111,6 +111,14 @@ def test_half_precision_is_taken_exactly(rng):
         assert same_bits(low.float(), high.to(dtype).float())
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int32", "int64", "uint64", ">f8", ">i4", "longdouble"])
+def test_other_dtypes_are_taken_exactly(rng, dtype):
+    a, b = ((rng.integers(0, 2**40, shape) + 1).astype(dtype) for shape in ((4, 70), (70, 3)))
+    plain = MapReducedot(a.astype(np.float64), b.astype(np.float64), seed=1)
+    for backend in ("numba", "reference"):
+        assert same_bits(MapReducedot(a, b, seed=1, backend=backend).astype(np.float64), plain)
+
+
 def test_complex_operands(rng):
     a = rng.standard_normal((4, 70)) + 1j * rng.standard_normal((4, 70))
     b = rng.standard_normal((70, 3)) + 1j * rng.standard_normal((70, 3))

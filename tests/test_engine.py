@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import threadpoolctl
 from hypothesis import given
 from libraries import same_bits, to_strict, to_torch, torch
 from strategies import products
@@ -164,11 +165,17 @@ def test_reads_from_several_threads_are_counted_once_each(x, w):
         for k in range(start, 24, 4):
             results[k] = x @ W
 
+    def blas_threads():
+        return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+    x @ DPETensor(seed=1).program(w)  # loads what there is to load
+    before = blas_threads()
     threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert blas_threads() == before  # held to one inside the kernels, and given back
     assert engine.reads == 24
     expected = {W.read(x, read=k).tobytes() for k in range(24)}
     assert {y.tobytes() for y in results} == expected
