@@ -230,30 +230,37 @@ class Engine:
         if isinstance(x, SlicedData) and x.is_weight:
             msg = "x is a SlicedData of weights (is_weight=True): the inputs come first, engine(x, w)"
             raise ValueError(msg)
-        config = self.config.replace(inputs=x.format) if isinstance(x, SlicedData) else self.config
+        config = self.config
         if isinstance(w, SlicedData):
             if not w.is_weight:
                 msg = "w is a SlicedData of inputs: build it with is_weight=True"
                 raise ValueError(msg)
             config = config.replace(weights=w.format, tile=Tile(w.rows, w.cols))
-        if not isinstance(x, SlicedData):
-            return w.programmed(self, config).read(x, read)
-        rows = config.tile.rows if not isinstance(w, CrossbarMatrix) else w.config.tile.rows
-        if x.rows != rows:
-            msg = (
-                f"inputs are cut for arrays of {x.rows} rows and weights for {rows}: "
-                f"give the inputs paral_size=(..., {rows})"
-            )
-            raise ValueError(msg)
+        elif isinstance(w, CrossbarMatrix):
+            config = w.config
+        else:
+            w = operands.as_operand("w", w)
+        if isinstance(x, SlicedData):
+            config.replace(inputs=x.format).check("inputs")
+            if x.rows != config.tile.rows:
+                msg = (
+                    f"inputs are cut for arrays of {x.rows} rows and weights for {config.tile.rows}: "
+                    f"give the inputs paral_size=(..., {config.tile.rows})"
+                )
+                raise ValueError(msg)
+        else:
+            x = operands.as_operand("x", x)
+        if len(w.shape) == 2:
+            operands.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
         if isinstance(w, SlicedData):
             matrix = w.programmed(self, config)
         else:
             matrix = w if isinstance(w, CrossbarMatrix) else self.program(w)
-        operands.check_pair(x._like, matrix._like, "x", "w")
-        xp = array_namespace(x._like)
-        operands.matrix_shape(x.shape, matrix.shape[0], "x", "w", matrix.shape)
+        if not isinstance(x, SlicedData):
+            return matrix.read(x, read)
+        operands.check_pair(x.prototype, matrix.prototype, "x", "w")
         y = matrix.read_encoded(x.encoded, x.format, x.dtype, read)
-        return xp.reshape(y, (*x.shape[:-1], matrix.shape[1]))
+        return array_namespace(y).reshape(y, (*x.shape[:-1], matrix.shape[1]))
 
     def replace(self, **parts: Any) -> "Engine":
         """Return an engine of the same seed, chip, backend and device, with parts of its configuration replaced.

@@ -28,6 +28,17 @@ class CrossbarMatrix:
         Address of its random numbers; `chip` names the physical cells.
     origin : (int, int)
         Row and column of its first element in the whole matrix, for noise addresses.
+    prototype : array, shape (0,)
+        An empty array of the weights' library, dtype and device.
+    kernels : module
+        The backend that reads it.
+    encoded : mpimpy.formats.Encoded
+        The weights as integers.
+    scales : float64 array, shape (planes, tiles, N)
+        Scale of every column in every tile.
+    cells : integer array, shape (planes * slices, K, N)
+        As programmed, least significant slice first: ``cells << up`` grid units above LGS.
+    up : int
 
     Examples
     --------
@@ -46,29 +57,29 @@ class CrossbarMatrix:
         self.config, self.seed, self.chip, self.origin = config, seed, chip, origin
         self.shape = shape
         self.dtype = operands.float_dtype(xp, like)
-        self._xp, self._where, self._kernels, self._next_read = xp, device_of(like), kernels, next_read
-        # keeps library and device, and no data
-        self._like = xp.zeros((0,), dtype=self.dtype, device=self._where)
-        self._encoded = encoded
-        self._cells = self._scales = None
-        self._up = 0
+        self._xp, self._where, self.kernels, self._next_read = xp, device_of(like), kernels, next_read
+        self.prototype = xp.zeros((0,), dtype=self.dtype, device=self._where)
+        self.encoded = encoded
+        self.cells = self.scales = None
+        self.up = 0
         if encoded is not None:
             levels = crossbar.targets(config, encoded)
-            self._scales = formats.weight_scales(encoded, config.tile.rows)
-            self._cells, self._up = crossbar.program(kernels, config, levels, self._address(0))
+            self.scales = formats.weight_scales(encoded, config.tile.rows)
+            self.cells, self.up = crossbar.program(kernels, config, levels, self.address(0))
 
     def __getstate__(self):
         # modules are found again from the arrays
-        return {name: value for name, value in self.__dict__.items() if name not in ("_xp", "_kernels")} | {
-            "_backend": self._kernels.NAME
+        return {name: value for name, value in self.__dict__.items() if name not in ("_xp", "kernels")} | {
+            "_backend": self.kernels.NAME
         }
 
     def __setstate__(self, state):
         name = state.pop("_backend")
         self.__dict__.update(state)
-        self._xp, self._kernels = array_namespace(self._like), backends.select(self._like, name)
+        self._xp, self.kernels = array_namespace(self.prototype), backends.select(self.prototype, name)
 
-    def _address(self, read):
+    def address(self, read):
+        """Return where the random numbers of a read are; see `mpimpy.random.Address`."""
         return Address(self.seed, self.chip, read, 0, *self.origin)
 
     @property
@@ -88,7 +99,7 @@ class CrossbarMatrix:
         return (-(-self.shape[0] // tile.rows), -(-self.shape[1] // tile.cols), len(fmt.slices) * fmt.planes)
 
     def _public(self, array):
-        return self._kernels.leave(array, self._like)
+        return self.kernels.leave(array, self.prototype)
 
     def _per_slice(self, array):
         # (planes * slices, K, N), least significant first -> ([planes,] slices, K, N), most significant first
@@ -108,26 +119,26 @@ class CrossbarMatrix:
         float64 array, shape (slices, K, N)
             Siemens; most significant slice first. With a double exponent (2, slices, K, N).
         """
-        if self._cells is None:
+        if self.cells is None:
             fmt = self.config.weights
             lead = (2,) * fmt.double + (len(fmt.slices),)
             return self._empty(*lead, dtype=self._xp.float64)
         fraction = crossbar.make_grid(self.config).fraction
-        siemens = device.conductance(self.config.device, self._cells, self._up, fraction)
+        siemens = device.conductance(self.config.device, self.cells, self.up, fraction)
         return self._public(self._per_slice(siemens))
 
     def codes(self) -> Any:
         """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent."""
-        if self._encoded is None:
+        if self.encoded is None:
             return self._empty(*(2,) * self.config.weights.double, dtype=self._xp.int64)
-        codes = formats.integers(self._encoded)[:, 0, :, :]
+        codes = formats.integers(self.encoded)[:, 0, :, :]
         return self._public(codes[0, :, :] if codes.shape[0] == 1 else codes)
 
     def decoded(self) -> Any:
         """Return the quantised weights, float64, shape (K, N): what ideal cells would multiply by."""
-        if self._encoded is None:
+        if self.encoded is None:
             return self._empty(dtype=self._xp.float64)
-        return self._public(formats.decode(self._encoded)[0, :, :])
+        return self._public(formats.decode(self.encoded)[0, :, :])
 
     def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
         """Multiply inputs by the programmed matrix.
@@ -160,17 +171,17 @@ class CrossbarMatrix:
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
-        x = operands.as_operand("x", x, like=self._like)
-        operands.check_pair(x, self._like, "x", "the programmed matrix")
+        x = operands.as_operand("x", x, like=self.prototype)
+        operands.check_pair(x, self.prototype, "x", "the programmed matrix")
         dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
         xp = self._xp
         dtype = operands.result_dtype(xp, operands.float_dtype(xp, x), self.dtype)
         out_shape = (*x.shape[:-1], self.shape[1])
         block = formats.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
         number = self._read_number(read)
-        if self._encoded is None or 0 in dims:
+        if self.encoded is None or 0 in dims:
             return xp.zeros(out_shape, dtype=dtype, device=self._where)
-        encoded = encode_inputs(self._kernels, self.config, xp.reshape(x, dims), block)
+        encoded = encode_inputs(self.kernels, self.config, xp.reshape(x, dims), block)
         return xp.reshape(self._product(self.config, encoded, number, first_row, dtype), out_shape)
 
     def read_encoded(self, encoded, fmt, dtype, read=None):
@@ -199,13 +210,13 @@ class CrossbarMatrix:
     def _product(self, config, encoded, number, first_row, dtype):
         kernel_dtype = "float32" if dtype == self._xp.float32 else "float64"
         y = crossbar.product(
-            self._kernels,
+            self.kernels,
             config,
             encoded,
-            self._scales,
-            self._cells,
-            self._up,
-            self._address(number),
+            self.scales,
+            self.cells,
+            self.up,
+            self.address(number),
             first_row,
             kernel_dtype,
         )

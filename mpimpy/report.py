@@ -143,8 +143,8 @@ def _variants(config):
 
 def measure(matrix, x=None, w=None):
     """Return the `Report` of a programmed matrix; see `CrossbarMatrix.report`."""
-    config, kernels = matrix.config, matrix._kernels
-    encoded_w = matrix._encoded
+    config, kernels = matrix.config, matrix.kernels
+    encoded_w = matrix.encoded
     if encoded_w is None:
         msg = f"a matrix of shape {matrix.shape} has no cells to report on"
         raise ValueError(msg)
@@ -155,8 +155,8 @@ def measure(matrix, x=None, w=None):
         x = _probe(xp, matrix.shape[0], where)
         note = f"errors measured with {PROBE_ROWS} rows of standard normal inputs"
     else:
-        x = operands.as_operand("x", x, like=matrix._like)
-        operands.check_pair(x, matrix._like, "x", "the programmed matrix")
+        x = operands.as_operand("x", x, like=matrix.prototype)
+        operands.check_pair(x, matrix.prototype, "x", "the programmed matrix")
         dims = operands.matrix_shape(x.shape, matrix.shape[0], "x", "the programmed matrix", matrix.shape)
         if 0 in dims:
             msg = f"x has shape {tuple(x.shape)}: errors cannot be measured without inputs"
@@ -170,18 +170,18 @@ def measure(matrix, x=None, w=None):
         exact_w = w_hat
         note += "; weight quantisation not known without the weights"
     else:
-        w = operands.as_operand("w", w, like=matrix._like)
-        operands.check_pair(w, matrix._like, "w", "the programmed matrix")
+        w = operands.as_operand("w", w, like=matrix.prototype)
+        operands.check_pair(w, matrix.prototype, "w", "the programmed matrix")
         if tuple(w.shape) != matrix.shape:
             msg = f"w has shape {tuple(w.shape)}, but {matrix.shape} was programmed"
             raise ValueError(msg)
         exact_w = xp.astype(kernels.enter(w), xp.float64)
     exact, quantised = xp.matmul(x, exact_w), xp.matmul(x_hat, w_hat)
-    place = matrix._address(0)
+    place = matrix.address(0)
 
     def run(variant):
         cells, up = crossbar.program(kernels, variant, crossbar.targets(variant, encoded_w), place)
-        return crossbar.product(kernels, variant, encoded_x, matrix._scales, cells, up, place, 0, "float64")
+        return crossbar.product(kernels, variant, encoded_x, matrix.scales, cells, up, place, 0, "float64")
 
     def snr(error):
         return metrics.SNR(exact + error, exact)

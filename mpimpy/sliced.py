@@ -92,7 +92,7 @@ class SlicedData:
         self.device = device
         self.shape = None
         self.encoded = None
-        self._engine = self._matrix = self._like = self._kernels = None
+        self._engine = self._matrix = self.prototype = self.kernels = None
 
     @property
     def slice_method(self):
@@ -187,7 +187,7 @@ class SlicedData:
         dims = (math.prod(matrix[:-2]), *matrix[-2:])
         block = self._block(parallel, dims[1:])
         kernels = engine.kernels(data)
-        self._kernels, self._like = (
+        self.kernels, self.prototype = (
             kernels,
             xp.zeros((0,), dtype=operands.float_dtype(xp, data), device=device_of(data)),
         )
@@ -214,7 +214,7 @@ class SlicedData:
     def dtype(self):
         """Floating dtype that the data counts as."""
         self._need_data()
-        return self._like.dtype
+        return self.prototype.dtype
 
     def programmed(self, engine, config):
         """Return these weights programmed by `engine`; written once, then kept."""
@@ -222,14 +222,14 @@ class SlicedData:
             if self.encoded is None:
                 msg = "these weights were programmed by another engine, and inference=True kept nothing else"
                 raise ValueError(msg)
-            self._matrix = engine.program_encoded(self._like, self.shape, self.encoded, config)
+            self._matrix = engine.program_encoded(self.prototype, self.shape, self.encoded, config)
             self._engine = engine
             if self.inference:
                 self.encoded = None
         return self._matrix
 
     def _public(self, array):
-        return self._kernels.leave(array, self._like)
+        return self.kernels.leave(array, self.prototype)
 
     @property
     def sliced_data(self):
@@ -247,9 +247,9 @@ class SlicedData:
     def quantized_data(self):
         """The values that the codes stand for, in the dtype and shape of the data."""
         self._need_digits("quantized_data")
-        xp = array_namespace(self._like)
+        xp = array_namespace(self.prototype)
         values = self._public(formats.decode(self.encoded))
-        return xp.astype(xp.reshape(values, self.shape), self._like.dtype)
+        return xp.astype(xp.reshape(values, self.shape), self.prototype.dtype)
 
     def t(self) -> "SlicedData":
         """Return the transposed operand: last two axes of elements, blocks and arrays swapped.

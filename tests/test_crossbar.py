@@ -73,11 +73,11 @@ def test_lossless_adc_gives_the_integer_product(config, data):
     for backend in ("numba", "reference"):
         matrix = engine_for(config, backend).program(w)
         block = formats.block_shape(config.inputs, x.shape, config.tile.rows, weight=False)
-        encoded = formats.encode(matrix._kernels, x[None], config.inputs, block)
+        encoded = formats.encode(matrix.kernels, x[None], config.inputs, block)
         integers = formats.integers(encoded)[0, 0].astype(object) @ matrix.codes().astype(object)
         scales = formats.input_scales(encoded, config.tile.rows)[0] * crossbar.plan(config).factor
         u, v = (np.lcm.reduce(s) for s in (crossbar.plan(config).x_strides, crossbar.make_grid(config).strides))
-        expected = (integers * int(u) * int(v)).astype(np.float64) * scales * matrix._scales[0]
+        expected = (integers * int(u) * int(v)).astype(np.float64) * scales * matrix.scales[0]
         assert same_bits(matrix.read(x), expected), backend
 
 
@@ -88,7 +88,7 @@ def test_ideal_adc_gives_the_product_of_the_quantised_operands(case):
     matrix = engine_for(config).program(w)
     x2 = x.reshape(-1, *x.shape[-2:]).astype(np.float64)
     block = formats.block_shape(config.inputs, x.shape[-2:], config.tile.rows, weight=False)
-    encoded = formats.encode(matrix._kernels, x2, config.inputs, block)
+    encoded = formats.encode(matrix.kernels, x2, config.inputs, block)
     expected = formats.decode(encoded) @ matrix.decoded()
     atol = 1e-6 * np.abs(x).max() * np.abs(w).max() * x.shape[-1]
     np.testing.assert_allclose(matrix.read(x).reshape(expected.shape), expected, rtol=1e-6, atol=atol)

@@ -397,6 +397,30 @@ def test_weights_are_programmed_once_per_engine(x, w, monkeypatch):
     assert len(programs) == 3
 
 
+def test_arrays_keep_the_engines_format_beside_sliced_weights(x, w):
+    engine = DPETensor(seed=1, x_slices=[1, 3])
+    sx, sw = sliced(engine, x, w)
+    engine(sx, sw)  # programs the weights for inputs of another format
+    fresh = SlicedData([1, 1, 2, 4], is_weight=True)
+    fresh.slice_data_imp(engine, w)
+    coarse = engine(x, sw, read=0)
+    assert same_bits(coarse, engine(x, fresh, read=0))
+    assert not same_bits(coarse, engine(sx, sw, read=0))
+
+
+def test_products_are_checked_before_weights_are_programmed(x, w, monkeypatch):
+    engine = DPETensor(seed=1)
+    sx, sw = sliced(engine, x, w)
+    short, _ = sliced(engine, x[:, :9], w)
+    monkeypatch.setattr(Engine, "_matrix", lambda *_: pytest.fail("programmed"))
+    with pytest.raises(ValueError, match="do not fit"):
+        engine(short, sw)
+    with pytest.raises(ValueError, match="do not fit"):
+        engine(x[:, :9], sw)
+    with pytest.raises(ValueError, match="input slice of 4 bits needs 16 levels but rdac=8"):
+        DPETensor(rdac=8)(sx, sw)
+
+
 def test_formats_of_sliced_data_need_not_fit_the_defaults(x, w):
     engine = DPETensor(g_level=4, rdac=2, radc=(256,) * 5, seed=1)
     sx = SlicedData([1] * 8)
