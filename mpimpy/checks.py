@@ -4,7 +4,9 @@ import difflib
 import math
 import operator
 
-__all__ = ["check_names", "fail", "flag", "pair", "real", "whole"]
+__all__ = ["check_names", "fail", "flag", "pair", "real", "spread", "whole"]
+
+SMALLEST_SPREAD = 0.0001
 
 
 def fail(kind, message):
@@ -29,8 +31,10 @@ def whole(name, value, low, high=None):
 def real(name, value, low, high=math.inf, *, above=False, unit=""):
     """Return `value` as a finite float in ``low .. high`` (``above``: low itself excluded)."""
     try:
-        number = float(value)
+        number = None if isinstance(value, bool | str) else float(value)
     except (TypeError, ValueError):
+        number = None
+    if number is None:
         fail(TypeError, f"{name}={value!r} must be a number")
     if not math.isfinite(number):
         fail(ValueError, f"{name}={number} must be finite")
@@ -38,6 +42,14 @@ def real(name, value, low, high=math.inf, *, above=False, unit=""):
         wanted = f"above {low:g}" if above else f"at least {low:g}"
         wanted += "" if high == math.inf else f" and at most {high:g}"
         fail(ValueError, f"{name}={number:g}{unit} is out of range: it must be {wanted}{unit}")
+    return number
+
+
+def spread(name, value):
+    """Return `value` as a relative spread: 0, or 0.0001 to 2, what the tables of random factors resolve."""
+    number = real(name, value, 0, 2)
+    if 0 < number < SMALLEST_SPREAD:
+        fail(ValueError, f"{name}={number:g} is finer than random factors are: use 0, or at least {SMALLEST_SPREAD}")
     return number
 
 
@@ -59,10 +71,16 @@ def pair(name, value, low=1, high=None):
     return tuple(whole(name, item, low, high) for item in items)
 
 
+def _plain(name):
+    return name.lower().replace("-", "_").strip("_")
+
+
 def check_names(given, known, what="setting"):
     """Raise TypeError for the first of `given` that is not among `known`, naming the nearest."""
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+            # capitals, - for _ and the dashes of an option are no difference
+            plain = {_plain(other): other for other in known}
+            near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.6)
+            hint = f"did you mean {plain[near[0]]!r}?" if near else f"known are {', '.join(sorted(known))}"
             fail(TypeError, f"unknown {what} {name!r}: {hint}")

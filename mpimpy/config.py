@@ -8,7 +8,7 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 
-from .checks import check_names, fail, flag, pair, real, whole
+from .checks import check_names, fail, flag, pair, real, spread, whole
 
 __all__ = ["ADC", "DAC", "Config", "Device", "Format", "Tile"]
 
@@ -65,8 +65,8 @@ class Device:
             HGS=real("HGS", self.HGS, 0, above=True, unit=" S"),
             LGS=real("LGS", self.LGS, 0, unit=" S"),
             g_level=whole("g_level", self.g_level, 2, MAX_LEVELS),
-            var=real("var", self.var, 0, 2),
-            write_var=real("write_var", self.write_var, 0, 2),
+            var=spread("var", self.var),
+            write_var=spread("write_var", self.write_var),
             stuck_HGS=real("stuck_HGS", self.stuck_HGS, 0, 1),
             stuck_LGS=real("stuck_LGS", self.stuck_LGS, 0, 1),
         )
@@ -118,7 +118,7 @@ class DAC:
             self,
             rdac=whole("rdac", self.rdac, 2, MAX_LEVELS),
             vread=real("vread", self.vread, 0, above=True, unit=" V"),
-            vnoise=real("vnoise", self.vnoise, 0, 2),
+            vnoise=spread("vnoise", self.vnoise),
         )
 
 
@@ -151,8 +151,10 @@ class ADC:
     def __post_init__(self):
         radc = self.radc
         if radc is not None:
-            many = hasattr(radc, "__iter__") and getattr(radc, "ndim", 1) > 0
+            many = hasattr(radc, "__iter__") and not isinstance(radc, str) and getattr(radc, "ndim", 1) > 0
             radc = tuple(whole("radc", r, 2, 1 << 53) for r in radc) if many else whole("radc", radc, 2, 1 << 53)
+        if radc == ():
+            fail(ValueError, "radc=() gives no resolution: give one number, one per weight slice, or None for ideal")
         _set(self, radc=radc, snap=flag("snap", self.snap), saturate=flag("saturate", self.saturate))
         for name in ("snap",) * self.snap + ("saturate",) * (not self.saturate):
             if radc is None:

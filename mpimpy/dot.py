@@ -13,8 +13,14 @@ __all__ = ["MapReducedot", "explain"]
 
 
 def _engine(engine, settings):
+    if "input_size" in settings:
+        msg = "input_size has no effect here: it is for SlicedData(input_en=True) and DPETensor"
+        raise TypeError(msg)
     if engine is None:
         return DPETensor(**settings)
+    if not isinstance(engine, Engine):
+        msg = f"engine={type(engine).__name__} must be an Engine; there is no out argument"
+        raise TypeError(msg)
     if settings:
         msg = f"settings ({', '.join(sorted(settings))}) have no effect beside an engine: give them to the engine"
         raise TypeError(msg)
@@ -59,7 +65,7 @@ def _multiply(xp, engine, x, w, real):
 
 
 def _operands(a, b):
-    like = next((value for value in (a, b) if hasattr(value, "dtype") and hasattr(value, "shape")), None)
+    like = next((value for value in (a, b) if getattr(value, "ndim", 0) and hasattr(value, "dtype")), None)
     a = operands.as_operand("a", a, like=like, complex_too=True)
     b = operands.as_operand("b", b, like=like, complex_too=True)
     operands.check_pair(a, b, "a", "b")

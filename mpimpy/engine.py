@@ -162,7 +162,7 @@ class Engine:
             raise ValueError(msg)
         rows = self.config.tile.rows
         block = formats.block_shape(self.config.weights, w.shape, rows, weight=True)
-        origin = pair("origin", origin, 0, 2**32 - 1)
+        origin = pair("origin", origin, 0, addressed.MAX_ROW - max(w.shape))
         if origin[0] % rows:
             msg = f"origin={origin} cuts through a tile of {rows} rows: its row must be a multiple of {rows}"
             raise ValueError(msg)

@@ -7,7 +7,7 @@ from array_api_compat import device as device_of
 
 from . import backends, crossbar, device, formats, operands, report
 from .checks import whole
-from .random import MAX_READ, Address
+from .random import MAX_READ, MAX_ROW, Address
 
 __all__ = ["CrossbarMatrix"]
 
@@ -179,6 +179,7 @@ class CrossbarMatrix:
         out_shape = (*x.shape[:-1], self.shape[1])
         block = formats.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
         number = self._read_number(read)
+        first_row = whole("first_row", first_row, 0, MAX_ROW - dims[0] * dims[1])
         if self.encoded is None or 0 in dims:
             return xp.zeros(out_shape, dtype=dtype, device=self._where)
         encoded = encode_inputs(self.kernels, self.config, xp.reshape(x, dims), block)

@@ -26,7 +26,7 @@ class MpimpyWarning(UserWarning):
 
 def library(array):
     """Return the name of the library that `array` belongs to."""
-    return type(array).__module__.partition(".")[0]
+    return array_namespace(array).__name__.removeprefix("array_api_compat.").partition(".")[0]
 
 
 def float_dtype(xp, array):
@@ -42,8 +42,8 @@ def result_dtype(xp, first, second):
 
 
 def _convert(name, value, like):
-    if is_array_api_obj(value):
-        return value
+    if is_array_api_obj(value) and (like is None or value.ndim or library(value) != "numpy"):
+        return value  # a NumPy number counts as a number, whatever it meets
     if hasattr(value, "todense"):
         msg = f"{name} is a sparse {type(value).__name__}, and a crossbar holds every element: pass {name}.toarray()"
         raise TypeError(msg)
@@ -77,8 +77,14 @@ def as_operand(name, value, *, like=None, complex_too=False):
     ValueError
         If there is a NaN or an infinity in it.
     """
-    masked = hasattr(value, "mask") and hasattr(value, "filled")
-    if masked:
+    for mark, kind, mend in (
+        ("conductance", "a programmed matrix", "write x @ W, or W.report(x)"),
+        ("slice_data_imp", "a SlicedData", "multiply with engine(x, w)"),
+    ):
+        if hasattr(value, mark):
+            msg = f"{name} is {kind}, not an array: {mend}"
+            raise TypeError(msg)
+    if hasattr(value, "mask") and hasattr(value, "filled"):
         msg = f"{name} is a masked array, and a crossbar has no masked cells: pass {name}.filled(0)"
         raise TypeError(msg)
     array = _convert(name, value, like)

@@ -42,6 +42,7 @@ WRITE, READ, STUCK, STUCK_FINE, VOLTAGE = range(1, 6)
 
 MAX_CHIP = (1 << 20) - 1
 MAX_READ = MASK
+MAX_ROW = 1 << 32
 MAX_SEED = (1 << 64) - 1
 
 

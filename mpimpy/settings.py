@@ -3,6 +3,8 @@
 One table serves `DPETensor`, `MapReducedot` and the command line.
 """
 
+import math
+
 from .checks import check_names, pair, real
 from .config import ADC, DAC, Config, Device, Format, Tile
 
@@ -56,13 +58,22 @@ def _formats(given):
             bits = slices[part]
             bits = bits.tolist() if hasattr(bits, "tolist") else bits
             bits = Format().slices if bits is None else bits
-            made[field] = Format(bits, bw_e=bw_e, double=double, granularity=granularity)
+            made[field] = _told(field, Format, bits, bw_e=bw_e, double=double, granularity=granularity)
             continue
         if slices[part] is not None or bw_e is not None or double:
             msg = f"format={name!r} already says what slices, bw_e and dbfp_en are: give one or the other"
             raise ValueError(msg)
-        made[field] = Format.named(name, granularity)
+        made[field] = _told(field, Format.named, name, granularity)
     return made
+
+
+def _told(where, build, *given, **options):
+    # say in a message which operand or setting it is about
+    try:
+        return build(*given, **options)
+    except (TypeError, ValueError) as error:
+        msg = f"{where}: {error}"
+        raise type(error)(msg) from None
 
 
 def _stuck(given):
@@ -115,7 +126,7 @@ def build(**given):
         names = [name for name in kind.__dataclass_fields__ if name in given]
         made[field] = kind(**{name: given.pop(name) for name in names})
     if "array_size" in given:
-        size = given.pop("array_size")
-        made["tile"] = Tile(*pair("array_size", size))
+        size = pair("array_size", given.pop("array_size"), -math.inf)
+        made["tile"] = _told("array_size", Tile, *size)
     check_names(given, [])
     return Config(**made)

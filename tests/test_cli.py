@@ -315,6 +315,8 @@ DOT_ERRORS = {
     "a.npy b.npy --backend gpu": "backend 'gpu' is unknown",
     "a.npy b.npy --g_lvel 3": "unknown option '--g_lvel': did you mean '--g_level'?",
     "a.npy b.npy --quant-gran=3": "unknown option '--quant-gran': did you mean '--x_quant_gran'?",
+    "a.npy b.npy --STUCK-hgs 3": "unknown option '--STUCK-hgs': did you mean '--stuck_HGS'?",
+    "a.npy b.npy --bogus 3": "unknown option '--bogus': known are",
     "a.npy b.npy --va 3": "unknown option '--va': did you mean '--var'?",
     "a.npy b.npy c.npy": "unexpected argument 'c.npy'",
     "a.npy": "the following arguments are required: B",

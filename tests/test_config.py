@@ -19,6 +19,23 @@ REFUSED = [
     (lambda: Device(var=5), ValueError, r"var=5 is out of range: it must be at least 0 and at most 2"),
     (lambda: Device(write_var=-1), ValueError, r"write_var=-1 is out of range"),
     (lambda: Device(var=float("nan")), ValueError, r"var=nan must be finite"),
+    (lambda: Device(var=1e-6), ValueError, r"var=1e-06 is finer than random factors are: use 0, or at least 0.0001"),
+    (lambda: Device(write_var=1e-6), ValueError, r"write_var=1e-06 is finer"),
+    (lambda: DAC(vnoise=1e-6), ValueError, r"vnoise=1e-06 is finer"),
+    (lambda: Device(HGS="1e-5"), TypeError, r"HGS='1e-5' must be a number"),
+    (lambda: Device(HGS=True), TypeError, r"HGS=True must be a number"),
+    (lambda: ADC(radc=()), ValueError, r"radc=\(\) gives no resolution"),
+    (lambda: ADC(radc="256"), TypeError, r"radc='256' must be a whole number"),
+    (lambda: DPETensor(x_slices=[2]), ValueError, r"inputs: slices=\[2\] must begin with 1"),
+    (lambda: DPETensor(w_quant_gran="x"), ValueError, r"weights: granularity 'x' is unknown"),
+    (lambda: DPETensor(array_size=(-1, 2)), ValueError, r"array_size: rows=-1 is out of range"),
+    (lambda: DPETensor(hgs=1), TypeError, r"unknown setting 'hgs': did you mean 'HGS'\?"),
+    (lambda: MapReducedot(np.eye(2), np.eye(2), input_size=(1, 2)), TypeError, r"input_size has no effect here"),
+    (
+        lambda: MapReducedot(np.eye(2), np.eye(2), np.eye(2)),
+        TypeError,
+        r"engine=ndarray must be an Engine; there is no out",
+    ),
     (lambda: Device(var="much"), TypeError, r"var='much' must be a number"),
     (lambda: Device(stuck_HGS=1.5), ValueError, r"stuck_HGS=1.5 is out of range: it must be at least 0 and at most 1"),
     (
@@ -91,11 +108,11 @@ REFUSED = [
     (lambda: MapReducedot(np.eye(2), np.eye(2), sede=1), TypeError, r"unknown setting 'sede': did you mean 'seed'\?"),
     (lambda: settings.build(seed=1), TypeError, r"unknown setting 'seed'"),
     (
-        lambda: Engine(Device(LGS=9.9999e-6, g_level=16, var=1e-3, write_var=1e-9), tile=Tile(1, 1), seed=0).program(
+        lambda: Engine(Device(LGS=1e-5 * (1 - 1e-12), g_level=2**16, var=0), tile=Tile(1, 1), seed=0).program(
             np.eye(2)
         ),
         ValueError,
-        r"LGS=9.9999e-06 S is .* levels, too many beside their variation",
+        r"LGS=1e-05 S is .* levels, too many beside their variation",
     ),
 ]
 

@@ -262,8 +262,8 @@ def test_fifty_one_bit_slices_keep_float64_precision(rng):
         (Config(), 10, False),
         (Config(Device(var=0)), 0, False),
         (Config(Device(var=0.005)), 13, False),
-        (Config(Device(var=1e-6)), 16, False),
-        (Config(Device(var=1e-6), tile=Tile(512, 64)), 13, False),  # lowered to what 32 bits hold
+        (Config(Device(var=5e-4)), 16, False),
+        (Config(Device(var=5e-4), tile=Tile(512, 64)), 13, False),  # lowered to what 32 bits hold
         (Config(Device(g_level=256, var=0.005), DAC(256), tile=Tile(512, 64)), 11, True),
         (
             Config(Device(LGS=0, g_level=2**16, var=0.0013), tile=Tile(1024, 64)),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from libraries import same_bits, to_strict, to_torch, torch
 
-from mpimpy import DPETensor, Engine, MapReducedot, MpimpyWarning, explain
+from mpimpy import DPETensor, Engine, MapReducedot, MpimpyWarning, SlicedData, explain
 
 IDEAL = {"var": 0, "radc": None, "format": "fp32"}
 MAKERS = {"numpy": np.asarray, "strict": to_strict} | ({"torch": to_torch} if torch is not None else {})
@@ -119,6 +119,25 @@ def test_other_dtypes_are_taken_exactly(rng, dtype):
         assert same_bits(MapReducedot(a, b, seed=1, backend=backend).astype(np.float64), plain)
 
 
+class Quantity(np.ndarray):
+    """An array of a library that builds on NumPy's."""
+
+
+def test_subclasses_of_numpy_arrays_are_numpy_arrays(rng):
+    a, b = rng.standard_normal((4, 5)), rng.standard_normal((5, 3))
+    expected = MapReducedot(a, b, seed=1)
+    assert same_bits(MapReducedot(a.view(Quantity), b, seed=1), expected)
+    assert same_bits(MapReducedot(a, b.view(Quantity), seed=1), expected)
+
+
+@needs_torch
+def test_a_numpy_number_meets_any_array():
+    for number in (np.float64(2), np.array(2.0), 2.0):
+        y = MapReducedot(number, torch.ones(3), **IDEAL)
+        assert isinstance(y, torch.Tensor)
+        np.testing.assert_allclose(y, 2 * np.ones(3), rtol=1e-6)
+
+
 def test_complex_operands(rng):
     a = rng.standard_normal((4, 70)) + 1j * rng.standard_normal((4, 70))
     b = rng.standard_normal((70, 3)) + 1j * rng.standard_normal((70, 3))
@@ -180,6 +199,10 @@ REFUSED = [
     (lambda: MapReducedot(np.ones(1), array_api_strict.ones(1)), TypeError,
      r"a is a numpy array and b a array_api_strict one: convert one of them"),
     (lambda: MapReducedot(np.ones(2), np.ones(2), DPETensor(), var=0), TypeError, r"settings \(var\) have no effect beside an engine"),
+    (lambda: MapReducedot(np.ones(2), DPETensor().program(np.ones((2, 2)))), TypeError,
+     r"b is a programmed matrix, not an array: write x @ W, or W.report"),
+    (lambda: MapReducedot(SlicedData([1, 1]), np.ones((2, 2))), TypeError,
+     r"a is a SlicedData, not an array: multiply with engine\(x, w\)"),
     (lambda: explain(np.ones((2, 2)) * 1j, np.ones((2, 2))), TypeError, r"a has dtype complex128, which is complex"),
     (lambda: MapReducedot(np.ones(2), array_api_strict.ones(2), backend="numba"), TypeError, r"numpy array"),
     (lambda: MapReducedot(array_api_strict.ones(2), array_api_strict.ones(2), backend="numba"), ValueError,

@@ -6,11 +6,12 @@ docstrings are the specification.
 
 import functools
 import sys
+import warnings
 
 import numpy as np
 
-from . import _kernels
-from ._jit import blas_on_one_thread, parallel_region
+from . import _kernels, reference
+from ._jit import blas_on_one_thread, parallel_region, pool_is_lost
 
 NAME = "numba"
 _INTEGERS = [np.dtype(name) for name in ("int8", "int16", "int32", "int64")]
@@ -45,6 +46,23 @@ def leave(array, like):
     return array
 
 
+def _or_reference(function):
+    # The reference gives the same bits, slower, where the kernels' threads are gone.
+    @functools.wraps(function)
+    def run(*arguments, **options):
+        if not pool_is_lost():
+            return function(*arguments, **options)
+        warnings.warn(
+            "this process was forked after its parent had run kernels, whose OpenMP threads are not here: the slower "
+            "reference runs instead. Start workers with the spawn method, or set NUMBA_THREADING_LAYER=workqueue",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return getattr(reference, function.__name__)(*arguments, **options)
+
+    return run
+
+
 def _launch(kernel, *arguments):
     with parallel_region():
         kernel(*arguments)
@@ -61,6 +79,7 @@ def _block_counts(values, block):
     return batch, -(-rows // block[0]), -(-cols // block[1])
 
 
+@_or_reference
 def peaks(values, block, ceiling=None):
     """See `reference.peaks`."""
     out = np.zeros(_block_counts(values, block), np.float64)
@@ -69,6 +88,7 @@ def peaks(values, block, ceiling=None):
     return out
 
 
+@_or_reference
 def totals(values, block, scale_1, scale_2):
     """See `reference.totals`."""
     out = np.zeros(_block_counts(values, block), np.int64)
@@ -76,6 +96,7 @@ def totals(values, block, scale_1, scale_2):
     return out
 
 
+@_or_reference
 def digits(values, block, divisor, scale_1, scale_2, low, high, bits, strides, dtype):
     """See `reference.digits`."""
     out = np.empty((len(bits), *values.shape), dtype)
@@ -99,6 +120,7 @@ def _table(table):
     return np.frombuffer(table, "<i4").astype(np.int32)
 
 
+@_or_reference
 def perturb(cells, table, address, *, up, reference, shift, bound, dtype):
     """See `reference.perturb`."""
     out = np.empty(cells.shape, dtype)
@@ -107,6 +129,7 @@ def perturb(cells, table, address, *, up, reference, shift, bound, dtype):
     return out
 
 
+@_or_reference
 def stick(cells, address, *, high_share, low_share, high):
     """See `reference.stick`."""
     out = np.array(cells, order="C")
@@ -122,6 +145,7 @@ def _choice(array, dtypes):
     return tuple(array if index == kind else other for index, other in enumerate(empty)), kind
 
 
+@_or_reference
 def read(codes, x_scale, grid, w_scale, *, rows, bound, wide, steps, tops, units, weights, dtype):
     """See `reference.read`."""
     out = np.empty((codes.shape[1], grid.shape[2]), dtype)
