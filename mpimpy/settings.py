@@ -82,6 +82,9 @@ def _stuck(given):
     if where not in (0, 1):
         msg = f"stuck_fault_value={where!r} must be 0 (cells stuck at LGS) or 1 (stuck at HGS)"
         raise ValueError(msg)
+    if where and not ratio:
+        msg = "stuck_fault_value=1 has no effect while stuck_fault_ratio is 0: set the ratio, or leave both out"
+        raise ValueError(msg)
     if ratio:
         name = "stuck_HGS" if where else "stuck_LGS"
         if name in given:

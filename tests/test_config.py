@@ -91,6 +91,11 @@ REFUSED = [
     (lambda: Engine(backend="nmba"), ValueError, r"backend 'nmba' is unknown: use one of 'numba', 'reference'"),
     (lambda: DPETensor(wire_resistance=2.93), NotImplementedError, r"wire_resistance above 0 Ohm is not simulated yet"),
     (lambda: DPETensor(wire_resistance=-1), ValueError, r"wire_resistance=-1 Ohm is out of range"),
+    (
+        lambda: DPETensor(stuck_fault_value=1),
+        ValueError,
+        r"stuck_fault_value=1 has no effect while stuck_fault_ratio is 0",
+    ),
     (lambda: DPETensor(stuck_fault_value=2), ValueError, r"stuck_fault_value=2 must be 0 .* or 1"),
     (lambda: DPETensor(stuck_fault_ratio=0.1, stuck_LGS=0.1), ValueError, r"stuck_fault_ratio and stuck_LGS both give"),
     (lambda: DPETensor(stuck_fault_ratio=2), ValueError, r"stuck_fault_ratio=2 is out of range"),
