@@ -88,6 +88,9 @@ def as_operand(name, value, *, like=None, complex_too=False):
         msg = f"{name} is a masked array, and a crossbar has no masked cells: pass {name}.filled(0)"
         raise TypeError(msg)
     array = _convert(name, value, like)
+    if reason := backends.unusable(array):
+        msg = f"{name} {reason}"
+        raise TypeError(msg)
     xp = array_namespace(array)
     try:
         real = xp.isdtype(array.dtype, ("bool", "real floating", "integral"))

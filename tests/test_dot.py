@@ -232,6 +232,12 @@ def test_mixed_libraries_and_gradients():
         MapReducedot(torch.ones(2), weights)
     with pytest.raises(ValueError, match="device=meta"):
         MapReducedot(torch.ones(2), torch.ones(2), device="meta")
+    with pytest.raises(TypeError, match=r"b is on the meta device, without values"):
+        MapReducedot(torch.ones(2), torch.ones(2, device="meta"))
+    with pytest.raises(
+        TypeError, match=r"a is a sparse tensor, and a crossbar holds every element: pass its .to_dense"
+    ):
+        MapReducedot(torch.eye(2).to_sparse(), torch.ones(2))
 
 
 def test_errors_come_before_any_work(monkeypatch):

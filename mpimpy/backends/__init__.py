@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace, device
 
-__all__ = ["Backend", "asarray", "available", "check", "detach", "select", "wants_gradient"]
+__all__ = ["Backend", "asarray", "available", "check", "detach", "select", "unusable", "wants_gradient"]
 
 _MODULES = {"numba": "numba_cpu", "reference": "reference"}
 _RUNS = {
@@ -62,6 +62,15 @@ def _is_torch_cpu(array):
 def wants_gradient(array):
     """Return whether torch would record what is done with `array`."""
     return _is_torch(array) and array.requires_grad and sys.modules["torch"].is_grad_enabled()
+
+
+def unusable(array):
+    """Return why an array has no plain values to compute with, or None."""
+    if _is_torch(array) and array.device.type == "meta":
+        return "is on the meta device, without values: give it some, on another device"
+    if _is_torch(array) and array.layout is not sys.modules["torch"].strided:
+        return "is a sparse tensor, and a crossbar holds every element: pass its .to_dense()"
+    return None
 
 
 def detach(array):
