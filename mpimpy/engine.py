@@ -123,7 +123,14 @@ class Engine:
         self.__dict__.update(state, _lock=threading.Lock())
 
     def next_read(self) -> int:
-        """Return the number of the next read, and count it."""
+        """Return the number of the next read, and count it.
+
+        Examples
+        --------
+        >>> engine = Engine(seed=1)
+        >>> engine.next_read(), engine.next_read()
+        (0, 1)
+        """
         with self._lock:
             number = self.reads
             self.reads = number + 1
@@ -155,6 +162,12 @@ class Engine:
         ------
         TypeError, ValueError
             If `w` is not numeric and finite, or not two-dimensional.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Engine(seed=1).program(np.eye(100)).tiles
+        (2, 2, 4)
         """
         w = operands.as_operand("w", w)
         if w.ndim != 2:
@@ -212,6 +225,12 @@ class Engine:
         ------
         TypeError, ValueError
             As `program` and `CrossbarMatrix.read`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Engine(seed=1).MapReduceDot(np.ones((2, 5, 4)), np.eye(4)).shape
+        (2, 5, 4)
         """
         if isinstance(w, CrossbarMatrix) and not isinstance(x, SlicedData):
             return w.read(x, read)

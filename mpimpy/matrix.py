@@ -118,6 +118,13 @@ class CrossbarMatrix:
         -------
         float64 array, shape (slices, K, N)
             Siemens; most significant slice first. With a double exponent (2, slices, K, N).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> float(Engine(seed=1).program(np.eye(3)).conductance().max())
+        1e-05
         """
         if self.cells is None:
             fmt = self.config.weights
@@ -128,14 +135,30 @@ class CrossbarMatrix:
         return self._public(self._per_slice(siemens))
 
     def codes(self) -> Any:
-        """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent."""
+        """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> Engine(seed=1).program(np.array([[0.5], [-1.0]])).codes().tolist()
+        [[64], [-127]]
+        """
         if self.encoded is None:
             return self._empty(*(2,) * self.config.weights.double, dtype=self._xp.int64)
         codes = formats.integers(self.encoded)[:, 0, :, :]
         return self._public(codes[0, :, :] if codes.shape[0] == 1 else codes)
 
     def decoded(self) -> Any:
-        """Return the quantised weights, float64, shape (K, N): what ideal cells would multiply by."""
+        """Return the quantised weights, float64, shape (K, N): what ideal cells would multiply by.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> Engine(seed=1).program(np.array([[0.5], [-1.0]])).decoded().round(3).tolist()
+        [[0.504], [-1.0]]
+        """
         if self.encoded is None:
             return self._empty(dtype=self._xp.float64)
         return self._public(formats.decode(self.encoded)[0, :, :])
@@ -237,6 +260,13 @@ class CrossbarMatrix:
         Returns
         -------
         mpimpy.Report
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> Engine(seed=1).program(np.eye(100)).report().cells
+        40000
         """
         return report.measure(self, x, w)
 

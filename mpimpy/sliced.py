@@ -167,6 +167,15 @@ class SlicedData:
         ------
         TypeError, ValueError
             If the data is not numeric and finite, or its shape or device does not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import DPETensor
+        >>> x = SlicedData([1, 3])
+        >>> x.slice_data_imp(DPETensor(), np.array([[1.0, -0.4]]))
+        >>> x.quantized_data.round(3).tolist()
+        [[1.0, -0.429]]
         """
         name = "the weight data" if self.is_weight else "the input data"
         data = operands.as_operand(name, data)

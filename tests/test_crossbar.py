@@ -1,5 +1,7 @@
 """The algorithm: against Python's integers, across backends, and under every way to cut it up."""
 
+import tracemalloc
+
 import array_api_strict
 import numba
 import numpy as np
@@ -344,3 +346,19 @@ def test_currents_are_exact_up_to_their_bound(rng, backend, bits, wide):
     result = kernels.read(codes, ones[0], grid, ones[1], steps=(1.0,), weights=((1.0,),), dtype="float64", **limits)
     expected = currents.astype(np.float64) if wide else currents.astype(np.int64).astype(np.float32).astype(np.float64)
     np.testing.assert_array_equal(result, expected)
+
+
+def test_memory_is_operands_codes_and_grid(rng):
+    m, k, n = 700, 900, 800
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((m, k), (k, n)))
+    engine = Engine(seed=1)
+    engine(x[:70, :70], w[:70, :70])  # compiling and tables are not what is measured
+    tracemalloc.start()
+    try:
+        engine(x, w)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    codes, levels, grid, result = 4 * m * k, 4 * k * n, 2 * 4 * k * n, 4 * m * n
+    # 16 slice pairs of currents alone would be 34 MB
+    assert peak < codes + levels + grid + result + 2**21
