@@ -200,3 +200,12 @@ def test_the_same_chip_is_the_same_everywhere(rng):
     before = one.conductance()
     one.read(x)
     assert same_bits(one.conductance(), before)
+
+
+def test_shares_are_finer_than_a_16_bit_word():
+    # 1e-6 of the cells is 4295 in 2**32, and less than one in 2**16
+    assert device._share(1e-6) == 4295
+    assert device._share(1e-12) == 1
+    assert device._share(0) == 0
+    seen = Engine(Device(var=0, stuck_HGS=1e-6), seed=2).program(np.zeros((1000, 2000))).conductance()
+    assert 1 <= np.sum(seen > 1e-7) <= 25  # 8 expected
