@@ -115,8 +115,10 @@ def test_subnormal_numbers_keep_their_order():
     values = np.array([[[5e-324, 1e-310, -3e-309, 0.0]]])
     for fmt in (Format(), Format(bw_e=11)):
         for backend in ("numba", "reference"):
-            codes = formats.integers(encode(fmt, values, (1, 4), backend))[0, 0, 0]
+            encoded = encode(fmt, values, (1, 4), backend)
+            codes = formats.integers(encoded)[0, 0, 0]
             assert codes[2] < 0 <= codes[0] <= codes[1]
+            assert np.abs(formats.decode(encoded) - values).max() <= 2.0**-1028
 
 
 def test_double_exponent_keeps_small_elements(rng):
