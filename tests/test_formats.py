@@ -113,7 +113,7 @@ def test_exponent_is_exact_beside_powers_of_two(value):
 
 def test_subnormal_numbers_keep_their_order():
     values = np.array([[[5e-324, 1e-310, -3e-309, 0.0]]])
-    for fmt in (Format(), Format(bw_e=11)):
+    for fmt in (Format(), Format(bw_e=11), Format((1,) * 53, bw_e=11)):
         for backend in ("numba", "reference"):
             encoded = encode(fmt, values, (1, 4), backend)
             codes = formats.integers(encoded)[0, 0, 0]
