@@ -52,7 +52,7 @@ def _multiply(xp, engine, x, w, real):
     rows, cols = x.shape[0], w.shape[1]
     stacked_x = xs[0] if len(xs) == 1 else xp.concat(xs, axis=0)
     stacked_w = ws[0] if len(ws) == 1 else xp.concat(ws, axis=1)
-    y = engine.program(stacked_w).read(stacked_x)
+    y = engine.program_checked(stacked_w).read_checked(stacked_x)
     y = xp.astype(y, real, copy=False)
     part = [[y[i * rows : (i + 1) * rows, j * cols : (j + 1) * cols] for j in range(len(ws))] for i in range(len(xs))]
     if len(xs) == len(ws) == 1:

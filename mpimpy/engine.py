@@ -169,7 +169,10 @@ class Engine:
         >>> Engine(seed=1).program(np.eye(100)).tiles
         (2, 2, 4)
         """
-        w = operands.as_operand("w", w)
+        return self.program_checked(operands.as_operand("w", w), chip=chip, origin=origin)
+
+    def program_checked(self, w, *, chip=None, origin=(0, 0)):
+        """Write a matrix that has passed `mpimpy.operands.as_operand`; see `program`."""
         if w.ndim != 2:
             msg = f"w has shape {tuple(w.shape)}: weights are one matrix, (K, N)"
             raise ValueError(msg)
@@ -240,7 +243,7 @@ class Engine:
             operands.check_pair(x, w, "x", "w")
             if w.ndim == 2:
                 operands.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
-            return self.program(w).read(x, read)
+            return self.program_checked(w).read_checked(x, read)
         return self._sliced_product(x, w, read)
 
     __call__ = MapReduceDot
@@ -268,15 +271,17 @@ class Engine:
                 )
                 raise ValueError(msg)
         else:
-            x = operands.as_operand("x", x)
+            like = getattr(w, "prototype", w)
+            x = operands.as_operand("x", x, like=like)
+            operands.check_pair(x, like, "x", "w")
         if len(w.shape) == 2:
             operands.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
         if isinstance(w, SlicedData):
             matrix = w.programmed(self, config)
         else:
-            matrix = w if isinstance(w, CrossbarMatrix) else self.program(w)
+            matrix = w if isinstance(w, CrossbarMatrix) else self.program_checked(w)
         if not isinstance(x, SlicedData):
-            return matrix.read(x, read)
+            return matrix.read_checked(x, read)
         operands.check_pair(x.prototype, matrix.prototype, "x", "w")
         y = matrix.read_encoded(x.encoded, x.format, x.dtype, read)
         return array_namespace(y).reshape(y, (*x.shape[:-1], matrix.shape[1]))

@@ -196,6 +196,10 @@ class CrossbarMatrix:
         """
         x = operands.as_operand("x", x, like=self.prototype)
         operands.check_pair(x, self.prototype, "x", "the programmed matrix")
+        return self.read_checked(x, read, first_row=first_row)
+
+    def read_checked(self, x, read=None, *, first_row=0):
+        """Multiply inputs that have passed `mpimpy.operands.as_operand`; see `read`."""
         dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
         xp = self._xp
         dtype = operands.result_dtype(xp, operands.float_dtype(xp, x), self.dtype)

@@ -196,10 +196,8 @@ class SlicedData:
         dims = (math.prod(matrix[:-2]), *matrix[-2:])
         block = self._block(parallel, dims[1:])
         kernels = engine.kernels(data)
-        self.kernels, self.prototype = (
-            kernels,
-            xp.zeros((0,), dtype=operands.float_dtype(xp, data), device=device_of(data)),
-        )
+        self.kernels = kernels
+        self.prototype = xp.zeros((0,), dtype=operands.float_dtype(xp, data), device=device_of(data))
         self._resolved = parallel
         self.encoded = formats.encode(kernels, kernels.enter(xp.reshape(data, dims)), self.format, block)
         self.shape = tuple(data.shape)

@@ -20,10 +20,12 @@ from mpimpy import (
     DPETensor,
     Engine,
     Format,
+    MapReducedot,
     MpimpyWarning,
     SlicedData,
     Tile,
     formats,
+    operands,
 )
 
 needs_torch = pytest.mark.skipif(torch is None, reason="the torch extra is not installed")
@@ -414,6 +416,25 @@ def test_arrays_keep_the_engines_format_beside_sliced_weights(x, w):
     coarse = engine(x, sw, read=0)
     assert same_bits(coarse, engine(x, fresh, read=0))
     assert not same_bits(coarse, engine(sx, sw, read=0))
+
+
+def test_operands_are_checked_once(x, w, monkeypatch):
+    seen = []
+    check = operands.as_operand
+    monkeypatch.setattr(operands, "as_operand", lambda name, *a, **k: (seen.append(name), check(name, *a, **k))[1])
+    engine = DPETensor(seed=1)
+    MapReducedot(x, w, engine)
+    engine(x, w)
+    W = engine.program(w)
+    W.read(x)
+    assert seen == ["a", "b", "w", "x", "w", "x"]
+
+
+def test_lists_beside_sliced_weights(x, w):
+    for make in [np.asarray, to_strict] + ([to_torch] if torch is not None else []):
+        engine = DPETensor(seed=1)
+        _, sw = sliced(engine, make(x), make(w))
+        assert type(engine(x.tolist(), sw)) is type(make(x))
 
 
 def test_products_are_checked_before_weights_are_programmed(x, w, monkeypatch):
