@@ -4,6 +4,9 @@ import math
 import struct
 from fractions import Fraction
 
+from array_api_compat import array_namespace
+from array_api_compat import device as device_of
+
 from . import random
 
 __all__ = ["drive", "single", "steps_and_weights", "voltage_bits"]
@@ -14,8 +17,10 @@ def voltage_bits(dac):
     return random.fraction_bits(dac.vnoise) if dac.vnoise > 0 else 0
 
 
-def drive(kernels, dac, plan, codes, address):
-    """Return what the DACs put on the word lines: codes, with voltage noise on a grid of their own.
+def drive(kernels, dac, plan, digits, widths, address):
+    """Return what the DACs put on the word lines: (digits, strides, widths) of `reference.read`.
+
+    Voltage noise moves codes to a grid of their own, where they are digits no more.
 
     Parameters
     ----------
@@ -23,13 +28,18 @@ def drive(kernels, dac, plan, codes, address):
         A backend.
     dac : DAC
     plan : mpimpy.crossbar.Plan
-    codes : integer array, shape (slices, R, K)
+    digits : integer array, shape (planes * slices, R, K)
+    widths : tuple of int
+        Bits per slice.
     address : mpimpy.random.Address
     """
     if dac.vnoise == 0:
-        return codes
-    return kernels.perturb(
-        codes,
+        return digits, plan.x_strides, widths
+    xp = array_namespace(digits)
+    dtype = getattr(xp, plan.code_dtype)
+    strides = xp.asarray(plan.x_strides * (digits.shape[0] // len(widths)), dtype=dtype, device=device_of(digits))
+    codes = kernels.perturb(
+        xp.astype(digits, dtype) * strides[:, None, None],
         random.gaussian_table(dac.vnoise),
         address._replace(purpose=random.VOLTAGE),
         up=0,
@@ -38,6 +48,7 @@ def drive(kernels, dac, plan, codes, address):
         bound=plan.grid.code_bound,
         dtype=plan.drive_dtype,
     )
+    return codes, (1,) * len(widths), None
 
 
 def single(number):

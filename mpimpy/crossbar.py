@@ -210,14 +210,12 @@ def _flat(xp, digits):
     return xp.reshape(digits, (planes * slices, batch * rows, cols))
 
 
-def _at_strides(encoded, strides, dtype):
-    return encoded if encoded.strides == strides else formats.restride(encoded, strides, dtype)
-
-
 def targets(config, weights):
     """Return the levels that encoded weights want, integers of shape (planes * slices, K, N)."""
     grid = make_grid(config)
-    encoded = _at_strides(weights, grid.strides, grid.level_dtype)
+    encoded = weights
+    if weights.strides != grid.strides:
+        encoded = formats.restride(weights, grid.strides, grid.level_dtype)
     return _flat(array_namespace(encoded.digits), encoded.digits)
 
 
@@ -268,28 +266,32 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
     array, shape (batch * M, N)
     """
     numbers = plan(config)
-    encoded = _at_strides(inputs, numbers.x_strides, numbers.code_dtype)
-    xp = array_namespace(encoded.digits)
-    codes = _flat(xp, encoded.digits)
-    codes = converters.drive(kernels, config.dac, numbers, codes, place._replace(row=first_row, col=place.row))
+    digits = _flat(array_namespace(inputs.digits), inputs.digits)
+    xp = array_namespace(digits)
+    digits, strides, widths = converters.drive(
+        kernels, config.dac, numbers, digits, inputs.bits, place._replace(row=first_row, col=place.row)
+    )
     grid = device.read(kernels, config.device, numbers.grid, cells, up, place)
-    x_scales = formats.input_scales(encoded, numbers.grid.rows)
+    x_scales = formats.input_scales(inputs, numbers.grid.rows)
     if numbers.ideal:
         drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
-        x = _fold(xp, numbers.grid.rows, codes, numbers.x_strides, config.inputs.ascending, x_scales, drive_unit, 2)
+        x_strides = (1,) * len(strides) if widths else numbers.x_strides
+        x = _fold(xp, numbers.grid.rows, digits, x_strides, inputs.bits, x_scales, drive_unit, 2)
         w = _fold(xp, numbers.grid.rows, grid, numbers.grid.strides, config.weights.ascending, scales, grid_unit, 1)
         return xp.astype(xp.matmul(x, w), getattr(xp, dtype))
     x_planes, w_planes = x_scales.shape[0], scales.shape[0]
-    x_slices, w_slices = codes.shape[0] // x_planes, grid.shape[0] // w_planes
+    x_slices, w_slices = digits.shape[0] // x_planes, grid.shape[0] // w_planes
     alone = x_planes * w_planes == 1
     y = None
     for j in range(w_planes):
         for i in range(x_planes):
             part = kernels.read(
-                codes[i * x_slices : (i + 1) * x_slices, :, :],
+                digits[i * x_slices : (i + 1) * x_slices, :, :],
                 x_scales[i, :, :] * numbers.factor,
                 grid[j * w_slices : (j + 1) * w_slices, :, :],
                 scales[j, :, :],
+                strides=strides,
+                widths=widths,
                 rows=numbers.grid.rows,
                 bound=numbers.bound,
                 wide=numbers.grid.wide,

@@ -209,7 +209,7 @@ class CrossbarMatrix:
         first_row = whole("first_row", first_row, 0, MAX_ROW - dims[0] * dims[1])
         if self.encoded is None or 0 in dims:
             return xp.zeros(out_shape, dtype=dtype, device=self._where)
-        encoded = encode_inputs(self.kernels, self.config, xp.reshape(x, dims), block)
+        encoded = formats.encode(self.kernels, self.kernels.enter(xp.reshape(x, dims)), self.config.inputs, block)
         return xp.reshape(self._product(self.config, encoded, number, first_row, dtype), out_shape)
 
     def read_encoded(self, encoded, fmt, dtype, read=None):
@@ -313,9 +313,3 @@ class CrossbarMatrix:
 def check_read(read):
     """Return a read number, or say what is wrong with it."""
     return whole("read", read, 0, MAX_READ)
-
-
-def encode_inputs(kernels, config, x, block):
-    """Encode inputs of shape (batch, M, K) at the DAC's strides."""
-    numbers = crossbar.plan(config)
-    return formats.encode(kernels, kernels.enter(x), config.inputs, block, numbers.x_strides, numbers.code_dtype)

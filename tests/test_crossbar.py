@@ -199,7 +199,7 @@ def test_adc_saturates_at_the_ends_of_its_range(backend, wide):
 
     def read(tops):
         one = np.ones((1, 1)), grid, np.ones((1, 6))
-        plain = {"rows": 2, "bound": 300, "wide": wide, "steps": (1.0,), "units": None, "weights": ((1.0,),)}
+        plain = {"strides": (1,), "widths": (1,), "rows": 2, "bound": 300, "wide": wide, "steps": (1.0,), "units": None, "weights": ((1.0,),)}
         return kernels.read(codes, *one, tops=tops, dtype="float64", **plain).tolist()[0]
 
     assert read((12,)) == [0, 0, 2, 11, 12, 12]
@@ -341,7 +341,7 @@ def test_currents_are_exact_up_to_their_bound(rng, backend, bits, wide):
     currents = codes[0].astype(object) @ grid[0].astype(object)
     assert currents.max() > bound * 0.97
     kernels = backends.select(np.zeros(1), backend)
-    limits = {"rows": rows, "bound": bound, "wide": wide, "tops": None, "units": None}
+    limits = {"strides": (1,), "widths": None, "rows": rows, "bound": bound, "wide": wide, "tops": None, "units": None}
     ones = np.ones((3, 1)), np.ones((1, 70))
     result = kernels.read(codes, ones[0], grid, ones[1], steps=(1.0,), weights=((1.0,),), dtype="float64", **limits)
     expected = currents.astype(np.float64) if wide else currents.astype(np.int64).astype(np.float32).astype(np.float64)

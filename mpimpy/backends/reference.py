@@ -191,21 +191,28 @@ def stick(cells, address, *, high_share, low_share, high):
     return xp.stack(out, axis=0)
 
 
-def read(codes, x_scale, grid, w_scale, *, rows, bound, wide, steps, tops, units, weights, dtype):
+def read(
+    digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype
+):
     """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
 
     For every tile t and pair of slices (j, i):
-    ``I = codes[i] @ grid[j]`` exactly; ``adc = rint(I * steps[j])``, clipped to
+    ``I = (digits[i] * strides[i]) @ grid[j]`` exactly; ``adc = rint(I * steps[j])``, clipped to
     ``0 .. tops[j]``; if `units` is given ``adc = rint(adc * units[j][i])``;
     ``acc += adc * weights[j][i]``, j outermost; then ``y += (acc * x_scale[:, t]) * w_scale[t]``,
     tiles in ascending order within panels of 16, then panels. All sums are float64, never fused.
 
     Parameters
     ----------
-    codes : integer array, shape (input slices, R, K)
+    digits : integer array, shape (input slices, R, K)
     x_scale : float64 array, shape (R, tiles)
     grid : integer array, shape (weight slices, K, N)
     w_scale : float64 array, shape (tiles, N)
+    strides : tuple of int
+        DAC code of digit 1, per input slice.
+    widths : tuple of int, or None
+        Bits per input slice: its digits are 0 .. ``2**bits - 1``. None: they are noisy, any integers.
+        Of use to kernels that look digits up; the result does not depend on it.
     rows : int
         Rows of a tile.
     bound : int
@@ -228,10 +235,10 @@ def read(codes, x_scale, grid, w_scale, *, rows, bound, wide, steps, tops, units
     -------
     array, shape (R, N)
     """
-    xp = array_namespace(codes, grid)
-    height, depth = codes.shape[1:]
+    xp = array_namespace(digits, grid)
+    height, depth = digits.shape[1:]
     shape = (height, grid.shape[2])
-    y = xp.zeros(shape, dtype=xp.float64, device=device(codes))
+    y = xp.zeros(shape, dtype=xp.float64, device=device(digits))
     tiles = -(-depth // rows)
     for panel in range(0, tiles, PANEL):
         total = xp.zeros_like(y)
@@ -242,7 +249,8 @@ def read(codes, x_scale, grid, w_scale, *, rows, bound, wide, steps, tops, units
                 cells = xp.astype(grid[j, span, :], xp.float64)
                 for i, weight in enumerate(weights[j]):
                     # float64 products of these integers are exact: every sum stays below 2**53
-                    current = xp.matmul(xp.astype(codes[i, :, span], xp.float64), cells)
+                    codes = xp.astype(digits[i, :, span], xp.float64) * float(strides[i])
+                    current = xp.matmul(codes, cells)
                     adc = xp.round((current if wide else xp.astype(current, xp.float32)) * step)
                     if tops is not None:
                         adc = xp.clip(adc, 0.0, float(tops[j]))
