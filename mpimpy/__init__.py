@@ -7,6 +7,7 @@
 """
 
 from . import backends
+from .backends import get_num_threads, set_num_threads
 from .config import ADC, DAC, Config, Device, Format, Tile
 from .dot import MapReducedot, explain
 from .engine import DPETensor, Engine
@@ -38,4 +39,6 @@ __all__ = [
     "Tile",
     "backends",
     "explain",
+    "get_num_threads",
+    "set_num_threads",
 ]

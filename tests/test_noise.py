@@ -76,12 +76,15 @@ def test_cells_saturate_at_twice_the_range():
 
 
 def test_voltage_noise_is_gaussian_and_relative():
-    engine = Engine(Device(var=0), DAC(vnoise=0.05), seed=5)
+    engine = Engine(Device(var=0), DAC(vnoise=0.05), inputs=Format([1, 4]), seed=5)
     plan = crossbar.plan(engine.config)
-    codes = np.full((2, 300, 200), 15, np.int8)
-    codes[1] = 0
-    kernels = engine.kernels(codes)
-    driven = converters.drive(kernels, engine.config.dac, plan, codes, random.Address(5, 0, 0, 0))
+    digits = np.full((2, 300, 200), 15, np.int8)
+    digits[1] = 0
+    kernels = engine.kernels(digits)
+    driven, strides, widths = converters.drive(
+        kernels, engine.config.dac, plan, digits, (4, 1), random.Address(5, 0, 0, 0)
+    )
+    assert (strides, widths) == ((1, 1), None)
     factor = driven[0] / 15 / 2.0**plan.grid.voltage_fraction
     assert abs(factor.mean() - 1) < 5 * 0.05 / math.sqrt(factor.size)
     assert abs(factor.std() / 0.05 - 1) < 0.02
@@ -155,7 +158,15 @@ def test_adc_limited_snr_falls_3_dB_per_doubling_of_rows(rng):
         grid = rng.integers(-1000, 1001, (1, rows, 400)).astype(np.int16)
         exact = codes[0].astype(np.float64) @ grid[0]
         scale, step = (np.ones((400, 1)), np.ones((1, 400))), 255 / (rows * 1000)
-        limits = {"rows": rows, "bound": rows * 1000, "wide": False, "tops": None, "units": None}
+        limits = {
+            "strides": (1,),
+            "widths": None,
+            "rows": rows,
+            "bound": rows * 1000,
+            "wide": False,
+            "tops": None,
+            "units": None,
+        }
         result = numba_cpu.read(
             codes, scale[0], grid, scale[1], steps=(step,), weights=((1 / step,),), dtype="float64", **limits
         )

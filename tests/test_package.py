@@ -1,6 +1,7 @@
 """The house: what importing costs, and that imports run one way, down the rooms."""
 
 import ast
+import hashlib
 import pathlib
 import subprocess
 import sys
@@ -132,3 +133,11 @@ def test_backends_say_why_something_is_not(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     numba = next(backend for backend in backends.available() if backend.name == "numba")
     assert (numba.available, numba.detail) == (False, "Numba is not installed: pip install numba")
+
+
+def test_cached_kernels_know_what_they_inline():
+    # Numba recompiles a cached kernel when its own file changes, not when an inlined helper's does
+    folder = PACKAGE / "backends"
+    digest = hashlib.sha256(b"".join((folder / f"{name}.py").read_bytes() for name in ("_currents", "_lanes")))
+    wanted = digest.hexdigest()[:16]
+    assert f'INLINED = "{wanted}"' in (folder / "_read.py").read_text(), f"put INLINED = {wanted!r} into _read.py"

@@ -1,9 +1,10 @@
-"""Processes: forks of a parent that has run kernels, and homes that cannot hold a cache."""
+"""Threads and processes: products at once, forks, and homes that cannot hold a cache."""
 
 import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import warnings
 
 import numba
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from libraries import same_bits
 
+import mpimpy
 from mpimpy import DPETensor
+from mpimpy.backends import _jit
 
 x, w = np.ones((4, 70)), np.eye(70)
 
@@ -32,8 +35,112 @@ def test_forked_workers_give_the_same_bits():
             results = pool.map_async(product, range(3)).get(timeout=600)  # rather than a hang for ever
     for (result, messages), wanted in zip(results, expected, strict=True):
         assert same_bits(result, wanted)
-        if numba.threading_layer() == "omp":
-            assert any("Start workers with the spawn method" in text for text in messages)
+        assert messages == []
+
+
+@pytest.mark.parametrize("layer", ["workqueue", "omp", "tbb"])
+def test_products_in_several_threads_give_the_right_bits(layer):
+    # on every threading layer of Numba's, in a process of its own: one of them aborts when shared
+    code = """
+import threading, sys, numpy as np
+from mpimpy import DPETensor, set_num_threads
+set_num_threads(3)
+rng = np.random.default_rng(0)
+x, w = rng.standard_normal((300, 200)), rng.standard_normal((200, 150))
+engine = DPETensor(write_var=0.1, vnoise=0.1, seed=1)
+alone, found = [engine.program(w, chip=chip).read(x, read=1) for chip in range(4)], {}
+def work(chip):
+    for _ in range(5):
+        found.setdefault(chip, []).append(engine.program(w, chip=chip).read(x, read=1))
+threads = [threading.Thread(target=work, args=(chip,)) for chip in range(4)]
+for thread in threads:
+    thread.start()
+set_num_threads(2)
+for thread in threads:
+    thread.join()
+print(sum(y.tobytes() == alone[chip].tobytes() for chip, ys in found.items() for y in ys))
+"""
+    environment = os.environ | {"NUMBA_THREADING_LAYER": layer}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "20", done.stderr
+
+
+def test_a_fork_in_the_middle_of_products_does_not_hang():
+    code = """
+import os, threading, numpy as np
+from mpimpy import DPETensor, set_num_threads
+set_num_threads(4)
+rng = np.random.default_rng(0)
+x, w = rng.standard_normal((300, 300)), rng.standard_normal((300, 300))
+wanted, stop = DPETensor(seed=1)(x, w).tobytes(), threading.Event()
+def work():
+    while not stop.is_set():
+        DPETensor(seed=1)(x, w)
+thread = threading.Thread(target=work)
+thread.start()
+codes = []
+for _ in range(10):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if DPETensor(seed=1)(x, w).tobytes() == wanted else 1)
+    codes.append(os.waitpid(child, 0)[1])
+stop.set()
+thread.join()
+print(codes)
+"""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork on this system")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], capture_output=True, text=True, timeout=600
+    )
+    assert done.stdout.strip() == str([0] * 10), done.stderr
+
+
+def test_the_number_of_threads_is_a_setting():
+    assert mpimpy.get_num_threads() == numba.config.NUMBA_NUM_THREADS
+    try:
+        mpimpy.set_num_threads(5)
+        assert mpimpy.get_num_threads() == 5
+        assert "5 threads" in next(b.detail for b in mpimpy.backends.available() if b.name == "numba")
+    finally:
+        mpimpy.set_num_threads(None)
+    for wrong, kind in ((0, ValueError), (1.5, TypeError), (True, TypeError)):
+        with pytest.raises(kind, match="number of threads="):
+            mpimpy.set_num_threads(wrong)
+
+
+def test_work_is_shared_among_the_threads_that_were_set():
+    # every task is done once, by no more threads than were set, and by more than one
+    meeting, seen, done = threading.Barrier(3, timeout=60), set(), []
+
+    def kernel(first, last):
+        if threading.get_ident() not in seen:
+            seen.add(threading.get_ident())
+            meeting.wait()  # three threads at once, or this test fails
+        done.extend(range(first, last))
+
+    try:
+        mpimpy.set_num_threads(3)
+        _jit.launch(kernel, 100, 1e6)
+        assert sorted(done) == list(range(100))
+        assert len(seen) == 3
+        alone = []
+        _jit.launch(lambda *span: alone.append((span, threading.get_ident())), 100, 1.0)
+        assert alone == [((0, 100), threading.get_ident())]  # too little work to share
+    finally:
+        mpimpy.set_num_threads(None)
+
+
+def test_an_error_in_a_thread_is_raised():
+    def kernel(first, last):
+        raise MemoryError("no room")
+
+    try:
+        mpimpy.set_num_threads(2)
+        with pytest.raises(MemoryError, match="no room"):
+            _jit.launch(kernel, 10, 1e6)
+    finally:
+        mpimpy.set_num_threads(None)
 
 
 def test_a_process_without_a_folder_for_the_cache():

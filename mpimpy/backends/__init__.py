@@ -13,7 +13,20 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace, device
 
-__all__ = ["Backend", "asarray", "available", "check", "detach", "select", "unusable", "wants_gradient"]
+from ..checks import whole
+
+__all__ = [
+    "Backend",
+    "asarray",
+    "available",
+    "check",
+    "detach",
+    "get_num_threads",
+    "select",
+    "set_num_threads",
+    "unusable",
+    "wants_gradient",
+]
 
 _MODULES = {"numba": "numba_cpu", "reference": "reference"}
 _RUNS = {
@@ -88,9 +101,7 @@ def _detail(name):
         return True, f"array-api-compat {version('array-api-compat')}"
     if importlib.util.find_spec("numba") is None:
         return False, "Numba is not installed: pip install numba"
-    import numba
-
-    return True, f"Numba {numba.__version__}, {numba.get_num_threads()} threads"
+    return True, f"Numba {version('numba')}, {get_num_threads()} threads"
 
 
 def available(array=None):
@@ -159,3 +170,52 @@ def asarray(values):
     import numpy as np
 
     return np.asarray(values)
+
+
+def get_num_threads():
+    """Return how many threads a product on the CPU uses.
+
+    As `set_num_threads` was told; else the environment variable NUMBA_NUM_THREADS; else one for
+    each core that this process may use.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> get_num_threads() >= 1
+    True
+    """
+    from . import _jit
+
+    return _jit.get_num_threads()
+
+
+def set_num_threads(number):
+    """Set how many threads a product on the CPU uses, from the next product on.
+
+    It holds for the whole process, and for the BLAS that multiplies for an ideal ADC as well.
+    Products that run in several Python threads at once share these threads: each adds only the
+    thread that called it. The number changes nothing but time.
+
+    Parameters
+    ----------
+    number : int or None
+        At least 1; None for the default of `get_num_threads`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(None)
+    """
+    from . import _jit
+
+    _jit.set_num_threads(None if number is None else whole("number of threads", number, 1))

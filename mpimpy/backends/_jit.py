@@ -1,16 +1,22 @@
-"""The one place that owns Numba's options, and the gate into parallel kernels."""
+"""The one place that owns Numba's options, and the threads that run kernels.
 
-import contextlib
-import functools
+Kernels are serial: they take a range of tasks and let go of Python's lock. Threads of our own
+share out the tasks. So no threading layer of Numba's is involved: nothing aborts when several
+Python threads multiply at once, a forked process works as its parent did, and kernels compile
+in half the time.
+"""
+
+import concurrent.futures
 import os
 import threading
 
 import numba
 
-__all__ = ["blas_on_one_thread", "inline", "kernel", "parallel_region", "pool_is_lost"]
+__all__ = ["get_num_threads", "inline", "kernel", "launch", "set_num_threads"]
 
 # fastmath stays off: it may fuse or reorder float sums, and results are held to the bit.
 _OPTIONS = {"nogil": True, "fastmath": False, "error_model": "numpy"}
+PIECES = 8  # pieces of work a thread: who finishes early takes from those who are late
 
 
 def _compiler(**options):
@@ -24,58 +30,81 @@ def _compiler(**options):
     return decorate
 
 
-kernel = _compiler(parallel=True)
-inline = _compiler(inline="always")
+kernel = _compiler()
+inline = numba.njit(forceinline=True, **_OPTIONS)
 
-_LOCK = threading.RLock()
-_started = _forked = False
+_lock = threading.Lock()
+_threads = None
+_pool = None
 
 
 def _after_fork():
-    global _LOCK, _forked
-    _LOCK = threading.RLock()  # another thread may have held the parent's
-    _forked = _started
+    # the parent's threads are not here, and one of them may have held the lock
+    global _lock, _pool
+    _lock, _pool = threading.Lock(), None
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def pool_is_lost():
-    """Return whether this process was forked from one whose OpenMP threads ran kernels.
+def get_num_threads():
+    """Return how many threads a product uses: as set, else NUMBA_NUM_THREADS, else one a core."""
+    return numba.config.NUMBA_NUM_THREADS if _threads is None else _threads
 
-    They are not there in the child, where OpenMP would end the process at the next kernel.
+
+def set_num_threads(number):
+    """Set how many threads a product uses; None for the default."""
+    global _threads, _pool
+    with _lock:
+        old, _pool = _pool, None
+        _threads = number
+    if old is not None:
+        old.shutdown(wait=False)  # what it was given it still finishes
+
+
+def _call_helpers(count, function):
+    # the futures of `count` calls of `function` in other threads; none when Python is shutting down
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = concurrent.futures.ThreadPoolExecutor(get_num_threads() - 1, "mpimpy")
+        try:
+            return [_pool.submit(function) for _ in range(count)]
+        except RuntimeError:
+            return []
+
+
+def launch(kernel, tasks, work, *arguments):
+    """Run ``kernel(first, last, *arguments)`` over all tasks, in as many threads as pay.
+
+    Parameters
+    ----------
+    kernel : function
+        Each task writes outputs of its own.
+    tasks : int
+    work : float
+        Rough time that all tasks take on one thread, microseconds: little work stays here.
+    *arguments
     """
-    return _forked and numba.threading_layer() == "omp"
+    threads = min(get_num_threads(), tasks, 1 + int(work / 100))
+    if threads < 2:
+        kernel(0, tasks, *arguments)
+        return
+    pieces = min(tasks, threads * PIECES)
+    bounds = [tasks * piece // pieces for piece in range(pieces + 1)]
+    pieces_left, turn = iter(range(pieces)), threading.Lock()
 
+    def work_on():
+        while True:
+            with turn:
+                piece = next(pieces_left, None)
+            if piece is None:
+                return
+            kernel(bounds[piece], bounds[piece + 1], *arguments)
 
-@contextlib.contextmanager
-def parallel_region():
-    """Hold the lock while a parallel kernel runs.
-
-    A kernel uses all cores, so two at once gain nothing, and Numba's ``workqueue`` layer aborts
-    the process when two Python threads enter it together.
-    """
-    global _started
-    with _LOCK:
-        yield
-        _started = True
-
-
-@functools.cache
-def _controller():
-    # Numba's np.dot calls SciPy's BLAS: load it before looking for thread pools
-    import scipy.linalg.cython_blas  # noqa: F401
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-@contextlib.contextmanager
-def blas_on_one_thread():
-    """Keep BLAS calls inside a parallel kernel from starting threads of their own.
-
-    The limit belongs to the process, so the lock is held until it is lifted again.
-    """
-    with _LOCK, _controller().limit(limits=1, user_api="blas"):
-        yield
+    futures = _call_helpers(threads - 1, work_on)
+    work_on()
+    for future in futures:
+        if not future.cancel():
+            future.result()

@@ -1,26 +1,25 @@
 """The Numba kernels themselves: plain loops over arrays and numbers.
 
 Helpers that are inlined live in this file, since Numba's cache does not notice a change in
-another one. Inside ``prange`` nothing raises and every iteration writes its own outputs.
+another one. Nothing raises, and every task writes its own outputs.
 """
 
 import numpy as np
-from numba import prange
 
 from ..random import MULTIPLIERS, ROUNDS, STUCK_FINE, WEYL
 from ._jit import inline, kernel
-from .reference import PANEL
 
 _M0, _M1 = MULTIPLIERS
 _W0, _W1 = WEYL
 _LOW = 0xFFFFFFFF
+GROUPS = 16  # calls of the generator made together: 128 columns
 
 
 @kernel
-def peaks(values, a, c, ceiling, out):
-    batch, rows, cols = values.shape
+def peaks(first, last, values, a, c, ceiling, out):
+    rows, cols = values.shape[1:]
     high, wide = out.shape[1], out.shape[2]
-    for task in prange(batch * high):
+    for task in range(first, last):
         b, block_row = task // high, task % high
         for row in range(block_row * a, min((block_row + 1) * a, rows)):
             for block_col in range(wide):
@@ -33,10 +32,10 @@ def peaks(values, a, c, ceiling, out):
 
 
 @kernel
-def totals(values, a, c, scale_1, scale_2, out):
-    batch, rows, cols = values.shape
+def totals(first, last, values, a, c, scale_1, scale_2, out):
+    rows, cols = values.shape[1:]
     high, wide = out.shape[1], out.shape[2]
-    for task in prange(batch * high):
+    for task in range(first, last):
         b, block_row = task // high, task % high
         for row in range(block_row * a, min((block_row + 1) * a, rows)):
             for block_col in range(wide):
@@ -48,21 +47,21 @@ def totals(values, a, c, scale_1, scale_2, out):
 
 
 @kernel
-def digits(values, a, c, divisor, scale_1, scale_2, low, high, bits, strides, out):
-    batch, rows, cols = values.shape
+def digits(first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits, strides, out):
+    rows, cols = values.shape[1:]
     slices, wide = bits.size, divisor.shape[2]
     top = 2.0 ** (bits.sum() - 1)
-    for task in prange(batch * rows):
+    for task in range(first, last):
         b, row = task // rows, task % rows
         block_row = row // a
         codes = np.empty(c, np.int64)
         for block_col in range(wide):
-            first, last = block_col * c, min((block_col + 1) * c, cols)
+            left, right = block_col * c, min((block_col + 1) * c, cols)
             d = divisor[b, block_row, block_col]
             f1, f2 = scale_1[b, block_row, block_col], scale_2[b, block_row, block_col]
             floor, ceiling = low[b, block_row, block_col], high[b, block_row, block_col]
-            for k in range(last - first):
-                v = np.float64(values[b, row, first + k])
+            for k in range(right - left):
+                v = np.float64(values[b, row, left + k])
                 q = np.rint(v / d * f1 * f2)
                 q = min(max(q, -top), top - 1.0)
                 size = abs(v)
@@ -70,8 +69,8 @@ def digits(values, a, c, divisor, scale_1, scale_2, low, high, bits, strides, ou
             below = 0
             for s in range(slices):
                 mask, stride = (1 << bits[s]) - 1, strides[s]
-                for k in range(last - first):
-                    out[s, b, row, first + k] = ((codes[k] >> below) & mask) * stride
+                for k in range(right - left):
+                    out[s, b, row, left + k] = ((codes[k] >> below) & mask) * stride
                 below += bits[s]
 
 
@@ -86,150 +85,83 @@ def _philox(c0, c1, c2, c3, k0, k1):
 
 
 @inline
-def _eight(address, purpose, index, row, group, out):
-    # the eight 16-bit words of a group of columns; address is that of random.Address
-    c3 = np.uint64(purpose << 28 | index << 20 | address[3])
-    word = _philox(
-        np.uint64(group), np.uint64(row), np.uint64(address[4]), c3, np.uint64(address[0]), np.uint64(address[1])
-    )
+def _draw(address, purpose, index, row, group, words):
+    # words[i, g]: the 16-bit word of column 8 * (group + g) + i; address is that of random.Address.
+    # The loop over groups is straight enough for LLVM to run it on whole vectors.
+    k0, k1 = np.uint64(address[0]), np.uint64(address[1])
+    c1, c2, c3 = np.uint64(row), np.uint64(address[4]), np.uint64(purpose << 28 | index << 20 | address[3])
     low, half = np.uint64(0xFFFF), np.uint64(16)
-    out[0], out[1] = word[0] & low, word[0] >> half
-    out[2], out[3] = word[1] & low, word[1] >> half
-    out[4], out[5] = word[2] & low, word[2] >> half
-    out[6], out[7] = word[3] & low, word[3] >> half
+    for g in range(GROUPS):
+        w0, w1, w2, w3 = _philox(np.uint64(group + g), c1, c2, c3, k0, k1)
+        words[0, g], words[1, g] = np.int32(w0 & low), np.int32(w0 >> half)
+        words[2, g], words[3, g] = np.int32(w1 & low), np.int32(w1 >> half)
+        words[4, g], words[5, g] = np.int32(w2 & low), np.int32(w2 >> half)
+        words[6, g], words[7, g] = np.int32(w3 & low), np.int32(w3 >> half)
+
+
+@inline
+def _look_up(table, words, factors):
+    for g in range(GROUPS):
+        for i in range(8):
+            factors[8 * g + i] = table[words[i, g]]
 
 
 @kernel
-def perturb(cells, table, address, up, reference, shift, bound, out):
-    slices, rows, cols = cells.shape
-    half = (1 << shift) >> 1
-    for task in prange(slices * rows):
+def perturb(first, last, cells, table, address, up, reference, shift, bound, out):
+    rows, cols = cells.shape[1:]
+    half, place = (1 << shift) >> 1, address[6]
+    words, factors = np.empty((8, GROUPS), np.int32), np.empty(8 * GROUPS, np.int32)
+    for task in range(first, last):
         index, row = task // rows, task % rows
-        word = np.empty(8, np.int64)
-        place = address[6]
-        for group in range(place // 8, (place + cols + 7) // 8):
-            _eight(address, address[2], index, address[5] + row, group, word)
-            for lane in range(max(0, place - 8 * group), min(8, place + cols - 8 * group)):
-                col = 8 * group + lane - place
+        for group in range(place // 8, (place + cols + 7) // 8, GROUPS):
+            _draw(address, address[2], index, address[5] + row, group, words)
+            _look_up(table, words, factors)
+            start = 8 * group - place
+            for col in range(max(0, start), min(cols, start + 8 * GROUPS)):
                 value = (np.int64(cells[index, row, col]) << up) + reference
-                value = ((value * np.int64(table[word[lane]]) + half) >> shift) - reference
+                value = ((value * np.int64(factors[col - start]) + half) >> shift) - reference
                 out[index, row, col] = min(max(value, -bound), bound)
 
 
 @kernel
-def stick(address, high_share, low_share, high, out):
-    slices, rows, cols = out.shape
-    for task in prange(slices * rows):
+def perturb_narrow(first, last, cells, excess, address, up, reference, bound, out):
+    """Perturb where everything fits 32 bits: the same numbers, from factors less one.
+
+    ``(v * (2**16 + t) + half) >> 16`` is ``v + ((v * t + half) >> 16)``.
+    """
+    rows, cols = cells.shape[1:]
+    reference, half, low, high = np.int32(reference), np.int32(1 << 15), np.int32(-bound), np.int32(bound)
+    up, shift, place = np.int32(up), np.int32(16), address[6]
+    words, factors = np.empty((8, GROUPS), np.int32), np.empty(8 * GROUPS, np.int32)
+    for task in range(first, last):
         index, row = task // rows, task % rows
-        coarse, fine = np.empty(8, np.int64), np.empty(8, np.int64)
-        place = address[6]
-        for group in range(place // 8, (place + cols + 7) // 8):
-            _eight(address, address[2], index, address[5] + row, group, coarse)
-            _eight(address, STUCK_FINE, index, address[5] + row, group, fine)
-            for lane in range(max(0, place - 8 * group), min(8, place + cols - 8 * group)):
-                col = 8 * group + lane - place
-                draw = coarse[lane] << 16 | fine[lane]
+        for group in range(place // 8, (place + cols + 7) // 8, GROUPS):
+            _draw(address, address[2], index, address[5] + row, group, words)
+            _look_up(excess, words, factors)
+            start = 8 * group - place
+            left, right = max(0, start), min(cols, start + 8 * GROUPS)
+            given, found, more = cells[index, row, left:right], out[index, row, left:right], factors[left - start :]
+            for col in range(right - left):
+                value = np.int32((np.int32(given[col]) << up) + reference)
+                change = np.int32(np.int32(value * more[col] + half) >> shift)
+                found[col] = min(max(np.int32(value + change - reference), low), high)
+
+
+@kernel
+def stick(first, last, address, high_share, low_share, high, out):
+    rows, cols = out.shape[1:]
+    place = address[6]
+    coarse, fine = np.empty((8, GROUPS), np.int32), np.empty((8, GROUPS), np.int32)
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        for group in range(place // 8, (place + cols + 7) // 8, GROUPS):
+            _draw(address, address[2], index, address[5] + row, group, coarse)
+            _draw(address, STUCK_FINE, index, address[5] + row, group, fine)
+            start = 8 * group - place
+            for col in range(max(0, start), min(cols, start + 8 * GROUPS)):
+                i, g = (col - start) % 8, (col - start) // 8
+                draw = np.int64(coarse[i, g]) << 16 | np.int64(fine[i, g])
                 if draw < high_share:
                     out[index, row, col] = high
                 elif draw < high_share + low_share:
                     out[index, row, col] = 0
-
-
-@inline
-def _block(arrays, kind, s, row, col, out):
-    # out[:, :] = arrays[kind][s, row:, col:], for the integer widths that there are
-    rows, cols = out.shape
-    if kind == 0:
-        for r in range(rows):
-            for c in range(cols):
-                out[r, c] = arrays[0][s, row + r, col + c]
-    elif kind == 1:
-        for r in range(rows):
-            for c in range(cols):
-                out[r, c] = arrays[1][s, row + r, col + c]
-    elif kind == 2:
-        for r in range(rows):
-            for c in range(cols):
-                out[r, c] = arrays[2][s, row + r, col + c]
-    else:
-        for r in range(rows):
-            for c in range(cols):
-                out[r, c] = arrays[3][s, row + r, col + c]
-
-
-def _make_read(product, real):
-    # One source for three precisions: `product` holds exact integer currents, `real` is the ADC's.
-    # Integer widths and the width of the result are told at run time, by a tuple of arrays of which
-    # one is filled: compiling for every combination would take minutes.
-    @kernel
-    def read(
-        codes,
-        code_kind,
-        x_scale,
-        grid,
-        grid_kind,
-        w_scale,
-        rows,
-        depth,
-        steps,
-        low,
-        tops,
-        units,
-        snap,
-        weights,
-        blocks,
-        out,
-    ):
-        height, tiles = x_scale.shape
-        width = w_scale.shape[1]
-        slices, inputs = weights.shape
-        single, double = out
-        row_block, col_block = blocks
-        down, across = (height + row_block - 1) // row_block, (width + col_block - 1) // col_block
-        for task in prange(down * across):
-            m0, n0 = (task // across) * row_block, (task % across) * col_block
-            ms, ns = min(row_block, height - m0), min(col_block, width - n0)
-            # zeros: the last tile may have fewer rows, and a missing row carries no current
-            drive, cells = np.zeros((inputs, ms, rows), product), np.zeros((rows, ns), product)
-            current = np.empty((ms, ns), product)
-            acc, total = np.empty((ms, ns), np.float64), np.empty((ms, ns), np.float64)
-            y = np.zeros((ms, ns), np.float64)
-            for panel in range(0, tiles, PANEL):
-                total[:, :] = 0.0
-                for tile in range(panel, min(panel + PANEL, tiles)):
-                    first, used = tile * rows, min(rows, depth - tile * rows)
-                    if used < rows:
-                        drive[:, :, :] = 0
-                        cells[:, :] = 0
-                    for i in range(inputs):
-                        _block(codes, code_kind, i, m0, first, drive[i, :, :used])
-                    acc[:, :] = 0.0
-                    for j in range(slices):
-                        step, top = steps[j], tops[j]
-                        _block(grid, grid_kind, j, first, n0, cells[:used, :])
-                        for i in range(inputs):
-                            np.dot(drive[i], cells, current)
-                            weight, unit = weights[j, i], units[j, i]
-                            for m in range(ms):
-                                for n in range(ns):
-                                    adc = min(max(np.rint(real(current[m, n]) * step), low), top)
-                                    code = np.float64(adc)
-                                    if snap:
-                                        code = np.rint(code * unit)
-                                    acc[m, n] += code * weight
-                    for m in range(ms):
-                        scale = x_scale[m0 + m, tile]
-                        for n in range(ns):
-                            total[m, n] += acc[m, n] * scale * w_scale[tile, n0 + n]
-                y += total
-            if double.size:
-                double[m0 : m0 + ms, n0 : n0 + ns] = y
-            else:
-                single[m0 : m0 + ms, n0 : n0 + ns] = y
-
-    return read
-
-
-read_float32 = _make_read(np.float32, np.float32)
-read_narrow = _make_read(np.float64, np.float32)
-read_wide = _make_read(np.float64, np.float64)

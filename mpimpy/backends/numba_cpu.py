@@ -5,18 +5,15 @@ docstrings are the specification.
 """
 
 import functools
+import math
 import sys
-import warnings
 
 import numpy as np
 
-from . import _kernels, reference
-from ._jit import blas_on_one_thread, parallel_region, pool_is_lost
+from . import _kernels, _read
+from ._jit import get_num_threads, launch
 
 NAME = "numba"
-_INTEGERS = [np.dtype(name) for name in ("int8", "int16", "int32", "int64")]
-_FLOATS = [np.dtype(name) for name in ("float32", "float64")]
-ROW_BLOCK, COL_BLOCK = 128, 64  # outputs of one task: its slices of a tile stay in the cache
 
 
 def enter(array):
@@ -46,28 +43,6 @@ def leave(array, like):
     return array
 
 
-def _or_reference(function):
-    # The reference gives the same bits, slower, where the kernels' threads are gone.
-    @functools.wraps(function)
-    def run(*arguments, **options):
-        if not pool_is_lost():
-            return function(*arguments, **options)
-        warnings.warn(
-            "this process was forked after its parent had run kernels, whose OpenMP threads are not here: the slower "
-            "reference runs instead. Start workers with the spawn method, or set NUMBA_THREADING_LAYER=workqueue",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return getattr(reference, function.__name__)(*arguments, **options)
-
-    return run
-
-
-def _launch(kernel, *arguments):
-    with parallel_region():
-        kernel(*arguments)
-
-
 def _frozen(array):
     array = np.ascontiguousarray(array).view()
     array.flags.writeable = False
@@ -79,29 +54,28 @@ def _block_counts(values, block):
     return batch, -(-rows // block[0]), -(-cols // block[1])
 
 
-@_or_reference
 def peaks(values, block, ceiling=None):
     """See `reference.peaks`."""
     out = np.zeros(_block_counts(values, block), np.float64)
     ceiling = np.full_like(out, np.inf) if ceiling is None else ceiling
-    _launch(_kernels.peaks, values, *block, _frozen(ceiling), out)
+    launch(_kernels.peaks, out.shape[0] * out.shape[1], values.size * 1e-3, values, *block, _frozen(ceiling), out)
     return out
 
 
-@_or_reference
 def totals(values, block, scale_1, scale_2):
     """See `reference.totals`."""
     out = np.zeros(_block_counts(values, block), np.int64)
-    _launch(_kernels.totals, values, *block, _frozen(scale_1), _frozen(scale_2), out)
+    tasks, scales = out.shape[0] * out.shape[1], (_frozen(scale_1), _frozen(scale_2))
+    launch(_kernels.totals, tasks, values.size * 1e-3, values, *block, *scales, out)
     return out
 
 
-@_or_reference
 def digits(values, block, divisor, scale_1, scale_2, low, high, bits, strides, dtype):
     """See `reference.digits`."""
     out = np.empty((len(bits), *values.shape), dtype)
     per_block = [_frozen(a) for a in (divisor, scale_1, scale_2, low, high)]
-    _launch(_kernels.digits, values, *block, *per_block, _integers(bits), _integers(strides), out)
+    tasks, work = values.shape[0] * values.shape[1], values.size * 1e-2
+    launch(_kernels.digits, tasks, work, values, *block, *per_block, _integers(bits), _integers(strides), out)
     return out
 
 
@@ -117,62 +91,175 @@ def _floats(numbers):
 
 @functools.lru_cache(maxsize=64)
 def _table(table):
-    return np.frombuffer(table, "<i4").astype(np.int32)
+    # (factors, factors less one, the largest of these)
+    factors = np.frombuffer(table, "<i4").astype(np.int32)
+    excess = factors - np.int32(65536)
+    return factors, excess, max(abs(int(excess[0])), abs(int(excess[-1])))
 
 
-@_or_reference
 def perturb(cells, table, address, *, up, reference, shift, bound, dtype):
     """See `reference.perturb`."""
     out = np.empty(cells.shape, dtype)
-    plain = (*address.key, address.purpose, address.chip, address.read, address.row, address.col)
-    _launch(_kernels.perturb, _frozen(cells), _table(table), _integers(plain), up, reference, shift, bound, out)
+    plain = _integers((*address.key, address.purpose, address.chip, address.read, address.row, address.col))
+    tasks, work = cells.shape[0] * cells.shape[1], cells.size * 7e-4
+    factors, excess, most = _table(table)
+    if shift == 16 and (bound + reference) * most + 2**15 < 2**31:
+        launch(_kernels.perturb_narrow, tasks, work, _frozen(cells), excess, plain, up, reference, bound, out)
+    else:
+        launch(_kernels.perturb, tasks, work, _frozen(cells), factors, plain, up, reference, shift, bound, out)
     return out
 
 
-@_or_reference
 def stick(cells, address, *, high_share, low_share, high):
     """See `reference.stick`."""
     out = np.array(cells, order="C")
     plain = (*address.key, address.purpose, address.chip, address.read, address.row, address.col)
-    _launch(_kernels.stick, _integers(plain), high_share, low_share, high, out)
+    tasks, work = cells.shape[0] * cells.shape[1], cells.size * 2e-3
+    launch(_kernels.stick, tasks, work, _integers(plain), high_share, low_share, high, out)
     return out
 
 
-def _choice(array, dtypes):
-    # (tuple of one array a dtype, all empty but one; which one)
-    kind = dtypes.index(array.dtype)
-    empty = [np.empty((0,) * array.ndim, dtype) for dtype in dtypes]
-    return tuple(array if index == kind else other for index, other in enumerate(empty)), kind
+ROW_BLOCK, COL_BLOCK = 256, 256  # outputs of a task: their float64 totals stay in the second-level cache
+CHUNK = 128  # currents of a strip converted together, while they are in the first-level cache
+LOOK_UP_ROWS = 32  # input rows from which look-up tables are worth building
+LOOK_UP_BITS = 4  # widest digits that are looked up, where pairs cannot be had
+PACKED = 2**26  # bytes of packed inputs held at once
 
 
-@_or_reference
-def read(
-    digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype
-):
+def way(height, digits_dtype, grid_dtype, *, strides, widths, wide):
+    """Return how the currents of every input slice are found: "look-up", "pairs" or "float".
+
+    Parameters
+    ----------
+    height : int
+        Input rows.
+    digits_dtype, grid_dtype : dtype
+    strides, widths, wide
+        See `reference.read`.
+
+    Returns
+    -------
+    list of str
+    """
+    slices, bytes_in, bytes_cell = len(strides), np.dtype(digits_dtype).itemsize, np.dtype(grid_dtype).itemsize
+    if wide or bytes_cell > 4:
+        return ["float"] * slices
+    top = 2 ** (8 * bytes_in - 1) - 1
+    pairs = bytes_cell <= 2 and max(strides) * (top if widths is None else 2 ** max(widths) - 1) < 2**15
+    if widths is None or height < LOOK_UP_ROWS:
+        return ["pairs" if pairs else "float"] * slices
+    if pairs:
+        return ["look-up" if width == 1 else "pairs" for width in widths]
+    return ["look-up" if max(widths) <= LOOK_UP_BITS else "float"] * slices
+
+
+@functools.lru_cache(maxsize=256)
+def _factors(weights, units, steps, tops, bound):
+    # (inner, outer) with weights[j][i] = inner[i] * outer[j], if float32 adds up the inner sums exactly
+    # and int32 the outer ones; None if not
+    if units is not None or not all(weight.is_integer() for row in weights for weight in row):
+        return None
+    common = math.gcd(*map(int, weights[0]))
+    inner = [int(weight) // common for weight in weights[0]]
+    outer = [int(row[0]) // inner[0] for row in weights]
+    code = max(tops) if tops is not None else math.ceil(bound * max(steps)) + 1
+    total = code * sum(map(abs, inner))
+    if total > 2**24 or total * sum(map(abs, outer)) >= 2**31:
+        return None
+    if weights != tuple(tuple(float(a * b) for a in inner) for b in outer):
+        return None
+    return inner, outer
+
+
+def _packed(digits, ways, strides, widths, rows):
+    # (bits, pairs, codes): the digits as each way takes them, flat
+    slices, height, depth = digits.shape
+    tiles = -(-depth // rows)
+    bits, pairs, codes = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64)
+    tasks, work = tiles * height, digits.size * 1e-3
+    looked_up = _slices_of(ways, "look-up")
+    if looked_up.size:
+        planes = sum(widths[i] for i in looked_up)
+        shape = (tiles, height, planes, -(-rows // _read.WORD))
+        # three rows more: four are looked up at a time
+        bits = np.zeros(math.prod(shape) + 3 * math.prod(shape[2:]), np.int64)
+        packed = bits[: math.prod(shape)].reshape(shape)
+        launch(_read.pack_bits, tasks, work, digits, looked_up, _integers(widths), rows, packed)
+    paired = _slices_of(ways, "pairs")
+    if paired.size:
+        pairs = np.empty((tiles, height, paired.size, -(-rows // 2)), np.int32)
+        memory = digits.reshape(-1).view(np.int8)
+        launch(_read.pack_pairs, tasks, work, memory, digits.itemsize, depth, paired, _integers(strides), rows, pairs)
+    if "float" in ways:
+        codes = np.empty((tiles, height, slices, rows), np.float64)
+        launch(_read.pack_floats, tasks, work, digits, _floats(strides), rows, codes)
+    return bits.reshape(-1), pairs.reshape(-1), codes.reshape(-1)
+
+
+def _slices_of(ways, name):
+    return _integers(tuple(i for i, found in enumerate(ways) if found == name))
+
+
+def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype):
     """See `reference.read`."""
-    codes = digits.astype(np.int32) * np.asarray(strides, np.int32)[:, None, None]
-    out = np.empty((codes.shape[1], grid.shape[2]), dtype)
-    if wide:
-        kernel, real = _kernels.read_wide, np.float64
-    else:
-        kernel, real = (_kernels.read_float32 if bound <= 2**24 else _kernels.read_narrow), np.float32
+    slices, height, depth = digits.shape
+    width = grid.shape[2]
+    if width < _read.STRIP:
+        # a strip needs its columns
+        more = ((0, 0), (0, _read.STRIP - width))
+        grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
+    digits, grid = _frozen(digits), _frozen(grid)
+    out = np.empty((height, grid.shape[2]), dtype)
+    ways = way(height, digits.dtype, grid.dtype, strides=strides, widths=widths, wide=wide)
+    if "float" in ways and grid.dtype == np.int64:
+        grid = grid.astype(np.float64)
+    real = np.float64 if wide else np.float32
+    factors = None if wide else _factors(weights, units, steps, tops, bound)
+    inner, outer = factors or ((), ())
     low, tops = (-np.inf, (np.inf,) * len(steps)) if tops is None else (0.0, tops)
-    with blas_on_one_thread():
-        _launch(
-            kernel,
-            *_choice(np.ascontiguousarray(codes), _INTEGERS),
-            _frozen(x_scale),
-            *_choice(np.ascontiguousarray(grid), _INTEGERS),
+    row_bytes = depth * sum({"look-up": 0.25, "pairs": 2, "float": 8}[found] for found in ways)
+    passes = max(1, round(height * row_bytes / PACKED))
+    empty = np.empty(0, np.float32), np.empty(0, np.float64)
+    for turn in range(passes):
+        top, bottom = height * turn // passes, height * (turn + 1) // passes
+        part, result = _frozen(digits[:, top:bottom, :]), out[top:bottom].reshape(-1)
+        blocks, tasks = _blocks(bottom - top, grid.shape[2], slices)
+        work = (bottom - top) * depth * out.shape[1] * slices * len(steps) * 1.5e-5
+        launch(
+            _read.read,
+            tasks,
+            work,
+            *_packed(part, ways, strides, widths, rows),
+            _slices_of(ways, "look-up"),
+            _slices_of(ways, "pairs"),
+            _integers(widths or (0,) * slices),
+            _integers(strides),
+            _frozen(x_scale[top:bottom]),
+            grid.reshape(-1).view(np.int8),
+            grid.itemsize,
             _frozen(w_scale),
+            depth,
             rows,
-            codes.shape[2],
             _floats(steps).astype(real),
             real(low),
             _floats(tops).astype(real),
-            _floats(weights if units is None else units),
             units is not None,
+            factors is not None,
+            np.array(inner, real),
+            np.array(outer, np.int32),
+            _floats(units or weights),
             _floats(weights),
-            (ROW_BLOCK, COL_BLOCK),
-            _choice(out, _FLOATS)[0],
+            blocks,
+            *((result, empty[1]) if out.dtype == np.float32 else (empty[0], result)),
         )
-    return out
+    return out if width == out.shape[1] else out[:, :width].copy()
+
+
+def _blocks(height, width, slices):
+    # ((rows and columns of a task, rows converted together), tasks)
+    down = -(-height // ROW_BLOCK)
+    strips = -(-width // _read.STRIP)
+    across = min(strips, max(-(-width // COL_BLOCK), -(-2 * get_num_threads() // down)))
+    row_block, col_block = -(-height // down), -(-strips // across) * _read.STRIP
+    chunk = min(-(-row_block // 4) * 4, max(4, CHUNK // slices // 4 * 4))
+    return (row_block, col_block, chunk), down * -(-width // col_block)

@@ -1,0 +1,228 @@
+"""Currents of a strip of 32 columns, found by one of three ways, all exact.
+
+look-up
+    For each four rows of a tile the sixteen sums that four bits can ask for are one small table;
+    a one-bit slice's current is the sum of rows / 4 of its entries, and a wider slice is that for
+    each bit. Worth building for many input rows.
+pairs
+    int16 products of two rows at once, summed in int32 (one instruction on new processors).
+float
+    float64 products, exact to 2**53: for what does not fit the other two.
+
+Everything here is inlined into the kernels of `_read`.
+"""
+
+import numpy as np
+
+from ._jit import inline
+from ._lanes import (
+    LANES,
+    cells8,
+    cells16,
+    cells32,
+    item,
+    load,
+    muladd,
+    pack,
+    pair_product,
+    prefetch,
+    real64,
+    store,
+    zeros,
+)
+
+STRIP = 2 * LANES  # columns of a strip: two vectors share what is read for both
+WORD = 64  # rows whose bits one integer holds
+GROUP = 4  # rows of one look-up
+TABLE = STRIP << GROUP  # numbers in the table of a group
+
+
+@inline
+def cells(memory, itemsize, at):
+    if itemsize == 1:
+        return cells8(memory, at)
+    if itemsize == 2:
+        return cells16(memory, at)
+    return cells32(memory, at)
+
+
+@inline
+def one_cell(memory, itemsize, at):
+    # one element of `cells`
+    value = np.int64(memory[at * itemsize + itemsize - 1])
+    for byte in range(itemsize - 2, -1, -1):
+        value = value << 8 | (np.int64(memory[at * itemsize + byte]) & 255)
+    return np.int32(value)
+
+
+@inline
+def aligned(count):
+    # int32 scratch that begins at a cache line, so that an entry of a table is one line
+    scratch = np.empty(count + LANES, np.int32)
+    skip = (-scratch.ctypes.data // 4) % LANES
+    return scratch[skip : skip + count]
+
+
+# -- what a strip of the grid becomes, once a tile, weight slice and block of rows ------------
+
+
+@inline
+def fetch_ahead(memory, itemsize, origin, width, used):
+    # the next strip's rows lie far apart: they are asked for a strip ahead
+    for k in range(used):
+        prefetch(memory, (origin + k * width) * itemsize)
+        prefetch(memory, (origin + k * width + STRIP) * itemsize - 1)
+
+
+@inline
+def build_tables(memory, itemsize, origin, width, used, tables):
+    # tables[group, entry, column of the strip]
+    groups = (used + GROUP - 1) // GROUP
+    for group in range(groups):
+        for vector in range(2):
+            at = group * TABLE + vector * LANES
+            store(tables, at, zeros(np.int32(0)))
+            for bit in range(GROUP):
+                k = group * GROUP + bit
+                if k < used:
+                    cell = cells(memory, itemsize, origin + k * width + vector * LANES)
+                    for entry in range(1 << bit):
+                        store(tables, at + ((1 << bit) + entry) * STRIP, load(tables, at + entry * STRIP) + cell)
+
+
+@inline
+def pack_cells(memory, itemsize, origin, width, used, packed):
+    # packed[h, column of the strip]: rows h and h + half, as the codes are paired
+    half = (used + 1) // 2
+    for h in range(half):
+        for vector in range(2):
+            at = origin + h * width + vector * LANES
+            low, high = cells(memory, itemsize, at), zeros(np.int32(0))
+            if half + h < used:
+                high = cells(memory, itemsize, at + half * width)
+            store(packed, h * STRIP + vector * LANES, pack(low, high))
+
+
+@inline
+def float_cells(memory, itemsize, origin, width, used, floats):
+    for k in range(used):
+        for vector in range(2):
+            cell = cells(memory, itemsize, origin + k * width + vector * LANES)
+            store(floats, k * STRIP + vector * LANES, real64(cell))
+
+
+# -- currents of a few rows: currents[(row * slices + slice) * STRIP + column], as the ADC takes them
+
+
+@inline
+def _look_up(bits, at, step, words, tables, groups, sums):
+    # Twice the sums so far, plus the entries that the next bits of four rows ask for: eight chains
+    # of additions, so that none waits for itself, and one place for two loads.
+    a, b, c, d, e, f, g, h = sums
+    a, b, c, d, e, f, g, h = a + a, b + b, c + c, d + d, e + e, f + f, g + g, h + h
+    for word in range(words):
+        q, r = item(bits, at + word), item(bits, at + step + word)
+        s, t = item(bits, at + 2 * step + word), item(bits, at + 3 * step + word)
+        first = word * (WORD // GROUP)
+        for group in range(first, min(first + WORD // GROUP, groups)):
+            base = group * TABLE
+            place = base + (q & 15) * STRIP
+            a, b = a + load(tables, place), b + load(tables, place + LANES)
+            place = base + (r & 15) * STRIP
+            c, d = c + load(tables, place), d + load(tables, place + LANES)
+            place = base + (s & 15) * STRIP
+            e, f = e + load(tables, place), f + load(tables, place + LANES)
+            place = base + (t & 15) * STRIP
+            g, h = g + load(tables, place), h + load(tables, place + LANES)
+            q, r, s, t = q >> GROUP, r >> GROUP, s >> GROUP, t >> GROUP
+    return a, b, c, d, e, f, g, h
+
+
+@inline
+def look_up(bits, at, words, planes, chosen, widths, strides, tables, groups, count, slices, currents):
+    # four rows at a time: those beyond `count` are looked up too, and not used
+    step, line = planes * words, slices * STRIP
+    plane = 0
+    for p in range(chosen.size):
+        i = chosen[p]
+        width, stride = widths[i], np.int32(strides[i])
+        for row in range(0, count, 4):
+            none = zeros(np.int32(0))
+            sums = none, none, none, none, none, none, none, none
+            place = at + row * step + plane * words
+            for _ in range(width):
+                sums = _look_up(bits, place, step, words, tables, groups, sums)
+                place += words
+            a, b, c, d, e, f, g, h = sums
+            place = row * line + i * STRIP
+            store(currents, place, a * stride)
+            store(currents, place + LANES, b * stride)
+            store(currents, place + line, c * stride)
+            store(currents, place + line + LANES, d * stride)
+            store(currents, place + 2 * line, e * stride)
+            store(currents, place + 2 * line + LANES, f * stride)
+            store(currents, place + 3 * line, g * stride)
+            store(currents, place + 3 * line + LANES, h * stride)
+        plane += width
+
+
+@inline
+def multiply_pairs(pairs, at, depth, half, packed, total, targets, currents):
+    # `total` rows of packed codes, four at a time: eight sums in registers, six loads for eight products
+    whole = total // 4 * 4
+    for q in range(0, whole, 4):
+        a, b, c, d = zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0))
+        e, f, g, h = zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0))
+        place = at + q * depth
+        for k in range(half):
+            left, right = load(packed, k * STRIP), load(packed, k * STRIP + LANES)
+            code = item(pairs, place + k)
+            a, b = pair_product(a, left, code), pair_product(b, right, code)
+            code = item(pairs, place + depth + k)
+            c, d = pair_product(c, left, code), pair_product(d, right, code)
+            code = item(pairs, place + 2 * depth + k)
+            e, f = pair_product(e, left, code), pair_product(f, right, code)
+            code = item(pairs, place + 3 * depth + k)
+            g, h = pair_product(g, left, code), pair_product(h, right, code)
+        store(currents, item(targets, q), a)
+        store(currents, item(targets, q) + LANES, b)
+        store(currents, item(targets, q + 1), c)
+        store(currents, item(targets, q + 1) + LANES, d)
+        store(currents, item(targets, q + 2), e)
+        store(currents, item(targets, q + 2) + LANES, f)
+        store(currents, item(targets, q + 3), g)
+        store(currents, item(targets, q + 3) + LANES, h)
+    for q in range(whole, total):
+        a, b = zeros(np.int32(0)), zeros(np.int32(0))
+        place = at + q * depth
+        for k in range(half):
+            code = item(pairs, place + k)
+            a = pair_product(a, load(packed, k * STRIP), code)
+            b = pair_product(b, load(packed, k * STRIP + LANES), code)
+        store(currents, item(targets, q), a)
+        store(currents, item(targets, q) + LANES, b)
+
+
+@inline
+def multiply_floats(codes, at, rows, used, floats, total, currents):
+    # products of integers below 2**53: a fused multiply-add gives the same
+    whole = total // 2 * 2
+    for q in range(0, whole, 2):
+        a, b, c, d = zeros(0.0), zeros(0.0), zeros(0.0), zeros(0.0)
+        place = at + q * rows
+        for k in range(used):
+            left, right = load(floats, k * STRIP), load(floats, k * STRIP + LANES)
+            a, b = muladd(left, item(codes, place + k), a), muladd(right, item(codes, place + k), b)
+            c, d = muladd(left, item(codes, place + rows + k), c), muladd(right, item(codes, place + rows + k), d)
+        store(currents, q * STRIP, a)
+        store(currents, q * STRIP + LANES, b)
+        store(currents, (q + 1) * STRIP, c)
+        store(currents, (q + 1) * STRIP + LANES, d)
+    for q in range(whole, total):
+        a, b = zeros(0.0), zeros(0.0)
+        place = at + q * rows
+        for k in range(used):
+            a = muladd(load(floats, k * STRIP), item(codes, place + k), a)
+            b = muladd(load(floats, k * STRIP + LANES), item(codes, place + k), b)
+        store(currents, q * STRIP, a)
+        store(currents, q * STRIP + LANES, b)

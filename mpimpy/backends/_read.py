@@ -1,0 +1,298 @@
+"""The read kernel: currents, ADC, shift-and-add, scale and reduce, and the packing of its inputs.
+
+A task is a block of input rows times a block of columns, done in strips of 32 columns. In each
+tile and weight slice of a strip, the currents of a few rows are found by one of the ways of
+`_currents`, and the ADC reads them while they are in the first-level cache.
+"""
+
+import numpy as np
+
+from ._currents import (
+    GROUP,
+    STRIP,
+    TABLE,
+    WORD,
+    aligned,
+    build_tables,
+    cells,
+    fetch_ahead,
+    float_cells,
+    look_up,
+    multiply_floats,
+    multiply_pairs,
+    one_cell,
+    pack_cells,
+)
+from ._jit import inline, kernel
+from ._lanes import LANES, bits64, clip, load, muladd, pack, real64, rint, store, whole32, zeros
+from .reference import PANEL
+
+# Numba's cache sees a change in this file only: this digest of what is inlined from others brings it here.
+INLINED = "9fc0ff678c06f6e8"
+
+
+# -- what the digits of the inputs become, once a product: packed per tile and row ------------
+
+
+@kernel
+def pack_bits(first, last, digits, slices, widths, rows, out):
+    """Write the bits of digits: ``out[tile, row, plane, word]`` holds those of 64 rows of a tile.
+
+    `slices` are the slices to pack; the planes of one go from its highest bit down.
+    """
+    height, depth = digits.shape[1:]
+    words = out.shape[3]
+    flat = digits.reshape(-1)
+    for task in range(first, last):
+        tile, m = task // height, task % height
+        used = min(rows, depth - tile * rows)
+        plane = 0
+        for i in slices:
+            for bit in range(widths[i] - 1, -1, -1):
+                for word in range(words):
+                    start = word * WORD
+                    at = (i * height + m) * depth + tile * rows + start
+                    if start + WORD <= used:
+                        out[tile, m, plane, word] = bits64(flat, at, bit)
+                    else:
+                        value = np.int64(0)
+                        for k in range(used - start):
+                            value |= ((np.int64(flat[at + k]) >> bit) & 1) << k
+                        out[tile, m, plane, word] = value
+                plane += 1
+
+
+@kernel
+def pack_pairs(first, last, memory, itemsize, depth, slices, strides, rows, out):
+    """Write pairs of codes, two int16 in an int32: ``out[tile, row, slice, h]``.
+
+    Pair h holds rows h and ``h + half`` of the tile, half being half of the rows in use. `memory` holds the digits.
+    """
+    height = out.shape[1]
+    flat = out.reshape(-1)
+    for task in range(first, last):
+        tile, m = task // height, task % height
+        start = tile * rows
+        used = min(rows, depth - start)
+        half = (used + 1) // 2
+        for p in range(slices.size):
+            i = slices[p]
+            stride = np.int32(strides[i])
+            at, place = (i * height + m) * depth + start, (task * slices.size + p) * out.shape[3]
+            whole = (used - half) // LANES * LANES
+            for h in range(0, whole, LANES):
+                low = cells(memory, itemsize, at + h) * stride
+                store(flat, place + h, pack(low, cells(memory, itemsize, at + half + h) * stride))
+            for h in range(whole, half):
+                low, high = one_cell(memory, itemsize, at + h) * stride, np.int32(0)
+                if half + h < used:
+                    high = one_cell(memory, itemsize, at + half + h) * stride
+                out[tile, m, p, h] = (low & np.int32(0xFFFF)) | (high << np.int32(16))
+
+
+@kernel
+def pack_floats(first, last, digits, strides, rows, out):
+    """Write codes as float64: ``out[tile, row, slice, k]``."""
+    slices, height, depth = digits.shape
+    for task in range(first, last):
+        tile, m = task // height, task % height
+        start = tile * rows
+        for i in range(slices):
+            for k in range(min(rows, depth - start)):
+                out[tile, m, i, k] = np.float64(digits[i, m, start + k]) * strides[i]
+
+
+# -- ADC and shift-and-add of a few rows -------------------------------------------------------
+
+
+@inline
+def _convert(currents, count, slices, step, low, top, fresh, inner, outer, sums, at):
+    # All weights are integers: float32 adds up the inner sums exactly, int32 the outer ones.
+    for row in range(count):
+        for vector in range(2):
+            total = zeros(step)
+            for i in range(slices):
+                current = load(currents, (row * slices + i) * STRIP + vector * LANES)
+                total = muladd(clip(rint(current * step), low, top), inner[i], total)
+            place = at + row * STRIP + vector * LANES
+            value = whole32(total) * outer
+            if not fresh:
+                value = value + load(sums, place)
+            store(sums, place, value)
+
+
+@inline
+def _convert_in_order(currents, count, slices, step, low, top, fresh, snap, units, weights, sums, at):
+    # the float64 sum as the reference has it: a multiply and an add, never fused
+    for row in range(count):
+        for vector in range(2):
+            place = at + row * STRIP + vector * LANES
+            total = zeros(0.0)
+            if not fresh:
+                total = load(sums, place)
+            for i in range(slices):
+                current = load(currents, (row * slices + i) * STRIP + vector * LANES)
+                code = real64(clip(rint(current * step), low, top))
+                if snap:
+                    code = rint(code * units[i])
+                total = total + code * weights[i]
+            store(sums, place, total)
+
+
+@inline
+def _reduce(sums, height, scales, row, tile, width_scale, at, fresh, totals):
+    # add a tile's sums, times the scales of its rows and columns, to a strip's totals
+    for m in range(height):
+        scale = scales[row + m, tile]
+        for vector in range(2):
+            place = m * STRIP + vector * LANES
+            before = zeros(0.0)
+            if not fresh:
+                before = load(totals, at + place)
+            value = real64(load(sums, place)) * scale * load(width_scale, vector * LANES)
+            store(totals, at + place, before + value)
+
+
+@kernel
+def read(
+    first,
+    last,
+    bits,
+    pairs,
+    codes,
+    looked_up,
+    paired,
+    widths,
+    strides,
+    x_scale,
+    grid,
+    itemsize,
+    w_scale,
+    depth,
+    rows,
+    steps,
+    low,
+    tops,
+    snap,
+    simple,
+    inner,
+    outer,
+    units,
+    weights,
+    blocks,
+    single,
+    double,
+):
+    """Read a matrix; the arrays of the way that is not taken are empty.
+
+    Parameters: `bits`, `pairs`, `codes` as packed above, flat; `looked_up`, `paired` the slices of
+    either way; `grid` the memory of the cells, of `itemsize` bytes each; `simple` whether
+    ``weights[j, i] = inner[i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
+    columns of a task and the rows converted together; `single` or `double` the result.
+    """
+    height, tiles = x_scale.shape
+    width = w_scale.shape[1]
+    slices = strides.size
+    row_block, col_block, chunk = blocks
+    across = (width + col_block - 1) // col_block
+    planes = 0
+    for i in looked_up:
+        planes += widths[i]
+    words, half_rows = (rows + WORD - 1) // WORD, (rows + 1) // 2
+    groups = (rows + GROUP - 1) // GROUP
+    strips = col_block // STRIP
+    tables = aligned(groups * TABLE if looked_up.size else 0)
+    packed = aligned(half_rows * STRIP if paired.size else 0)
+    floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
+    currents = np.empty(chunk * slices * STRIP, steps.dtype)
+    whole_sums = aligned(row_block * STRIP if simple else 0)
+    sums = np.empty(0 if simple else row_block * STRIP, np.float64)
+    totals = np.empty(strips * row_block * STRIP, np.float64)
+    results = np.empty(totals.size if tiles > PANEL else 0, np.float64)
+    targets = np.empty(chunk * max(1, paired.size), np.int64)
+    for row in range(chunk):
+        for p in range(paired.size):
+            targets[row * paired.size + p] = (row * slices + paired[p]) * STRIP
+    for task in range(first, last):
+        m0, n0 = (task // across) * row_block, (task % across) * col_block
+        ms = min(row_block, height - m0)
+        ns = min(col_block, width - n0)
+        strips = (ns + STRIP - 1) // STRIP
+        for tile in range(tiles):
+            start = tile * rows
+            used = min(rows, depth - start)
+            half, groups = (used + 1) // 2, (used + GROUP - 1) // GROUP
+            row_at = tile * height + m0
+            for strip in range(strips):
+                # the last strip may overlap the one before: the same numbers twice
+                n = n0 + min(strip * STRIP, ns - STRIP)
+                for j in range(steps.size):
+                    origin = (j * depth + start) * width + n
+                    if j + 1 < steps.size:
+                        fetch_ahead(grid, itemsize, origin + depth * width, width, used)
+                    elif strip + 1 < strips:
+                        fetch_ahead(grid, itemsize, start * width + n + STRIP, width, used)
+                    if looked_up.size:
+                        build_tables(grid, itemsize, origin, width, used, tables)
+                    if paired.size:
+                        pack_cells(grid, itemsize, origin, width, used, packed)
+                    if codes.size:
+                        float_cells(grid, itemsize, origin, width, used, floats)
+                    for c in range(0, ms, chunk):
+                        count = min(chunk, ms - c)
+                        at = row_at + c
+                        if looked_up.size:
+                            look_up(
+                                bits,
+                                at * planes * words,
+                                words,
+                                planes,
+                                looked_up,
+                                widths,
+                                strides,
+                                tables,
+                                groups,
+                                count,
+                                slices,
+                                currents,
+                            )
+                        if paired.size:
+                            multiply_pairs(
+                                pairs,
+                                at * paired.size * half_rows,
+                                half_rows,
+                                half,
+                                packed,
+                                count * paired.size,
+                                targets,
+                                currents,
+                            )
+                        if codes.size:
+                            multiply_floats(codes, at * slices * rows, rows, used, floats, count * slices, currents)
+                        step, top, at = steps[j], tops[j], c * STRIP
+                        if simple:
+                            factor = outer[j]
+                            _convert(currents, count, slices, step, low, top, j == 0, inner, factor, whole_sums, at)
+                        else:
+                            unit, weight = units[j], weights[j]
+                            _convert_in_order(
+                                currents, count, slices, step, low, top, j == 0, snap, unit, weight, sums, at
+                            )
+                column_scale, fresh, at = w_scale[tile, n:], tile % PANEL == 0, strip * row_block * STRIP
+                if simple:
+                    _reduce(whole_sums, ms, x_scale, m0, tile, column_scale, at, fresh, totals)
+                else:
+                    _reduce(sums, ms, x_scale, m0, tile, column_scale, at, fresh, totals)
+                if tile % PANEL == PANEL - 1 or tile == tiles - 1:
+                    for m in range(ms):
+                        for vector in range(2):
+                            at = (strip * row_block + m) * STRIP + vector * LANES
+                            value = load(totals, at)
+                            if tile >= PANEL:
+                                value = value + load(results, at)
+                            if tile < tiles - 1:
+                                store(results, at, value)
+                            elif double.size:
+                                store(double, (m0 + m) * width + n + vector * LANES, value)
+                            else:
+                                store(single, (m0 + m) * width + n + vector * LANES, value)
