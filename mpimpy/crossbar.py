@@ -1,10 +1,11 @@
 """The algorithm: program, read and reduce, written once against the array API."""
 
 import functools
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from array_api_compat import array_namespace
-from array_api_compat import device as device_of
 
 from . import converters, device, formats
 
@@ -71,6 +72,9 @@ class Plan:
         See `mpimpy.backends.reference.read`.
     factor : float
         Unit of the shift-and-add's sum, in products of integer codes.
+    exact : tuple or None
+        ``(weight, factor)`` where nothing is lost between the operands' integer codes and the
+        shift-and-add: its sum is then `weight` times the sum of products of codes.
     """
 
     grid: Grid
@@ -85,6 +89,7 @@ class Plan:
     units: tuple | None
     weights: tuple
     factor: float
+    exact: tuple | None
 
 
 def _finest(limit, unit, ceiling):
@@ -201,7 +206,28 @@ def plan(config):
         units=units,
         weights=weights,
         factor=factor,
+        exact=_exact(config, grid, x_strides, full_scale, weights, factor),
     )
+
+
+def _exact(config, grid, x_strides, full_scale, weights, factor):
+    # Slices fold back into one product of codes where cells sit on their levels and the ADC loses
+    # nothing: it has whole codes per unit of current, or snaps from less than half a digit away.
+    device, radc = config.device, config.radc_ascending
+    if grid.fraction or grid.voltage_fraction or device.stuck_HGS or device.stuck_LGS:
+        return None
+    if grid.rows * 2 ** (config.inputs.bits + config.weights.bits - 2) > EXACT:
+        return None
+    if radc is None:
+        return 1.0, 1.0
+    if config.adc.snap:
+        # half a code, and what float32 rounds when it scales a current
+        worst = max((Fraction(1, 2) + Fraction(r, 2**22)) * Fraction(full_scale, r - 1) for r in radc)
+        return (1.0, factor) if worst < Fraction(min(x_strides) * min(grid.strides), 2) else None
+    if any((r - 1) % full_scale for r in radc) or sum(abs(w) for row in weights for w in row) * max(radc) > EXACT:
+        return None
+    unit = math.lcm(*x_strides) * math.lcm(*grid.strides)
+    return float(unit * ((max(radc) - 1) // full_scale)), factor
 
 
 def _flat(xp, digits):
@@ -224,20 +250,44 @@ def program(kernels, config, levels, address):
     return device.program(kernels, config.device, make_grid(config), levels, address)
 
 
-def _fold(xp, rows, digits, strides, bits, scales, unit, axis):
+def _fold(kernels, digits, strides, bits, unit, scales, rows, axis):
     # the float64 operand that noisy slices stand for: digital weights applied before the product
-    planes = scales.shape[0]
-    slices = digits.shape[0] // planes
-    index = xp.arange(digits.shape[axis], dtype=xp.int64, device=device_of(digits)) // rows
-    total = None
+    common, planes, total = math.lcm(*strides), scales.shape[0], None
+    weights = tuple(float(a * (common // u)) for a, u in zip(formats.shifts(bits), strides, strict=True))
     for plane in range(planes):
-        code = None
-        for s, (shift, stride) in enumerate(zip(formats.shifts(bits), strides, strict=True)):
-            term = xp.astype(digits[plane * slices + s, :, :], xp.float64) * (shift / (stride * unit))
-            code = term if code is None else code + term
-        term = code * xp.take(scales[plane, :, :], index, axis=axis - 1)
+        part = digits[plane * len(bits) : (plane + 1) * len(bits), :, :]
+        term = kernels.fold(part, weights, float(common * unit), scales[plane, :, :], rows=rows, axis=axis)
         total = term if total is None else total + term
     return total
+
+
+def _codes(kernels, digits, strides, bits):
+    # the integer codes that undisturbed slices stand for, shape (1, A, C)
+    common = math.lcm(*strides)
+    weights = tuple(float(a * (common // u)) for a, u in zip(formats.shifts(bits), strides, strict=True))
+    return kernels.fold(digits, weights, float(common), dtype=formats.narrowest(2 ** (sum(bits) - 1)))[None, :, :]
+
+
+def _reading(numbers, strides, widths):
+    # what `reference.read` is told
+    return {
+        "strides": strides,
+        "widths": widths,
+        "bound": numbers.bound,
+        "wide": numbers.grid.wide,
+        "steps": numbers.steps,
+        "tops": numbers.tops,
+        "units": numbers.units,
+        "weights": numbers.weights,
+    }
+
+
+def _exact_reading(numbers, x_bits, w_bits):
+    # the same of the one product that all slices fold into
+    bound = numbers.grid.rows * 2 ** (sum(x_bits) + sum(w_bits) - 2)
+    weights = ((numbers.exact[0],),)
+    exact = {"strides": (1,), "widths": None, "steps": (1.0,), "tops": None, "units": None, "weights": weights}
+    return exact | {"bound": bound, "wide": bound > SINGLE_CODES}
 
 
 def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype):
@@ -273,33 +323,35 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
     )
     grid = device.read(kernels, config.device, numbers.grid, cells, up, place)
     x_scales = formats.input_scales(inputs, numbers.grid.rows)
-    if numbers.ideal:
-        drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
-        x_strides = (1,) * len(strides) if widths else numbers.x_strides
-        x = _fold(xp, numbers.grid.rows, digits, x_strides, inputs.bits, x_scales, drive_unit, 2)
-        w = _fold(xp, numbers.grid.rows, grid, numbers.grid.strides, config.weights.ascending, scales, grid_unit, 1)
-        return xp.astype(xp.matmul(x, w), getattr(xp, dtype))
     x_planes, w_planes = x_scales.shape[0], scales.shape[0]
-    x_slices, w_slices = digits.shape[0] // x_planes, grid.shape[0] // w_planes
+    x_bits, w_bits, w_strides = inputs.bits, config.weights.ascending, numbers.grid.strides
+    if numbers.ideal and numbers.exact is None:
+        drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
+        x_strides = (1,) * len(x_bits) if widths else numbers.x_strides
+        x = _fold(kernels, digits, x_strides, x_bits, drive_unit, x_scales, numbers.grid.rows, 1)
+        w = _fold(kernels, grid, w_strides, w_bits, grid_unit, scales, numbers.grid.rows, 0)
+        return xp.astype(kernels.multiply(x, w), getattr(xp, dtype), copy=False)
+    factor = numbers.factor if numbers.exact is None else numbers.exact[1]
+    x_slices, w_slices = len(x_bits), len(w_bits)
     alone = x_planes * w_planes == 1
     y = None
     for j in range(w_planes):
         for i in range(x_planes):
+            x_part = digits[i * x_slices : (i + 1) * x_slices, :, :]
+            w_part = grid[j * w_slices : (j + 1) * w_slices, :, :]
+            how = _reading(numbers, strides, widths)
+            if numbers.exact is not None:
+                x_part = _codes(kernels, x_part, (1,) * x_slices, x_bits)
+                w_part = _codes(kernels, w_part, w_strides, w_bits)
+                how = _exact_reading(numbers, x_bits, w_bits)
             part = kernels.read(
-                digits[i * x_slices : (i + 1) * x_slices, :, :],
-                x_scales[i, :, :] * numbers.factor,
-                grid[j * w_slices : (j + 1) * w_slices, :, :],
+                x_part,
+                x_scales[i, :, :] * factor,
+                w_part,
                 scales[j, :, :],
-                strides=strides,
-                widths=widths,
                 rows=numbers.grid.rows,
-                bound=numbers.bound,
-                wide=numbers.grid.wide,
-                steps=numbers.steps,
-                tops=numbers.tops,
-                units=numbers.units,
-                weights=numbers.weights,
                 dtype=dtype if alone else "float64",
+                **how,
             )
             y = part if y is None else y + part
     return xp.astype(y, getattr(xp, dtype), copy=False)

@@ -148,7 +148,7 @@ def _block_means(kernels, xp, values, block, peak):
     # The mean |v| of each block, from a fixed-point sum, so that no order of summation shows.
     _, rows, cols = values.shape
     exponent = xp.clip(_exponent(xp, peak), _LOWEST, None)
-    places = min(52, 62 - math.ceil(math.log2(block[0] * block[1])))
+    places = min(53, 62 - math.ceil(math.log2(block[0] * block[1])))
     total = kernels.totals(values, block, *_power_in_halves(xp, places - 1 - exponent))
     where = device_of(peak)
 

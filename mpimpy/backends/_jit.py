@@ -7,12 +7,13 @@ in half the time.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import threading
 
 import numba
 
-__all__ = ["get_num_threads", "inline", "kernel", "launch", "set_num_threads"]
+__all__ = ["blas_threads", "get_num_threads", "inline", "kernel", "launch", "set_num_threads"]
 
 # fastmath stays off: it may fuse or reorder float sums, and results are held to the bit.
 _OPTIONS = {"nogil": True, "fastmath": False, "error_model": "numpy"}
@@ -61,6 +62,18 @@ def set_num_threads(number):
         _threads = number
     if old is not None:
         old.shutdown(wait=False)  # what it was given it still finishes
+
+
+@contextlib.contextmanager
+def blas_threads():
+    """Let BLAS use the threads that were set; by default it uses its own number."""
+    if _threads is None:
+        yield
+        return
+    from threadpoolctl import ThreadpoolController
+
+    with ThreadpoolController().limit(limits=_threads, user_api="blas"):
+        yield
 
 
 def _call_helpers(count, function):

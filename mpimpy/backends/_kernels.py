@@ -74,6 +74,30 @@ def digits(first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits
                 below += bits[s]
 
 
+@kernel
+def fold(first, last, digits, weights, divisor, scales, rows, axis, out):
+    # scales without elements: none
+    slices, _, cols = digits.shape
+    for row in range(first, last):
+        total = np.empty(cols, np.float64)
+        for col in range(cols):
+            total[col] = np.float64(digits[0, row, col]) * weights[0]
+        for s in range(1, slices):
+            for col in range(cols):
+                total[col] += np.float64(digits[s, row, col]) * weights[s]
+        if not scales.size:
+            for col in range(cols):
+                out[row, col] = total[col] / divisor
+        elif axis == 0:
+            for col in range(cols):
+                out[row, col] = total[col] / divisor * scales[row // rows, col]
+        else:
+            for left in range(0, cols, rows):
+                scale = scales[row, left // rows]
+                for col in range(left, min(left + rows, cols)):
+                    out[row, col] = total[col] / divisor * scale
+
+
 @inline
 def _philox(c0, c1, c2, c3, k0, k1):
     m0, m1, low, half = np.uint64(_M0), np.uint64(_M1), np.uint64(_LOW), np.uint64(32)

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from . import _kernels, _read
-from ._jit import get_num_threads, launch
+from ._jit import blas_threads, get_num_threads, launch
 
 NAME = "numba"
 
@@ -117,6 +117,21 @@ def stick(cells, address, *, high_share, low_share, high):
     tasks, work = cells.shape[0] * cells.shape[1], cells.size * 2e-3
     launch(_kernels.stick, tasks, work, _integers(plain), high_share, low_share, high, out)
     return out
+
+
+def fold(digits, weights, divisor, scales=None, *, rows=1, axis=0, dtype="float64"):
+    """See `reference.fold`."""
+    out = np.empty(digits.shape[1:], dtype)
+    scales = np.empty((0, 0), np.float64) if scales is None else scales
+    work = digits.size * 5e-4
+    launch(_kernels.fold, len(out), work, _frozen(digits), _floats(weights), divisor, _frozen(scales), rows, axis, out)
+    return out
+
+
+def multiply(x, w):
+    """See `reference.multiply`; on as many threads as `mpimpy.set_num_threads` says."""
+    with blas_threads():
+        return np.matmul(x, w)
 
 
 ROW_BLOCK, COL_BLOCK = 256, 256  # outputs of a task: their float64 totals stay in the second-level cache

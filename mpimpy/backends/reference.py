@@ -191,6 +191,44 @@ def stick(cells, address, *, high_share, low_share, high):
     return xp.stack(out, axis=0)
 
 
+def fold(digits, weights, divisor, scales=None, *, rows=1, axis=0, dtype="float64"):
+    """Return the operand that slices stand for: ``sum over s of digits[s] * weights[s] / divisor``.
+
+    Parameters
+    ----------
+    digits : integer array, shape (slices, A, C)
+    weights : tuple of float
+    divisor : float
+    scales : float64 array, optional
+        What the elements of each tile are multiplied by: shape (A, tiles) for axis 1, (tiles, C)
+        for axis 0.
+    rows : int
+        Rows of a tile.
+    axis : int
+        The axis that is cut into tiles.
+    dtype : str
+        Name of the dtype of the result; an integer one if the sum is a whole number.
+
+    Returns
+    -------
+    array, shape (A, C)
+    """
+    xp = array_namespace(digits)
+    total = xp.astype(digits[0, :, :], xp.float64) * weights[0]
+    for s in range(1, len(weights)):
+        total = total + xp.astype(digits[s, :, :], xp.float64) * weights[s]
+    total = total / divisor
+    if scales is not None:
+        tile = xp.arange(digits.shape[axis + 1], dtype=xp.int64, device=device(digits)) // rows
+        total = total * xp.take(scales, tile, axis=axis)
+    return xp.astype(total, getattr(xp, dtype), copy=False)
+
+
+def multiply(x, w):
+    """Return the product of two float64 matrices; its last bits belong to the library at hand."""
+    return array_namespace(x, w).matmul(x, w)
+
+
 def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype):
     """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
 
