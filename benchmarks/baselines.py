@@ -56,9 +56,7 @@ def _weights(like, slices, strides):
     # what a slice counts in the shift-and-add, most significant first: the sign counts negatively
     below = [sum(slices[index + 1 :]) for index in range(len(slices))]
     signs = [-1] + [1] * (len(slices) - 1)
-    values = [
-        sign * 2**shift / stride for sign, shift, stride in zip(signs, below, strides, strict=True)
-    ]
+    values = [sign * 2**shift / stride for sign, shift, stride in zip(signs, below, strides, strict=True)]
     xp = _library(like)
     where = {} if xp is np else {"device": like.device}
     return xp.asarray(values, dtype=like.dtype, **where)

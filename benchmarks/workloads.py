@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["WORKLOADS", "Workload", "find", "make_engine", "make_operands", "memory_budget"]
+__all__ = ["TIMES", "WORKLOADS", "Workload", "find", "make_engine", "make_operands", "memory_budget"]
 
 SEED = 20261124
 _INT8 = (1, 1, 2, 4)
@@ -145,7 +145,9 @@ _ALL = (
     ),
     Workload("W6-var", "1 x 4096 by 4096 x 4096, read variation", (1, 4096), (4096, 4096), 120, 50, "ms"),
     Workload("cube", "4096 cube, as W1", **_square(4096), want=0.9, aim=0.5, memory=True),
-    Workload("ideal", "W1 with an ideal ADC", **_square(1000), want=3, aim=None, unit="np.dot", settings={"radc": None}),
+    Workload(
+        "ideal", "W1 with an ideal ADC", **_square(1000), want=3, aim=None, unit="np.dot", settings={"radc": None}
+    ),
     Workload(
         "lossless", "W1, lossless ADC, no variation", **_square(1000), want=4, aim=None, unit="np.dot", settings=_EXACT
     ),
@@ -161,8 +163,12 @@ _ALL = (
         settings={"var": 0.0, "write_var": 0.05},
         kind="program",
     ),
-    Workload("threads", "W1, two threads against one", **_square(1000), want=1.8, aim=None, unit="times", kind="threads"),
-    Workload("process", "second process: import, first product", **_square(100), want=1.5, aim=0.7, unit="s", kind="process"),
+    Workload(
+        "threads", "W1, two threads against one", **_square(1000), want=1.8, aim=None, unit="times", kind="threads"
+    ),
+    Workload(
+        "process", "second process: import, first product", **_square(100), want=1.5, aim=0.7, unit="s", kind="process"
+    ),
     Workload("first", "first ever product, compiled", **_square(100), want=20, aim=8, unit="s", kind="first"),
 )
 
