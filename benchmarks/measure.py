@@ -24,6 +24,7 @@ __all__ = ["RUNNERS", "Runner", "Skip", "applies", "check", "measure", "prepare_
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAUSE = 0.05  # s; the thread pools of NumPy's BLAS and of the kernels spin for a while after a call
+VISIT = 0.3  # s; a visit goes on for at least so long: other work on the machine comes in bursts
 BATCH = 2e-3  # s; a shorter call is timed together with others
 
 
@@ -199,15 +200,18 @@ class Timer:
     def visit(self):
         """Time the function a few times, after a pause in which other thread pools go to sleep."""
         time.sleep(PAUSE)
-        once = _batch(self.function, self.number, self.synchronise)
-        if once * self.number < BATCH:
+        calls = self.number
+        once = _batch(self.function, calls, self.synchronise)
+        if once * calls < BATCH:
             # the first call after a pause is slow, and not counted unless calls are long
             self.number = max(self.number, round(BATCH / once))
         else:
             self.best = min(self.best, once)
-        if once * self.number < 1:
-            for _ in range(3):
-                self.best = min(self.best, _batch(self.function, self.number, self.synchronise))
+        spent, number = once * calls, self.number
+        while spent < VISIT:
+            once = _batch(self.function, number, self.synchronise)
+            self.best = min(self.best, once)
+            spent += once * number
 
 
 def side_by_side(timers, runs, seconds):
@@ -271,6 +275,15 @@ def set_threads(number):
 
     # Numba's own where mpimpy has no such name yet
     getattr(mpimpy, "set_num_threads", numba.set_num_threads)(number)
+
+
+def get_threads():
+    """Return the threads of mpimpy's kernels."""
+    import numba
+
+    import mpimpy
+
+    return getattr(mpimpy, "get_num_threads", numba.get_num_threads)()
 
 
 def _exact(x, w):
@@ -338,9 +351,11 @@ def _measure_threads(workload, runner, runs, seconds):
         timed()
 
     timers = [Timer(functools.partial(on, threads)) for threads in (1, 2)]
+    before = get_threads()
     for timer in timers:
         timer.function()
     one, two = side_by_side(timers, runs, seconds)
+    set_threads(before)
     return {
         "seconds": two,
         "one_thread_seconds": one,
