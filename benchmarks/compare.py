@@ -201,13 +201,14 @@ _COLUMNS = {
 _CARD_COLUMNS = {
     "workload": lambda row: row["workload"],
     "backend": lambda row: row["backend"],
+    "kernels": lambda row: row["kernels"],
     "TOP/s": lambda row: _number(row["TOP_per_s"]),
     "card int8 TOP/s": lambda row: _number(row["int8_TOP_per_s"]),
     "bound": lambda row: _time(row["bound_seconds"]),
     "of bound": lambda row: f"{100 * row['share_of_bound']:.0f} %",
     "times einsum": lambda row: _number(row.get("times_einsum")),
 }
-_LEFT = ("workload", "backend", "mark")
+_LEFT = ("workload", "backend", "kernels", "mark")
 
 
 def format_table(columns, rows, markdown=False):

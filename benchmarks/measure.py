@@ -302,6 +302,12 @@ def _snr(result, exact):
     return mpimpy.SNR(result.reshape(exact.shape), exact)
 
 
+def _chosen(array):
+    import mpimpy
+
+    return next(backend.name for backend in mpimpy.backends.available(array) if backend.chosen)
+
+
 def _measure_product(workload, runner, runs, seconds):
     import numpy as np
 
@@ -328,6 +334,8 @@ def _measure_product(workload, runner, runs, seconds):
         row["GMAC_per_s"] = macs / row["seconds"] / 1e9
     else:
         del row["dot_seconds"]
+    if runner.method == "mpimpy":
+        row["kernels"] = runner.backend or _chosen(x)
     if runner.where == "cuda" and runner.method == "mpimpy" and workload.reads:
         from . import card
 

@@ -176,13 +176,7 @@ WORKLOADS = {workload.name: workload for workload in _ALL}
 
 
 def find(names, workloads=WORKLOADS):
-    """Return the workloads called `names`, or raise ValueError that lists what there is.
-
-    Examples
-    --------
-    >>> [workload.pairs for workload in find(["W1", "W1-1bit"])]
-    [16, 32]
-    """
+    """Return the workloads called `names`, or raise ValueError that lists what there is."""
     unknown = [name for name in names if name not in workloads]
     if unknown:
         msg = f"unknown workload {', '.join(map(repr, unknown))}: use some of {', '.join(workloads)}"

@@ -243,6 +243,12 @@ def test_threads_are_compared_and_put_back(monkeypatch):
         measure.measure(tiny, measure.RUNNERS["numba"], 1, 0)
 
 
+def test_the_kernels_that_ran_are_named():
+    tiny = Workload("t", "", (2, 70), (70, 5), 1, 1)
+    runner = measure.Runner("free", "whatever mpimpy chooses")
+    assert measure.measure(tiny, runner, 1, 0)["kernels"] == "numba"
+
+
 def test_threads_are_those_of_the_kernels():
     before = measure.get_threads()
     measure.set_threads(1)
@@ -301,6 +307,7 @@ def test_compare_prints_a_table_and_appends_a_record(tmp_path, capsys, monkeypat
     assert product["value"] == pytest.approx(product["seconds"] / product["dot_seconds"] / 16)
     assert product["GMAC_per_s"] == pytest.approx(16 * 20 * 70 * 50 / product["seconds"] / 1e9)
     assert dot["GMAC_per_s"] == pytest.approx(20 * 70 * 50 / dot["seconds"] / 1e9)
+    assert product["kernels"] == "numba"
     assert 13 < product["SNR_dB"] < 21
     assert dot["SNR_dB"] > 100
     # inputs and weights beside what the process grew by
@@ -369,7 +376,13 @@ def test_a_busy_machine_is_pointed_out(monkeypatch, tmp_path, capsys):
 def test_a_card_is_held_against_its_bound_and_einsum(monkeypatch, tmp_path, capsys):
     def figures(workload, name):
         row = {"value": 1.0, "seconds": 3.0 if name == "einsum-cuda" else 2.0}
-        bound = {"TOP_per_s": 123.0, "int8_TOP_per_s": 1500.0, "bound_seconds": 1.0, "share_of_bound": 0.5}
+        bound = {
+            "kernels": "k",
+            "TOP_per_s": 123.0,
+            "int8_TOP_per_s": 1500.0,
+            "bound_seconds": 1.0,
+            "share_of_bound": 0.5,
+        }
         return row | (bound if name == "cuda" else {})
 
     rows = rows_of(monkeypatch, tmp_path, ["--only", "W1", "--backends", "einsum-cuda", "cuda"], figures)
