@@ -91,6 +91,16 @@ def test_einsum_draws_write_variation_once_and_read_variation_every_time():
     assert not np.array_equal(noisy.read(x), noisy.read(x))
 
 
+@pytest.mark.parametrize("to_library", LIBRARIES)
+def test_einsum_saturates(to_library):
+    # every digit at its highest: without variation currents are at full scale, with it half are above
+    x, w = to_library(np.ones((1, 64), np.float32)), to_library(np.ones((64, 200), np.float32))
+    clean = np.asarray(einsum_product(x, w, var=0.0))
+    noisy = np.asarray(einsum_product(x, w, var=0.3))
+    assert (noisy <= clean * (1 + 1e-6)).all()
+    assert (noisy < clean * (1 - 1e-6)).any()
+
+
 def test_einsum_tensor_size():
     # 16 pairs, 2 tiles of 64 rows, 20 x 50 outputs, 4 bytes
     assert tensor_gb(TINY["a"]) == 16 * 2 * 20 * 50 * 4 / 2**30
@@ -216,6 +226,15 @@ def test_runners_compute_the_same_thing(name):
             assert np.array_equal(result, results["numba"])
         else:
             assert 13 < mpimpy.SNR(result, exact) < 21
+
+
+@pytest.mark.parametrize("kind", ["read", "dot"])
+@pytest.mark.parametrize("name", ["numba", "einsum"])
+def test_settings_reach_the_product(kind, name):
+    exactly = Workload("", "", (9, 70), (70, 50), None, None, settings={"var": 0.0, "radc": None}, kind=kind)
+    x, w = workloads.make_operands(exactly)
+    result = measure.prepare(exactly, measure.RUNNERS[name], x, w)[1]()
+    assert mpimpy.SNR(result, x.astype(np.float64) @ w) > 38  # quantised to 8 bits, nothing else
 
 
 def test_programming_is_timed_alone_and_reading_without_it(monkeypatch):
