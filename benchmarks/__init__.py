@@ -1,1 +1,1 @@
-"""Benchmarks of mpimpy: run them as modules, such as python -m benchmarks.products."""
+"""Benchmarks of mpimpy: python -m benchmarks.compare, and an asv suite in bench_*.py."""
