@@ -4,10 +4,10 @@ import math
 import struct
 from fractions import Fraction
 
-from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from . import random
+from .backends import namespace
 
 __all__ = ["drive", "single", "steps_and_weights", "voltage_bits"]
 
@@ -35,7 +35,7 @@ def drive(kernels, dac, plan, digits, widths, address):
     """
     if dac.vnoise == 0:
         return digits, plan.x_strides, widths
-    xp = array_namespace(digits)
+    xp = namespace(digits)
     dtype = getattr(xp, plan.code_dtype)
     strides = xp.asarray(plan.x_strides * (digits.shape[0] // len(widths)), dtype=dtype, device=device_of(digits))
     codes = kernels.perturb(

@@ -5,9 +5,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from array_api_compat import array_namespace
-
 from . import converters, device, formats
+from .backends import namespace
 
 __all__ = ["Grid", "Plan", "choose_grid", "make_grid", "plan", "product", "program", "targets"]
 
@@ -242,7 +241,7 @@ def targets(config, weights):
     encoded = weights
     if weights.strides != grid.strides:
         encoded = formats.restride(weights, grid.strides, grid.level_dtype)
-    return _flat(array_namespace(encoded.digits), encoded.digits)
+    return _flat(namespace(encoded.digits), encoded.digits)
 
 
 def program(kernels, config, levels, address):
@@ -290,6 +289,50 @@ def _exact_reading(numbers, x_bits, w_bits):
     return exact | {"bound": bound, "wide": bound > SINGLE_CODES}
 
 
+FEW_ROWS = 64  # input rows up to which it is the grid that costs
+
+
+def _spans(kernels, config, numbers, digits, cells):
+    # Columns that are read together: (first, last), or None for all. For few inputs the noisy grid
+    # is drawn and read in blocks that stay in the cache; columns may be cut anywhere.
+    slices, depth, width = cells.shape
+    if config.device.var == 0 or kernels.STREAM is None or digits.shape[1] > FEW_ROWS:
+        return [None]
+    column = slices * depth * {"int8": 1, "int16": 2}.get(numbers.grid.grid_dtype, 4)
+    step = max(1, kernels.STREAM // column // 128) * 128
+    return [(first, min(first + step, width)) for first in range(0, width, step)] if step < width else [None]
+
+
+def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_scales, grid, scales, dtype):
+    # the product of each plane of the inputs with each of the weights, added up digitally
+    xp = namespace(digits)
+    x_bits, w_bits = inputs.bits, config.weights.ascending
+    x_slices, w_slices = len(x_bits), len(w_bits)
+    factor, how = numbers.factor, _reading(numbers, strides, widths)
+    if numbers.exact is not None:
+        factor, how = numbers.exact[1], _exact_reading(numbers, x_bits, w_bits)
+    alone = x_scales.shape[0] * scales.shape[0] == 1
+    y = None
+    for j in range(scales.shape[0]):
+        for i in range(x_scales.shape[0]):
+            x_part = digits[i * x_slices : (i + 1) * x_slices, :, :]
+            w_part = grid[j * w_slices : (j + 1) * w_slices, :, :]
+            if numbers.exact is not None:
+                x_part = _codes(kernels, x_part, (1,) * x_slices, x_bits)
+                w_part = _codes(kernels, w_part, numbers.grid.strides, w_bits)
+            part = kernels.read(
+                x_part,
+                x_scales[i, :, :] * factor,
+                w_part,
+                scales[j, :, :],
+                rows=numbers.grid.rows,
+                dtype=dtype if alone else "float64",
+                **how,
+            )
+            y = part if y is None else y + part
+    return xp.astype(y, getattr(xp, dtype), copy=False)
+
+
 def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype):
     """Read a programmed matrix.
 
@@ -316,42 +359,24 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
     array, shape (batch * M, N)
     """
     numbers = plan(config)
-    digits = _flat(array_namespace(inputs.digits), inputs.digits)
-    xp = array_namespace(digits)
+    digits = _flat(namespace(inputs.digits), inputs.digits)
+    xp = namespace(digits)
     digits, strides, widths = converters.drive(
         kernels, config.dac, numbers, digits, inputs.bits, place._replace(row=first_row, col=place.row)
     )
-    grid = device.read(kernels, config.device, numbers.grid, cells, up, place)
     x_scales = formats.input_scales(inputs, numbers.grid.rows)
-    x_planes, w_planes = x_scales.shape[0], scales.shape[0]
-    x_bits, w_bits, w_strides = inputs.bits, config.weights.ascending, numbers.grid.strides
     if numbers.ideal and numbers.exact is None:
+        grid = device.read(kernels, config.device, numbers.grid, cells, up, place)
         drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
-        x_strides = (1,) * len(x_bits) if widths else numbers.x_strides
-        x = _fold(kernels, digits, x_strides, x_bits, drive_unit, x_scales, numbers.grid.rows, 1)
+        x_strides = (1,) * len(strides) if widths else numbers.x_strides
+        x = _fold(kernels, digits, x_strides, inputs.bits, drive_unit, x_scales, numbers.grid.rows, 1)
+        w_bits, w_strides = config.weights.ascending, numbers.grid.strides
         w = _fold(kernels, grid, w_strides, w_bits, grid_unit, scales, numbers.grid.rows, 0)
         return xp.astype(kernels.multiply(x, w), getattr(xp, dtype), copy=False)
-    factor = numbers.factor if numbers.exact is None else numbers.exact[1]
-    x_slices, w_slices = len(x_bits), len(w_bits)
-    alone = x_planes * w_planes == 1
-    y = None
-    for j in range(w_planes):
-        for i in range(x_planes):
-            x_part = digits[i * x_slices : (i + 1) * x_slices, :, :]
-            w_part = grid[j * w_slices : (j + 1) * w_slices, :, :]
-            how = _reading(numbers, strides, widths)
-            if numbers.exact is not None:
-                x_part = _codes(kernels, x_part, (1,) * x_slices, x_bits)
-                w_part = _codes(kernels, w_part, w_strides, w_bits)
-                how = _exact_reading(numbers, x_bits, w_bits)
-            part = kernels.read(
-                x_part,
-                x_scales[i, :, :] * factor,
-                w_part,
-                scales[j, :, :],
-                rows=numbers.grid.rows,
-                dtype=dtype if alone else "float64",
-                **how,
-            )
-            y = part if y is None else y + part
-    return xp.astype(y, getattr(xp, dtype), copy=False)
+    parts = []
+    for columns in _spans(kernels, config, numbers, digits, cells):
+        grid = device.read(kernels, config.device, numbers.grid, cells, up, place, columns)
+        part = scales if columns is None else scales[:, :, slice(*columns)]
+        drive = inputs, digits, strides, widths, x_scales
+        parts.append(_sum_planes(kernels, config, numbers, *drive, grid, part, dtype))
+    return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)

@@ -84,10 +84,13 @@ def program(kernels, device, grid, targets, address):
     return cells, up
 
 
-def read(kernels, device, grid, cells, up, address):
-    """Return the grid that one read sees, integers of shape (slices, K, N): read variation applied."""
+def read(kernels, device, grid, cells, up, address, columns=None):
+    """Return the grid that one read sees, integers of shape (slices, K, N): read variation applied.
+
+    Of all columns, or of ``columns = (first, last)`` alone.
+    """
     if device.var == 0:
-        return cells
+        return cells if columns is None else cells[:, :, slice(*columns)]
     return kernels.perturb(
         cells,
         random.lognormal_table(device.var),
@@ -97,6 +100,7 @@ def read(kernels, device, grid, cells, up, address):
         shift=random.TABLE_BITS,
         bound=grid.cell_bound,
         dtype=grid.grid_dtype,
+        columns=columns,
     )
 
 

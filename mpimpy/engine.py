@@ -4,10 +4,9 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from . import backends, crossbar, formats, operands, settings
 from . import random as addressed
+from .backends import namespace
 from .checks import pair, whole
 from .config import ADC, DAC, Config, Device, Format, Tile
 from .matrix import CrossbarMatrix
@@ -284,7 +283,7 @@ class Engine:
             return matrix.read_checked(x, read)
         operands.check_pair(x.prototype, matrix.prototype, "x", "w")
         y = matrix.read_encoded(x.encoded, x.format, x.dtype, read)
-        return array_namespace(y).reshape(y, (*x.shape[:-1], matrix.shape[1]))
+        return namespace(y).reshape(y, (*x.shape[:-1], matrix.shape[1]))
 
     def replace(self, **parts: Any) -> "Engine":
         """Return an engine of the same seed, chip, backend and device, with parts of its configuration replaced.

@@ -5,8 +5,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
 from array_api_compat import device as device_of
+
+from .backends import namespace
 
 __all__ = ["Encoded", "block_shape", "decode", "encode", "integers", "narrowest", "restride", "shifts"]
 
@@ -37,7 +38,7 @@ class Encoded:
 
     def transpose(self):
         """Return the encoding of the transposed operand."""
-        xp = array_namespace(self.scales)
+        xp = namespace(self.scales)
         return Encoded(
             xp.permute_dims(self.digits, (0, 1, 2, 4, 3)),
             xp.permute_dims(self.scales, (0, 1, 3, 2)),
@@ -185,16 +186,15 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
     if dtype is None:
         dtype = narrowest(max((2**b - 1) * stride for b, stride in zip(bits, strides, strict=True)))
     peak = kernels.peaks(values, block)
-    xp = array_namespace(peak)
-    one, zero = xp.ones_like(peak), xp.zeros_like(peak)
-    everything = (zero - 1.0, zero + math.inf)
+    xp = namespace(peak)
     planes = []
     if fmt.bw_e is None:
         top = float(2 ** (fmt.bits - 1) - 1)
-        divisor = xp.where(peak > 0, peak, one)
-        planes.append((divisor, one * top, one, everything, peak / top))
+        divisor = xp.where(peak > 0, peak, xp.ones_like(peak))
+        planes.append((divisor, xp.full_like(peak, top), None, None, peak / top))
     else:
-        groups = [(peak, peak, everything)]
+        zero = xp.zeros_like(peak)
+        groups = [(peak, peak, None)]
         if fmt.double:
             mean = _block_means(kernels, xp, values, block, peak)
             below = kernels.peaks(values, block, mean)
@@ -205,15 +205,17 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
             exponent = xp.clip(_exponent(xp, leader), lowest, 2 ** (fmt.bw_e - 1) - 1)
             scale_1, scale_2 = _power_in_halves(xp, fmt.bits - 2 - exponent)
             scale = xp.where(size > 0, _power(xp, exponent + 2 - fmt.bits), zero)
-            planes.append((one, scale_1, scale_2, span, scale))
-    digits = [kernels.digits(values, block, *plane[:3], *plane[3], bits, strides, dtype) for plane in planes]
-    stack = digits[0][None, ...] if len(digits) == 1 else xp.stack(digits, axis=0)
-    return Encoded(stack, xp.stack([plane[4] for plane in planes], axis=0), block, bits, strides)
+            planes.append((None, scale_1, scale_2, span, scale))
+    digits = [kernels.digits(values, block, *plane[:4], bits, strides, dtype) for plane in planes]
+    scales = [plane[4] for plane in planes]
+    if len(planes) == 1:
+        return Encoded(digits[0][None, ...], scales[0][None, ...], block, bits, strides)
+    return Encoded(xp.stack(digits, axis=0), xp.stack(scales, axis=0), block, bits, strides)
 
 
 def restride(encoded, strides, dtype):
     """Return `encoded` (of stride 1) with its digits multiplied by `strides`."""
-    xp = array_namespace(encoded.digits)
+    xp = namespace(encoded.digits)
     factor = xp.asarray(strides, dtype=getattr(xp, dtype), device=device_of(encoded.digits))
     digits = xp.astype(encoded.digits, getattr(xp, dtype)) * xp.reshape(factor, (1, -1, 1, 1, 1))
     return Encoded(digits, encoded.scales, encoded.block, encoded.bits, strides)
@@ -221,7 +223,7 @@ def restride(encoded, strides, dtype):
 
 def integers(encoded):
     """Return the integer codes q of an operand, int64, shape (planes, batch, A, C)."""
-    xp = array_namespace(encoded.digits)
+    xp = namespace(encoded.digits)
     total = None
     for index, (shift, stride) in enumerate(zip(shifts(encoded.bits), encoded.strides, strict=True)):
         term = xp.astype(encoded.digits[:, index, ...], xp.int64) // stride * shift
@@ -237,7 +239,7 @@ def _spread(xp, scales, block, axis, size):
 
 def decode(encoded):
     """Return the float64 values that an encoded operand stands for, shape (batch, A, C)."""
-    xp = array_namespace(encoded.digits)
+    xp = namespace(encoded.digits)
     rows, cols = encoded.digits.shape[-2:]
     scales = _spread(xp, encoded.scales, encoded.block[0], 2, rows)
     scales = _spread(xp, scales, encoded.block[1], 3, cols)
@@ -246,7 +248,7 @@ def decode(encoded):
 
 def input_scales(encoded, rows):
     """Return the scale of every input row in every tile, shape (planes, batch * M, tiles)."""
-    xp = array_namespace(encoded.scales)
+    xp = namespace(encoded.scales)
     planes, _, batch, height, depth = encoded.digits.shape
     tiles = -(-depth // rows)
     scales = _spread(xp, encoded.scales, encoded.block[0], 2, height)
@@ -256,7 +258,7 @@ def input_scales(encoded, rows):
 
 def weight_scales(encoded, rows):
     """Return the scale of every weight column in every tile, shape (planes, tiles, N)."""
-    xp = array_namespace(encoded.scales)
+    xp = namespace(encoded.scales)
     planes, _, _, depth, width = encoded.digits.shape
     tiles = -(-depth // rows)
     scales = _spread(xp, encoded.scales, encoded.block[0] // rows, 2, tiles)

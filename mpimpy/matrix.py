@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from . import backends, crossbar, device, formats, operands, report
+from .backends import namespace
 from .checks import whole
 from .random import MAX_READ, MAX_ROW, Address
 
@@ -53,7 +53,7 @@ class CrossbarMatrix:
     __array_priority__ = 101
 
     def __init__(self, config, kernels, like, shape, encoded, *, seed, chip, origin, next_read):
-        xp = array_namespace(like)
+        xp = namespace(like)
         self.config, self.seed, self.chip, self.origin = config, seed, chip, origin
         self.shape = shape
         self.dtype = operands.float_dtype(xp, like)
@@ -76,7 +76,7 @@ class CrossbarMatrix:
     def __setstate__(self, state):
         name = state.pop("_backend")
         self.__dict__.update(state)
-        self._xp, self.kernels = array_namespace(self.prototype), backends.select(self.prototype, name)
+        self._xp, self.kernels = namespace(self.prototype), backends.select(self.prototype, name)
 
     def address(self, read):
         """Return where the random numbers of a read are; see `mpimpy.random.Address`."""
@@ -103,7 +103,7 @@ class CrossbarMatrix:
 
     def _per_slice(self, array):
         # (planes * slices, K, N), least significant first -> ([planes,] slices, K, N), most significant first
-        xp = array_namespace(array)
+        xp = namespace(array)
         planes, slices = self.config.weights.planes, len(self.config.weights.slices)
         array = xp.flip(xp.reshape(array, (planes, slices, *self.shape)), axis=1)
         return array[0, ...] if planes == 1 else array

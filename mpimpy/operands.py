@@ -3,10 +3,11 @@
 import math
 import warnings
 
-from array_api_compat import array_namespace, is_array_api_obj
 from array_api_compat import device as device_of
+from array_api_compat import is_array_api_obj
 
 from . import backends
+from .backends import namespace
 
 __all__ = [
     "MpimpyWarning",
@@ -26,7 +27,7 @@ class MpimpyWarning(UserWarning):
 
 def library(array):
     """Return the name of the library that `array` belongs to."""
-    return array_namespace(array).__name__.removeprefix("array_api_compat.").partition(".")[0]
+    return namespace(array).__name__.removeprefix("array_api_compat.").partition(".")[0]
 
 
 def float_dtype(xp, array):
@@ -53,7 +54,7 @@ def _convert(name, value, like):
         raise TypeError(msg)
     if like is None or library(like) == "numpy":
         return array
-    xp = array_namespace(like)
+    xp = namespace(like)
     return xp.asarray(array.tolist(), device=device_of(like))
 
 
@@ -91,7 +92,7 @@ def as_operand(name, value, *, like=None, complex_too=False):
     if reason := backends.unusable(array):
         msg = f"{name} {reason}"
         raise TypeError(msg)
-    xp = array_namespace(array)
+    xp = namespace(array)
     try:
         real = xp.isdtype(array.dtype, ("bool", "real floating", "integral"))
         imaginary = xp.isdtype(array.dtype, "complex floating")

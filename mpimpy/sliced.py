@@ -5,10 +5,10 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from . import formats, operands
+from .backends import namespace
 from .checks import flag, pair
 from .config import Format
 
@@ -179,7 +179,7 @@ class SlicedData:
         """
         name = "the weight data" if self.is_weight else "the input data"
         data = operands.as_operand(name, data)
-        xp = array_namespace(data)
+        xp = namespace(data)
         operands.check_device(data, self.device, name, "this SlicedData")
         if data.ndim < 1 or (self.is_weight and data.ndim != 2):
             wanted = "two axes (K, N)" if self.is_weight else "at least one axis"
@@ -245,7 +245,7 @@ class SlicedData:
         With a double exponent the two planes come first.
         """
         self._need_digits("sliced_data")
-        xp = array_namespace(self.encoded.digits)
+        xp = namespace(self.encoded.digits)
         digits = xp.flip(self.encoded.digits, axis=1)
         lead = digits.shape[:2] if self.format.double else (digits.shape[1],)
         return self._public(xp.reshape(xp.astype(digits, digits.dtype, copy=True), (*lead, *self.shape)))
@@ -254,7 +254,7 @@ class SlicedData:
     def quantized_data(self):
         """The values that the codes stand for, in the dtype and shape of the data."""
         self._need_digits("quantized_data")
-        xp = array_namespace(self.prototype)
+        xp = namespace(self.prototype)
         values = self._public(formats.decode(self.encoded))
         return xp.astype(xp.reshape(values, self.shape), self.prototype.dtype)
 

@@ -22,6 +22,7 @@ __all__ = [
     "check",
     "detach",
     "get_num_threads",
+    "namespace",
     "select",
     "set_num_threads",
     "unusable",
@@ -56,6 +57,18 @@ class Backend:
     detail: str
     runs: str
     chosen: bool
+
+
+_NAMESPACES = {}
+
+
+def namespace(array):
+    """Return the array-API namespace of `array`, remembered for its type: it is asked for often."""
+    kind = type(array)
+    found = _NAMESPACES.get(kind)
+    if found is None:
+        found = _NAMESPACES[kind] = array_namespace(array)
+    return found
 
 
 def _is_numpy(array):
@@ -146,7 +159,7 @@ def select(array, force=None):
         msg = f"backend {name!r} takes {_RUNS[name]}, not {kind}: use backend=None"
         raise ValueError(msg)
     if name == "reference" and not _is_numpy(array):
-        _check_float64(array_namespace(array), device(array))
+        _check_float64(namespace(array), device(array))
     return importlib.import_module(f".{_MODULES[name]}", __name__)
 
 

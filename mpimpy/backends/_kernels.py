@@ -49,7 +49,8 @@ def totals(first, last, values, a, c, scale_1, scale_2, out):
 @kernel
 def digits(first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits, strides, out):
     rows, cols = values.shape[1:]
-    slices, wide = bits.size, divisor.shape[2]
+    # divisor, scale_2, low and high may be empty: 1, 1, and no limits
+    slices, wide = bits.size, scale_1.shape[2]
     top = 2.0 ** (bits.sum() - 1)
     for task in range(first, last):
         b, row = task // rows, task % rows
@@ -57,15 +58,20 @@ def digits(first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits
         codes = np.empty(c, np.int64)
         for block_col in range(wide):
             left, right = block_col * c, min((block_col + 1) * c, cols)
-            d = divisor[b, block_row, block_col]
-            f1, f2 = scale_1[b, block_row, block_col], scale_2[b, block_row, block_col]
-            floor, ceiling = low[b, block_row, block_col], high[b, block_row, block_col]
+            d, f1, f2 = 1.0, scale_1[b, block_row, block_col], 1.0
+            if divisor.size:
+                d = divisor[b, block_row, block_col]
+            if scale_2.size:
+                f2 = scale_2[b, block_row, block_col]
             for k in range(right - left):
-                v = np.float64(values[b, row, left + k])
-                q = np.rint(v / d * f1 * f2)
-                q = min(max(q, -top), top - 1.0)
-                size = abs(v)
-                codes[k] = np.int64(q) if size > floor and size <= ceiling else 0
+                q = np.rint(np.float64(values[b, row, left + k]) / d * f1 * f2)
+                codes[k] = np.int64(min(max(q, -top), top - 1.0))
+            if low.size:
+                floor, ceiling = low[b, block_row, block_col], high[b, block_row, block_col]
+                for k in range(right - left):
+                    size = abs(np.float64(values[b, row, left + k]))
+                    if size <= floor or size > ceiling:
+                        codes[k] = 0
             below = 0
             for s in range(slices):
                 mask, stride = (1 << bits[s]) - 1, strides[s]
@@ -131,8 +137,8 @@ def _look_up(table, words, factors):
 
 
 @kernel
-def perturb(first, last, cells, table, address, up, reference, shift, bound, out):
-    rows, cols = cells.shape[1:]
+def perturb(first, last, cells, skip, table, address, up, reference, shift, bound, out):
+    rows, cols = out.shape[1:]
     half, place = (1 << shift) >> 1, address[6]
     words, factors = np.empty((8, GROUPS), np.int32), np.empty(8 * GROUPS, np.int32)
     for task in range(first, last):
@@ -142,18 +148,18 @@ def perturb(first, last, cells, table, address, up, reference, shift, bound, out
             _look_up(table, words, factors)
             start = 8 * group - place
             for col in range(max(0, start), min(cols, start + 8 * GROUPS)):
-                value = (np.int64(cells[index, row, col]) << up) + reference
+                value = (np.int64(cells[index, row, skip + col]) << up) + reference
                 value = ((value * np.int64(factors[col - start]) + half) >> shift) - reference
                 out[index, row, col] = min(max(value, -bound), bound)
 
 
 @kernel
-def perturb_narrow(first, last, cells, excess, address, up, reference, bound, out):
+def perturb_narrow(first, last, cells, skip, excess, address, up, reference, bound, out):
     """Perturb where everything fits 32 bits: the same numbers, from factors less one.
 
     ``(v * (2**16 + t) + half) >> 16`` is ``v + ((v * t + half) >> 16)``.
     """
-    rows, cols = cells.shape[1:]
+    rows, cols = out.shape[1:]
     reference, half, low, high = np.int32(reference), np.int32(1 << 15), np.int32(-bound), np.int32(bound)
     up, shift, place = np.int32(up), np.int32(16), address[6]
     words, factors = np.empty((8, GROUPS), np.int32), np.empty(8 * GROUPS, np.int32)
@@ -164,7 +170,11 @@ def perturb_narrow(first, last, cells, excess, address, up, reference, bound, ou
             _look_up(excess, words, factors)
             start = 8 * group - place
             left, right = max(0, start), min(cols, start + 8 * GROUPS)
-            given, found, more = cells[index, row, left:right], out[index, row, left:right], factors[left - start :]
+            given, found, more = (
+                cells[index, row, skip + left : skip + right],
+                out[index, row, left:right],
+                factors[left - start :],
+            )
             for col in range(right - left):
                 value = np.int32((np.int32(given[col]) << up) + reference)
                 change = np.int32(np.int32(value * more[col] + half) >> shift)

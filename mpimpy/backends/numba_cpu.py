@@ -14,6 +14,7 @@ from . import _kernels, _read
 from ._jit import blas_threads, get_num_threads, launch
 
 NAME = "numba"
+STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: what a cache holds
 
 
 def enter(array):
@@ -44,9 +45,16 @@ def leave(array, like):
 
 
 def _frozen(array):
-    array = np.ascontiguousarray(array).view()
-    array.flags.writeable = False
+    # one compiled kernel serves every caller's array
+    if not array.flags.c_contiguous:
+        array = np.ascontiguousarray(array)
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
     return array
+
+
+_NONE = _frozen(np.empty((0, 0, 0), np.float64))
 
 
 def _block_counts(values, block):
@@ -70,10 +78,10 @@ def totals(values, block, scale_1, scale_2):
     return out
 
 
-def digits(values, block, divisor, scale_1, scale_2, low, high, bits, strides, dtype):
+def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype):
     """See `reference.digits`."""
     out = np.empty((len(bits), *values.shape), dtype)
-    per_block = [_frozen(a) for a in (divisor, scale_1, scale_2, low, high)]
+    per_block = [_NONE if a is None else _frozen(a) for a in (divisor, scale_1, scale_2, *(span or (None, None)))]
     tasks, work = values.shape[0] * values.shape[1], values.size * 1e-2
     launch(_kernels.digits, tasks, work, values, *block, *per_block, _integers(bits), _integers(strides), out)
     return out
@@ -97,16 +105,19 @@ def _table(table):
     return factors, excess, max(abs(int(excess[0])), abs(int(excess[-1])))
 
 
-def perturb(cells, table, address, *, up, reference, shift, bound, dtype):
+def perturb(cells, table, address, *, up, reference, shift, bound, dtype, columns=None):
     """See `reference.perturb`."""
-    out = np.empty(cells.shape, dtype)
-    plain = _integers((*address.key, address.purpose, address.chip, address.read, address.row, address.col))
-    tasks, work = cells.shape[0] * cells.shape[1], cells.size * 7e-4
+    first, last = columns or (0, cells.shape[2])
+    out = np.empty((*cells.shape[:2], last - first), dtype)
+    plain = (*address.key, address.purpose, address.chip, address.read, address.row, address.col + first)
+    tasks, work = out.shape[0] * out.shape[1], out.size * 7e-4
     factors, excess, most = _table(table)
-    if shift == 16 and (bound + reference) * most + 2**15 < 2**31:
-        launch(_kernels.perturb_narrow, tasks, work, _frozen(cells), excess, plain, up, reference, bound, out)
+    narrow = shift == 16 and (bound + reference) * most + 2**15 < 2**31
+    arguments = tasks, work, _frozen(cells), first, excess if narrow else factors, _integers(plain), up, reference
+    if narrow:
+        launch(_kernels.perturb_narrow, *arguments, bound, out)
     else:
-        launch(_kernels.perturb, tasks, work, _frozen(cells), factors, plain, up, reference, shift, bound, out)
+        launch(_kernels.perturb, *arguments, shift, bound, out)
     return out
 
 
@@ -137,35 +148,47 @@ def multiply(x, w):
 ROW_BLOCK, COL_BLOCK = 256, 256  # outputs of a task: their float64 totals stay in the second-level cache
 CHUNK = 128  # currents of a strip converted together, while they are in the first-level cache
 LOOK_UP_ROWS = 32  # input rows from which look-up tables are worth building
-LOOK_UP_BITS = 4  # widest digits that are looked up, where pairs cannot be had
+LOOK_UP_BITS = 4  # widest digits that are looked up where pairs cannot be had
+_EMPTY = np.empty(0, np.float32), np.empty(0, np.float64), np.empty(0, np.int32), np.empty(0, np.int64)
 PACKED = 2**26  # bytes of packed inputs held at once
+_PACKED_BYTES = {"look-up": 1 / 8, "pairs": 2, "float": 8}  # of one digit
 
 
-def way(height, digits_dtype, grid_dtype, *, strides, widths, wide):
-    """Return how the currents of every input slice are found: "look-up", "pairs" or "float".
+@functools.lru_cache(maxsize=256)
+def ways(height, digits_dtype, grid_dtype, *, strides, widths, wide):
+    """Return how the currents of every input slice are found, and why; see `_currents`.
 
     Parameters
     ----------
     height : int
         Input rows.
-    digits_dtype, grid_dtype : dtype
+    digits_dtype, grid_dtype : numpy.dtype
     strides, widths, wide
         See `reference.read`.
 
     Returns
     -------
-    list of str
+    tuple of (str, str)
+        Per slice "look-up", "pairs" or "float", and the reason.
     """
-    slices, bytes_in, bytes_cell = len(strides), np.dtype(digits_dtype).itemsize, np.dtype(grid_dtype).itemsize
-    if wide or bytes_cell > 4:
-        return ["float"] * slices
-    top = 2 ** (8 * bytes_in - 1) - 1
-    pairs = bytes_cell <= 2 and max(strides) * (top if widths is None else 2 ** max(widths) - 1) < 2**15
-    if widths is None or height < LOOK_UP_ROWS:
-        return ["pairs" if pairs else "float"] * slices
+    slices = len(strides)
+    if wide:
+        return (("float", "currents need more than 32 bits"),) * slices
+    top = 2 ** (8 * digits_dtype.itemsize - 1) - 1 if widths is None else 2 ** max(widths) - 1
+    pairs = grid_dtype.itemsize <= 2 and digits_dtype.itemsize <= 2 and max(strides) * top < 2**15
+    few = f"{height} input rows do not pay for tables, {LOOK_UP_ROWS} would"
     if pairs:
-        return ["look-up" if width == 1 else "pairs" for width in widths]
-    return ["look-up" if max(widths) <= LOOK_UP_BITS else "float"] * slices
+        found = []
+        for width in widths or (None,) * slices:
+            if width == 1 and height >= LOOK_UP_ROWS:
+                found.append(("look-up", f"one bit asks for table entries, and {height} input rows pay for the tables"))
+            else:
+                found.append(("pairs", "codes and cells fit 16 bits" + (f", and {few}" if width == 1 else "")))
+        return tuple(found)
+    reason = "cells take more than 16 bits" if grid_dtype.itemsize > 2 else "codes take more than 16 bits"
+    if widths is not None and max(widths) <= LOOK_UP_BITS and height >= LOOK_UP_ROWS:
+        return (("look-up", f"{reason}, digits at most {LOOK_UP_BITS}"),) * slices
+    return (("float", reason + (f", and {few}" if height < LOOK_UP_ROWS else "")),) * slices
 
 
 @functools.lru_cache(maxsize=256)
@@ -183,16 +206,21 @@ def _factors(weights, units, steps, tops, bound):
         return None
     if weights != tuple(tuple(float(a * b) for a in inner) for b in outer):
         return None
-    return inner, outer
+    return np.array(inner, np.float32), np.array(outer, np.int32)
 
 
-def _packed(digits, ways, strides, widths, rows):
+@functools.lru_cache(maxsize=256)
+def _reals(numbers, wide):
+    return np.array(numbers, np.float64 if wide else np.float32)
+
+
+def _packed(digits, found, strides, widths, rows):
     # (bits, pairs, codes): the digits as each way takes them, flat
     slices, height, depth = digits.shape
     tiles = -(-depth // rows)
-    bits, pairs, codes = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64)
+    _, codes, pairs, bits = _EMPTY
     tasks, work = tiles * height, digits.size * 1e-3
-    looked_up = _slices_of(ways, "look-up")
+    looked_up = _slices_of(found, "look-up")
     if looked_up.size:
         planes = sum(widths[i] for i in looked_up)
         shape = (tiles, height, planes, -(-rows // _read.WORD))
@@ -200,19 +228,19 @@ def _packed(digits, ways, strides, widths, rows):
         bits = np.zeros(math.prod(shape) + 3 * math.prod(shape[2:]), np.int64)
         packed = bits[: math.prod(shape)].reshape(shape)
         launch(_read.pack_bits, tasks, work, digits, looked_up, _integers(widths), rows, packed)
-    paired = _slices_of(ways, "pairs")
+    paired = _slices_of(found, "pairs")
     if paired.size:
         pairs = np.empty((tiles, height, paired.size, -(-rows // 2)), np.int32)
         memory = digits.reshape(-1).view(np.int8)
         launch(_read.pack_pairs, tasks, work, memory, digits.itemsize, depth, paired, _integers(strides), rows, pairs)
-    if "float" in ways:
+    if "float" in found:
         codes = np.empty((tiles, height, slices, rows), np.float64)
         launch(_read.pack_floats, tasks, work, digits, _floats(strides), rows, codes)
     return bits.reshape(-1), pairs.reshape(-1), codes.reshape(-1)
 
 
-def _slices_of(ways, name):
-    return _integers(tuple(i for i, found in enumerate(ways) if found == name))
+def _slices_of(found, name):
+    return _integers(tuple(i for i, other in enumerate(found) if other == name))
 
 
 def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype):
@@ -225,16 +253,13 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
         grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
     digits, grid = _frozen(digits), _frozen(grid)
     out = np.empty((height, grid.shape[2]), dtype)
-    ways = way(height, digits.dtype, grid.dtype, strides=strides, widths=widths, wide=wide)
-    if "float" in ways and grid.dtype == np.int64:
-        grid = grid.astype(np.float64)
+    found = [name for name, _ in ways(height, digits.dtype, grid.dtype, strides=strides, widths=widths, wide=wide)]
     real = np.float64 if wide else np.float32
     factors = None if wide else _factors(weights, units, steps, tops, bound)
-    inner, outer = factors or ((), ())
+    inner, outer = factors or (_reals((), wide), _EMPTY[2])
     low, tops = (-np.inf, (np.inf,) * len(steps)) if tops is None else (0.0, tops)
-    row_bytes = depth * sum({"look-up": 0.25, "pairs": 2, "float": 8}[found] for found in ways)
+    row_bytes = depth * sum(_PACKED_BYTES[name] for name in found)
     passes = max(1, round(height * row_bytes / PACKED))
-    empty = np.empty(0, np.float32), np.empty(0, np.float64)
     for turn in range(passes):
         top, bottom = height * turn // passes, height * (turn + 1) // passes
         part, result = _frozen(digits[:, top:bottom, :]), out[top:bottom].reshape(-1)
@@ -244,9 +269,9 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
             _read.read,
             tasks,
             work,
-            *_packed(part, ways, strides, widths, rows),
-            _slices_of(ways, "look-up"),
-            _slices_of(ways, "pairs"),
+            *_packed(part, found, strides, widths, rows),
+            _slices_of(found, "look-up"),
+            _slices_of(found, "pairs"),
             _integers(widths or (0,) * slices),
             _integers(strides),
             _frozen(x_scale[top:bottom]),
@@ -255,17 +280,17 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
             _frozen(w_scale),
             depth,
             rows,
-            _floats(steps).astype(real),
+            _reals(steps, wide),
             real(low),
-            _floats(tops).astype(real),
+            _reals(tops, wide),
             units is not None,
             factors is not None,
-            np.array(inner, real),
-            np.array(outer, np.int32),
+            inner,
+            outer,
             _floats(units or weights),
             _floats(weights),
             blocks,
-            *((result, empty[1]) if out.dtype == np.float32 else (empty[0], result)),
+            *((result, _EMPTY[1]) if out.dtype == np.float32 else (_EMPTY[0], result)),
         )
     return out if width == out.shape[1] else out[:, :width].copy()
 

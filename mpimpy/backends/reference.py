@@ -14,6 +14,7 @@ from array_api_compat import array_namespace, device
 from .. import random
 
 NAME = "reference"
+STREAM = None  # bytes of a noisy grid drawn at once; None: all of it
 PANEL = 16  # tiles per panel of the float sum
 
 
@@ -83,7 +84,7 @@ def totals(values, block, scale_1, scale_2):
     return xp.sum(_blocks(xp, xp.astype(fixed, xp.int64), block), axis=(2, 4), dtype=xp.int64)
 
 
-def digits(values, block, divisor, scale_1, scale_2, low, high, bits, strides, dtype):
+def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype):
     """Quantise and slice: the two's complement digits of every element, times their stride.
 
     The code is ``q = rint(v / divisor * scale_1 * scale_2)``, clipped to the range of
@@ -93,7 +94,8 @@ def digits(values, block, divisor, scale_1, scale_2, low, high, bits, strides, d
     ----------
     values : real floating array, shape (batch, A, C)
     block : (int, int)
-    divisor, scale_1, scale_2, low, high : float64 arrays, shape (batch, nA, nC)
+    divisor, scale_1, scale_2 : float64 arrays, shape (batch, nA, nC), or None for 1
+    span : (low, high), float64 arrays of that shape, or None for everything
     bits, strides : tuples of int
         Per slice, least significant first.
     dtype : str
@@ -107,9 +109,13 @@ def digits(values, block, divisor, scale_1, scale_2, low, high, bits, strides, d
     spread = functools.partial(_spread, xp, block=block, shape=values.shape)
     v = xp.astype(values, xp.float64)
     top = 2.0 ** (sum(bits) - 1)
-    q = xp.clip(xp.round(v / spread(divisor) * spread(scale_1) * spread(scale_2)), -top, top - 1)
-    size = xp.abs(v)
-    q = xp.where((size > spread(low)) & (size <= spread(high)), q, xp.zeros_like(q))
+    q = v if divisor is None else v / spread(divisor)
+    for scale in (scale_1, scale_2):
+        q = q if scale is None else q * spread(scale)
+    q = xp.clip(xp.round(q), -top, top - 1)
+    if span is not None:
+        size = xp.abs(v)
+        q = xp.where((size > spread(span[0])) & (size <= spread(span[1])), q, xp.zeros_like(q))
     q = xp.astype(q, xp.int64)
     out, below = [], 0
     for width, stride in zip(bits, strides, strict=True):
@@ -123,7 +129,7 @@ def _table(xp, where, table):
     return xp.asarray(random.table_values(table), dtype=xp.int64, device=where)
 
 
-def perturb(cells, table, address, *, up, reference, shift, bound, dtype):
+def perturb(cells, table, address, *, up, reference, shift, bound, dtype, columns=None):
     """Multiply every cell by a random factor, in integers.
 
     ``out = clip(((((cell << up) + reference) * factor + half) >> shift) - reference, +-bound)``
@@ -139,6 +145,8 @@ def perturb(cells, table, address, *, up, reference, shift, bound, dtype):
     up, reference, shift, bound : int
     dtype : str
         Name of the integer dtype of the result.
+    columns : (int, int), optional
+        The only columns to return, ``first .. last - 1``; by default all.
 
     Returns
     -------
@@ -146,6 +154,8 @@ def perturb(cells, table, address, *, up, reference, shift, bound, dtype):
     """
     xp = array_namespace(cells)
     where = device(cells)
+    if columns is not None:
+        cells, address = cells[:, :, slice(*columns)], address._replace(col=address.col + columns[0])
     slices, rows, cols = cells.shape
     entries = _table(xp, where, table)
     half = (1 << shift) >> 1
