@@ -27,7 +27,7 @@ def drive(kernels, dac, plan, digits, widths, address):
     kernels : module
         A backend.
     dac : DAC
-    plan : mpimpy.crossbar.Plan
+    plan : mpimpy.plans.Plan
     digits : integer array, shape (planes * slices, R, K)
     widths : tuple of int
         Bits per slice.

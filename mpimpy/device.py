@@ -47,7 +47,7 @@ def program(kernels, device, grid, targets, address):
     kernels : module
         A backend.
     device : Device
-    grid : mpimpy.crossbar.Grid
+    grid : mpimpy.plans.Grid
     targets : integer array, shape (slices, K, N)
         Levels.
     address : mpimpy.random.Address

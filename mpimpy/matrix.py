@@ -250,6 +250,14 @@ class CrossbarMatrix:
         )
         return self._xp.astype(self._public(y), dtype, copy=False)
 
+    def explain_read(self, x):
+        """Return how ``x @ W`` would be computed; see `mpimpy.backends.explain`."""
+        dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
+        height = dims[0] * dims[1]
+        if self.encoded is None or not height:
+            return backends.Explanation(self.kernels.NAME, "no products to compute", (), ())
+        return backends.Explanation(self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.cells))
+
     def report(self, x: Any = None, w: Any = None) -> report.Report:
         """Return what the matrix takes in hardware, and where its errors come from.
 

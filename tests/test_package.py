@@ -22,6 +22,7 @@ ROOMS = [
     ["backends"],
     ["metrics", "operands"],
     ["formats", "device", "converters"],
+    ["plans"],
     ["crossbar"],
     ["report"],
     ["matrix"],

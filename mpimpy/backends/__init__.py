@@ -17,10 +17,12 @@ from ..checks import whole
 
 __all__ = [
     "Backend",
+    "Explanation",
     "asarray",
     "available",
     "check",
     "detach",
+    "explain",
     "get_num_threads",
     "namespace",
     "select",
@@ -57,6 +59,36 @@ class Backend:
     detail: str
     runs: str
     chosen: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a product is computed, and why; made by `explain`, printed as a few lines.
+
+    Attributes
+    ----------
+    backend : str
+        Name of the backend.
+    currents : str
+        What the currents are held in, and the cells' grid.
+    slices : tuple of (int or None, str, str)
+        Per input slice, most significant first: its bits (None: noisy codes, or a whole code),
+        the way its currents are found, and why.
+    notes : tuple of str
+        What else was decided.
+    """
+
+    backend: str
+    currents: str
+    slices: tuple
+    notes: tuple
+
+    def __str__(self):
+        lines = [f"{self.backend}: {self.currents}"]
+        for bits, way, why in self.slices:
+            slice_ = "codes" if bits is None else f"{bits}-bit slice"
+            lines.append(f"{slice_:<12}{way}: {why}")
+        return "\n".join([*lines, *self.notes])
 
 
 _NAMESPACES = {}
@@ -183,6 +215,40 @@ def asarray(values):
     import numpy as np
 
     return np.asarray(values)
+
+
+def explain(x, W):
+    """Return which way a product ``x @ W`` takes, and why. Nothing is multiplied.
+
+    Parameters
+    ----------
+    x : array, shape (..., K)
+        Inputs; only their shape counts.
+    W : mpimpy.CrossbarMatrix, shape (K, N)
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    TypeError
+        If `W` is not a programmed matrix.
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mpimpy import Engine
+    >>> W = Engine(seed=1).program(np.eye(64))
+    >>> [way for bits, way, why in explain(np.ones((100, 64)), W).slices]
+    ['look-up', 'look-up', 'pairs', 'pairs']
+    """
+    if not hasattr(W, "explain_read"):
+        msg = f"W is a {type(W).__name__}, not a programmed matrix: make one with engine.program(w)"
+        raise TypeError(msg)
+    return W.explain_read(x)
 
 
 def get_num_threads():

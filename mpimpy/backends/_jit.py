@@ -18,6 +18,7 @@ __all__ = ["blas_threads", "get_num_threads", "inline", "kernel", "launch", "set
 # fastmath stays off: it may fuse or reorder float sums, and results are held to the bit.
 _OPTIONS = {"nogil": True, "fastmath": False, "error_model": "numpy"}
 PIECES = 8  # pieces of work a thread: who finishes early takes from those who are late
+SHARED = 100  # microseconds of work for which a thread more pays
 
 
 def _compiler(**options):
@@ -100,7 +101,7 @@ def launch(kernel, tasks, work, *arguments):
         Rough time that all tasks take on one thread, microseconds: little work stays here.
     *arguments
     """
-    threads = min(get_num_threads(), tasks, 1 + int(work / 100))
+    threads = min(get_num_threads(), tasks, 1 + int(work / SHARED) if SHARED else tasks)
     if threads < 2:
         kernel(0, tasks, *arguments)
         return

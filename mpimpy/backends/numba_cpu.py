@@ -162,7 +162,7 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, wide):
     ----------
     height : int
         Input rows.
-    digits_dtype, grid_dtype : numpy.dtype
+    digits_dtype, grid_dtype : dtype or its name
     strides, widths, wide
         See `reference.read`.
 
@@ -171,7 +171,7 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, wide):
     tuple of (str, str)
         Per slice "look-up", "pairs" or "float", and the reason.
     """
-    slices = len(strides)
+    slices, digits_dtype, grid_dtype = len(strides), np.dtype(digits_dtype), np.dtype(grid_dtype)
     if wide:
         return (("float", "currents need more than 32 bits"),) * slices
     top = 2 ** (8 * digits_dtype.itemsize - 1) - 1 if widths is None else 2 ** max(widths) - 1
@@ -198,6 +198,8 @@ def _factors(weights, units, steps, tops, bound):
     if units is not None or not all(weight.is_integer() for row in weights for weight in row):
         return None
     common = math.gcd(*map(int, weights[0]))
+    if 0 in (common, weights[0][0]):
+        return None
     inner = [int(weight) // common for weight in weights[0]]
     outer = [int(row[0]) // inner[0] for row in weights]
     code = max(tops) if tops is not None else math.ceil(bound * max(steps)) + 1
