@@ -267,25 +267,6 @@ class Peak:
 # -- whole workloads ----------------------------------------------------------------------------
 
 
-def set_threads(number):
-    """Set the threads of mpimpy's kernels."""
-    import numba
-
-    import mpimpy
-
-    # Numba's own where mpimpy has no such name yet
-    getattr(mpimpy, "set_num_threads", numba.set_num_threads)(number)
-
-
-def get_threads():
-    """Return the threads of mpimpy's kernels."""
-    import numba
-
-    import mpimpy
-
-    return getattr(mpimpy, "get_num_threads", numba.get_num_threads)()
-
-
 def _exact(x, w):
     import numpy as np
 
@@ -346,6 +327,8 @@ def _measure_product(workload, runner, runs, seconds):
 def _measure_threads(workload, runner, runs, seconds):
     import numba
 
+    import mpimpy
+
     if numba.config.NUMBA_NUM_THREADS < 2:
         msg = "there is one thread only"
         raise Skip(msg)
@@ -355,15 +338,14 @@ def _measure_threads(workload, runner, runs, seconds):
     exact = _exact(a, b)
 
     def on(threads):
-        set_threads(threads)
+        mpimpy.set_num_threads(threads)
         timed()
 
     timers = [Timer(functools.partial(on, threads)) for threads in (1, 2)]
-    before = get_threads()
     for timer in timers:
         timer.function()
     one, two = side_by_side(timers, runs, seconds)
-    set_threads(before)
+    mpimpy.set_num_threads(None)
     return {
         "seconds": two,
         "one_thread_seconds": one,

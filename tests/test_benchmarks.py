@@ -253,11 +253,10 @@ def test_threads_are_compared_and_put_back(monkeypatch):
     calls, times = [], iter([6.0, 4.0])
     tiny = Workload("t", "", (20, 70), (70, 50), 1.8, None, unit="times", kind="threads")
     monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 8)
-    monkeypatch.setattr(measure, "set_threads", calls.append)
-    monkeypatch.setattr(measure, "get_threads", lambda: 5)
+    monkeypatch.setattr(mpimpy, "set_num_threads", calls.append)
     monkeypatch.setattr(measure, "side_by_side", lambda timers, runs, seconds: list(times))
     row = measure.measure(tiny, measure.RUNNERS["numba"], 1, 0)
-    assert calls == [1, 2, 5]
+    assert calls == [1, 2, None]
     assert (row["value"], row["seconds"]) == (1.5, 4)
     monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 1)
     with pytest.raises(measure.Skip, match="one thread"):
@@ -268,15 +267,6 @@ def test_the_kernels_that_ran_are_named():
     tiny = Workload("t", "", (2, 70), (70, 5), 1, 1)
     runner = measure.Runner("free", "whatever mpimpy chooses")
     assert measure.measure(tiny, runner, 1, 0)["kernels"] == "numba"
-
-
-def test_threads_are_those_of_the_kernels():
-    before = measure.get_threads()
-    measure.set_threads(1)
-    try:
-        assert measure.get_threads() == 1
-    finally:
-        measure.set_threads(before)
 
 
 def test_a_new_process_makes_the_first_product(tmp_path):

@@ -37,7 +37,7 @@ inline = numba.njit(forceinline=True, **_OPTIONS)
 
 _lock = threading.Lock()
 _threads = None
-_pool = None
+_pool, _size = None, 0
 
 
 def _after_fork():
@@ -57,12 +57,8 @@ def get_num_threads():
 
 def set_num_threads(number):
     """Set how many threads a product uses; None for the default."""
-    global _threads, _pool
-    with _lock:
-        old, _pool = _pool, None
-        _threads = number
-    if old is not None:
-        old.shutdown(wait=False)  # what it was given it still finishes
+    global _threads
+    _threads = number
 
 
 @contextlib.contextmanager
@@ -79,10 +75,12 @@ def blas_threads():
 
 def _call_helpers(count, function):
     # the futures of `count` calls of `function` in other threads; none when Python is shutting down
-    global _pool
+    global _pool, _size
     with _lock:
-        if _pool is None:
-            _pool = concurrent.futures.ThreadPoolExecutor(get_num_threads() - 1, "mpimpy")
+        if _pool is None or count > _size:
+            if _pool is not None:
+                _pool.shutdown(wait=False)  # what it was given it still finishes
+            _pool, _size = concurrent.futures.ThreadPoolExecutor(count, "mpimpy"), count
         try:
             return [_pool.submit(function) for _ in range(count)]
         except RuntimeError:
