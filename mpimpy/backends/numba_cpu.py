@@ -146,9 +146,7 @@ def _choice(array, dtypes):
 
 
 @_or_reference
-def read(
-    digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype
-):
+def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype):
     """See `reference.read`."""
     codes = digits.astype(np.int32) * np.asarray(strides, np.int32)[:, None, None]
     out = np.empty((codes.shape[1], grid.shape[2]), dtype)

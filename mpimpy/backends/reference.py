@@ -191,9 +191,7 @@ def stick(cells, address, *, high_share, low_share, high):
     return xp.stack(out, axis=0)
 
 
-def read(
-    digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype
-):
+def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype):
     """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
 
     For every tile t and pair of slices (j, i):
