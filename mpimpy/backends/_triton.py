@@ -16,6 +16,8 @@ _FINE = tl.constexpr(STUCK_FINE)
 _MAGIC_SINGLE = tl.constexpr(12582912.0)
 MAGIC_BITS = 0x4B400000
 _MAGIC_DOUBLE = tl.constexpr(6755399441055744.0)
+# numbers that differ from call to call: no kernel of its own for a 1, or a multiple of 16
+_DRAW = ["rows", "cols", "first_row", "first_group", "lead", "read", "tag", "key_0", "key_1"]
 
 
 @triton.jit
@@ -36,7 +38,7 @@ def _eight(group, row, read, tag, key_0, key_1, ROWS: tl.constexpr, GROUPS: tl.c
     return tl.reshape(halves, (ROWS, GROUPS * 8)).to(tl.int64)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["key_0", "key_1"])
 def philox(counter, key_0, key_1, out):
     """Write the four output words of one counter: what the published vectors check."""
     seed = (_word(key_1).to(tl.uint64) << 32) | _word(key_0).to(tl.uint64)
@@ -66,7 +68,7 @@ def _place(rows, cols, first_row, first_group, lead, ROWS: tl.constexpr, GROUPS:
     return index, row, group, at, inside
 
 
-@triton.jit
+@triton.jit(do_not_specialize=[*_DRAW, "up", "reference", "shift", "bound"])
 def perturb(
     cells,
     table,
@@ -101,7 +103,7 @@ def perturb(
     tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=[*_DRAW, "fine_tag", "high_share", "low_share", "high"])
 def stick(
     cells,
     out,
@@ -137,35 +139,38 @@ def stick(
 @triton.jit
 def _limb(values, LIMB: tl.constexpr, LIMBS: tl.constexpr):
     # v = sum of 256**l * limb l, plus 128 * 256**l for all but the highest: bytes less 128 fit int8
-    if LIMB == LIMBS - 1:
-        return (values >> (8 * LIMB)).to(tl.int8)
-    return ((values >> (8 * LIMB)) ^ 0x80).to(tl.int8)
+    byte = values >> (8 * LIMB)
+    return (byte if LIMB == LIMBS - 1 else byte ^ 0x80).to(tl.int8)
 
 
 @triton.jit
-def _products(codes, cells, X_LIMBS: tl.constexpr, G_LIMBS: tl.constexpr, WIDE: tl.constexpr):
-    """Return ``codes @ cells`` exactly: int32, wrapping where only the sum of chunks fits, or int64."""
+def _products(codes, cells, X_LIMBS: tl.constexpr, G_LIMBS: tl.constexpr, WIDE: tl.constexpr, CHAIN: tl.constexpr):
+    """Return ``codes @ cells``: int64, or int32 where the currents fit it, whatever wraps on the way.
+
+    Tensor cores of before Hopper saturate where a sum passes 32 bits, so a product starts from a sum
+    of its own, of at most 2**21. CHAIN says that nothing here passes 32 bits: one addition fewer.
+    """
     total = tl.zeros((codes.shape[0], cells.shape[1]), tl.int64 if WIDE else tl.int32)
-    # Horner's rule from the highest limbs down, so that one accumulator is alive
-    for below in tl.static_range(X_LIMBS + G_LIMBS - 1):
-        weight: tl.constexpr = X_LIMBS + G_LIMBS - 2 - below
-        if below > 0:
-            total = total << 8
-        for a in tl.static_range(X_LIMBS):
-            if weight - a >= 0 and weight - a < G_LIMBS:
-                x, g = _limb(codes, a, X_LIMBS), _limb(cells, weight - a, G_LIMBS)
-                if WIDE:
-                    total += tl.dot(x, g, out_dtype=tl.int32).to(tl.int64)
-                else:
-                    total = tl.dot(x, g, acc=total, out_dtype=tl.int32)
-    # What centring the bytes took away. The rows beyond a tile's are zeros, which are centred too.
     real: tl.constexpr = tl.int64 if WIDE else tl.int32
     x_centre: tl.constexpr = 128 * (256 ** (X_LIMBS - 1) - 1) // 255
     g_centre: tl.constexpr = 128 * (256 ** (G_LIMBS - 1) - 1) // 255
-    if G_LIMBS > 1:
-        total += (tl.sum(codes.to(real), 1) * g_centre)[:, None]
-    if X_LIMBS > 1:
-        total += (tl.sum(cells.to(real) - g_centre, 0) * x_centre)[None, :]
+    # Horner's rule from the highest limbs down, so that one accumulator is alive
+    for weight in tl.static_range(X_LIMBS + G_LIMBS - 2, -1, -1):
+        if weight < X_LIMBS + G_LIMBS - 2:
+            total = total << 8
+        if weight == 0:
+            # What centring the bytes took away. The rows beyond a tile's are zeros, which are centred too.
+            if G_LIMBS > 1:
+                total += (tl.sum(codes.to(real), 1) * g_centre)[:, None]
+            if X_LIMBS > 1:
+                total += (tl.sum(cells.to(real) - g_centre, 0) * x_centre)[None, :]
+        for a in tl.static_range(X_LIMBS):
+            if weight - a >= 0 and weight - a < G_LIMBS:
+                x, g = _limb(codes, a, X_LIMBS), _limb(cells, weight - a, G_LIMBS)
+                if CHAIN:
+                    total = tl.dot(x, g, acc=total, out_dtype=tl.int32)
+                else:
+                    total += tl.dot(x, g, out_dtype=tl.int32).to(real)
     return total
 
 
@@ -178,17 +183,17 @@ def _digitise(
     if FAST:
         if SATURATE:  # before rounding: the ends are integers, so it is the same
             x = tl.minimum(tl.maximum(x, 0.0), top)
-        return (x + _MAGIC_SINGLE).to(tl.int32, bitcast=True)
-    x = x.to(tl.float64)
-    x = (x + _MAGIC_DOUBLE) - _MAGIC_DOUBLE
-    if SATURATE:
-        x = tl.minimum(tl.maximum(x, 0.0), top.to(tl.float64))
-    if SNAP:
-        x = (x * unit + _MAGIC_DOUBLE) - _MAGIC_DOUBLE
-    return x
+        adc = (x + _MAGIC_SINGLE).to(tl.int32, bitcast=True)
+    else:
+        adc = (x.to(tl.float64) + _MAGIC_DOUBLE) - _MAGIC_DOUBLE
+        if SATURATE:
+            adc = tl.minimum(tl.maximum(adc, 0.0), top.to(tl.float64))
+        if SNAP:
+            adc = (adc * unit + _MAGIC_DOUBLE) - _MAGIC_DOUBLE
+    return adc
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height", "tiles", "panel", "inputs", "slices"])
 def read(
     codes,
     x_scale,
@@ -216,6 +221,7 @@ def read(
     STRIDES: tl.constexpr,
     SUM: tl.constexpr,
     ADD: tl.constexpr,
+    CHAIN: tl.constexpr,
     ONE_CHUNK: tl.constexpr,
     BM: tl.constexpr,
     BN: tl.constexpr,
@@ -232,9 +238,11 @@ def read(
     first_row, first_col = (tl.program_id(0) % down) * BM, (tl.program_id(0) // down) * BN
     panel += tl.program_id(1)
     m, n, k = first_row + tl.arange(0, BM), first_col + tl.arange(0, BN), tl.arange(0, BK)
-    x_slice, g_slice = height.to(tl.int64) * depth, depth.to(tl.int64) * width
-    x_at = m[:, None].to(tl.int64) * depth + k[None, :]
-    g_at = k[:, None].to(tl.int64) * width + n[None, :]
+    # 64 bits only for where a block starts
+    x_slice, g_slice = tl.cast(height, tl.int64) * depth, tl.cast(depth, tl.int64) * width
+    x_from, g_from = codes + tl.cast(first_row, tl.int64) * depth, grid + first_col
+    x_at = tl.arange(0, BM)[:, None] * depth + k[None, :]
+    g_at = k[:, None] * width + tl.arange(0, BN)[None, :]
     high, wide = m[:, None] < height, n[None, :] < width
     total = tl.zeros((BM, BN), tl.float64)
     for tile in range(panel * _PANEL, tl.minimum(panel * _PANEL + _PANEL, tiles)):
@@ -243,27 +251,26 @@ def read(
         acc = tl.zeros((BM, BN), SUM)
         for j in range(slices):
             step, top = tl.load(steps + j), tl.load(tops + j)
-            g_from = grid + j * g_slice
             if ONE_CHUNK:
                 here = (begin + k) < end
-                cells = tl.load(g_from + begin.to(tl.int64) * width + g_at, mask=here[:, None] & wide, other=0)
+                g_here = g_from + (j * g_slice + tl.cast(begin, tl.int64) * width)
+                cells = tl.load(g_here + g_at, mask=here[:, None] & wide, other=0)
             for i in range(inputs):
-                x_from = codes + i * x_slice
                 if ONE_CHUNK:
-                    code = tl.load(x_from + begin + x_at, mask=high & here[None, :], other=0)
+                    code = tl.load(x_from + (i * x_slice + begin) + x_at, mask=high & here[None, :], other=0)
                     if X_LIMBS == 1:
                         code = code.to(tl.int8)
-                    current = _products(code, cells, X_LIMBS, G_LIMBS, WIDE)
+                    current = _products(code, cells, X_LIMBS, G_LIMBS, WIDE, CHAIN)
                 else:
                     current = tl.zeros((BM, BN), tl.int64 if WIDE else tl.int32)
                     for chunk in range(begin, end, BK):
                         there = (chunk + k) < end
-                        code = tl.load(x_from + chunk + x_at, mask=high & there[None, :], other=0)
+                        code = tl.load(x_from + (i * x_slice + chunk) + x_at, mask=high & there[None, :], other=0)
                         if X_LIMBS == 1:
                             code = code.to(tl.int8)
-                        g_here = g_from + tl.cast(chunk, tl.int64) * width
+                        g_here = g_from + (j * g_slice + tl.cast(chunk, tl.int64) * width)
                         part = tl.load(g_here + g_at, mask=there[:, None] & wide, other=0)
-                        current += _products(code, part, X_LIMBS, G_LIMBS, WIDE)
+                        current += _products(code, part, X_LIMBS, G_LIMBS, WIDE, CHAIN)
                 if STRIDES:
                     current *= tl.load(strides + i)
                 weight = tl.load(weights + j * inputs + i)
@@ -275,10 +282,10 @@ def read(
         if tl.int32 == SUM:  # every code came on top of the magic number's bits, modulo 2**32
             acc -= tl.load(strides + inputs)
         across = tl.load(w_scale + tile * width + n, mask=n < width, other=0.0)
-        along = tl.load(x_scale + m.to(tl.int64) * tiles + tile, mask=m < height, other=0.0)
+        along = tl.load(x_scale + tl.cast(m, tl.int64) * tiles + tile, mask=m < height, other=0.0)
         total += acc.to(tl.float64) * along[:, None] * across[None, :]
-    at = m[:, None].to(tl.int64) * width + n[None, :]
-    at += tl.program_id(1).to(tl.int64) * height * width
+    at = tl.cast(m, tl.int64)[:, None] * width + n[None, :]
+    at += tl.cast(tl.program_id(1), tl.int64) * height * width
     inside = high & wide
     if ADD:
         total = tl.load(out + at, mask=inside, other=0.0) + total

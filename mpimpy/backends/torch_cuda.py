@@ -18,7 +18,8 @@ from .. import random
 from . import reference
 
 NAME = "torch"
-_NEWEST = 256  # small constants kept on a device, and blocks of outputs that keep a card busy
+KEPT = 256  # small constants that stay on a device
+BUSY = 256  # blocks of outputs that keep a card busy
 _INTEGERS = (torch.int8, torch.int16, torch.int32)
 
 
@@ -99,7 +100,7 @@ def _constant(numbers, dtype, device):
             else:
                 found = tensor, None, None
         _constants[key] = found  # the latest asked for is last
-        while len(_constants) > _NEWEST:
+        while len(_constants) > KEPT:
             del _constants[next(iter(_constants))]
     tensor, stream, copied = found
     if stream is not None:
@@ -209,14 +210,9 @@ def _sum_dtype(*, bound, wide, steps, tops, units, weights):
 
 
 def _blocks(height, wide):
-    """Return (BM, BN, warps): 16 to 32 outputs a thread, half as many where they take 64 bits."""
-    down = min(128, max(16, _ceil_power(height)))
-    warps = {16: 4, 32: 4, 64: 4, 128: 8}[down]
-    return down, 64, 2 * warps if wide and down >= 64 else warps
-
-
-def _limbs(dtype):
-    return dtype.itemsize
+    """Return (BM, BN, warps): 16 to 32 outputs a thread, half as many where sums take 64 bits."""
+    down = min(64, max(16, _ceil_power(height)))
+    return down, 64, 8 if wide and down == 64 else 4
 
 
 _plain_read = _plain(reference.read)
@@ -263,7 +259,10 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
     tiles = -(-depth // rows)
     panels = -(-tiles // reference.PANEL)
     down, across, warps = _blocks(height, wide or sums is not torch.int32)
-    chunk = min(128, max(32, _ceil_power(rows)))
+    chunk = max(32, _ceil_power(rows)) if rows <= 128 else 64
+    x_limbs, g_limbs = 1 if narrow else digits.dtype.itemsize, grid.dtype.itemsize
+    # The high bytes' share of a current is the current less the low bytes', at most 2**15 a row; so are sums on the way
+    chain = not wide and x_limbs == 1 and g_limbs <= 2 and bound + 2**17 * chunk < 2**31
     blocks = -(-height // down) * -(-width // across)
 
     def launch(out, panel, count, *, add):
@@ -284,14 +283,15 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
             panel,
             len(strides),
             len(steps),
-            X_LIMBS=1 if narrow else _limbs(digits.dtype),
-            G_LIMBS=_limbs(grid.dtype),
+            X_LIMBS=x_limbs,
+            G_LIMBS=g_limbs,
             WIDE=wide,
             SATURATE=tops is not None,
             SNAP=units is not None,
             STRIDES=max(strides) > 1,
             SUM=getattr(kernels.tl, str(sums).removeprefix("torch.")),
             ADD=add,
+            CHAIN=chain,
             ONE_CHUNK=rows <= chunk,
             BM=down,
             BN=across,
@@ -307,7 +307,7 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
 
     if panels == 1:
         return launch(empty(height, width, dtype=out_dtype), 0, 1, add=False)
-    if blocks < _NEWEST:
+    if blocks < BUSY:
         # few outputs: panels side by side keep the card busy, and their sums are added up after
         first, *others = launch(empty(panels, height, width, dtype=torch.float64), 0, panels, add=False)
         return functools.reduce(torch.add, others, first).to(out_dtype)
