@@ -199,7 +199,16 @@ def test_adc_saturates_at_the_ends_of_its_range(backend, wide):
 
     def read(tops):
         one = np.ones((1, 1)), grid, np.ones((1, 6))
-        plain = {"strides": (1,), "widths": (1,), "rows": 2, "bound": 300, "wide": wide, "steps": (1.0,), "units": None, "weights": ((1.0,),)}
+        plain = {
+            "strides": (1,),
+            "widths": (1,),
+            "rows": 2,
+            "bound": 300,
+            "wide": wide,
+            "steps": (1.0,),
+            "units": None,
+            "weights": ((1.0,),),
+        }
         return kernels.read(codes, *one, tops=tops, dtype="float64", **plain).tolist()[0]
 
     assert read((12,)) == [0, 0, 2, 11, 12, 12]

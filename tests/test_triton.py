@@ -10,14 +10,14 @@ from libraries import same_bits, to_torch, torch
 from strategies import products
 from test_random import VECTORS, addresses, parse
 
+from mpimpy import Engine, random
+from mpimpy.backends import reference
+
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("test_cuda runs these with TRITON_INTERPRET=1", allow_module_level=True)
-triton = pytest.importorskip("triton")
-
-from triton.runtime import interpreter
-
-from mpimpy import Engine, random
-from mpimpy.backends import _triton, reference, torch_cuda
+interpreter = pytest.importorskip("triton.runtime.interpreter")
+_triton = pytest.importorskip("mpimpy.backends._triton")
+torch_cuda = pytest.importorskip("mpimpy.backends.torch_cuda")
 
 SEED = 0xFEDCBA9876543210
 LOWEST, HIGHEST = -(2**31), 2**31 - 1
@@ -55,7 +55,7 @@ def launches():
 
 
 @given(products(ideal=False))
-@settings(max_examples=60)
+@settings(max_examples=20)
 def test_every_configuration_gives_the_same_bits(launches, case):
     config, x, w = case
     launches.clear()
@@ -85,7 +85,7 @@ def test_published_vectors(counter, key, output):
     st.sampled_from(["int8", "int16", "int32"]),
     st.sampled_from([(0, 0, 0, 2**31 - 1), (10, 51, 16, 30720), (3, 2**30, 1, 100), (0, 0, 6, 2**15 - 1)]),
 )
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_noise_is_the_reference_s(address, shape, dtype, numbers):
     up, lowest, shift, bound = numbers
     levels = np.random.default_rng(sum(shape)).integers(0, 127, shape)
@@ -109,12 +109,14 @@ def operands(m, k, n, rows, codes, grid, slices=(2, 2), *, strides=None, widths=
 
     def integers(low, high, shape):
         kind = rng.integers(0, 3, shape)
-        return np.choose(kind, [np.full(shape, low), np.full(shape, high), rng.integers(low, high, shape, endpoint=True)])
+        return np.choose(
+            kind, [np.full(shape, low), np.full(shape, high), rng.integers(low, high, shape, endpoint=True)]
+        )
 
     cells = integers(np.iinfo(grid).min, np.iinfo(grid).max, (outputs, k, n)).astype(grid)
     digits = integers(low, high, (inputs, m, k)).astype(codes)
     strides = strides or (1,) * inputs
-    bound = min(rows, k) * max(abs(low), high) * max(strides) * 2 ** (np.iinfo(grid).bits - 1)
+    bound = max(1, min(rows, k)) * max(abs(low), high) * max(strides) * 2 ** (np.iinfo(grid).bits - 1)
     tiles = -(-k // rows)
     steps = tuple(float(np.float32(300 * (j + 1) / bound)) for j in range(outputs))
     options = {"strides": strides, "widths": widths, "rows": rows, "bound": bound, "wide": bound >= 2**31}
@@ -162,17 +164,16 @@ def test_integers_of_every_width(shape, codes, grid, widths):
         check(case, wide=True)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_sums_that_wrap_on_the_way(seed):
     # currents just inside 32 bits, whose high bytes alone are not
-    k = 65536 // 128 // 4
+    k = 500
     arrays, options = operands(5, k, 33, k, I8, I16, widths=(7, 7), seed=seed)
     arrays[0][:] = 127
     arrays[2][:] = torch.where(arrays[2] > 0, 32767, -32768 + (seed % 2) * 255)
     arrays[2][..., :4], arrays[2][..., 4:8] = 32767, -32768
     assert 2**30 < options["bound"] < 2**31
     check((arrays, options), tops=None)
-    check((arrays, options), tops=None, rows=k // 4 + 1)
 
 
 def test_sums_of_chunks_that_wrap_on_the_way():
@@ -186,7 +187,7 @@ def test_sums_of_chunks_that_wrap_on_the_way():
 @pytest.mark.parametrize("busy", [0, 256])
 def test_panels_one_after_the_other_or_side_by_side(monkeypatch, busy, dtype):
     monkeypatch.setattr(torch_cuda, "BUSY", busy)
-    for k in (32, 33, 64, 81):
+    for k in (32, 81):
         check(operands(19, k, 70, 2, I8, I16), dtype=dtype)
 
 
@@ -209,7 +210,7 @@ def test_rounding_half_to_even_at_every_size(top, step):
 
 
 def test_sums_of_codes_of_every_size():
-    case = operands(5, 20, 9, 9, I8, I16, slices=(3, 2))
+    case = operands(5, 20, 9, 9, I8, I16, slices=(3, 2), widths=(4, 4, 4))
     for exponent in (0, 20, 22, 23, 28, 40, 44, 46, 60):
         check(case, weights=((1.0, -(2.0**exponent), 2.0**exponent), (3.0, 5.0, 7.0)))
     check(case, weights=((0.1, 1.0, 0.3), (3.0, 5.5, 7.0)))
