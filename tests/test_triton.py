@@ -176,6 +176,14 @@ def test_sums_that_wrap_on_the_way(seed):
     check((arrays, options), tops=None)
 
 
+@pytest.mark.parametrize("value", [32767, 32512, -32768, -32640, -129])
+def test_limbs_of_both_operands_that_wrap_on_the_way(value):
+    arrays, options = operands(5, 2, 33, 2, I16, I16, widths=None)
+    arrays[0][:], arrays[0][:, 0, 1] = 32767, -32767
+    arrays[2][:], arrays[2][..., 3] = value, -value - 1
+    check((arrays, options), tops=None, wide=False, bound=2**31 - 1)
+
+
 def test_sums_of_chunks_that_wrap_on_the_way():
     arrays, options = operands(5, 512, 33, 512, I8, I16, widths=(7, 7))
     arrays[0][..., 128:] = 0  # within the bound for all that
@@ -211,8 +219,10 @@ def test_rounding_half_to_even_at_every_size(top, step):
 
 def test_sums_of_codes_of_every_size():
     case = operands(5, 20, 9, 9, I8, I16, slices=(3, 2), widths=(4, 4, 4))
-    for exponent in (0, 20, 22, 23, 28, 40, 44, 46, 60):
-        check(case, weights=((1.0, -(2.0**exponent), 2.0**exponent), (3.0, 5.0, 7.0)))
+    for exponent in (0, 20, 22, 23, 28, 40, 44, 45, 46, 48, 50, 52, 60):
+        for step in (1e-4, 1.0):
+            weights = ((2.0**exponent + exponent,) * 3, (3.0, 5.0, 7.0))
+            check(case, weights=weights, steps=(step, step))
     check(case, weights=((0.1, 1.0, 0.3), (3.0, 5.5, 7.0)))
     check(case, weights=((-1.0, -2.0, -3.0),) * 2, units=((0.1, 1.0, 0.3), (2.5, 0.5, 1 / 3)))
 

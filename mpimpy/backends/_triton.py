@@ -144,12 +144,13 @@ def _limb(values, LIMB: tl.constexpr, LIMBS: tl.constexpr):
 
 
 @triton.jit
-def _products(codes, cells, X_LIMBS: tl.constexpr, G_LIMBS: tl.constexpr, WIDE: tl.constexpr, CHAIN: tl.constexpr):
+def _products(codes, cells, X_LIMBS: tl.constexpr, G_LIMBS: tl.constexpr, WIDE: tl.constexpr):
     """Return ``codes @ cells``: int64, or int32 where the currents fit it, whatever wraps on the way.
 
     Tensor cores of before Hopper saturate where a sum passes 32 bits, so a product starts from a sum
-    of its own, of at most 2**21. CHAIN says that nothing here passes 32 bits: one addition fewer.
+    of its own, of at most 2**21; but for bytes and at most two limbs, whose sums stay within 2**30.
     """
+    CHAIN: tl.constexpr = (not WIDE) and X_LIMBS == 1 and G_LIMBS <= 2
     total = tl.zeros((codes.shape[0], cells.shape[1]), tl.int64 if WIDE else tl.int32)
     real: tl.constexpr = tl.int64 if WIDE else tl.int32
     x_centre: tl.constexpr = 128 * (256 ** (X_LIMBS - 1) - 1) // 255
@@ -221,7 +222,6 @@ def read(
     STRIDES: tl.constexpr,
     SUM: tl.constexpr,
     ADD: tl.constexpr,
-    CHAIN: tl.constexpr,
     ONE_CHUNK: tl.constexpr,
     BM: tl.constexpr,
     BN: tl.constexpr,
@@ -260,7 +260,7 @@ def read(
                     code = tl.load(x_from + (i * x_slice + begin) + x_at, mask=high & here[None, :], other=0)
                     if X_LIMBS == 1:
                         code = code.to(tl.int8)
-                    current = _products(code, cells, X_LIMBS, G_LIMBS, WIDE, CHAIN)
+                    current = _products(code, cells, X_LIMBS, G_LIMBS, WIDE)
                 else:
                     current = tl.zeros((BM, BN), tl.int64 if WIDE else tl.int32)
                     for chunk in range(begin, end, BK):
@@ -270,7 +270,7 @@ def read(
                             code = code.to(tl.int8)
                         g_here = g_from + (j * g_slice + tl.cast(chunk, tl.int64) * width)
                         part = tl.load(g_here + g_at, mask=there[:, None] & wide, other=0)
-                        current += _products(code, part, X_LIMBS, G_LIMBS, WIDE, CHAIN)
+                        current += _products(code, part, X_LIMBS, G_LIMBS, WIDE)
                 if STRIDES:
                     current *= tl.load(strides + i)
                 weight = tl.load(weights + j * inputs + i)

@@ -261,8 +261,6 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
     down, across, warps = _blocks(height, wide or sums is not torch.int32)
     chunk = max(32, _ceil_power(rows)) if rows <= 128 else 64
     x_limbs, g_limbs = 1 if narrow else digits.dtype.itemsize, grid.dtype.itemsize
-    # The high bytes' share of a current is the current less the low bytes', at most 2**15 a row; so are sums on the way
-    chain = not wide and x_limbs == 1 and g_limbs <= 2 and bound + 2**17 * chunk < 2**31
     blocks = -(-height // down) * -(-width // across)
 
     def launch(out, panel, count, *, add):
@@ -291,7 +289,6 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
             STRIDES=max(strides) > 1,
             SUM=getattr(kernels.tl, str(sums).removeprefix("torch.")),
             ADD=add,
-            CHAIN=chain,
             ONE_CHUNK=rows <= chunk,
             BM=down,
             BN=across,
