@@ -4,8 +4,6 @@ import math
 import struct
 from fractions import Fraction
 
-from array_api_compat import device as device_of
-
 from . import random
 from .backends import namespace
 
@@ -36,10 +34,10 @@ def drive(kernels, dac, plan, digits, widths, address):
     if dac.vnoise == 0:
         return digits, plan.x_strides, widths
     xp = namespace(digits)
-    dtype = getattr(xp, plan.code_dtype)
-    strides = xp.asarray(plan.x_strides * (digits.shape[0] // len(widths)), dtype=dtype, device=device_of(digits))
+    # slice by slice: an array of strides would have to travel to the device
+    wide, slices = xp.astype(digits, getattr(xp, plan.code_dtype), copy=False), len(widths)
     codes = kernels.perturb(
-        xp.astype(digits, dtype) * strides[:, None, None],
+        xp.stack([wide[s, :, :] * plan.x_strides[s % slices] for s in range(wide.shape[0])], axis=0),
         random.gaussian_table(dac.vnoise),
         address._replace(purpose=random.VOLTAGE),
         up=0,
@@ -48,7 +46,7 @@ def drive(kernels, dac, plan, digits, widths, address):
         bound=plan.grid.code_bound,
         dtype=plan.drive_dtype,
     )
-    return codes, (1,) * len(widths), None
+    return codes, (1,) * slices, None
 
 
 def single(number):

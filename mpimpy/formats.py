@@ -154,10 +154,11 @@ def _block_means(kernels, xp, values, block, peak):
     where = device_of(peak)
 
     def counts(size, length):
-        return [min(length, size - start) for start in range(0, size, length)]
+        # made on the device: a list would have to travel there
+        left = size - xp.arange(0, size, length, dtype=xp.float64, device=where)
+        return xp.clip(left, None, float(length))
 
-    down = xp.asarray(counts(rows, block[0]), dtype=xp.float64, device=where)
-    across = xp.asarray(counts(cols, block[1]), dtype=xp.float64, device=where)
+    down, across = counts(rows, block[0]), counts(cols, block[1])
     unit_1, unit_2 = _power_in_halves(xp, exponent + 1 - places)
     return xp.astype(total, xp.float64) / (down[:, None] * across[None, :]) * unit_1 * unit_2
 

@@ -40,7 +40,7 @@ SETTINGS = {
 ENGINE = {
     "seed": ("None", "", "key of all random numbers; None takes a fresh one and shows it"),
     "chip": ("0", "", "number of the chip: its write variation and stuck cells"),
-    "backend": ("None", "", "numba or reference; None takes the best one for the arrays"),
+    "backend": ("None", "", "numba, torch or reference; None takes the best one for the arrays"),
     "device": ("None", "", "where operands must be, such as 'cuda'; None: wherever they are"),
     "input_size": ("None", "", "block of inputs in row mode, see SlicedData(input_en=True)"),
 }

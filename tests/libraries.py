@@ -32,3 +32,4 @@ RUNNERS = {
 if torch is not None:
     RUNNERS["torch numba"] = (to_torch, None)
     RUNNERS["torch reference"] = (to_torch, "reference")
+    RUNNERS["torch plain"] = (to_torch, "torch")

@@ -122,8 +122,10 @@ def test_files_are_one_idea():
 
 def test_backends_say_what_is_there():
     found = {backend.name: backend for backend in backends.available()}
-    assert set(found) == {"numba", "reference"}
-    assert all(backend.available and backend.detail for backend in found.values())
+    assert set(found) == {"numba", "torch", "reference"}
+    assert all(backend.detail for backend in found.values())
+    assert found["numba"].available
+    assert found["reference"].available
     assert "threads" in found["numba"].detail
     assert found["numba"].chosen
     strict = pytest.importorskip("array_api_strict")
@@ -134,6 +136,17 @@ def test_backends_say_why_something_is_not(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     numba = next(backend for backend in backends.available() if backend.name == "numba")
     assert (numba.available, numba.detail) == (False, "Numba is not installed: pip install numba")
+    torch = next(backend for backend in backends.available() if backend.name == "torch")
+    assert (torch.available, torch.detail) == (False, "torch is not installed: pip install torch")
+
+
+def test_the_torch_backend_names_its_versions_and_devices():
+    torch = pytest.importorskip("torch")
+    found = next(backend for backend in backends.available(torch.ones(2)) if backend.name == "torch")
+    assert found.available
+    assert not found.chosen
+    assert found.detail.startswith(f"torch {torch.__version__}, ")
+    assert torch.cuda.is_available() or found.detail.endswith(", no CUDA device")
 
 
 def test_cached_kernels_know_what_they_inline():

@@ -1,7 +1,7 @@
 """Kernels on plain arrays and numbers, and the choice among them.
 
-``reference`` runs on any array-API library; ``numba`` on NumPy arrays and torch CPU tensors.
-All return the same bits.
+``reference`` runs on any array-API library; ``numba`` on NumPy arrays and torch CPU tensors;
+``torch`` on torch tensors, with Triton kernels on CUDA. All return the same bits.
 """
 
 import functools
@@ -31,10 +31,11 @@ __all__ = [
     "wants_gradient",
 ]
 
-_MODULES = {"numba": "numba_cpu", "reference": "reference"}
+_MODULES = {"numba": "numba_cpu", "torch": "torch_cuda", "reference": "reference"}
 _RUNS = {
     "numba": "NumPy arrays and torch CPU tensors",
-    "reference": "any array-API library, on any device (torch CUDA among them)",
+    "torch": "torch tensors: Triton kernels on CUDA, plain torch elsewhere",
+    "reference": "any array-API library, on any device",
 }
 
 
@@ -136,16 +137,30 @@ def detach(array):
     return array.detach() if _is_torch(array) and array.requires_grad else array
 
 
+def _takes(name, array):
+    if name == "numba":
+        return _is_numpy(array) or _is_torch_cpu(array)
+    return name == "reference" or _is_torch(array)
+
+
 def _name_for(array):
-    return "numba" if _is_numpy(array) or _is_torch_cpu(array) else "reference"
+    if _takes("numba", array):
+        return "numba"
+    return "torch" if _is_torch(array) and array.device.type == "cuda" else "reference"
 
 
 def _detail(name):
     version = importlib.metadata.version
     if name == "reference":
         return True, f"array-api-compat {version('array-api-compat')}"
-    if importlib.util.find_spec("numba") is None:
-        return False, "Numba is not installed: pip install numba"
+    if importlib.util.find_spec(name) is None:
+        return False, f"{name.replace('numba', 'Numba')} is not installed: pip install {name}"
+    if name == "torch":
+        import torch
+
+        triton = f"Triton {version('triton')}" if importlib.util.find_spec("triton") else "no Triton"
+        devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        return True, f"torch {torch.__version__}, {triton}, {', '.join(devices) or 'no CUDA device'}"
     return True, f"Numba {version('numba')}, {get_num_threads()} threads"
 
 
@@ -184,13 +199,12 @@ def select(array, force=None):
     ValueError
         If `force` is unknown, or cannot take this array.
     """
-    best = _name_for(array)
-    name = best if force is None else check(force)
-    if name != best and name != "reference":
+    name = _name_for(array) if force is None else check(force)
+    if not _takes(name, array):
         kind = f"{type(array).__module__}.{type(array).__name__}"
         msg = f"backend {name!r} takes {_RUNS[name]}, not {kind}: use backend=None"
         raise ValueError(msg)
-    if name == "reference" and not _is_numpy(array):
+    if name != "numba" and not _is_numpy(array):
         _check_float64(namespace(array), device(array))
     return importlib.import_module(f".{_MODULES[name]}", __name__)
 

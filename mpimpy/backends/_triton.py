@@ -1,0 +1,292 @@
+"""The Triton kernels themselves; `torch_cuda` launches them and says when they are exact.
+
+They run compiled on CUDA, or interpreted on CPU where ``TRITON_INTERPRET=1`` was set before Triton
+was imported. Every launch turns floating-point fusion off: a multiply and an add stay two.
+"""
+
+import triton
+import triton.language as tl
+
+from ..random import STUCK_FINE
+from .reference import PANEL
+
+_PANEL = tl.constexpr(PANEL)
+_FINE = tl.constexpr(STUCK_FINE)
+# x + 1.5 * 2**23 holds rint(x), half to even, in its low bits, for |x| <= 2**22; in float64, 2**51
+_MAGIC_SINGLE = tl.constexpr(12582912.0)
+MAGIC_BITS = 0x4B400000
+_MAGIC_DOUBLE = tl.constexpr(6755399441055744.0)
+# numbers that differ from call to call: no kernel of its own for a 1, or a multiple of 16
+_DRAW = ["rows", "cols", "first_row", "first_group", "lead", "read", "tag", "key_0", "key_1"]
+
+
+@triton.jit
+def _word(number):
+    # 32 bits, which arrive as a signed number so that one compiled kernel serves them all
+    return number.to(tl.uint32, bitcast=True)
+
+
+@triton.jit
+def _eight(group, row, read, tag, key_0, key_1, ROWS: tl.constexpr, GROUPS: tl.constexpr):
+    # the eight 16-bit words of each group of columns, shape (ROWS, 8 * GROUPS)
+    seed = (_word(key_1).to(tl.uint64) << 32) | _word(key_0).to(tl.uint64)
+    zero = tl.zeros((ROWS, GROUPS), tl.uint32)
+    w0, w1, w2, w3 = tl.philox(seed, zero + group[None, :], zero + row[:, None], zero + _word(read), zero + tag)
+    # last axes: word pair, word in the pair, half
+    words = tl.join(tl.join(w0, w2), tl.join(w1, w3))
+    halves = tl.join(words & 0xFFFF, words >> 16)
+    return tl.reshape(halves, (ROWS, GROUPS * 8)).to(tl.int64)
+
+
+@triton.jit(do_not_specialize=["key_0", "key_1"])
+def philox(counter, key_0, key_1, out):
+    """Write the four output words of one counter: what the published vectors check."""
+    seed = (_word(key_1).to(tl.uint64) << 32) | _word(key_0).to(tl.uint64)
+    at = tl.arange(0, 1)
+    c0, c1 = tl.load(counter + at), tl.load(counter + 1 + at)
+    c2, c3 = tl.load(counter + 2 + at), tl.load(counter + 3 + at)
+    w0, w1, w2, w3 = tl.philox(seed, c0, c1, c2, c3)
+    tl.store(out + at, w0.to(tl.int32, bitcast=True))
+    tl.store(out + 1 + at, w1.to(tl.int32, bitcast=True))
+    tl.store(out + 2 + at, w2.to(tl.int32, bitcast=True))
+    tl.store(out + 3 + at, w3.to(tl.int32, bitcast=True))
+
+
+@triton.jit
+def _place(rows, cols, first_row, first_group, lead, ROWS: tl.constexpr, GROUPS: tl.constexpr):
+    # (slice, Philox rows, Philox groups, where in the array, which are in it) of a program's cells
+    down = tl.cdiv(rows, ROWS)
+    index = tl.program_id(0) // down
+    row = (tl.program_id(0) % down) * ROWS + tl.arange(0, ROWS)
+    start = tl.program_id(1) * GROUPS
+    group = start + tl.arange(0, GROUPS)
+    col = start * 8 + tl.arange(0, GROUPS * 8) - lead
+    at = (index.to(tl.int64) * rows + row[:, None]) * cols + col[None, :]
+    inside = (row[:, None] < rows) & (col[None, :] >= 0) & (col[None, :] < cols)
+    row = _word(first_row) + row.to(tl.uint32)
+    group = _word(first_group) + group.to(tl.uint32)
+    return index, row, group, at, inside
+
+
+@triton.jit(do_not_specialize=[*_DRAW, "up", "reference", "shift", "bound"])
+def perturb(
+    cells,
+    table,
+    out,
+    rows,
+    cols,
+    first_row,
+    first_group,
+    lead,
+    read,
+    tag,
+    key_0,
+    key_1,
+    up,
+    reference,
+    shift,
+    bound,
+    ROWS: tl.constexpr,
+    GROUPS: tl.constexpr,
+):
+    """See `reference.perturb`; a program draws for ROWS rows of GROUPS groups of eight columns."""
+    index, row, group, at, inside = _place(rows, cols, first_row, first_group, lead, ROWS, GROUPS)
+    word = _eight(group, row, read, _word(tag) + (index.to(tl.uint32) << 20), key_0, key_1, ROWS, GROUPS)
+    factor = tl.load(table + word).to(tl.int64)
+    shift, bound = shift.to(tl.int64), bound.to(tl.int64)
+    one = tl.full((), 1, tl.int64)
+    half = (one << shift) >> 1
+    value = tl.load(cells + at, mask=inside, other=0).to(tl.int64)
+    value = (value << up.to(tl.int64)) + reference.to(tl.int64)
+    value = ((value * factor + half) >> shift) - reference.to(tl.int64)
+    value = tl.minimum(tl.maximum(value, -bound), bound)
+    tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit(do_not_specialize=[*_DRAW, "fine_tag", "high_share", "low_share", "high"])
+def stick(
+    cells,
+    out,
+    rows,
+    cols,
+    first_row,
+    first_group,
+    lead,
+    read,
+    tag,
+    fine_tag,
+    key_0,
+    key_1,
+    high_share,
+    low_share,
+    high,
+    ROWS: tl.constexpr,
+    GROUPS: tl.constexpr,
+):
+    """See `reference.stick`."""
+    index, row, group, at, inside = _place(rows, cols, first_row, first_group, lead, ROWS, GROUPS)
+    index = index.to(tl.uint32) << 20
+    coarse = _eight(group, row, read, _word(tag) + index, key_0, key_1, ROWS, GROUPS)
+    fine = _eight(group, row, read, _word(fine_tag) + index, key_0, key_1, ROWS, GROUPS)
+    draw = (coarse << 16) | fine
+    high_share, low_share = high_share.to(tl.int64), low_share.to(tl.int64)
+    cell = tl.load(cells + at, mask=inside, other=0)
+    cell = tl.where(draw < high_share + low_share, tl.zeros_like(cell), cell)
+    cell = tl.where(draw < high_share, tl.zeros_like(cell) + high.to(cell.dtype), cell)
+    tl.store(out + at, cell, mask=inside)
+
+
+@triton.jit
+def _limb(values, LIMB: tl.constexpr, LIMBS: tl.constexpr):
+    # v = sum of 256**l * limb l, plus 128 * 256**l for all but the highest: bytes less 128 fit int8
+    byte = values >> (8 * LIMB)
+    return (byte if LIMB == LIMBS - 1 else byte ^ 0x80).to(tl.int8)
+
+
+@triton.jit
+def _products(codes, cells, X_LIMBS: tl.constexpr, G_LIMBS: tl.constexpr, WIDE: tl.constexpr):
+    """Return ``codes @ cells``: int64, or int32 where the currents fit it, whatever wraps on the way.
+
+    Tensor cores of before Hopper saturate where a sum passes 32 bits, so a product starts from a sum
+    of its own, of at most 2**21; but for bytes and at most two limbs, whose sums stay within 2**30.
+    """
+    CHAIN: tl.constexpr = (not WIDE) and X_LIMBS == 1 and G_LIMBS <= 2
+    total = tl.zeros((codes.shape[0], cells.shape[1]), tl.int64 if WIDE else tl.int32)
+    real: tl.constexpr = tl.int64 if WIDE else tl.int32
+    x_centre: tl.constexpr = 128 * (256 ** (X_LIMBS - 1) - 1) // 255
+    g_centre: tl.constexpr = 128 * (256 ** (G_LIMBS - 1) - 1) // 255
+    # Horner's rule from the highest limbs down, so that one accumulator is alive
+    for weight in tl.static_range(X_LIMBS + G_LIMBS - 2, -1, -1):
+        if weight < X_LIMBS + G_LIMBS - 2:
+            total = total << 8
+        if weight == 0:
+            # What centring the bytes took away. The rows beyond a tile's are zeros, which are centred too.
+            if G_LIMBS > 1:
+                total += (tl.sum(codes.to(real), 1) * g_centre)[:, None]
+            if X_LIMBS > 1:
+                total += (tl.sum(cells.to(real) - g_centre, 0) * x_centre)[None, :]
+        for a in tl.static_range(X_LIMBS):
+            if weight - a >= 0 and weight - a < G_LIMBS:
+                x, g = _limb(codes, a, X_LIMBS), _limb(cells, weight - a, G_LIMBS)
+                if CHAIN:
+                    total = tl.dot(x, g, acc=total, out_dtype=tl.int32)
+                else:
+                    total += tl.dot(x, g, out_dtype=tl.int32).to(real)
+    return total
+
+
+@triton.jit
+def _digitise(
+    current, step, top, unit, WIDE: tl.constexpr, SATURATE: tl.constexpr, SNAP: tl.constexpr, FAST: tl.constexpr
+):
+    """Return the ADC's codes: float64, or from FAST the bits of float32 codes on top of MAGIC_BITS."""
+    x = current.to(tl.float64 if WIDE else tl.float32) * step
+    if FAST:
+        if SATURATE:  # before rounding: the ends are integers, so it is the same
+            x = tl.minimum(tl.maximum(x, 0.0), top)
+        adc = (x + _MAGIC_SINGLE).to(tl.int32, bitcast=True)
+    else:
+        adc = (x.to(tl.float64) + _MAGIC_DOUBLE) - _MAGIC_DOUBLE
+        if SATURATE:
+            adc = tl.minimum(tl.maximum(adc, 0.0), top.to(tl.float64))
+        if SNAP:
+            adc = (adc * unit + _MAGIC_DOUBLE) - _MAGIC_DOUBLE
+    return adc
+
+
+@triton.jit(do_not_specialize=["height", "tiles", "panel", "inputs", "slices"])
+def read(
+    codes,
+    x_scale,
+    grid,
+    w_scale,
+    out,
+    steps,
+    tops,
+    units,
+    weights,
+    strides,
+    height,
+    depth,
+    width,
+    rows,
+    tiles,
+    panel,
+    inputs,
+    slices,
+    X_LIMBS: tl.constexpr,
+    G_LIMBS: tl.constexpr,
+    WIDE: tl.constexpr,
+    SATURATE: tl.constexpr,
+    SNAP: tl.constexpr,
+    STRIDES: tl.constexpr,
+    SUM: tl.constexpr,
+    ADD: tl.constexpr,
+    ONE_CHUNK: tl.constexpr,
+    BM: tl.constexpr,
+    BN: tl.constexpr,
+    BK: tl.constexpr,
+):
+    """See `reference.read`: the sum over one panel of tiles, for BM x BN outputs.
+
+    A program holds one current, one sum over slices and one sum over tiles. The cells of a weight
+    slice are loaded and cut into limbs once for all input slices, where a tile has at most BK rows.
+    SUM is the arithmetic of shift-and-add: int32 or int64 where that is exact, else float64.
+    """
+    # neighbouring programs share their columns of the grid, the larger operand
+    down = tl.cdiv(height, BM)
+    first_row, first_col = (tl.program_id(0) % down) * BM, (tl.program_id(0) // down) * BN
+    panel += tl.program_id(1)
+    m, n, k = first_row + tl.arange(0, BM), first_col + tl.arange(0, BN), tl.arange(0, BK)
+    # 64 bits only for where a block starts
+    x_slice, g_slice = tl.cast(height, tl.int64) * depth, tl.cast(depth, tl.int64) * width
+    x_from, g_from = codes + tl.cast(first_row, tl.int64) * depth, grid + first_col
+    x_at = tl.arange(0, BM)[:, None] * depth + k[None, :]
+    g_at = k[:, None] * width + tl.arange(0, BN)[None, :]
+    high, wide = m[:, None] < height, n[None, :] < width
+    total = tl.zeros((BM, BN), tl.float64)
+    for tile in range(panel * _PANEL, tl.minimum(panel * _PANEL + _PANEL, tiles)):
+        begin = tile * rows
+        end = tl.minimum(begin + rows, depth)
+        acc = tl.zeros((BM, BN), SUM)
+        for j in range(slices):
+            step, top = tl.load(steps + j), tl.load(tops + j)
+            if ONE_CHUNK:
+                here = (begin + k) < end
+                g_here = g_from + (j * g_slice + tl.cast(begin, tl.int64) * width)
+                cells = tl.load(g_here + g_at, mask=here[:, None] & wide, other=0)
+            for i in range(inputs):
+                if ONE_CHUNK:
+                    code = tl.load(x_from + (i * x_slice + begin) + x_at, mask=high & here[None, :], other=0)
+                    if X_LIMBS == 1:
+                        code = code.to(tl.int8)
+                    current = _products(code, cells, X_LIMBS, G_LIMBS, WIDE)
+                else:
+                    current = tl.zeros((BM, BN), tl.int64 if WIDE else tl.int32)
+                    for chunk in range(begin, end, BK):
+                        there = (chunk + k) < end
+                        code = tl.load(x_from + (i * x_slice + chunk) + x_at, mask=high & there[None, :], other=0)
+                        if X_LIMBS == 1:
+                            code = code.to(tl.int8)
+                        g_here = g_from + (j * g_slice + tl.cast(chunk, tl.int64) * width)
+                        part = tl.load(g_here + g_at, mask=there[:, None] & wide, other=0)
+                        current += _products(code, part, X_LIMBS, G_LIMBS, WIDE)
+                if STRIDES:
+                    current *= tl.load(strides + i)
+                weight = tl.load(weights + j * inputs + i)
+                unit = tl.load(units + j * inputs + i) if SNAP else weight
+                adc = _digitise(current, step, top, unit, WIDE, SATURATE, SNAP, tl.float64 != SUM)
+                if tl.int64 == SUM:
+                    adc = (adc - 0x4B400000).to(tl.int64)
+                acc += adc * weight
+        if tl.int32 == SUM:  # every code came on top of the magic number's bits, modulo 2**32
+            acc -= tl.load(strides + inputs)
+        across = tl.load(w_scale + tile * width + n, mask=n < width, other=0.0)
+        along = tl.load(x_scale + tl.cast(m, tl.int64) * tiles + tile, mask=m < height, other=0.0)
+        total += acc.to(tl.float64) * along[:, None] * across[None, :]
+    at = tl.cast(m, tl.int64)[:, None] * width + n[None, :]
+    at += tl.cast(tl.program_id(1), tl.int64) * height * width
+    inside = high & wide
+    if ADD:
+        total = tl.load(out + at, mask=inside, other=0.0) + total
+    tl.store(out + at, total.to(out.dtype.element_ty), mask=inside)
