@@ -64,9 +64,14 @@ def _reading(numbers, strides, widths):
 def _exact_reading(numbers, x_bits, w_bits):
     # the same of the one product that all slices fold into
     bound = numbers.grid.rows * 2 ** (sum(x_bits) + sum(w_bits) - 2)
-    weights = ((numbers.exact[0],),)
-    exact = {"strides": (1,), "widths": None, "steps": (1.0,), "tops": None, "units": None, "weights": weights}
-    return exact | {"bound": bound, "wide": bound > SINGLE_CODES}
+    return _ideal_reading(bound, (numbers.exact[0],))
+
+
+def _ideal_reading(bound, weights):
+    # whole codes, one weight slice for each of `weights`, and an ADC that reads currents as they are
+    none = {"strides": (1,), "widths": None, "tops": None, "units": None}
+    many = {"steps": (1.0,) * len(weights), "weights": tuple((weight,) for weight in weights)}
+    return none | many | {"bound": bound, "wide": bound > SINGLE_CODES}
 
 
 FEW_ROWS = 64  # input rows up to which it is the grid that costs
@@ -83,23 +88,36 @@ def _spans(kernels, config, numbers, height, cells):
     return [(first, min(first + step, width)) for first in range(0, width, step)] if step < width else [None]
 
 
+def _folding(kernels, config, numbers, x_bits, strides, widths):
+    # (how the slices of the weights fold, or None; what `reference.read` is told; factor)
+    w_bits, w_strides = config.weights.ascending, numbers.grid.strides
+    if numbers.exact is not None:
+        how = _exact_reading(numbers, x_bits, w_bits)
+        return lambda w: _codes(kernels, w, w_strides, w_bits), how, numbers.exact[1]
+    if numbers.limbs is not None:
+        bits, count = numbers.limbs
+        common = math.lcm(*w_strides)
+        weights = tuple(b * (common // v) for b, v in zip(formats.shifts(w_bits), w_strides, strict=True))
+        bound = numbers.grid.rows * 2 ** (sum(x_bits) - 1 + bits)
+        how = _ideal_reading(bound, tuple(2.0 ** (bits * k) for k in range(count)))
+        return lambda w: kernels.limbs(w, weights, bits, count), how, 1.0 / (common << numbers.grid.fraction)
+    return None, _reading(numbers, strides, widths), numbers.factor
+
+
 def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_scales, grid, scales, dtype):
     # the product of each plane of the inputs with each of the weights, added up digitally
     xp = namespace(digits)
-    x_bits, w_bits = inputs.bits, config.weights.ascending
-    x_slices, w_slices = len(x_bits), len(w_bits)
-    factor, how = numbers.factor, _reading(numbers, strides, widths)
-    if numbers.exact is not None:
-        factor, how = numbers.exact[1], _exact_reading(numbers, x_bits, w_bits)
+    x_slices, w_slices = len(inputs.bits), len(config.weights.ascending)
+    fold, how, factor = _folding(kernels, config, numbers, inputs.bits, strides, widths)
     alone = x_scales.shape[0] * scales.shape[0] == 1
     y = None
     for j in range(scales.shape[0]):
+        w_part = grid[j * w_slices : (j + 1) * w_slices, :, :]
+        w_part = w_part if fold is None else fold(w_part)
         for i in range(x_scales.shape[0]):
             x_part = digits[i * x_slices : (i + 1) * x_slices, :, :]
-            w_part = grid[j * w_slices : (j + 1) * w_slices, :, :]
-            if numbers.exact is not None:
-                x_part = _codes(kernels, x_part, (1,) * x_slices, x_bits)
-                w_part = _codes(kernels, w_part, numbers.grid.strides, w_bits)
+            if fold is not None:
+                x_part = _codes(kernels, x_part, (1,) * x_slices, inputs.bits)
             part = kernels.read(
                 x_part,
                 x_scales[i, :, :] * factor,
@@ -131,19 +149,23 @@ def explain(kernels, config, height, cells):
     grid_dtype, drive_dtype = grid.grid_dtype, numbers.drive_dtype
     if config.device.var == 0:
         grid_dtype = str(cells.dtype).rpartition(".")[2]
-    how = _reading(numbers, (1,) * len(bits) if noisy else numbers.x_strides, None if noisy else bits)
     notes = []
-    if numbers.ideal and numbers.exact is None:
+    if numbers.ideal and numbers.exact is None and numbers.limbs is None:
         notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
         return f"float64, cells {grid_dtype}", (), tuple(notes)
-    if numbers.exact is not None:
-        how, bits = _exact_reading(numbers, bits, config.weights.ascending), (None,)
-        drive_dtype = formats.narrowest(2 ** (config.inputs.bits - 1))
-        grid_dtype = formats.narrowest(2 ** (config.weights.bits - 1))
-        notes.append("nothing is lost between codes and shift-and-add: the slices fold into one product of codes")
+    strides = (1,) * len(bits) if noisy else numbers.x_strides
+    fold, how, _ = _folding(kernels, config, numbers, bits, strides, None if noisy else bits)
+    if fold is not None:
+        bits, drive_dtype = (None,), formats.narrowest(2 ** (config.inputs.bits - 1))
     elif not noisy:
         drive_dtype = formats.narrowest(2 ** max(bits) - 1)
-    names = {name: how[name] for name in ("strides", "widths", "wide")}
+    if numbers.exact is not None:
+        grid_dtype = formats.narrowest(2 ** (config.weights.bits - 1))
+        notes.append("nothing is lost between codes and shift-and-add: the slices fold into one product of codes")
+    elif fold is not None:
+        grid_dtype = "int16"
+        notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {numbers.limbs[1]} exact parts")
+    names = {name: how[name] for name in ("strides", "widths", "bound")}
     found = kernels.ways(height, drive_dtype, grid_dtype, **names)
     if config.inputs.planes * config.weights.planes > 1:
         notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
@@ -188,7 +210,7 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
         kernels, config.dac, numbers, digits, inputs.bits, place._replace(row=first_row, col=place.row)
     )
     x_scales = formats.input_scales(inputs, numbers.grid.rows)
-    if numbers.ideal and numbers.exact is None:
+    if numbers.ideal and numbers.exact is None and numbers.limbs is None:
         grid = device.read(kernels, config.device, numbers.grid, cells, up, place)
         drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
         x_strides = (1,) * len(strides) if widths else numbers.x_strides

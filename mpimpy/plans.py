@@ -73,6 +73,9 @@ class Plan:
     exact : tuple or None
         ``(weight, factor)`` where nothing is lost between the operands' integer codes and the
         shift-and-add: its sum is then `weight` times the sum of products of codes.
+    limbs : tuple or None
+        ``(bits, count)`` of the limbs in which noisy weights, their slices folded, multiply whole
+        input codes exactly, for an ideal ADC.
     """
 
     grid: Grid
@@ -88,6 +91,7 @@ class Plan:
     weights: tuple
     factor: float
     exact: tuple | None
+    limbs: tuple | None
 
 
 def _finest(limit, unit, ceiling):
@@ -205,6 +209,7 @@ def plan(config):
         weights=weights,
         factor=factor,
         exact=_exact(config, grid, x_strides, full_scale, weights, factor),
+        limbs=_limbs(config, grid),
     )
 
 
@@ -226,3 +231,19 @@ def _exact(config, grid, x_strides, full_scale, weights, factor):
         return None
     unit = math.lcm(*x_strides) * math.lcm(*grid.strides)
     return float(unit * ((max(radc) - 1) // full_scale)), factor
+
+
+MOST_LIMBS = 4  # more would cost more than a float64 product
+
+
+def _limbs(config, grid):
+    # An ideal ADC loses nothing: currents of whole codes and parts of the folded weights are exact
+    # while they fit 32 bits.
+    if config.radc is not None or config.dac.vnoise > 0 or config.inputs.bits > 15:
+        return None
+    common = math.lcm(*grid.strides)
+    shares = zip(formats.shifts(config.weights.ascending), grid.strides, strict=True)
+    largest = sum(abs(shift) * (common // stride) for shift, stride in shares) * grid.cell_bound
+    bits = min(15, 30 - math.ceil(math.log2(grid.rows)) - (config.inputs.bits - 1))
+    count = -(-(largest.bit_length() + 1) // bits) if bits > 0 else MOST_LIMBS + 1
+    return (bits, count) if largest < 2**31 and count <= MOST_LIMBS else None

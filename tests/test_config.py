@@ -88,7 +88,11 @@ REFUSED = [
     (lambda: Engine(seed=-1), ValueError, r"seed=-1 is out of range: it must be from 0 to 18446744073709551615"),
     (lambda: Engine(seed=1.5), TypeError, r"seed=1.5 must be a whole number"),
     (lambda: Engine(chip=2**20), ValueError, r"chip=1048576 is out of range: it must be from 0 to 1048575"),
-    (lambda: Engine(backend="nmba"), ValueError, r"backend 'nmba' is unknown: use one of 'numba', 'torch', 'reference'"),
+    (
+        lambda: Engine(backend="nmba"),
+        ValueError,
+        r"backend 'nmba' is unknown: use one of 'numba', 'torch', 'reference'",
+    ),
     (lambda: DPETensor(wire_resistance=2.93), NotImplementedError, r"wire_resistance above 0 Ohm is not simulated yet"),
     (lambda: DPETensor(wire_resistance=-1), ValueError, r"wire_resistance=-1 Ohm is out of range"),
     (

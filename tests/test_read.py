@@ -173,7 +173,8 @@ def test_explain_gives_reasons(rng):
     assert "look-up: cells take more than 16 bits, digits at most 4" in text(var=0.001)
     assert "float: cells take more than 16 bits, and 1 input rows do not pay" in text(x[0, 0], var=0.001)
     assert "codes       pairs: codes and cells fit 16 bits\nnothing is lost" in text(var=0, radc=14401)
-    assert "fold into one float64 product" in text(radc=None)
+    assert "whole codes meet folded weights in 2 exact parts" in text(radc=None)
+    assert text(radc=None, vnoise=0.1).endswith("the slices fold into one float64 product, by the BLAS at hand")
     assert "4 such products, one for each pair of planes" in text(bw_e=8, dbfp_en=True)
     assert "float: float64 products in plain array-API calls" in text(backend="reference")
     assert str(backends.explain(x[:0], DPETensor().program(w))) == "numba: no products to compute"
@@ -210,13 +211,41 @@ def test_slices_fold_only_where_nothing_changes(rng, monkeypatch, config, exact,
     assert same_bits(engine.program(w).read(x, read=0), folded)
 
 
-def test_an_ideal_product_without_noise_has_the_same_bits_everywhere(rng):
+FOLDED = [
+    {"var": 0},
+    {},
+    {"write_var": 0.1, "stuck_HGS": 0.01, "stuck_LGS": 0.1},
+    {"var": 0, "stuck_HGS": 0.1},
+    {"var": 0.3, "LGS": 2e-6, "bw_e": 8, "dbfp_en": True},
+    {"array_size": (500, 8), "g_level": 18, "w_slices": [1, 3, 2], "x_slices": [1, 4]},
+]
+
+
+@pytest.mark.parametrize("given", FOLDED)
+def test_an_ideal_product_of_whole_codes_has_the_same_bits_everywhere(rng, monkeypatch, given):
     x, w = rng.standard_normal((40, 150)), rng.standard_normal((150, 40))
-    results = [
-        Engine(Device(var=0), adc=ADC(None), seed=1, backend=backend).MapReduceDot(x, w)
-        for backend in ("numba", "reference")
-    ]
-    assert same_bits(*results)
+    engine = DPETensor(radc=None, seed=1, **given)
+    plan = crossbar.plan(engine.config)
+    assert (plan.exact or plan.limbs) is not None
+    result = engine.program(w).read(x, read=0)
+    reference_ = DPETensor(radc=None, seed=1, backend="reference", **given)
+    assert same_bits(reference_.program(w).read(x, read=0), result)
+    # and is what the float64 product of the same noisy operands is
+    monkeypatch.setattr(crossbar, "plan", lambda config: dataclasses.replace(plan, exact=None, limbs=None))
+    np.testing.assert_allclose(engine.program(w).read(x, read=0), result, rtol=1e-12, atol=1e-12 * np.abs(result).max())
+
+
+def test_limbs_put_together_are_the_weights():
+    rng = np.random.default_rng(5)
+    digits, weights = rng.integers(-30720, 30720, (3, 7, 40)).astype(np.int16), (15, -240, 7000)
+    total = sum(int(b) * digits[s].astype(np.int64) for s, b in enumerate(weights))
+    for bits, count in ((15, 2), (11, 3), (9, 4)):
+        for kernels in (numba_cpu, reference):
+            limbs = kernels.limbs(digits, weights, bits, count)
+            assert limbs.dtype == np.int16
+            np.testing.assert_array_equal(sum(limbs[k].astype(np.int64) << (bits * k) for k in range(count)), total)
+            assert limbs[:-1].min() >= 0
+            assert limbs[:-1].max() < 2**bits
 
 
 @pytest.mark.parametrize("cpu", ["generic", "haswell"])

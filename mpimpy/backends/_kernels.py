@@ -104,6 +104,25 @@ def fold(first, last, digits, weights, divisor, scales, rows, axis, out):
                     out[row, col] = total[col] / divisor * scale
 
 
+@kernel
+def limbs(first, last, digits, weights, bits, out):
+    slices, _, cols = digits.shape
+    count = out.shape[0]
+    bits, mask = np.int32(bits), np.int32((1 << bits) - 1)
+    for row in range(first, last):
+        total = np.zeros(cols, np.int32)
+        for s in range(slices):
+            weight = np.int32(weights[s])
+            for col in range(cols):
+                total[col] += np.int32(digits[s, row, col]) * weight
+        for k in range(count - 1):
+            for col in range(cols):
+                out[k, row, col] = total[col] & mask
+                total[col] >>= bits
+        for col in range(cols):
+            out[count - 1, row, col] = total[col]
+
+
 @inline
 def _philox(c0, c1, c2, c3, k0, k1):
     m0, m1, low, half = np.uint64(_M0), np.uint64(_M1), np.uint64(_LOW), np.uint64(32)

@@ -139,6 +139,14 @@ def fold(digits, weights, divisor, scales=None, *, rows=1, axis=0, dtype="float6
     return out
 
 
+def limbs(digits, weights, bits, count):
+    """See `reference.limbs`."""
+    out = np.empty((count, *digits.shape[1:]), np.int16)
+    work = digits.size * 5e-4
+    launch(_kernels.limbs, out.shape[1], work, _frozen(digits), _integers(weights), bits, out)
+    return out
+
+
 def multiply(x, w):
     """See `reference.multiply`; on as many threads as `mpimpy.set_num_threads` says."""
     with blas_threads():
@@ -155,7 +163,7 @@ _PACKED_BYTES = {"look-up": 1 / 8, "pairs": 2, "float": 8}  # of one digit
 
 
 @functools.lru_cache(maxsize=256)
-def ways(height, digits_dtype, grid_dtype, *, strides, widths, wide):
+def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
     """Return how the currents of every input slice are found, and why; see `_currents`.
 
     Parameters
@@ -163,7 +171,7 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, wide):
     height : int
         Input rows.
     digits_dtype, grid_dtype : dtype or its name
-    strides, widths, wide
+    strides, widths, bound
         See `reference.read`.
 
     Returns
@@ -172,7 +180,7 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, wide):
         Per slice "look-up", "pairs" or "float", and the reason.
     """
     slices, digits_dtype, grid_dtype = len(strides), np.dtype(digits_dtype), np.dtype(grid_dtype)
-    if wide:
+    if bound >= 2**31:
         return (("float", "currents need more than 32 bits"),) * slices
     top = 2 ** (8 * digits_dtype.itemsize - 1) - 1 if widths is None else 2 ** max(widths) - 1
     pairs = grid_dtype.itemsize <= 2 and digits_dtype.itemsize <= 2 and max(strides) * top < 2**15
@@ -183,7 +191,13 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, wide):
             if width == 1 and height >= LOOK_UP_ROWS:
                 found.append(("look-up", f"one bit asks for table entries, and {height} input rows pay for the tables"))
             else:
-                found.append(("pairs", "codes and cells fit 16 bits" + (f", and {few}" if width == 1 else "")))
+                found.append(
+                    (
+                        "pairs",
+                        "codes and cells fit 16 bits"
+                        + (f", and {few}" if width == 1 and height < LOOK_UP_ROWS else ""),
+                    )
+                )
         return tuple(found)
     reason = "cells take more than 16 bits" if grid_dtype.itemsize > 2 else "codes take more than 16 bits"
     if widths is not None and max(widths) <= LOOK_UP_BITS and height >= LOOK_UP_ROWS:
@@ -255,7 +269,8 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
         grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
     digits, grid = _frozen(digits), _frozen(grid)
     out = np.empty((height, grid.shape[2]), dtype)
-    found = [name for name, _ in ways(height, digits.dtype, grid.dtype, strides=strides, widths=widths, wide=wide)]
+    how = {"strides": strides, "widths": widths, "bound": bound}
+    found = [name for name, _ in ways(height, digits.dtype, grid.dtype, **how)]
     real = np.float64 if wide else np.float32
     factors = None if wide else _factors(weights, units, steps, tops, bound)
     inner, outer = factors or (_reals((), wide), _EMPTY[2])

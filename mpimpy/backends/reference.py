@@ -234,7 +234,31 @@ def fold(digits, weights, divisor, scales=None, *, rows=1, axis=0, dtype="float6
     return xp.astype(total, getattr(xp, dtype), copy=False)
 
 
-def ways(height, digits_dtype, grid_dtype, *, strides, widths, wide):
+def limbs(digits, weights, bits, count):
+    """Return the integers ``sum over s of digits[s] * weights[s]``, cut into limbs.
+
+    Limb k holds ``bits`` bits from bit ``k * bits`` on; the last one the sign and all that is left.
+
+    Parameters
+    ----------
+    digits : integer array, shape (slices, A, C)
+    weights : tuple of int
+        No sum may pass 32 bits.
+    bits, count : int
+
+    Returns
+    -------
+    int16 array, shape (count, A, C), least significant first
+    """
+    xp = array_namespace(digits)
+    total = xp.astype(digits[0, :, :], xp.int32) * weights[0]
+    for s in range(1, len(weights)):
+        total = total + xp.astype(digits[s, :, :], xp.int32) * weights[s]
+    parts = [(total >> (bits * k)) & (2**bits - 1) for k in range(count - 1)]
+    return xp.astype(xp.stack([*parts, total >> (bits * (count - 1))], axis=0), xp.int16)
+
+
+def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
     """Return how the currents of every input slice are found, and why: (way, reason) per slice."""
     return (("float", "float64 products in plain array-API calls, exact to 2**53"),) * len(strides)
 

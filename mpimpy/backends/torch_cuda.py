@@ -77,6 +77,7 @@ peaks = _plain(reference.peaks)
 totals = _plain(reference.totals)
 digits = _plain(reference.digits)
 fold = _plain(reference.fold)
+limbs = _plain(reference.limbs)
 multiply = _plain(reference.multiply)
 
 
@@ -223,7 +224,7 @@ def _blocks(height, wide):
 _plain_read = _plain(reference.read)
 
 
-def ways(height, digits_dtype, grid_dtype, *, strides, widths, wide):
+def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
     """Return how the currents of every input slice are found, and why; see `numba_cpu.ways`."""
     limbs = {"int8": 1, "int16": 2, "int32": 4}
     if {digits_dtype, grid_dtype} - set(limbs):
