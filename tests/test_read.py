@@ -286,3 +286,44 @@ def test_digits_wider_than_a_word_and_tables_of_many_groups():
         result = numba_cpu.read(digits, np.ones((rows, 1)), grid, np.ones((1, 32)), **how, **more)
         np.testing.assert_array_equal(result, grid[0])
     assert _currents.WORD == 64
+
+
+def _agrees(digits, grid, **how):
+    tiles = -(-grid.shape[1] // how["rows"])
+    arrays = digits, np.ones((digits.shape[1], tiles)), grid, np.ones((tiles, grid.shape[2]))
+    how = {"strides": (1,) * len(digits), "widths": None, "tops": None, "units": None, "dtype": "float64"} | how
+    expected = reference.read(*arrays, **how)
+    assert same_bits(numba_cpu.read(*arrays, **how), expected)
+    return expected
+
+
+@pytest.mark.parametrize("top", [2**19 - 1, 2**20 - 1])
+def test_shift_and_add_leaves_float32_before_it_rounds(top):
+    # five odd codes with odd weights: beyond 2**24 float32 cannot add them up
+    digits, grid = np.ones((5, 1, 1), np.int8), np.full((1, 1, 32), top, np.int32)
+    how = {"rows": 1, "bound": top, "wide": False, "steps": (1.0,), "weights": ((7.0, 5.0, 3.0, 9.0, 11.0),)}
+    assert _agrees(digits, grid, **how)[0, 0] == 35 * top
+
+
+@pytest.mark.parametrize("outer", [1.0, 2.0**9])
+def test_shift_and_add_leaves_int32_before_it_wraps(outer):
+    digits, grid = np.ones((2, 1, 1), np.int8), np.full((3, 1, 32), 2**20 - 1, np.int32)
+    weights = tuple((outer * 2.0**j, 3 * outer * 2.0**j) for j in (0, 4, 9))
+    how = {"rows": 1, "bound": 2**20, "wide": False, "steps": (1.0,) * 3, "weights": weights}
+    assert _agrees(digits, grid, **how)[0, 0] == (2**20 - 1) * 4 * outer * (1 + 16 + 512)
+
+
+@pytest.mark.parametrize("rows", [3, 16])
+def test_currents_of_pairs_leave_32_bits_before_they_wrap(rows):
+    digits, grid = np.full((1, 2, rows), 2**14, np.int16), np.full((1, rows, 32), 2**15 - 1, np.int16)
+    bound = rows * 2**14 * (2**15 - 1)
+    assert (bound < 2**31) == (rows == 3)
+    how = {"rows": rows, "bound": bound, "wide": True, "steps": (1.0,), "weights": ((1.0,),)}
+    assert _agrees(digits, grid, **how)[0, 0] == bound
+
+
+@pytest.mark.parametrize("stride", [2184, 2185, 3000])
+def test_codes_leave_pairs_before_they_pass_16_bits(stride):
+    digits, grid = np.full((1, 2, 2), 15, np.int8), np.full((1, 2, 32), 100, np.int16)
+    how = {"rows": 2, "bound": 3000 * 15 * 200, "wide": False, "steps": (1.0,), "weights": ((1.0,),)}
+    assert _agrees(digits, grid, strides=(stride,), widths=(4,), **how)[0, 0] == 15 * stride * 200
