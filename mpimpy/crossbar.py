@@ -1,7 +1,5 @@
 """The algorithm: program, read and reduce, written once against the array API."""
 
-import math
-
 from . import converters, device, formats
 from .backends import namespace
 from .plans import SINGLE_CODES, Grid, Plan, choose_grid, make_grid, plan
@@ -31,9 +29,9 @@ def program(kernels, config, levels, address):
 
 def _fold(kernels, digits, strides, bits, unit, scales, rows, axis):
     # the float64 operand that noisy slices stand for: digital weights applied before the product
-    common, planes, total = math.lcm(*strides), scales.shape[0], None
-    weights = tuple(float(a * (common // u)) for a, u in zip(formats.shifts(bits), strides, strict=True))
-    for plane in range(planes):
+    common, weights = formats.shares(bits, strides)
+    weights, total = tuple(map(float, weights)), None
+    for plane in range(scales.shape[0]):
         part = digits[plane * len(bits) : (plane + 1) * len(bits), :, :]
         term = kernels.fold(part, weights, float(common * unit), scales[plane, :, :], rows=rows, axis=axis)
         total = term if total is None else total + term
@@ -42,8 +40,8 @@ def _fold(kernels, digits, strides, bits, unit, scales, rows, axis):
 
 def _codes(kernels, digits, strides, bits):
     # the integer codes that undisturbed slices stand for, shape (1, A, C)
-    common = math.lcm(*strides)
-    weights = tuple(float(a * (common // u)) for a, u in zip(formats.shifts(bits), strides, strict=True))
+    common, weights = formats.shares(bits, strides)
+    weights = tuple(map(float, weights))
     return kernels.fold(digits, weights, float(common), dtype=formats.narrowest(2 ** (sum(bits) - 1)))[None, :, :]
 
 
@@ -96,8 +94,7 @@ def _folding(kernels, config, numbers, x_bits, strides, widths):
         return lambda w: _codes(kernels, w, w_strides, w_bits), how, numbers.exact[1]
     if numbers.limbs is not None:
         bits, count = numbers.limbs
-        common = math.lcm(*w_strides)
-        weights = tuple(b * (common // v) for b, v in zip(formats.shifts(w_bits), w_strides, strict=True))
+        common, weights = formats.shares(w_bits, w_strides)
         bound = numbers.grid.rows * 2 ** (sum(x_bits) - 1 + bits)
         how = _ideal_reading(bound, tuple(2.0 ** (bits * k) for k in range(count)))
         return lambda w: kernels.limbs(w, weights, bits, count), how, 1.0 / (common << numbers.grid.fraction)

@@ -9,7 +9,7 @@ from array_api_compat import device as device_of
 
 from .backends import namespace
 
-__all__ = ["Encoded", "block_shape", "decode", "encode", "integers", "narrowest", "restride", "shifts"]
+__all__ = ["Encoded", "block_shape", "decode", "encode", "integers", "narrowest", "restride", "shares", "shifts"]
 
 _LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
 _MIN_EXPONENT = -1022  # below it a block's scale could underflow
@@ -69,6 +69,18 @@ def shifts(bits):
     """
     *below, sign = [2 ** sum(bits[:index]) for index in range(len(bits))]
     return (*below, -sign)
+
+
+def shares(bits, strides):
+    """Return (common, weights): what slices at `strides` count for in units of ``1 / common``.
+
+    Examples
+    --------
+    >>> shares((4, 1), (1, 15))
+    (15, (15, -16))
+    """
+    common = math.lcm(*strides)
+    return common, tuple(a * (common // u) for a, u in zip(shifts(bits), strides, strict=True))
 
 
 def block_shape(fmt, shape, rows, *, weight):

@@ -241,9 +241,8 @@ def _limbs(config, grid):
     # while they fit 32 bits.
     if config.radc is not None or config.dac.vnoise > 0 or config.inputs.bits > 15:
         return None
-    common = math.lcm(*grid.strides)
-    shares = zip(formats.shifts(config.weights.ascending), grid.strides, strict=True)
-    largest = sum(abs(shift) * (common // stride) for shift, stride in shares) * grid.cell_bound
+    _, weights = formats.shares(config.weights.ascending, grid.strides)
+    largest = sum(map(abs, weights)) * grid.cell_bound
     bits = min(15, 30 - math.ceil(math.log2(grid.rows)) - (config.inputs.bits - 1))
     count = -(-(largest.bit_length() + 1) // bits) if bits > 0 else MOST_LIMBS + 1
     return (bits, count) if largest < 2**31 and count <= MOST_LIMBS else None

@@ -99,7 +99,7 @@ def launch(kernel, tasks, work, *arguments):
         Rough time that all tasks take on one thread, microseconds: little work stays here.
     *arguments
     """
-    threads = min(get_num_threads(), tasks, 1 + int(work / SHARED) if SHARED else tasks)
+    threads = min(get_num_threads(), tasks, 1 + int(work / SHARED))
     if threads < 2:
         kernel(0, tasks, *arguments)
         return

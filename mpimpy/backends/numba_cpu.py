@@ -1,4 +1,4 @@
-"""Numba-parallel kernels for CPU: NumPy arrays, and torch CPU tensors without a copy.
+"""Numba kernels for CPU: NumPy arrays, and torch CPU tensors without a copy.
 
 Each function has the signature, the meaning and the bits of its twin in `reference`, whose
 docstrings are the specification.
@@ -31,9 +31,7 @@ def enter(array):
         array = array.resolve_neg().numpy()
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
-    array = np.ascontiguousarray(array).view()
-    array.flags.writeable = False
-    return array
+    return _frozen(array)
 
 
 def leave(array, like):
@@ -105,15 +103,20 @@ def _table(table):
     return factors, excess, max(abs(int(excess[0])), abs(int(excess[-1])))
 
 
+def _plain(address):
+    # an Address as kernels take it: its key in two words
+    return _integers((*address.key, address.purpose, address.chip, address.read, address.row, address.col))
+
+
 def perturb(cells, table, address, *, up, reference, shift, bound, dtype, columns=None):
     """See `reference.perturb`."""
     first, last = columns or (0, cells.shape[2])
     out = np.empty((*cells.shape[:2], last - first), dtype)
-    plain = (*address.key, address.purpose, address.chip, address.read, address.row, address.col + first)
+    plain = _plain(address._replace(col=address.col + first))
     tasks, work = out.shape[0] * out.shape[1], out.size * 7e-4
     factors, excess, most = _table(table)
     narrow = shift == 16 and (bound + reference) * most + 2**15 < 2**31
-    arguments = tasks, work, _frozen(cells), first, excess if narrow else factors, _integers(plain), up, reference
+    arguments = tasks, work, _frozen(cells), first, excess if narrow else factors, plain, up, reference
     if narrow:
         launch(_kernels.perturb_narrow, *arguments, bound, out)
     else:
@@ -124,9 +127,8 @@ def perturb(cells, table, address, *, up, reference, shift, bound, dtype, column
 def stick(cells, address, *, high_share, low_share, high):
     """See `reference.stick`."""
     out = np.array(cells, order="C")
-    plain = (*address.key, address.purpose, address.chip, address.read, address.row, address.col)
     tasks, work = cells.shape[0] * cells.shape[1], cells.size * 2e-3
-    launch(_kernels.stick, tasks, work, _integers(plain), high_share, low_share, high, out)
+    launch(_kernels.stick, tasks, work, _plain(address), high_share, low_share, high, out)
     return out
 
 
@@ -191,13 +193,7 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
             if width == 1 and height >= LOOK_UP_ROWS:
                 found.append(("look-up", f"one bit asks for table entries, and {height} input rows pay for the tables"))
             else:
-                found.append(
-                    (
-                        "pairs",
-                        "codes and cells fit 16 bits"
-                        + (f", and {few}" if width == 1 and height < LOOK_UP_ROWS else ""),
-                    )
-                )
+                found.append(("pairs", "codes and cells fit 16 bits" + (f", and {few}" if width == 1 else "")))
         return tuple(found)
     reason = "cells take more than 16 bits" if grid_dtype.itemsize > 2 else "codes take more than 16 bits"
     if widths is not None and max(widths) <= LOOK_UP_BITS and height >= LOOK_UP_ROWS:
