@@ -96,6 +96,41 @@ print(codes)
     assert done.stdout.strip() == str([0] * 10), done.stderr
 
 
+def test_a_forked_process_has_threads_of_its_own():
+    code = """
+import os, threading
+from mpimpy import set_num_threads
+from mpimpy.backends import _jit
+
+def meet():
+    meeting, seen = threading.Barrier(2, timeout=60), set()
+    def kernel(first, last):
+        if threading.get_ident() not in seen:
+            seen.add(threading.get_ident())
+            meeting.wait()  # two threads at once, or an error
+    _jit.launch(kernel, 100, 1e6)
+
+set_num_threads(2)
+meet()
+with _jit._lock:  # as when another thread forks in the middle of a product
+    child = os.fork()
+if child == 0:
+    threading.Timer(120, os._exit, (2,)).start()
+    try:
+        meet()
+    except threading.BrokenBarrierError:
+        os._exit(1)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork on this system")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], capture_output=True, text=True, timeout=600
+    )
+    assert done.stdout.strip() == "0", done.stderr
+
+
 def test_the_number_of_threads_is_a_setting():
     assert mpimpy.get_num_threads() == numba.config.NUMBA_NUM_THREADS
     try:
