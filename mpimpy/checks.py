@@ -4,7 +4,7 @@ import difflib
 import math
 import operator
 
-__all__ = ["check_names", "fail", "flag", "pair", "real", "spread", "whole"]
+__all__ = ["check_names", "fail", "flag", "pair", "real", "set_fields", "spread", "whole"]
 
 SMALLEST_SPREAD = 0.0001
 
@@ -12,6 +12,12 @@ SMALLEST_SPREAD = 0.0001
 def fail(kind, message):
     """Raise `message`, which says what was given, what is allowed and how to mend it."""
     raise kind(message)
+
+
+def set_fields(instance, **values):
+    """Set fields of a frozen dataclass, while it is being built."""
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
 
 
 def whole(name, value, low, high=None):

@@ -1,0 +1,12 @@
+"""The settings of a simulated crossbar: frozen dataclasses, validated when built.
+
+Units are SI: conductances in siemens, voltages in volts. Spreads (``var``, ``write_var``,
+``vnoise``) are relative, so 0.05 means 5 %. ``None`` stands for an ideal part.
+"""
+
+from ._config import Config
+from ._device import Device
+from ._format import Format
+from ._parts import ADC, DAC, Tile
+
+__all__ = ["ADC", "DAC", "Config", "Device", "Format", "Tile"]

@@ -1,0 +1,112 @@
+"""How operands become integers: the settings."""
+
+from dataclasses import dataclass
+
+from ..checks import fail, flag, pair, set_fields, whole
+
+__all__ = ["Format"]
+
+MAX_BITS = 53  # an operand's code must fit the significand of a float64
+
+# Slices of the named formats. Their widths are those of IEEE 754; a code aligned to a shared
+# exponent carries two bits more than the mantissa: the sign and the leading one.
+_NAMED = {
+    "int4": ((1, 1, 2), None),
+    "int8": ((1, 1, 2, 4), None),
+    "bf16": ((1, 1, 3, 4), 8),
+    "fp16": ((1, 1, 2, 4, 4), 5),
+    "fp32": ((1, 1, 3, 4, 4, 4, 4, 4), 8),
+}
+_GRANULARITIES = ("finest", "per-matrix", "per-row", "per-col")
+
+
+@dataclass(frozen=True)
+class Format:
+    """How an operand becomes integers.
+
+    Parameters
+    ----------
+    slices : sequence of int
+        Bits per slice, most significant first; the first is the sign bit, 1. At most 53 in all.
+    bw_e : int or None
+        None for INT (a scale per block). A number for block floating point: the bits of the
+        exponent that a block shares, which then lies in ``-2**(bw_e-1) .. 2**(bw_e-1) - 1``.
+    double : bool
+        Double exponent: elements above their block's mean magnitude share one exponent, the
+        others a second one. Needs `bw_e`.
+    granularity : str or tuple of int
+        The block that shares a scale: ``"finest"`` (one per input row, or weight column, within
+        each tile), ``"per-matrix"``, ``"per-row"``, ``"per-col"``, or a shape such as ``(64, 64)``.
+        Along the summed axis a block must hold whole tiles: a current is summed over a tile
+        before any scale can be applied.
+
+    Examples
+    --------
+    >>> Format((1, 1, 2, 4)).bits
+    8
+    >>> Format.named("fp16").bw_e
+    5
+    """
+
+    slices: tuple[int, ...] = (1, 1, 2, 4)
+    bw_e: int | None = None
+    double: bool = False
+    granularity: str | tuple[int, int] = "finest"
+
+    def __post_init__(self):
+        try:
+            slices = tuple(self.slices)
+        except TypeError:
+            slices = ()
+        if isinstance(self.slices, str) or not slices:
+            fail(TypeError, f"slices={self.slices!r} must list the bits per slice, such as [1, 1, 2, 4]")
+        slices = tuple(whole("slices", bits, 1, 16) for bits in slices)
+        if slices[0] != 1:
+            fail(ValueError, f"slices={list(slices)} must begin with 1, the sign bit: put a 1 in front")
+        if not 2 <= sum(slices) <= MAX_BITS:
+            fail(
+                ValueError, f"slices={list(slices)} have {sum(slices)} bits in all: an operand has 2 to {MAX_BITS} bits"
+            )
+        bw_e = None if self.bw_e is None else whole("bw_e", self.bw_e, 1, 11)
+        double = flag("double exponent (dbfp_en)", self.double)
+        if double and bw_e is None:
+            fail(ValueError, "a double exponent (dbfp_en=True) needs an exponent width: set bw_e, for example bw_e=8")
+        granularity = self.granularity
+        if isinstance(granularity, str):
+            if granularity not in _GRANULARITIES:
+                fail(
+                    ValueError,
+                    f"granularity {granularity!r} is unknown: use one of {', '.join(_GRANULARITIES)}, or a shape",
+                )
+        else:
+            granularity = pair("granularity", granularity)
+        set_fields(self, slices=slices, bw_e=bw_e, double=double, granularity=granularity)
+
+    @classmethod
+    def named(cls, name, granularity="finest"):
+        """Return the format called ``int4``, ``int8``, ``bf16``, ``fp16`` or ``fp32``.
+
+        Examples
+        --------
+        >>> Format.named("int8").slices
+        (1, 1, 2, 4)
+        """
+        if name not in _NAMED:
+            fail(ValueError, f"format {name!r} is unknown: use one of {', '.join(_NAMED)}, or list the slices")
+        slices, bw_e = _NAMED[name]
+        return cls(slices, bw_e=bw_e, granularity=granularity)
+
+    @property
+    def bits(self):
+        """Bits of an operand's integer code."""
+        return sum(self.slices)
+
+    @property
+    def ascending(self):
+        """Bits per slice, least significant first: the order in which slices are stored."""
+        return self.slices[::-1]
+
+    @property
+    def planes(self):
+        """Number of codes per element: 2 with a double exponent."""
+        return 2 if self.double else 1
