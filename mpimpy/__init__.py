@@ -8,7 +8,7 @@
 
 from . import backends
 from .backends import get_num_threads, set_num_threads
-from .config import ADC, DAC, Config, Device, Format, Tile
+from .config import ADC, DAC, Config, Device, Format, Ranges, Tile, Wires
 from .dot import MapReducedot, explain
 from .engine import DPETensor, Engine
 from .matrix import CrossbarMatrix
@@ -34,9 +34,11 @@ __all__ = [
     "Format",
     "MapReducedot",
     "MpimpyWarning",
+    "Ranges",
     "Report",
     "SlicedData",
     "Tile",
+    "Wires",
     "backends",
     "explain",
     "get_num_threads",

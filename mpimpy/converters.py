@@ -2,12 +2,25 @@
 
 import math
 import struct
+from dataclasses import dataclass
 from fractions import Fraction
 
 from . import random
 from .backends import namespace
+from .config import Ranges
 
-__all__ = ["drive", "single", "steps_and_weights", "voltage_bits"]
+__all__ = [
+    "Codes",
+    "codes",
+    "column_share",
+    "digit_bounds",
+    "drive",
+    "full_scale",
+    "full_scale_amperes",
+    "single",
+    "voltage_bits",
+    "weights_of",
+]
 
 
 def voltage_bits(dac):
@@ -60,28 +73,143 @@ def single(number):
     return struct.unpack("f", struct.pack("f", number))[0]
 
 
-def steps_and_weights(radc, full_scale, unit, x_strides, w_strides, x_shifts, w_shifts, *, snap):
-    """Return the numbers of the ADC and of shift-and-add.
+@dataclass(frozen=True)
+class Codes:
+    """What the ADCs make of currents: one number for each weight slice and input slice.
+
+    Attributes
+    ----------
+    steps : tuple of tuples of Fraction
+        Codes per unit of current.
+    lows, tops : tuples of tuples of int
+        The lowest and the highest code.
+    """
+
+    steps: tuple
+    lows: tuple
+    tops: tuple
+
+    @property
+    def most(self):
+        """The largest magnitude of a code."""
+        return max(max(map(abs, row)) for table in (self.lows, self.tops) for row in table)
+
+
+def column_share(device, wires, rows):
+    """Return what wires leave of the current of a column: 1 without resistance.
+
+    Of one lone column with every cell at HGS, less the same at LGS, every input at its highest.
+
+    Examples
+    --------
+    >>> from mpimpy import Device, Wires
+    >>> round(float(column_share(Device(), Wires(2.93, 2.93), 64)), 3)
+    0.903
+    """
+    if wires is None:
+        return Fraction(1)
+
+    def current(siemens):
+        # from the top of the bit line: each row a source and its conductance, each segment in between
+        cell = siemens / (1.0 + siemens * wires.r_word)
+        total = behind = 0.0
+        for _ in range(rows):
+            total, behind = total + cell, behind + cell
+            passed = 1.0 + behind * wires.r_bit
+            total, behind = total / passed, behind / passed
+        return total
+
+    return Fraction((current(device.HGS) - current(device.LGS)) / (rows * (device.HGS - device.LGS)))
+
+
+def full_scale(config, unit):
+    """Return the highest current that the ADC covers at full range, in `unit` a level and code."""
+    levels, codes = config.device.g_level - 1, config.dac.rdac - 1
+    most = config.tile.rows * codes * levels * unit
+    return max(1, round(most * column_share(config.device, config.wires, config.tile.rows)))
+
+
+def full_scale_amperes(config):
+    """Return the same in A."""
+    device, rows = config.device, config.tile.rows
+    return float(rows * config.dac.vread * (device.HGS - device.LGS) * column_share(device, config.wires, rows))
+
+
+def digit_bounds(fmt):
+    """Return (lowest, highest) of every digit, least significant first, as currents count them."""
+    found = [(1 - 2**b if fmt.signed else 0, 2**b - 1) for b in fmt.ascending]
+    if fmt.offset:
+        half = 2 ** (fmt.ascending[-1] - 1)
+        found[-1] = (-half, half - 1)
+    return found
+
+
+def codes(config, unit, x_strides, w_strides):
+    """Return the `Codes` of a configuration with an ADC.
+
+    Parameters
+    ----------
+    config : Config
+    unit : int
+        Current of one level under one DAC code.
+    x_strides, w_strides : tuples of int
+        Per slice, least significant first.
+    """
+    adc, rows = config.adc, config.tile.rows
+    full, amperes = full_scale(config, unit), full_scale_amperes(config)
+    x_bounds, w_bounds = digit_bounds(config.inputs), digit_bounds(config.weights)
+    steps, lows, tops = [], [], []
+    for j, (r, v) in enumerate(zip(config.radc_ascending, w_strides, strict=True)):
+        row = []
+        for i, u in enumerate(x_strides):
+            signed = x_bounds[i][0] < 0 or w_bounds[j][0] < 0
+            if adc.range == "lossless":
+                step = Fraction(1, unit * u * v)
+                top = rows * max(abs(a * b) for a in x_bounds[i] for b in w_bounds[j])
+                low = -top if signed else 0
+            elif isinstance(adc.range, Ranges):
+                # tables are most significant first
+                low_A, span_A = (table[-1 - j][-1 - i] for table in (adc.range.low, adc.range.span))
+                step, low, top = _window(r, full, low_A / amperes, span_A / amperes)
+            elif isinstance(adc.range, tuple):
+                step, low, top = _window(r, full, adc.range[0] / amperes, (adc.range[1] - adc.range[0]) / amperes)
+            else:
+                share = Fraction(1) if adc.range == "full" else Fraction(adc.range / amperes)
+                if config.weights.offset and j == len(w_strides) - 1 and adc.range == "full":
+                    # the unit column has taken half of the highest level away
+                    share = Fraction(-w_bounds[j][0] * v, config.device.g_level - 1)
+                step, top = (r - 1) / (full * share), r - 1
+                low = -top if signed else 0
+            row.append((step, low, top))
+        for table, column in zip((steps, lows, tops), zip(*row, strict=True), strict=True):
+            table.append(column)
+    return Codes(tuple(steps), tuple(lows), tuple(tops))
+
+
+def _window(radc, full, low, span):
+    # `radc` codes from `low` on, both in shares of full scale; zero is a code
+    step = (radc - 1) / (full * Fraction(span))
+    first = round(Fraction(low) * full * step)
+    return step, first, first + radc - 1
+
+
+def weights_of(found, unit, x_strides, w_strides, x_shifts, w_shifts, *, snap):
+    """Return the numbers of shift-and-add: (units, weights, factor).
 
     Exact while all slices share the ADC's step, or have steps whose ratios are powers of two:
     then every weight is an integer.
 
     Parameters
     ----------
-    radc : tuple of int
-        ADC codes per weight slice, least significant first.
-    full_scale : int
-        Current of the highest code.
+    found : Codes
     unit : int
-        Current of one digit product per unit of stride: the grids' units.
+        Current of one level under one DAC code.
     x_strides, w_strides, x_shifts, w_shifts : tuples of int
         Per slice, least significant first.
     snap : bool
 
     Returns
     -------
-    steps : tuple of float
-        Codes per unit of current.
     units : tuple of tuples of float, or None
         Digit products per code, for each weight slice and input slice, when snapping.
     weights : tuple of tuples of float
@@ -89,19 +217,14 @@ def steps_and_weights(radc, full_scale, unit, x_strides, w_strides, x_shifts, w_
     factor : float
         What the sum is multiplied by, to be in units of the operands' integer codes.
     """
-    steps = tuple(float(Fraction(r - 1, full_scale)) for r in radc)
+    table = [list(zip(row, x_strides, x_shifts, strict=True)) for row in found.steps]
+    ways = list(zip(table, w_strides, w_shifts, strict=True))
     if snap:
-        units = tuple(
-            tuple(float(Fraction(full_scale, (r - 1) * unit * u * v)) for u in x_strides)
-            for r, v in zip(radc, w_strides, strict=True)
-        )
-        return steps, units, tuple(tuple(float(a * b) for a in x_shifts) for b in w_shifts), 1.0
-    common_x, common_w, finest = math.lcm(*x_strides), math.lcm(*w_strides), max(radc)
+        units = tuple(tuple(float(1 / (step * unit * u * v)) for step, u, _ in row) for row, v, _ in ways)
+        return units, tuple(tuple(float(a * b) for _, _, a in row) for row, _, b in ways), 1.0
+    common_x, common_w, finest = math.lcm(*x_strides), math.lcm(*w_strides), max(map(max, found.steps))
     weights = tuple(
-        tuple(
-            float(Fraction(a * (common_x // u) * b * (common_w // v) * (finest - 1), r - 1))
-            for a, u in zip(x_shifts, x_strides, strict=True)
-        )
-        for r, b, v in zip(radc, w_shifts, w_strides, strict=True)
+        tuple(float(a * (common_x // u) * b * (common_w // v) * finest / step) for step, u, a in row)
+        for row, v, b in ways
     )
-    return steps, None, weights, float(Fraction(full_scale, (finest - 1) * unit * common_x * common_w))
+    return None, weights, float(1 / (finest * unit * common_x * common_w))

@@ -1,6 +1,6 @@
 """The algorithm: program, read and reduce, written once against the array API."""
 
-from . import converters, device, formats
+from . import converters, device, formats, mapping
 from .backends import namespace
 from .plans import SINGLE_CODES, Grid, Plan, choose_grid, make_grid, plan
 
@@ -14,12 +14,20 @@ def _flat(xp, digits):
 
 
 def targets(config, weights):
-    """Return the levels that encoded weights want, integers of shape (planes * slices, K, N)."""
+    """Return the levels that encoded weights want, integers of shape (planes * cells per digit * slices, K, N)."""
     grid = make_grid(config)
     encoded = weights
     if weights.strides != grid.strides:
         encoded = formats.restride(weights, grid.strides, grid.level_dtype)
-    return _flat(namespace(encoded.digits), encoded.digits)
+    return mapping.split(config.weights, _flat(namespace(encoded.digits), encoded.digits))
+
+
+def _grid(kernels, config, cells, up, place, columns=None):
+    # what one read sees of the cells, each digit's together
+    numbers = make_grid(config)
+    found = device.read(kernels, config.device, numbers, cells, up, place, columns)
+    unit = numbers.strides[-1] << numbers.fraction
+    return mapping.combine(config.weights, found, numbers.cell_bound, unit)
 
 
 def program(kernels, config, levels, address):
@@ -27,48 +35,49 @@ def program(kernels, config, levels, address):
     return device.program(kernels, config.device, make_grid(config), levels, address)
 
 
-def _fold(kernels, digits, strides, bits, unit, scales, rows, axis):
+def _fold(kernels, digits, strides, shifts, unit, scales, rows, axis):
     # the float64 operand that noisy slices stand for: digital weights applied before the product
-    common, weights = formats.shares(bits, strides)
+    common, weights = formats.shares(shifts, strides)
     weights, total = tuple(map(float, weights)), None
     for plane in range(scales.shape[0]):
-        part = digits[plane * len(bits) : (plane + 1) * len(bits), :, :]
+        part = digits[plane * len(shifts) : (plane + 1) * len(shifts), :, :]
         term = kernels.fold(part, weights, float(common * unit), scales[plane, :, :], rows=rows, axis=axis)
         total = term if total is None else total + term
     return total
 
 
-def _codes(kernels, digits, strides, bits):
+def _codes(kernels, digits, strides, fmt):
     # the integer codes that undisturbed slices stand for, shape (1, A, C)
-    common, weights = formats.shares(bits, strides)
+    common, weights = formats.shares(fmt.shifts, strides)
     weights = tuple(map(float, weights))
-    return kernels.fold(digits, weights, float(common), dtype=formats.narrowest(2 ** (sum(bits) - 1)))[None, :, :]
+    return kernels.fold(digits, weights, float(common), dtype=formats.narrowest(2 ** (fmt.bits - 1)))[None, :, :]
 
 
-def _reading(numbers, strides, widths):
+def _reading(numbers, strides, widths, signed):
     # what `reference.read` is told
     return {
         "strides": strides,
         "widths": widths,
+        "signed": signed,
         "bound": numbers.bound,
         "wide": numbers.grid.wide,
         "steps": numbers.steps,
-        "tops": numbers.tops,
+        "ends": numbers.ends,
         "units": numbers.units,
         "weights": numbers.weights,
     }
 
 
-def _exact_reading(numbers, x_bits, w_bits):
+def _exact_reading(config, numbers):
     # the same of the one product that all slices fold into
-    bound = numbers.grid.rows * 2 ** (sum(x_bits) + sum(w_bits) - 2)
+    bound = numbers.grid.rows * 2 ** (config.inputs.bits + config.weights.bits - 2)
     return _ideal_reading(bound, (numbers.exact[0],))
 
 
 def _ideal_reading(bound, weights):
     # whole codes, one weight slice for each of `weights`, and an ADC that reads currents as they are
-    none = {"strides": (1,), "widths": None, "tops": None, "units": None}
-    many = {"steps": (1.0,) * len(weights), "weights": tuple((weight,) for weight in weights)}
+    none = {"strides": (1,), "widths": None, "signed": True, "ends": None, "units": None}
+    many = {"steps": ((1.0,),) * len(weights), "weights": tuple((weight,) for weight in weights)}
     return none | many | {"bound": bound, "wide": bound > SINGLE_CODES}
 
 
@@ -86,26 +95,26 @@ def _spans(kernels, config, numbers, height, cells):
     return [(first, min(first + step, width)) for first in range(0, width, step)] if step < width else [None]
 
 
-def _folding(kernels, config, numbers, x_bits, strides, widths):
+def _folding(kernels, config, numbers, strides, widths):
     # (how the slices of the weights fold, or None; what `reference.read` is told; factor)
-    w_bits, w_strides = config.weights.ascending, numbers.grid.strides
+    w_strides = numbers.grid.strides
     if numbers.exact is not None:
-        how = _exact_reading(numbers, x_bits, w_bits)
-        return lambda w: _codes(kernels, w, w_strides, w_bits), how, numbers.exact[1]
+        how = _exact_reading(config, numbers)
+        return lambda w: _codes(kernels, w, w_strides, config.weights), how, numbers.exact[1]
     if numbers.limbs is not None:
         bits, count = numbers.limbs
-        common, weights = formats.shares(w_bits, w_strides)
-        bound = numbers.grid.rows * 2 ** (sum(x_bits) - 1 + bits)
+        common, weights = formats.shares(config.weights.shifts, w_strides)
+        bound = numbers.grid.rows * 2 ** (config.inputs.bits - 1 + bits)
         how = _ideal_reading(bound, tuple(2.0 ** (bits * k) for k in range(count)))
         return lambda w: kernels.limbs(w, weights, bits, count), how, 1.0 / (common << numbers.grid.fraction)
-    return None, _reading(numbers, strides, widths), numbers.factor
+    return None, _reading(numbers, strides, widths, config.inputs.signed), numbers.factor
 
 
 def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_scales, grid, scales, dtype):
     # the product of each plane of the inputs with each of the weights, added up digitally
     xp = namespace(digits)
     x_slices, w_slices = len(inputs.bits), len(config.weights.ascending)
-    fold, how, factor = _folding(kernels, config, numbers, inputs.bits, strides, widths)
+    fold, how, factor = _folding(kernels, config, numbers, strides, widths)
     alone = x_scales.shape[0] * scales.shape[0] == 1
     y = None
     for j in range(scales.shape[0]):
@@ -114,7 +123,7 @@ def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_sca
         for i in range(x_scales.shape[0]):
             x_part = digits[i * x_slices : (i + 1) * x_slices, :, :]
             if fold is not None:
-                x_part = _codes(kernels, x_part, (1,) * x_slices, inputs.bits)
+                x_part = _codes(kernels, x_part, (1,) * x_slices, config.inputs)
             part = kernels.read(
                 x_part,
                 x_scales[i, :, :] * factor,
@@ -138,7 +147,7 @@ def explain(kernels, config, height, cells):
     config : Config
     height : int
         Input rows.
-    cells : integer array, shape (planes * slices, K, N)
+    cells : integer array, shape (planes * cells per digit * slices, K, N)
         As programmed.
     """
     numbers, bits = plan(config), config.inputs.ascending
@@ -151,7 +160,7 @@ def explain(kernels, config, height, cells):
         notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
         return f"float64, cells {grid_dtype}", (), tuple(notes)
     strides = (1,) * len(bits) if noisy else numbers.x_strides
-    fold, how, _ = _folding(kernels, config, numbers, bits, strides, None if noisy else bits)
+    fold, how, _ = _folding(kernels, config, numbers, strides, None if noisy else bits)
     if fold is not None:
         bits, drive_dtype = (None,), formats.narrowest(2 ** (config.inputs.bits - 1))
     elif not noisy:
@@ -162,7 +171,7 @@ def explain(kernels, config, height, cells):
     elif fold is not None:
         grid_dtype = "int16"
         notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {numbers.limbs[1]} exact parts")
-    names = {name: how[name] for name in ("strides", "widths", "bound")}
+    names = {name: how[name] for name in ("strides", "widths", "signed", "bound")}
     found = kernels.ways(height, drive_dtype, grid_dtype, **names)
     if config.inputs.planes * config.weights.planes > 1:
         notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
@@ -208,16 +217,16 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
     )
     x_scales = formats.input_scales(inputs, numbers.grid.rows)
     if numbers.ideal and numbers.exact is None and numbers.limbs is None:
-        grid = device.read(kernels, config.device, numbers.grid, cells, up, place)
+        grid = _grid(kernels, config, cells, up, place)
         drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
         x_strides = (1,) * len(strides) if widths else numbers.x_strides
-        x = _fold(kernels, digits, x_strides, inputs.bits, drive_unit, x_scales, numbers.grid.rows, 1)
-        w_bits, w_strides = config.weights.ascending, numbers.grid.strides
-        w = _fold(kernels, grid, w_strides, w_bits, grid_unit, scales, numbers.grid.rows, 0)
+        x_shifts, w_shifts = config.inputs.shifts, config.weights.shifts
+        x = _fold(kernels, digits, x_strides, x_shifts, drive_unit, x_scales, numbers.grid.rows, 1)
+        w = _fold(kernels, grid, numbers.grid.strides, w_shifts, grid_unit, scales, numbers.grid.rows, 0)
         return xp.astype(kernels.multiply(x, w), getattr(xp, dtype), copy=False)
     parts = []
     for columns in _spans(kernels, config, numbers, digits.shape[1], cells):
-        grid = device.read(kernels, config.device, numbers.grid, cells, up, place, columns)
+        grid = _grid(kernels, config, cells, up, place, columns)
         part = scales if columns is None else scales[:, :, slice(*columns)]
         drive = inputs, digits, strides, widths, x_scales
         parts.append(_sum_planes(kernels, config, numbers, *drive, grid, part, dtype))

@@ -2,14 +2,14 @@
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from array_api_compat import device as device_of
 
 from .backends import namespace
 
-__all__ = ["Encoded", "block_shape", "decode", "encode", "integers", "narrowest", "restride", "shares", "shifts"]
+__all__ = ["Encoded", "block_shape", "decode", "encode", "integers", "narrowest", "restride", "shares"]
 
 _LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
 _MIN_EXPONENT = -1022  # below it a block's scale could underflow
@@ -26,8 +26,10 @@ class Encoded:
     scales : float64 array, shape (planes, batch, nA, nC)
         Scale of each block's codes; 0 for a block whose elements are all zero.
     block : (int, int)
-    bits, strides : tuples of int
-        Per slice, least significant first.
+    bits, strides, shifts : tuples of int
+        Per slice, least significant first: width, what digits are multiplied by, what they count for.
+    offset : int
+        What was added to the codes before they were sliced.
     """
 
     digits: Any
@@ -35,16 +37,17 @@ class Encoded:
     block: tuple[int, int]
     bits: tuple[int, ...]
     strides: tuple[int, ...]
+    shifts: tuple[int, ...]
+    offset: int = 0
 
     def transpose(self):
         """Return the encoding of the transposed operand."""
         xp = namespace(self.scales)
-        return Encoded(
-            xp.permute_dims(self.digits, (0, 1, 2, 4, 3)),
-            xp.permute_dims(self.scales, (0, 1, 3, 2)),
-            self.block[::-1],
-            self.bits,
-            self.strides,
+        return replace(
+            self,
+            digits=xp.permute_dims(self.digits, (0, 1, 2, 4, 3)),
+            scales=xp.permute_dims(self.scales, (0, 1, 3, 2)),
+            block=self.block[::-1],
         )
 
 
@@ -59,28 +62,16 @@ def narrowest(largest):
     return next(f"int{bits}" for bits in (8, 16, 32, 64) if largest < 2 ** (bits - 1))
 
 
-def shifts(bits):
-    """Return the shift weights of slices given least significant first; the last is negative.
-
-    Examples
-    --------
-    >>> shifts((4, 2, 1, 1))
-    (1, 16, 64, -128)
-    """
-    *below, sign = [2 ** sum(bits[:index]) for index in range(len(bits))]
-    return (*below, -sign)
-
-
-def shares(bits, strides):
+def shares(shifts, strides):
     """Return (common, weights): what slices at `strides` count for in units of ``1 / common``.
 
     Examples
     --------
-    >>> shares((4, 1), (1, 15))
+    >>> shares((1, -16), (1, 15))
     (15, (15, -16))
     """
     common = math.lcm(*strides)
-    return common, tuple(a * (common // u) for a, u in zip(shifts(bits), strides, strict=True))
+    return common, tuple(a * (common // u) for a, u in zip(shifts, strides, strict=True))
 
 
 def block_shape(fmt, shape, rows, *, weight):
@@ -219,11 +210,12 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
             scale_1, scale_2 = _power_in_halves(xp, fmt.bits - 2 - exponent)
             scale = xp.where(size > 0, _power(xp, exponent + 2 - fmt.bits), zero)
             planes.append((None, scale_1, scale_2, span, scale))
-    digits = [kernels.digits(values, block, *plane[:4], bits, strides, dtype) for plane in planes]
+    sign = {"signed": fmt.signed, "offset": fmt.offset}
+    digits = [kernels.digits(values, block, *plane[:4], bits, strides, dtype, **sign) for plane in planes]
     scales = [plane[4] for plane in planes]
     if len(planes) == 1:
-        return Encoded(digits[0][None, ...], scales[0][None, ...], block, bits, strides)
-    return Encoded(xp.stack(digits, axis=0), xp.stack(scales, axis=0), block, bits, strides)
+        return Encoded(digits[0][None, ...], scales[0][None, ...], block, bits, strides, fmt.shifts, fmt.offset)
+    return Encoded(xp.stack(digits, axis=0), xp.stack(scales, axis=0), block, bits, strides, fmt.shifts, fmt.offset)
 
 
 def restride(encoded, strides, dtype):
@@ -231,17 +223,18 @@ def restride(encoded, strides, dtype):
     xp = namespace(encoded.digits)
     factor = xp.asarray(strides, dtype=getattr(xp, dtype), device=device_of(encoded.digits))
     digits = xp.astype(encoded.digits, getattr(xp, dtype)) * xp.reshape(factor, (1, -1, 1, 1, 1))
-    return Encoded(digits, encoded.scales, encoded.block, encoded.bits, strides)
+    return replace(encoded, digits=digits, strides=strides)
 
 
 def integers(encoded):
     """Return the integer codes q of an operand, int64, shape (planes, batch, A, C)."""
     xp = namespace(encoded.digits)
     total = None
-    for index, (shift, stride) in enumerate(zip(shifts(encoded.bits), encoded.strides, strict=True)):
+    for index, (shift, stride) in enumerate(zip(encoded.shifts, encoded.strides, strict=True)):
+        # digits are multiples of their stride: nothing is rounded, whatever their sign
         term = xp.astype(encoded.digits[:, index, ...], xp.int64) // stride * shift
         total = term if total is None else total + term
-    return total
+    return total - encoded.offset
 
 
 def _spread(xp, scales, block, axis, size):

@@ -4,7 +4,7 @@ from typing import Any
 
 from array_api_compat import device as device_of
 
-from . import backends, crossbar, device, formats, operands, report
+from . import backends, crossbar, device, formats, mapping, operands, report
 from .backends import namespace
 from .checks import whole
 from .random import MAX_READ, MAX_ROW, Address
@@ -36,7 +36,7 @@ class CrossbarMatrix:
         The weights as integers.
     scales : float64 array, shape (planes, tiles, N)
         Scale of every column in every tile.
-    cells : integer array, shape (planes * slices, K, N)
+    cells : integer array, shape (planes * cells per digit * slices, K, N)
         As programmed, least significant slice first: ``cells << up`` grid units above LGS.
     up : int
 
@@ -94,19 +94,23 @@ class CrossbarMatrix:
 
     @property
     def tiles(self) -> tuple[int, int, int]:
-        """(rows of tiles, columns of tiles, slices); a double exponent has twice the slices."""
+        """(rows of tiles, columns of tiles, slices); a double exponent, and a pair, has twice the slices."""
         tile, fmt = self.config.tile, self.config.weights
-        return (-(-self.shape[0] // tile.rows), -(-self.shape[1] // tile.cols), len(fmt.slices) * fmt.planes)
+        arrays = len(fmt.digits) * fmt.planes * mapping.per_digit(fmt)
+        return (-(-self.shape[0] // tile.rows), -(-self.shape[1] // tile.cols), arrays)
 
     def _public(self, array):
         return self.kernels.leave(array, self.prototype)
 
     def _per_slice(self, array):
-        # (planes * slices, K, N), least significant first -> ([planes,] slices, K, N), most significant first
+        # (all slices, K, N), least significant first -> ([planes,] [pair,] slices, K, N), most significant first
         xp = namespace(array)
-        planes, slices = self.config.weights.planes, len(self.config.weights.slices)
-        array = xp.flip(xp.reshape(array, (planes, slices, *self.shape)), axis=1)
-        return array[0, ...] if planes == 1 else array
+        lead = self._lead()
+        return xp.flip(xp.reshape(array, (*lead, *self.shape)), axis=len(lead) - 1)
+
+    def _lead(self):
+        fmt = self.config.weights
+        return (2,) * fmt.double + (2,) * fmt.signed + (len(fmt.digits),)
 
     def _empty(self, *lead, dtype):
         return self._xp.zeros((*lead, *self.shape), dtype=dtype, device=self._where)
@@ -117,7 +121,8 @@ class CrossbarMatrix:
         Returns
         -------
         float64 array, shape (slices, K, N)
-            Siemens; most significant slice first. With a double exponent (2, slices, K, N).
+            Siemens; most significant slice first. A double exponent has an axis of 2 in front for
+            its planes, and a differential pair one for its g+ and g- cells: ([2,] [2,] slices, K, N).
 
         Examples
         --------
@@ -127,9 +132,7 @@ class CrossbarMatrix:
         1e-05
         """
         if self.cells is None:
-            fmt = self.config.weights
-            lead = (2,) * fmt.double + (len(fmt.slices),)
-            return self._empty(*lead, dtype=self._xp.float64)
+            return self._empty(*self._lead(), dtype=self._xp.float64)
         fraction = crossbar.make_grid(self.config).fraction
         siemens = device.conductance(self.config.device, self.cells, self.up, fraction)
         return self._public(self._per_slice(siemens))

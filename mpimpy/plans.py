@@ -5,7 +5,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from . import converters, device, formats
+from . import converters, device, formats, random
+from .config import ADC
 
 __all__ = ["EXACT", "SINGLE_CODES", "Grid", "Plan", "choose_grid", "make_grid", "plan"]
 
@@ -63,10 +64,10 @@ class Plan:
     bound : int
         No current exceeds it.
     full_scale : int
-        The highest current that the ADC's range covers.
+        The highest current that the ADC covers at full range.
     ideal : bool
         No ADC.
-    steps, tops, units, weights : tuples
+    steps, ends, units, weights : tuples
         See `mpimpy.backends.reference.read`.
     factor : float
         Unit of the shift-and-add's sum, in products of integer codes.
@@ -86,7 +87,7 @@ class Plan:
     full_scale: int
     ideal: bool
     steps: tuple
-    tops: tuple | None
+    ends: tuple | None
     units: tuple | None
     weights: tuple
     factor: float
@@ -105,6 +106,19 @@ def _code_bound(config, voltage_fraction):
     return codes << (voltage_fraction + 1) if config.dac.vnoise > 0 else codes
 
 
+def _most_codes(config):
+    # the largest code, whatever the grid; ranges only move codes
+    if config.adc.range == "lossless":
+        x, w = (
+            max(max(map(abs, ends)) for ends in converters.digit_bounds(f)) for f in (config.inputs, config.weights)
+        )
+        return config.tile.rows * x * w
+    if config.adc.range in ("full",) or isinstance(config.adc.range, float):
+        return max(config.radc) - 1
+    strides = ((1,) * len(config.inputs.ascending), (1,) * len(config.weights.ascending))
+    return converters.codes(config, 1, *strides).most
+
+
 @functools.lru_cache(maxsize=512)
 def choose_grid(config):
     """Return (fraction, wide): the cells' grid, and the width of the currents on it.
@@ -115,12 +129,11 @@ def choose_grid(config):
         If the currents of a tile cannot be held exactly.
     """
     levels = config.device.g_level - 1
-    wanted = device.grid_bits(config.device)
+    wanted = random.MAX_FRACTION if config.wires is not None else device.grid_bits(config.device)
     # a grid value has to fit int32
     wanted = min(wanted, _finest(NARROW, 2 * levels, wanted))
     unit = config.tile.rows * _code_bound(config, converters.voltage_bits(config.dac)) * 2 * levels
-    radc = config.radc
-    if radc is None or max(radc) - 1 <= SINGLE_CODES:
+    if config.radc is None or _most_codes(config) <= SINGLE_CODES:
         fits = _finest(NARROW, unit, wanted)
         if fits == wanted or fits >= GOOD_FRACTION:
             return fits, False
@@ -180,57 +193,67 @@ def plan(config):
     """
     config.check("inputs", "weights")
     grid = make_grid(config)
-    x_bits, w_bits = config.inputs.ascending, config.weights.ascending
+    x_bits = config.inputs.ascending
     levels, codes = config.device.g_level - 1, config.dac.rdac - 1
     unit = 1 << (grid.fraction + grid.voltage_fraction)
-    full_scale = grid.rows * codes * levels * unit
-    x_strides, radc = device.strides(x_bits, codes + 1), config.radc_ascending
-    steps, units, weights, factor = converters.steps_and_weights(
-        radc or (2,) * len(w_bits),
-        full_scale,
-        unit,
-        x_strides,
-        grid.strides,
-        formats.shifts(x_bits),
-        formats.shifts(w_bits),
-        snap=config.adc.snap,
-    )
+    x_strides = device.strides(x_bits, codes + 1)
+    ideal = config.radc is None
+    real = config.replace(adc=ADC(2)) if ideal else config
+    found = converters.codes(real, unit, x_strides, grid.strides)
+    strides = x_strides, grid.strides
+    shifts = config.inputs.shifts, config.weights.shifts
+    units, weights, factor = converters.weights_of(found, unit, *strides, *shifts, snap=config.adc.snap)
+    rounded = float if grid.wide else lambda step: converters.single(float(step))
     return Plan(
         grid=grid,
         x_strides=x_strides,
         code_dtype=formats.narrowest(codes),
         drive_dtype=formats.narrowest(grid.code_bound),
         bound=grid.rows * grid.code_bound * (grid.cell_bound if grid.fraction else levels),
-        full_scale=full_scale,
-        ideal=radc is None,
-        steps=steps if grid.wide else tuple(converters.single(step) for step in steps),
-        tops=tuple(r - 1 for r in radc) if radc and config.adc.saturate else None,
+        full_scale=converters.full_scale(config, unit),
+        ideal=ideal,
+        steps=tuple(tuple(map(rounded, row)) for row in found.steps),
+        ends=(found.lows, found.tops) if config.adc.saturate and not ideal else None,
         units=units,
         weights=weights,
         factor=factor,
-        exact=_exact(config, grid, x_strides, full_scale, weights, factor),
+        exact=_exact(config, grid, x_strides, found, weights, factor),
         limbs=_limbs(config, grid),
     )
 
 
-def _exact(config, grid, x_strides, full_scale, weights, factor):
+def _exact(config, grid, x_strides, found, weights, factor):
     # Slices fold back into one product of codes where cells sit on their levels and the ADC loses
-    # nothing: it has whole codes per unit of current, or snaps from less than half a digit away.
-    device, radc = config.device, config.radc_ascending
+    # nothing: it has whole codes per digit product, or snaps from less than half a digit away.
+    device = config.device
     if grid.fraction or grid.voltage_fraction or device.stuck_HGS or device.stuck_LGS:
         return None
     if grid.rows * 2 ** (config.inputs.bits + config.weights.bits - 2) > EXACT:
         return None
-    if radc is None:
+    if config.radc is None:
         return 1.0, 1.0
+    strides = [[u * v for u in x_strides] for v in grid.strides]
+    bounds = [converters.digit_bounds(fmt) for fmt in (config.inputs, config.weights)]
+    safe = 2 ** (50 if grid.wide else 22)  # codes that the ADC's own arithmetic cannot put a half off
+    for j, (row, steps) in enumerate(zip(strides, found.steps, strict=True)):
+        for i, (stride, step) in enumerate(zip(row, steps, strict=True)):
+            ends = [grid.rows * a * b for a in bounds[0][i] for b in bounds[1][j]]
+            low, top = min(ends) * stride * step, max(ends) * stride * step
+            if config.adc.saturate and not (found.lows[j][i] <= low and top <= found.tops[j][i]):
+                return None
+            if config.adc.snap:
+                # half a code, and what float32 rounds when it scales a current
+                if (Fraction(1, 2) + Fraction(found.tops[j][i] + 1, 2**22)) / step >= Fraction(stride, 2):
+                    return None
+            elif (step * stride).denominator > 1 or max(-low, top) > safe:
+                return None
     if config.adc.snap:
-        # half a code, and what float32 rounds when it scales a current
-        worst = max((Fraction(1, 2) + Fraction(r, 2**22)) * Fraction(full_scale, r - 1) for r in radc)
-        return (1.0, factor) if worst < Fraction(min(x_strides) * min(grid.strides), 2) else None
-    if any((r - 1) % full_scale for r in radc) or sum(abs(w) for row in weights for w in row) * max(radc) > EXACT:
+        return 1.0, factor
+    weight = math.lcm(*x_strides) * math.lcm(*grid.strides) * max(map(max, found.steps))
+    flat = [weight for row in weights for weight in row]
+    if weight.denominator > 1 or not all(map(float.is_integer, flat)) or sum(map(abs, flat)) * found.most > EXACT:
         return None
-    unit = math.lcm(*x_strides) * math.lcm(*grid.strides)
-    return float(unit * ((max(radc) - 1) // full_scale)), factor
+    return float(weight), factor
 
 
 MOST_LIMBS = 4  # more would cost more than a float64 product
@@ -241,7 +264,7 @@ def _limbs(config, grid):
     # while they fit 32 bits.
     if config.radc is not None or config.dac.vnoise > 0 or config.inputs.bits > 15:
         return None
-    _, weights = formats.shares(config.weights.ascending, grid.strides)
+    _, weights = formats.shares(config.weights.shifts, grid.strides)
     largest = sum(map(abs, weights)) * grid.cell_bound
     bits = min(15, 30 - math.ceil(math.log2(grid.rows)) - (config.inputs.bits - 1))
     count = -(-(largest.bit_length() + 1) // bits) if bits > 0 else MOST_LIMBS + 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
-from . import crossbar, formats, metrics, operands, random
+from . import converters, crossbar, formats, mapping, metrics, operands, random
 from .config import ADC
 
 __all__ = ["Effect", "Report", "measure"]
@@ -133,7 +133,9 @@ def _variants(config):
 
     def lossless(base):
         # a code for every unit of current: saturation without rounding
-        return base.replace(adc=ADC(radc=crossbar.plan(base).full_scale + 1, saturate=config.adc.saturate))
+        span = "full" if base.adc.range == "lossless" else config.adc.range
+        radc = crossbar.plan(base).full_scale + 1
+        return base.replace(adc=ADC(radc, saturate=config.adc.saturate, range=span))
 
     unbounded = dataclasses.replace(config.adc, saturate=False)
     found["ADC rounding"] = (digital.replace(adc=unbounded), lossless(config))
@@ -201,7 +203,7 @@ def measure(matrix, x=None, w=None):
         effects.append(Effect(name, snr(alone - quantised), snr(without - exact)))
     down, across, slices = matrix.tiles
     depth, width = matrix.shape
-    drives = x.shape[0] * len(config.inputs.slices) * config.inputs.planes
+    drives = x.shape[0] * len(config.inputs.digits) * config.inputs.planes
     tile = config.tile
     return Report(
         inputs=tuple(x.shape),
@@ -209,10 +211,10 @@ def measure(matrix, x=None, w=None):
         array=(tile.rows, tile.cols),
         tiles=matrix.tiles,
         cells=depth * width * slices,
-        reference_cells=down * across * slices * tile.rows,
+        reference_cells=0 if config.weights.signed else down * across * slices * tile.rows,
         dac_conversions=drives * depth * across * slices,
-        adc_conversions=drives * width * down * slices,
-        full_scale_A=tile.rows * config.dac.vread * (config.device.HGS - config.device.LGS),
+        adc_conversions=drives * width * down * slices // mapping.per_digit(config.weights),
+        full_scale_A=converters.full_scale_amperes(config),
         snr_dB=snr(total),
         effects=tuple(effects),
         note=note,

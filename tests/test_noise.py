@@ -161,14 +161,15 @@ def test_adc_limited_snr_falls_3_dB_per_doubling_of_rows(rng):
         limits = {
             "strides": (1,),
             "widths": None,
+            "signed": True,
             "rows": rows,
             "bound": rows * 1000,
             "wide": False,
-            "tops": None,
+            "ends": None,
             "units": None,
         }
         result = numba_cpu.read(
-            codes, scale[0], grid, scale[1], steps=(step,), weights=((1 / step,),), dtype="float64", **limits
+            codes, scale[0], grid, scale[1], steps=((step,),), weights=((1 / step,),), dtype="float64", **limits
         )
         snr.append(SNR(result, exact))
     for few, many in itertools.pairwise(snr):

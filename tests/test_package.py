@@ -21,7 +21,7 @@ ROOMS = [
     ["checks", "config", "random"],
     ["backends"],
     ["metrics", "operands"],
-    ["formats", "device", "converters"],
+    ["formats", "mapping", "device", "converters"],
     ["plans"],
     ["crossbar"],
     ["report"],

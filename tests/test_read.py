@@ -34,11 +34,12 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
         cell_bits = draw(st.sampled_from([cell_bits, 20]))
     cell = 2**cell_bits - 1
     strides = tuple(int(s) for s in rng.integers(1, 4, len(bits)))
+    signed = draw(st.booleans())
     if noisy:
         strides = (1,) * len(bits)
         digits = np.stack([rng.integers(-(2**b), 2 ** (b + 1), (height, depth)) for b in bits])
     else:
-        digits = np.stack([rng.integers(0, 2**b, (height, depth)) for b in bits])
+        digits = np.stack([rng.integers(1 - 2**b if signed else 0, 2**b, (height, depth)) for b in bits])
     code = int(np.abs(digits).max()) * max(strides)
     digits = digits.astype(draw(st.sampled_from([d for d in ("int8", "int16", "int32") if np.iinfo(d).max >= code])))
     slices = draw(st.integers(1, 3))
@@ -48,9 +49,11 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
     bound = rows * max(code, 1) * cell
     wide = wide or bound > 2**31 - 1
     tiles = -(-depth // rows)
-    tops = tuple(draw(st.sampled_from([1, 20, 255, 1000, 2**20])) for _ in range(slices))
+    choices = st.sampled_from([1, 20, 255, 1000, 2**20])
+    tops = tuple(tuple(draw(choices) for _ in bits) for _ in range(slices))
     if draw(st.booleans()):
-        tops = tops[:1] * slices
+        tops = (tops[0][:1] * len(bits),) * slices
+    lows = tuple(tuple(draw(st.sampled_from([0, 0, -top, top // 2])) for top in row) for row in tops)
     shared = [float(w) for w in rng.integers(-8, 9, len(bits))]
     weights = tuple(tuple(w * 2.0**j for w in shared) for j in range(slices))
     if draw(st.integers(0, 2)) == 0:
@@ -58,16 +61,17 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
     units = None
     if draw(st.integers(0, 3)) == 0:
         units = tuple(tuple(float(u) for u in rng.uniform(0.1, 4, len(bits))) for _ in range(slices))
-    steps = tuple(float(np.float32(top / bound * rng.uniform(0.5, 3))) for top in tops)
+    steps = tuple(tuple(float(np.float32(top / bound * rng.uniform(0.5, 3))) for top in row) for row in tops)
     arrays = digits, rng.standard_normal((height, tiles)), grid, rng.standard_normal((tiles, width))
     return arrays, {
         "strides": strides,
         "widths": None if noisy else bits,
+        "signed": noisy or signed,
         "rows": rows,
         "bound": bound,
         "wide": wide,
         "steps": steps,
-        "tops": draw(st.sampled_from([tops, None])),
+        "ends": draw(st.sampled_from([(lows, tops), None])),
         "units": units,
         "weights": weights,
         "dtype": draw(st.sampled_from(["float32", "float64"])),
@@ -149,7 +153,7 @@ def test_explain_tells_the_way_that_is_taken(case, copies):
         assert [way for _, way, _ in told.slices] == found[::-1]
     bits = [width for width, *_ in told.slices]
     quiet = config.device.var == config.device.write_var == 0
-    assert bits in ([], [None] * len(bits), list(config.inputs.slices))
+    assert bits in ([], [None] * len(bits), list(config.inputs.digits))
     assert told.currents.startswith("float64, ") == (not told.slices)
     assert told.notes or config.adc.radc is not None or not quiet
 
@@ -281,8 +285,8 @@ def test_digits_wider_than_a_word_and_tables_of_many_groups():
     for rows in (4, 64, 68, 128):
         grid = np.arange(rows * 32).reshape(1, rows, 32).astype(np.int16)
         digits = np.eye(rows, dtype=np.int8)[None]
-        how = {"strides": (1,), "widths": (1,), "rows": rows, "bound": rows * 2**12, "wide": False, "steps": (1.0,)}
-        more = {"tops": None, "units": None, "weights": ((1.0,),), "dtype": "float64"}
+        how = {"strides": (1,), "widths": (1,), "rows": rows, "bound": rows * 2**12, "wide": False, "steps": ((1.0,),)}
+        more = {"signed": False, "ends": None, "units": None, "weights": ((1.0,),), "dtype": "float64"}
         result = numba_cpu.read(digits, np.ones((rows, 1)), grid, np.ones((1, 32)), **how, **more)
         np.testing.assert_array_equal(result, grid[0])
     assert _currents.WORD == 64
@@ -291,7 +295,8 @@ def test_digits_wider_than_a_word_and_tables_of_many_groups():
 def _agrees(digits, grid, **how):
     tiles = -(-grid.shape[1] // how["rows"])
     arrays = digits, np.ones((digits.shape[1], tiles)), grid, np.ones((tiles, grid.shape[2]))
-    how = {"strides": (1,) * len(digits), "widths": None, "tops": None, "units": None, "dtype": "float64"} | how
+    how = {"strides": (1,) * len(digits), "widths": None, "signed": True, "ends": None, "units": None} | how
+    how |= {"steps": tuple((step,) * len(digits) for step in how["steps"]), "dtype": "float64"}
     expected = reference.read(*arrays, **how)
     assert same_bits(numba_cpu.read(*arrays, **how), expected)
     return expected

@@ -101,6 +101,11 @@ def test_noise_is_the_reference_s(address, shape, dtype, numbers):
         assert same_bits(torch_cuda.stick(cells, address, **shares), reference.stick(cells, address, **shares))
 
 
+def pairs(number, options):
+    """The same number for each weight slice and input slice."""
+    return tuple((number,) * len(row) for row in options["steps"])
+
+
 def operands(m, k, n, rows, codes, grid, slices=(2, 2), *, strides=None, widths=(4, 4), seed=0):
     """Operands of `read` and its options, of extreme and of random integers."""
     rng = np.random.default_rng(seed)
@@ -118,9 +123,10 @@ def operands(m, k, n, rows, codes, grid, slices=(2, 2), *, strides=None, widths=
     strides = strides or (1,) * inputs
     bound = max(1, min(rows, k)) * max(abs(low), high) * max(strides) * 2 ** (np.iinfo(grid).bits - 1)
     tiles = -(-k // rows)
-    steps = tuple(float(np.float32(300 * (j + 1) / bound)) for j in range(outputs))
-    options = {"strides": strides, "widths": widths, "rows": rows, "bound": bound, "wide": bound >= 2**31}
-    options |= {"steps": steps, "tops": (255,) * outputs, "units": None, "dtype": "float64"}
+    steps = tuple(tuple(float(np.float32(300 * (j + i + 1) / bound)) for i in range(inputs)) for j in range(outputs))
+    options = {"strides": strides, "widths": widths, "signed": False, "rows": rows, "bound": bound}
+    options |= {"wide": bound >= 2**31, "steps": steps, "units": None, "dtype": "float64"}
+    options["ends"] = pairs(0, options), pairs(255, options)
     options["weights"] = tuple(tuple(float(3 * (-2) ** (i + 2 * j)) for i in range(inputs)) for j in range(outputs))
     arrays = digits, rng.standard_normal((m, tiles)), cells, rng.standard_normal((tiles, n))
     return [torch.from_numpy(a) for a in arrays], options
@@ -158,8 +164,11 @@ I8, I16, I32 = np.int8, np.int16, np.int32
 def test_integers_of_every_width(shape, codes, grid, widths):
     case = operands(*shape, codes, grid, widths=widths)
     check(case)
-    check(case, tops=None)
+    check(case, ends=None)
     check(case, dtype="float32")
+    if widths:
+        case[0][0][::2] *= -1
+        check(case, signed=True)
     if case[1]["bound"] < 2**31:
         check(case, wide=True)
 
@@ -173,7 +182,7 @@ def test_sums_that_wrap_on_the_way(seed):
     arrays[2][:] = torch.where(arrays[2] > 0, 32767, -32768 + (seed % 2) * 255)
     arrays[2][..., :4], arrays[2][..., 4:8] = 32767, -32768
     assert 2**30 < options["bound"] < 2**31
-    check((arrays, options), tops=None)
+    check((arrays, options), ends=None)
 
 
 @pytest.mark.parametrize("value", [32767, 32512, -32768, -32640, -129])
@@ -181,14 +190,14 @@ def test_limbs_of_both_operands_that_wrap_on_the_way(value):
     arrays, options = operands(5, 2, 33, 2, I16, I16, widths=None)
     arrays[0][:], arrays[0][:, 0, 1] = 32767, -32767
     arrays[2][:], arrays[2][..., 3] = value, -value - 1
-    check((arrays, options), tops=None, wide=False, bound=2**31 - 1)
+    check((arrays, options), ends=None, wide=False, bound=2**31 - 1)
 
 
 def test_sums_of_chunks_that_wrap_on_the_way():
     arrays, options = operands(5, 512, 33, 512, I8, I16, widths=(7, 7))
     arrays[0][..., 128:] = 0  # within the bound for all that
     arrays[2][..., :4], arrays[2][..., 4:8] = 32767, -32768
-    check((arrays, options), tops=None, wide=False, bound=2**31 - 1)
+    check((arrays, options), ends=None, wide=False, bound=2**31 - 1)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -212,9 +221,11 @@ def test_strides(strides):
 def test_rounding_half_to_even_at_every_size(top, step):
     arrays, options = operands(5, 4, 40, 1, I8, I16, widths=(7, 7))
     for saturate in (True, False):
-        tops = (top, top) if saturate else None
-        check((arrays, options), steps=(step, step * 4), tops=tops)
-        check((arrays, options), steps=(step, step * 4), tops=tops, wide=True)
+        steps = (step, step * 2), (step * 4, step)
+        for low in (0, -top, -1):
+            ends = (pairs(low, options), pairs(top, options)) if saturate else None
+            check((arrays, options), steps=steps, ends=ends)
+            check((arrays, options), steps=steps, ends=ends, wide=True)
 
 
 def test_sums_of_codes_of_every_size():
@@ -222,7 +233,7 @@ def test_sums_of_codes_of_every_size():
     for exponent in (0, 20, 22, 23, 28, 40, 44, 45, 46, 48, 50, 52, 60):
         for step in (1e-4, 1.0):
             weights = ((2.0**exponent + exponent,) * 3, (3.0, 5.0, 7.0))
-            check(case, weights=weights, steps=(step, step))
+            check(case, weights=weights, steps=((step,) * 3,) * 2)
     check(case, weights=((0.1, 1.0, 0.3), (3.0, 5.5, 7.0)))
     check(case, weights=((-1.0, -2.0, -3.0),) * 2, units=((0.1, 1.0, 0.3), (2.5, 0.5, 1 / 3)))
 

@@ -47,11 +47,12 @@ def totals(first, last, values, a, c, scale_1, scale_2, out):
 
 
 @kernel
-def digits(first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits, strides, out):
+def digits(
+    first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits, strides, lowest, highest, offset, signed, out
+):
     rows, cols = values.shape[1:]
     # divisor, scale_2, low and high may be empty: 1, 1, and no limits
     slices, wide = bits.size, scale_1.shape[2]
-    top = 2.0 ** (bits.sum() - 1)
     for task in range(first, last):
         b, row = task // rows, task % rows
         block_row = row // a
@@ -65,7 +66,7 @@ def digits(first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits
                 f2 = scale_2[b, block_row, block_col]
             for k in range(right - left):
                 q = np.rint(np.float64(values[b, row, left + k]) / d * f1 * f2)
-                codes[k] = np.int64(min(max(q, -top), top - 1.0))
+                codes[k] = np.int64(min(max(q, lowest), highest))
             if low.size:
                 floor, ceiling = low[b, block_row, block_col], high[b, block_row, block_col]
                 for k in range(right - left):
@@ -75,8 +76,13 @@ def digits(first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits
             below = 0
             for s in range(slices):
                 mask, stride = (1 << bits[s]) - 1, strides[s]
-                for k in range(right - left):
-                    out[s, b, row, left + k] = ((codes[k] >> below) & mask) * stride
+                if signed:
+                    for k in range(right - left):
+                        digit = ((abs(codes[k]) >> below) & mask) * stride
+                        out[s, b, row, left + k] = digit if codes[k] >= 0 else -digit
+                else:
+                    for k in range(right - left):
+                        out[s, b, row, left + k] = (((codes[k] + offset) >> below) & mask) * stride
                 below += bits[s]
 
 

@@ -106,14 +106,14 @@ def pack_floats(first, last, digits, strides, rows, out):
 
 
 @inline
-def _convert(currents, count, slices, step, low, top, fresh, inner, outer, sums, at):
+def _convert(currents, count, slices, steps, lows, tops, fresh, inner, outer, sums, at):
     # All weights are integers: float32 adds up the inner sums exactly, int32 the outer ones.
     for row in range(count):
         for vector in range(2):
-            total = zeros(step)
+            total = zeros(steps[0])
             for i in range(slices):
                 current = load(currents, (row * slices + i) * STRIP + vector * LANES)
-                total = muladd(clip(rint(current * step), low, top), inner[i], total)
+                total = muladd(clip(rint(current * steps[i]), lows[i], tops[i]), inner[i], total)
             place = at + row * STRIP + vector * LANES
             value = whole32(total) * outer
             if not fresh:
@@ -122,7 +122,7 @@ def _convert(currents, count, slices, step, low, top, fresh, inner, outer, sums,
 
 
 @inline
-def _convert_in_order(currents, count, slices, step, low, top, fresh, snap, units, weights, sums, at):
+def _convert_in_order(currents, count, slices, steps, lows, tops, fresh, snap, units, weights, sums, at):
     # the float64 sum as the reference has it: a multiply and an add, never fused
     for row in range(count):
         for vector in range(2):
@@ -132,7 +132,7 @@ def _convert_in_order(currents, count, slices, step, low, top, fresh, snap, unit
                 total = load(sums, place)
             for i in range(slices):
                 current = load(currents, (row * slices + i) * STRIP + vector * LANES)
-                code = real64(clip(rint(current * step), low, top))
+                code = real64(clip(rint(current * steps[i]), lows[i], tops[i]))
                 if snap:
                     code = rint(code * units[i])
                 total = total + code * weights[i]
@@ -171,7 +171,7 @@ def read(
     depth,
     rows,
     steps,
-    low,
+    lows,
     tops,
     snap,
     simple,
@@ -187,7 +187,7 @@ def read(
 
     Parameters: `bits`, `pairs`, `codes` as packed above, flat; `looked_up`, `paired` the slices of
     either way; `grid` the memory of the cells, of `itemsize` bytes each; `simple` whether
-    ``weights[j, i] = inner[i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
+    ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
     columns of a task and the rows converted together; `single` or `double` the result.
     """
     height, tiles = x_scale.shape
@@ -226,9 +226,9 @@ def read(
             for strip in range(strips):
                 # the last strip may overlap the one before: the same numbers twice
                 n = n0 + min(strip * STRIP, ns - STRIP)
-                for j in range(steps.size):
+                for j in range(len(steps)):
                     origin = (j * depth + start) * width + n
-                    if j + 1 < steps.size:
+                    if j + 1 < len(steps):
                         fetch_ahead(grid, itemsize, origin + depth * width, width, used)
                     elif strip + 1 < strips:
                         fetch_ahead(grid, itemsize, start * width + n + STRIP, width, used)
@@ -269,10 +269,10 @@ def read(
                             )
                         if codes.size:
                             multiply_floats(codes, at * slices * rows, rows, used, floats, count * slices, currents)
-                        step, top, at = steps[j], tops[j], c * STRIP
+                        step, low, top, at = steps[j], lows[j], tops[j], c * STRIP
                         if simple:
-                            factor = outer[j]
-                            _convert(currents, count, slices, step, low, top, j == 0, inner, factor, whole_sums, at)
+                            part, factor = inner[j], outer[j]
+                            _convert(currents, count, slices, step, low, top, j == 0, part, factor, whole_sums, at)
                         else:
                             unit, weight = units[j], weights[j]
                             _convert_in_order(

@@ -177,18 +177,18 @@ def _products(codes, cells, X_LIMBS: tl.constexpr, G_LIMBS: tl.constexpr, WIDE: 
 
 @triton.jit
 def _digitise(
-    current, step, top, unit, WIDE: tl.constexpr, SATURATE: tl.constexpr, SNAP: tl.constexpr, FAST: tl.constexpr
+    current, step, low, top, unit, WIDE: tl.constexpr, SATURATE: tl.constexpr, SNAP: tl.constexpr, FAST: tl.constexpr
 ):
     """Return the ADC's codes: float64, or from FAST the bits of float32 codes on top of MAGIC_BITS."""
     x = current.to(tl.float64 if WIDE else tl.float32) * step
     if FAST:
         if SATURATE:  # before rounding: the ends are integers, so it is the same
-            x = tl.minimum(tl.maximum(x, 0.0), top)
+            x = tl.minimum(tl.maximum(x, low), top)
         adc = (x + _MAGIC_SINGLE).to(tl.int32, bitcast=True)
     else:
         adc = (x.to(tl.float64) + _MAGIC_DOUBLE) - _MAGIC_DOUBLE
         if SATURATE:
-            adc = tl.minimum(tl.maximum(adc, 0.0), top.to(tl.float64))
+            adc = tl.minimum(tl.maximum(adc, low.to(tl.float64)), top.to(tl.float64))
         if SNAP:
             adc = (adc * unit + _MAGIC_DOUBLE) - _MAGIC_DOUBLE
     return adc
@@ -202,6 +202,7 @@ def read(
     w_scale,
     out,
     steps,
+    lows,
     tops,
     units,
     weights,
@@ -250,7 +251,6 @@ def read(
         end = tl.minimum(begin + rows, depth)
         acc = tl.zeros((BM, BN), SUM)
         for j in range(slices):
-            step, top = tl.load(steps + j), tl.load(tops + j)
             if ONE_CHUNK:
                 here = (begin + k) < end
                 g_here = g_from + (j * g_slice + tl.cast(begin, tl.int64) * width)
@@ -273,9 +273,11 @@ def read(
                         current += _products(code, part, X_LIMBS, G_LIMBS, WIDE)
                 if STRIDES:
                     current *= tl.load(strides + i)
-                weight = tl.load(weights + j * inputs + i)
-                unit = tl.load(units + j * inputs + i) if SNAP else weight
-                adc = _digitise(current, step, top, unit, WIDE, SATURATE, SNAP, tl.float64 != SUM)
+                pair = j * inputs + i
+                weight = tl.load(weights + pair)
+                unit = tl.load(units + pair) if SNAP else weight
+                step, low, top = tl.load(steps + pair), tl.load(lows + pair), tl.load(tops + pair)
+                adc = _digitise(current, step, low, top, unit, WIDE, SATURATE, SNAP, tl.float64 != SUM)
                 if tl.int64 == SUM:
                     adc = (adc - 0x4B400000).to(tl.int64)
                 acc += adc * weight

@@ -6,12 +6,14 @@ docstrings are the specification.
 
 import functools
 import math
+import operator
 import sys
 
 import numpy as np
 
 from . import _kernels, _read
 from ._jit import blas_threads, get_num_threads, launch
+from .reference import code_range
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: what a cache holds
@@ -76,12 +78,13 @@ def totals(values, block, scale_1, scale_2):
     return out
 
 
-def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype):
+def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype, *, signed=False, offset=0):
     """See `reference.digits`."""
     out = np.empty((len(bits), *values.shape), dtype)
     per_block = [_NONE if a is None else _frozen(a) for a in (divisor, scale_1, scale_2, *(span or (None, None)))]
     tasks, work = values.shape[0] * values.shape[1], values.size * 1e-2
-    launch(_kernels.digits, tasks, work, values, *block, *per_block, _integers(bits), _integers(strides), out)
+    how = _integers(bits), _integers(strides), *code_range(bits, signed), offset, signed
+    launch(_kernels.digits, tasks, work, values, *block, *per_block, *how, out)
     return out
 
 
@@ -165,7 +168,7 @@ _PACKED_BYTES = {"look-up": 1 / 8, "pairs": 2, "float": 8}  # of one digit
 
 
 @functools.lru_cache(maxsize=256)
-def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
+def ways(height, digits_dtype, grid_dtype, *, strides, widths, signed, bound):
     """Return how the currents of every input slice are found, and why; see `_currents`.
 
     Parameters
@@ -173,7 +176,7 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
     height : int
         Input rows.
     digits_dtype, grid_dtype : dtype or its name
-    strides, widths, bound
+    strides, widths, signed, bound
         See `reference.read`.
 
     Returns
@@ -186,37 +189,39 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
         return (("float", "currents need more than 32 bits"),) * slices
     top = 2 ** (8 * digits_dtype.itemsize - 1) - 1 if widths is None else 2 ** max(widths) - 1
     pairs = grid_dtype.itemsize <= 2 and digits_dtype.itemsize <= 2 and max(strides) * top < 2**15
+    bits = None if signed else widths  # what tables can be asked for
     few = f"{height} input rows do not pay for tables, {LOOK_UP_ROWS} would"
     if pairs:
         found = []
-        for width in widths or (None,) * slices:
+        for width in bits or (None,) * slices:
             if width == 1 and height >= LOOK_UP_ROWS:
                 found.append(("look-up", f"one bit asks for table entries, and {height} input rows pay for the tables"))
             else:
                 found.append(("pairs", "codes and cells fit 16 bits" + (f", and {few}" if width == 1 else "")))
         return tuple(found)
     reason = "cells take more than 16 bits" if grid_dtype.itemsize > 2 else "codes take more than 16 bits"
-    if widths is not None and max(widths) <= LOOK_UP_BITS and height >= LOOK_UP_ROWS:
+    if bits is not None and max(bits) <= LOOK_UP_BITS and height >= LOOK_UP_ROWS:
         return (("look-up", f"{reason}, digits at most {LOOK_UP_BITS}"),) * slices
+    if signed:
+        return (("float", f"{reason}, and signed digits ask no tables"),) * slices
     return (("float", reason + (f", and {few}" if height < LOOK_UP_ROWS else "")),) * slices
 
 
 @functools.lru_cache(maxsize=256)
-def _factors(weights, units, steps, tops, bound):
-    # (inner, outer) with weights[j][i] = inner[i] * outer[j], if float32 adds up the inner sums exactly
-    # and int32 the outer ones; None if not
+def _factors(weights, units, steps, ends, bound):
+    # (inner, outer) with weights[j][i] = inner[j][i] * outer[j], if float32 adds up the inner sums
+    # exactly and int32 the outer ones; None if not
     if units is not None or not all(weight.is_integer() for row in weights for weight in row):
         return None
-    common = math.gcd(*map(int, weights[0]))
-    if 0 in (common, weights[0][0]):
-        return None
-    inner = [int(weight) // common for weight in weights[0]]
-    outer = [int(row[0]) // inner[0] for row in weights]
-    code = max(tops) if tops is not None else math.ceil(bound * max(steps)) + 1
-    total = code * sum(map(abs, inner))
-    if total > 2**24 or total * sum(map(abs, outer)) >= 2**31:
-        return None
-    if weights != tuple(tuple(float(a * b) for a in inner) for b in outer):
+    outer = [math.gcd(*map(int, row)) or 1 for row in weights]
+    inner = [[int(weight) // common for weight in row] for row, common in zip(weights, outer, strict=True)]
+    if ends is None:
+        codes = [[math.ceil(bound * step) + 1 for step in row] for row in steps]
+    else:
+        lows, tops = ends
+        codes = [list(map(max, map(abs, low), map(abs, top))) for low, top in zip(lows, tops, strict=True)]
+    totals = [sum(c * abs(a) for c, a in zip(code, row, strict=True)) for code, row in zip(codes, inner, strict=True)]
+    if max(totals) > 2**24 or sum(map(operator.mul, totals, outer)) >= 2**31:
         return None
     return np.array(inner, np.float32), np.array(outer, np.int32)
 
@@ -255,7 +260,9 @@ def _slices_of(found, name):
     return _integers(tuple(i for i, other in enumerate(found) if other == name))
 
 
-def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype):
+def read(
+    digits, x_scale, grid, w_scale, *, strides, widths, signed, rows, bound, wide, steps, ends, units, weights, dtype
+):
     """See `reference.read`."""
     slices, height, depth = digits.shape
     width = grid.shape[2]
@@ -265,12 +272,11 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
         grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
     digits, grid = _frozen(digits), _frozen(grid)
     out = np.empty((height, grid.shape[2]), dtype)
-    how = {"strides": strides, "widths": widths, "bound": bound}
+    how = {"strides": strides, "widths": widths, "signed": signed, "bound": bound}
     found = [name for name, _ in ways(height, digits.dtype, grid.dtype, **how)]
-    real = np.float64 if wide else np.float32
-    factors = None if wide else _factors(weights, units, steps, tops, bound)
-    inner, outer = factors or (_reals((), wide), _EMPTY[2])
-    low, tops = (-np.inf, (np.inf,) * len(steps)) if tops is None else (0.0, tops)
+    factors = None if wide else _factors(weights, units, steps, ends, bound)
+    inner, outer = factors or (_reals(((),), wide), _EMPTY[2])
+    lows, tops = ends or [((end,) * slices,) * len(steps) for end in (-np.inf, np.inf)]
     row_bytes = depth * sum(_PACKED_BYTES[name] for name in found)
     passes = max(1, round(height * row_bytes / PACKED))
     for turn in range(passes):
@@ -294,7 +300,7 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
             depth,
             rows,
             _reals(steps, wide),
-            real(low),
+            _reals(lows, wide),
             _reals(tops, wide),
             units is not None,
             factors is not None,

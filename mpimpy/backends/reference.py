@@ -84,11 +84,19 @@ def totals(values, block, scale_1, scale_2):
     return xp.sum(_blocks(xp, xp.astype(fixed, xp.int64), block), axis=(2, 4), dtype=xp.int64)
 
 
-def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype):
-    """Quantise and slice: the two's complement digits of every element, times their stride.
+def code_range(bits, signed):
+    """Return the least and the greatest code of `sum(bits)` bits, as floats; a `signed` one has its sign besides."""
+    top = 2.0 ** (sum(bits) if signed else sum(bits) - 1)
+    return (1 - top if signed else -top), top - 1
+
+
+def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype, *, signed=False, offset=0):
+    """Quantise and slice: the digits of every element, times their stride.
 
     The code is ``q = rint(v / divisor * scale_1 * scale_2)``, clipped to the range of
-    ``sum(bits)`` bits, where ``low < |v| <= high``, and 0 elsewhere.
+    ``sum(bits)`` bits, where ``low < |v| <= high``, and 0 elsewhere. Its digits are those of two's
+    complement; or, with `signed`, of its magnitude, each with the sign of the code; or those of
+    ``q + offset``, which no code makes negative.
 
     Parameters
     ----------
@@ -100,6 +108,9 @@ def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype)
         Per slice, least significant first.
     dtype : str
         Name of the integer dtype of the result.
+    signed : bool
+    offset : int
+        0, or ``2**(sum(bits) - 1)``.
 
     Returns
     -------
@@ -108,18 +119,20 @@ def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype)
     xp = array_namespace(values)
     spread = functools.partial(_spread, xp, block=block, shape=values.shape)
     v = xp.astype(values, xp.float64)
-    top = 2.0 ** (sum(bits) - 1)
+    low, high = code_range(bits, signed)
     q = v if divisor is None else v / spread(divisor)
     for scale in (scale_1, scale_2):
         q = q if scale is None else q * spread(scale)
-    q = xp.clip(xp.round(q), -top, top - 1)
+    q = xp.clip(xp.round(q), low, high)
     if span is not None:
         size = xp.abs(v)
         q = xp.where((size > spread(span[0])) & (size <= spread(span[1])), q, xp.zeros_like(q))
-    q = xp.astype(q, xp.int64)
+    q = xp.astype(q, xp.int64) + offset
+    sign = xp.sign(q) if signed else 1
+    q = xp.abs(q) if signed else q
     out, below = [], 0
     for width, stride in zip(bits, strides, strict=True):
-        out.append(xp.astype(((q >> below) & (2**width - 1)) * stride, getattr(xp, dtype)))
+        out.append(xp.astype(((q >> below) & (2**width - 1)) * (sign * stride), getattr(xp, dtype)))
         below += width
     return xp.stack(out, axis=0)
 
@@ -258,7 +271,7 @@ def limbs(digits, weights, bits, count):
     return xp.astype(xp.stack([*parts, total >> (bits * (count - 1))], axis=0), xp.int16)
 
 
-def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
+def ways(height, digits_dtype, grid_dtype, *, strides, widths, signed, bound):
     """Return how the currents of every input slice are found, and why: (way, reason) per slice."""
     return (("float", "float64 products in plain array-API calls, exact to 2**53"),) * len(strides)
 
@@ -268,12 +281,14 @@ def multiply(x, w):
     return array_namespace(x, w).matmul(x, w)
 
 
-def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype):
+def read(
+    digits, x_scale, grid, w_scale, *, strides, widths, signed, rows, bound, wide, steps, ends, units, weights, dtype
+):
     """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
 
     For every tile t and pair of slices (j, i):
-    ``I = (digits[i] * strides[i]) @ grid[j]`` exactly; ``adc = rint(I * steps[j])``, clipped to
-    ``0 .. tops[j]``; if `units` is given ``adc = rint(adc * units[j][i])``;
+    ``I = (digits[i] * strides[i]) @ grid[j]`` exactly; ``adc = rint(I * steps[j][i])``, clipped to
+    the two `ends` of that pair; if `units` is given ``adc = rint(adc * units[j][i])``;
     ``acc += adc * weights[j][i]``, j outermost; then ``y += (acc * x_scale[:, t]) * w_scale[t]``,
     tiles in ascending order within panels of 16, then panels. All sums are float64, never fused.
 
@@ -288,6 +303,8 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
     widths : tuple of int, or None
         Bits per input slice: its digits are 0 .. ``2**bits - 1``. None: they are noisy, any integers.
         Of use to kernels that look digits up; the result does not depend on it.
+    signed : bool
+        Whether digits may be negative, down to ``1 - 2**bits``.
     rows : int
         Rows of a tile.
     bound : int
@@ -295,12 +312,12 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
         arithmetic that is exact.
     wide : bool
         Currents need more than 32 bits: the ADC computes in float64 instead of float32.
-    steps : tuple of float
-        ADC codes per unit of current, per weight slice.
-    tops : tuple of int, or None
-        Highest ADC code per weight slice; None for no saturation.
+    steps : tuple of tuples of float
+        ADC codes per unit of current, per weight slice and input slice, as are all that follow.
+    ends : (lows, tops), two tuples of tuples of int, or None
+        The lowest and the highest ADC code; None for no saturation.
     units : tuple of tuples of float, or None
-        Digit units per ADC code, for snapping, per weight slice and input slice.
+        Digit units per ADC code, for snapping.
     weights : tuple of tuples of float
         Weight of each pair in the shift-and-add.
     dtype : str
@@ -320,15 +337,15 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
         for tile in range(panel, min(panel + PANEL, tiles)):
             span = slice(tile * rows, min((tile + 1) * rows, depth))
             acc = xp.zeros_like(y)
-            for j, step in enumerate(steps):
+            for j in range(len(steps)):
                 cells = xp.astype(grid[j, span, :], xp.float64)
                 for i, weight in enumerate(weights[j]):
                     # float64 products of these integers are exact: every sum stays below 2**53
                     codes = xp.astype(digits[i, :, span], xp.float64) * float(strides[i])
                     current = xp.matmul(codes, cells)
-                    adc = xp.round((current if wide else xp.astype(current, xp.float32)) * step)
-                    if tops is not None:
-                        adc = xp.clip(adc, 0.0, float(tops[j]))
+                    adc = xp.round((current if wide else xp.astype(current, xp.float32)) * steps[j][i])
+                    if ends is not None:
+                        adc = xp.clip(adc, float(ends[0][j][i]), float(ends[1][j][i]))
                     adc = xp.astype(adc, xp.float64)
                     if units is not None:
                         adc = xp.round(adc * units[j][i])

@@ -203,16 +203,23 @@ def stick(cells, address, *, high_share, low_share, high):
 _plain_stick = _plain(reference.stick)
 
 
-def _sum_dtype(*, bound, wide, steps, tops, units, weights):
+def _sum_dtype(*, bound, wide, steps, ends, units, weights):
     """Return the dtype in which shift-and-add is exact and equal to the float64 sum."""
-    highest = max(tops) if tops is not None else max(math.ceil(bound * step * (1 + 2**-20)) + 1 for step in steps)
-    flat = [weight for row in weights for weight in row]
+    if ends is None:
+        highest = max(math.ceil(bound * step * (1 + 2**-20)) + 1 for step in _flat(steps))
+    else:
+        highest = max(map(abs, _flat(ends[0]) + _flat(ends[1])))
+    flat = _flat(weights)
     if wide or units is not None or highest > 2**22 or any(weight != int(weight) for weight in flat):
         return torch.float64
     largest = highest * sum(abs(int(weight)) for weight in flat)
     if largest < 2**31:
         return torch.int32
     return torch.int64 if largest < 2**53 else torch.float64
+
+
+def _flat(table):
+    return tuple(number for row in table for number in row)
 
 
 def _blocks(height, wide):
@@ -224,7 +231,7 @@ def _blocks(height, wide):
 _plain_read = _plain(reference.read)
 
 
-def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
+def ways(height, digits_dtype, grid_dtype, *, strides, widths, signed, bound):
     """Return how the currents of every input slice are found, and why; see `numba_cpu.ways`."""
     limbs = {"int8": 1, "int16": 2, "int32": 4}
     if {digits_dtype, grid_dtype} - set(limbs):
@@ -235,7 +242,9 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, bound):
     return (("limbs", f"{reason}; float64 products in plain torch where Triton cannot run"),) * len(strides)
 
 
-def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, steps, tops, units, weights, dtype):
+def read(
+    digits, x_scale, grid, w_scale, *, strides, widths, signed, rows, bound, wide, steps, ends, units, weights, dtype
+):
     """See `reference.read`.
 
     Products run on the int8 tensor cores. Whatever is wider than 8 bits is cut into bytes, each
@@ -247,8 +256,8 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
     height, depth, width = *digits.shape[1:], grid.shape[2]
     out_dtype = getattr(torch, dtype)
     if kernels is None or digits.dtype not in _INTEGERS or grid.dtype not in _INTEGERS or not height * depth * width:
-        options = {"strides": strides, "widths": widths, "rows": rows, "bound": bound, "wide": wide, "steps": steps}
-        options |= {"tops": tops, "units": units, "weights": weights, "dtype": dtype}
+        options = {"strides": strides, "widths": widths, "signed": signed, "rows": rows, "bound": bound, "wide": wide}
+        options |= {"steps": steps, "ends": ends, "units": units, "weights": weights, "dtype": dtype}
         return _plain_read(digits, x_scale, grid, w_scale, **options)
     where = digits.device
     highest = (
@@ -262,14 +271,15 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
         digits = digits.to(torch.int8) * _constant(strides, torch.int8, where)[:, None, None]
         strides = (1,) * len(strides)
     real = torch.float64 if wide else torch.float32
-    sums = _sum_dtype(bound=bound, wide=wide, steps=steps, tops=tops, units=units, weights=weights)
-    flat = tuple(weight for row in weights for weight in row)
+    sums = _sum_dtype(bound=bound, wide=wide, steps=steps, ends=ends, units=units, weights=weights)
+    flat, (lows, tops) = _flat(weights), ends or (steps, steps)
     # what MAGIC_BITS adds to a sum of codes, modulo 2**32
     excess = kernels.MAGIC_BITS * sum(map(int, flat)) if sums is torch.int32 else 0
     numbers = [
-        _constant(tuple(steps), real, where),
-        _constant(tuple(tops or steps), real, where),
-        _constant(flat if units is None else tuple(unit for row in units for unit in row), torch.float64, where),
+        _constant(_flat(steps), real, where),
+        _constant(_flat(lows), real, where),
+        _constant(_flat(tops), real, where),
+        _constant(flat if units is None else _flat(units), torch.float64, where),
         _constant(flat, sums, where),
         _constant((*strides, _signed(excess & 0xFFFFFFFF)), torch.int32, where),
     ]
@@ -301,7 +311,7 @@ def read(digits, x_scale, grid, w_scale, *, strides, widths, rows, bound, wide, 
             X_LIMBS=x_limbs,
             G_LIMBS=g_limbs,
             WIDE=wide,
-            SATURATE=tops is not None,
+            SATURATE=ends is not None,
             SNAP=units is not None,
             STRIDES=max(strides) > 1,
             SUM=getattr(kernels.tl, str(sums).removeprefix("torch.")),

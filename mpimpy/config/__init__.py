@@ -4,9 +4,10 @@ Units are SI: conductances in siemens, voltages in volts. Spreads (``var``, ``wr
 ``vnoise``) are relative, so 0.05 means 5 %. ``None`` stands for an ideal part.
 """
 
+from ._adc import ADC, Ranges
 from ._config import Config
 from ._device import Device
 from ._format import Format
-from ._parts import ADC, DAC, Tile
+from ._parts import DAC, Tile, Wires
 
-__all__ = ["ADC", "DAC", "Config", "Device", "Format", "Tile"]
+__all__ = ["ADC", "DAC", "Config", "Device", "Format", "Ranges", "Tile", "Wires"]

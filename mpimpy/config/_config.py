@@ -5,9 +5,10 @@ import math
 from dataclasses import dataclass, field
 
 from ..checks import check_names, fail
+from ._adc import ADC, Ranges
 from ._device import Device
 from ._format import Format
-from ._parts import ADC, DAC, Tile
+from ._parts import DAC, Tile, Wires
 
 __all__ = ["Config"]
 
@@ -24,6 +25,8 @@ class Config:
     tile : Tile
     inputs, weights : Format
         Formats of the two operands.
+    wires : Wires or None
+        None: wires without resistance.
 
     Raises
     ------
@@ -42,12 +45,19 @@ class Config:
     tile: Tile = field(default_factory=Tile)
     inputs: Format = field(default_factory=Format)
     weights: Format = field(default_factory=Format)
+    wires: Wires | None = None
 
     def __post_init__(self):
-        for part in dataclasses.fields(self):
+        for part in dataclasses.fields(self)[:-1]:
             kind, value = part.default_factory, getattr(self, part.name)
             if not isinstance(value, kind):
                 fail(TypeError, f"{part.name}={value!r} must be a {kind.__name__}, such as {kind()!r}")
+        if self.wires is not None and not isinstance(self.wires, Wires):
+            fail(TypeError, f"wires={self.wires!r} must be None or Wires, such as Wires(r_word=2.93, r_bit=2.93)")
+        if self.inputs.mapping == "offset":
+            fail(ValueError, "inputs cannot be mapped by an offset, which takes a column of cells: use 'signed'")
+        if self.wires is not None and self.wires.exact_reads and self.device.var == 0:
+            fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
 
     def check(self, *parts):
         """Raise ValueError if the slices of `parts` ("inputs", "weights") need more than there is.
@@ -59,26 +69,36 @@ class Config:
                 "inputs": ("input", "rdac", self.dac.rdac),
                 "weights": ("weight", "g_level", self.device.g_level),
             }[part]
-            widest = max(getattr(self, part).slices)
+            widest = max(getattr(self, part).digits)
             if 2**widest > levels:
                 fail(
                     ValueError,
                     f"{operand} slice of {widest} bits needs {2**widest} levels but {name}={levels}: "
                     f"use slices of at most {int(math.log2(levels))} bits, or {name}={2**widest}",
                 )
-        radc = self.adc.radc
-        if "weights" in parts and isinstance(radc, tuple) and len(radc) != len(self.weights.slices):
+        radc, ranges = self.adc.radc, self.adc.range
+        arrays = len(self.weights.digits)
+        if "weights" in parts and isinstance(radc, tuple) and len(radc) != arrays:
             fail(
                 ValueError,
-                f"radc={radc} gives {len(radc)} ADC resolutions for {len(self.weights.slices)} weight slices: "
+                f"radc={radc} gives {len(radc)} ADC resolutions for {arrays} weight slices: "
                 "give one per slice, most significant first, or one number for all",
             )
+        if isinstance(ranges, Ranges):
+            shape = (len(ranges.low), len(ranges.low[0]))
+            wanted = (arrays, len(self.inputs.digits))
+            if any(part in parts and shape[axis] != wanted[axis] for axis, part in enumerate(("weights", "inputs"))):
+                fail(
+                    ValueError,
+                    f"range=Ranges(...) is for {shape[0]} weight slices by {shape[1]} input slices, and there are "
+                    f"{wanted[0]} by {wanted[1]}: calibrate again with these formats",
+                )
 
     @property
     def radc(self):
         """ADC codes per weight slice, most significant first; None when ideal."""
         radc = self.adc.radc
-        return radc if radc is None or isinstance(radc, tuple) else (radc,) * len(self.weights.slices)
+        return radc if radc is None or isinstance(radc, tuple) else (radc,) * len(self.weights.digits)
 
     @property
     def radc_ascending(self):
@@ -95,8 +115,10 @@ class Config:
         """
         check_names(parts, [part.name for part in dataclasses.fields(self)], "part")
         for name, value in parts.items():
+            old = getattr(self, name)
             if isinstance(value, dict):
-                old = getattr(self, name)
+                if old is None:
+                    fail(ValueError, f"{name} is None, so there is nothing to change in it: give {name}=Wires(...)")
                 check_names(value, [item.name for item in dataclasses.fields(old)])
                 parts[name] = dataclasses.replace(old, **value)
         return dataclasses.replace(self, **parts)

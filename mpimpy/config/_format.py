@@ -18,6 +18,7 @@ _NAMED = {
     "fp32": ((1, 1, 3, 4, 4, 4, 4, 4), 8),
 }
 _GRANULARITIES = ("finest", "per-matrix", "per-row", "per-col")
+_MAPPINGS = ("twos", "signed", "offset")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Format:
         each tile), ``"per-matrix"``, ``"per-row"``, ``"per-col"``, or a shape such as ``(64, 64)``.
         Along the summed axis a block must hold whole tiles: a current is summed over a tile
         before any scale can be applied.
+    mapping : str
+        How a code's sign gets into hardware; see `mpimpy.mapping`. ``"twos"``: two's complement,
+        the sign slice counts negatively. ``"signed"``: sign and magnitude; inputs are positive or
+        negative voltages, weights a differential pair of cells. ``"offset"``, weights only: half the range
+        is added to every code, so that none is negative, and a unit column takes it away again.
 
     Examples
     --------
@@ -52,6 +58,7 @@ class Format:
     bw_e: int | None = None
     double: bool = False
     granularity: str | tuple[int, int] = "finest"
+    mapping: str = "twos"
 
     def __post_init__(self):
         try:
@@ -80,7 +87,11 @@ class Format:
                 )
         else:
             granularity = pair("granularity", granularity)
-        set_fields(self, slices=slices, bw_e=bw_e, double=double, granularity=granularity)
+        mapping = "signed" if self.mapping == "pair" else self.mapping
+        if mapping not in _MAPPINGS:
+            names = "'twos', 'signed' (for weights also called 'pair') or 'offset'"
+            fail(ValueError, f"mapping {self.mapping!r} is unknown: use {names}")
+        set_fields(self, mapping=mapping, slices=slices, bw_e=bw_e, double=double, granularity=granularity)
 
     @classmethod
     def named(cls, name, granularity="finest"):
@@ -102,9 +113,43 @@ class Format:
         return sum(self.slices)
 
     @property
+    def signed(self):
+        """Whether digits carry the sign of their code."""
+        return self.mapping == "signed"
+
+    @property
+    def offset(self):
+        """What is added to every code before it is sliced."""
+        return 2 ** (self.bits - 1) if self.mapping == "offset" else 0
+
+    @property
+    def digits(self):
+        """Bits of each digit, most significant first: one for every array that holds part of a code.
+
+        The slices themselves in two's complement. Sign and magnitude have no array for the sign,
+        and with an offset the sign bit joins the slice below it.
+
+        Examples
+        --------
+        >>> [Format((1, 1, 2, 4), mapping=mapping).digits for mapping in ("twos", "signed", "offset")]
+        [(1, 1, 2, 4), (1, 2, 4), (2, 2, 4)]
+        """
+        if self.mapping == "twos":
+            return self.slices
+        first, *rest = self.slices[1:]
+        return (first + (self.mapping == "offset"), *rest)
+
+    @property
     def ascending(self):
-        """Bits per slice, least significant first: the order in which slices are stored."""
-        return self.slices[::-1]
+        """Bits per digit, least significant first: the order in which they are stored."""
+        return self.digits[::-1]
+
+    @property
+    def shifts(self):
+        """What each digit counts for, least significant first; the sign slice of two's complement negatively."""
+        bits = self.ascending
+        found = [2 ** sum(bits[:index]) for index in range(len(bits))]
+        return (*found[:-1], -found[-1] if self.mapping == "twos" else found[-1])
 
     @property
     def planes(self):

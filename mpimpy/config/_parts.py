@@ -1,11 +1,11 @@
-"""The converters' and the array's settings."""
+"""The input converters', the array's and its wires' settings."""
 
 from dataclasses import dataclass
 
 from ..checks import fail, flag, real, set_fields, spread, whole
 from ._device import MAX_LEVELS
 
-__all__ = ["ADC", "DAC", "Tile"]
+__all__ = ["DAC", "Tile", "Wires"]
 
 MAX_ROWS = 1 << 16
 
@@ -43,45 +43,6 @@ class DAC:
 
 
 @dataclass(frozen=True)
-class ADC:
-    """The output converters that read the bit lines.
-
-    Parameters
-    ----------
-    radc : int, sequence of int, or None
-        Number of codes; a sequence holds one number per weight slice, most significant first.
-        None is the ideal converter, which does not round.
-    snap : bool
-        Round each reconstructed partial product of two digits to the nearest integer before
-        shift-and-add: the digital side knows that it is one.
-    saturate : bool
-        Clip at the ends of the range, as a real converter does. False lets codes run past
-        them, to tell the cost of saturation from that of rounding.
-
-    Examples
-    --------
-    >>> ADC(radc=None).radc is None
-    True
-    """
-
-    radc: int | tuple[int, ...] | None = 256
-    snap: bool = False
-    saturate: bool = True
-
-    def __post_init__(self):
-        radc = self.radc
-        if radc is not None:
-            many = hasattr(radc, "__iter__") and not isinstance(radc, str) and getattr(radc, "ndim", 1) > 0
-            radc = tuple(whole("radc", r, 2, 1 << 53) for r in radc) if many else whole("radc", radc, 2, 1 << 53)
-        if radc == ():
-            fail(ValueError, "radc=() gives no resolution: give one number, one per weight slice, or None for ideal")
-        set_fields(self, radc=radc, snap=flag("snap", self.snap), saturate=flag("saturate", self.saturate))
-        for name in ("snap",) * self.snap + ("saturate",) * (not self.saturate):
-            if radc is None:
-                fail(ValueError, f"{name}={getattr(self, name)} has no effect with radc=None (ideal ADC): leave it out")
-
-
-@dataclass(frozen=True)
 class Tile:
     """One physical array.
 
@@ -101,3 +62,36 @@ class Tile:
 
     def __post_init__(self):
         set_fields(self, rows=whole("rows", self.rows, 1, MAX_ROWS), cols=whole("cols", self.cols, 1, MAX_ROWS))
+
+
+@dataclass(frozen=True)
+class Wires:
+    """The resistance of an array's wires; see `mpimpy.wires` for the circuit.
+
+    Parameters
+    ----------
+    r_word, r_bit : float
+        Resistance of one segment of a word line, and of a bit line, Ohm; not both 0.
+    exact_reads : bool
+        Solve the circuit again for each read, with that read's conductances. By default read variation
+        scales what each cell, as programmed, passes on: one read then costs what it costs without wires.
+
+    Examples
+    --------
+    >>> Wires(2.93, 2.93).exact_reads
+    False
+    """
+
+    r_word: float
+    r_bit: float
+    exact_reads: bool = False
+
+    def __post_init__(self):
+        set_fields(
+            self,
+            r_word=real("r_word", self.r_word, 0, unit=" Ohm"),
+            r_bit=real("r_bit", self.r_bit, 0, unit=" Ohm"),
+            exact_reads=flag("exact_reads", self.exact_reads),
+        )
+        if self.r_word == self.r_bit == 0:
+            fail(ValueError, "Wires(0, 0) has no effect: use wires=None for wires without resistance")

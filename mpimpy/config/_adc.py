@@ -1,0 +1,110 @@
+"""The output converters' settings."""
+
+from dataclasses import dataclass
+
+from ..checks import fail, flag, real, set_fields, whole
+
+__all__ = ["ADC", "Ranges"]
+
+
+def _table(name, value):
+    try:
+        rows = tuple(tuple(real(name, item, -float("inf"), unit=" A") for item in row) for row in value)
+    except TypeError as error:
+        fail(TypeError, f"{name} must hold one number for each weight slice and input slice: {error}")
+    if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
+        fail(ValueError, f"{name} must have a row for each weight slice, with one number for each input slice")
+    return rows
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """ADC ranges of their own for each pair of slices; `mpimpy.Engine.calibrate` makes them.
+
+    Parameters
+    ----------
+    low, span : sequence of sequences of float
+        Lower end of the range and its width, bit line current in A: one row per weight slice, one
+        number per input slice, most significant first.
+
+    Examples
+    --------
+    >>> Ranges(low=[[0.0]], span=[[1e-5]]).span
+    ((1e-05,),)
+    """
+
+    low: tuple[tuple[float, ...], ...]
+    span: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self):
+        low, span = _table("low", self.low), _table("span", self.span)
+        if [len(row) for row in low] != [len(row) for row in span]:
+            fail(ValueError, "low and span must have the same shape: one row per weight slice")
+        for row in span:
+            for item in row:
+                real("span", item, 0, above=True, unit=" A")
+        set_fields(self, low=low, span=span)
+
+
+@dataclass(frozen=True)
+class ADC:
+    """The output converters that read the bit lines.
+
+    Parameters
+    ----------
+    radc : int, sequence of int, or None
+        Number of codes; a sequence holds one number per weight slice, most significant first.
+        None is the ideal converter, which does not round. Where currents have two signs the
+        converter has a sign besides: ``radc - 1`` codes on either side of zero.
+    snap : bool
+        Round each reconstructed partial product of two digits to the nearest integer before
+        shift-and-add: the digital side knows that it is one.
+    saturate : bool
+        Clip at the ends of the range, as a real converter does. False lets codes run past
+        them, to tell the cost of saturation from that of rounding.
+    range : str, float, (float, float) or Ranges
+        Bit line currents that the codes cover, A. ``"full"``: up to every input and every cell at
+        its highest. ``"lossless"``: a code for each product of two digits, as many as there are
+        (`radc` is left out). A number: up to it, and down to its negative where currents have two
+        signs. Two numbers: from the first to the second, in ``radc`` codes. `Ranges`: the same
+        for each pair of slices.
+
+    Examples
+    --------
+    >>> ADC(radc=None).radc is None
+    True
+    """
+
+    radc: int | tuple[int, ...] | None = 256
+    snap: bool = False
+    saturate: bool = True
+    range: str | float | tuple[float, float] | Ranges = "full"
+
+    def __post_init__(self):
+        radc = self.radc
+        if radc is not None:
+            many = hasattr(radc, "__iter__") and not isinstance(radc, str) and getattr(radc, "ndim", 1) > 0
+            radc = tuple(whole("radc", r, 2, 1 << 53) for r in radc) if many else whole("radc", radc, 2, 1 << 53)
+        if radc == ():
+            fail(ValueError, "radc=() gives no resolution: give one number, one per weight slice, or None for ideal")
+        set_fields(self, radc=radc, snap=flag("snap", self.snap), saturate=flag("saturate", self.saturate))
+        set_fields(self, range=self._range())
+        changed = {"snap": self.snap, "saturate": not self.saturate, "range": self.range != "full"}
+        for name, on in changed.items():
+            if on and radc is None:
+                fail(ValueError, f"{name}={getattr(self, name)} has no effect with radc=None (ideal ADC): leave it out")
+        if self.range == "lossless" and radc != ADC.radc:
+            fail(ValueError, f"radc={radc} has no effect with range='lossless', which has every code: leave it out")
+
+    def _range(self):
+        value = self.range
+        if isinstance(value, Ranges) or value in ("full", "lossless"):
+            return value
+        if isinstance(value, str):
+            fail(ValueError, f"range {value!r} is unknown: use 'full', 'lossless', or currents in A")
+        if hasattr(value, "__iter__"):
+            ends = tuple(real("range", end, -float("inf"), unit=" A") for end in value)
+            if len(ends) != 2 or ends[0] >= ends[1]:
+                fail(ValueError, f"range={value!r} must be two currents in A, the lower one first")
+            return ends
+        return real("range", value, 0, above=True, unit=" A")
