@@ -17,6 +17,7 @@ __all__ = [
     "drive",
     "full_scale",
     "full_scale_amperes",
+    "outermost_codes",
     "single",
     "voltage_bits",
     "weights_of",
@@ -104,7 +105,7 @@ def column_share(device, wires, rows):
     --------
     >>> from mpimpy import Device, Wires
     >>> round(float(column_share(Device(), Wires(2.93, 2.93), 64)), 3)
-    0.903
+    0.961
     """
     if wires is None:
         return Fraction(1)
@@ -191,6 +192,20 @@ def _window(radc, full, low, span):
     step = (radc - 1) / (full * Fraction(span))
     first = round(Fraction(low) * full * step)
     return step, first, first + radc - 1
+
+
+def outermost_codes(config):
+    """Return codes of which none of a range in A is beyond, whatever the formats."""
+    radc, amperes, span = max(config.radc), full_scale_amperes(config), config.adc.range
+    if isinstance(span, Ranges):
+        flat = [zip(*rows, strict=True) for rows in zip(span.low, span.span, strict=True)]
+        windows = [pair for row in flat for pair in row]
+    elif isinstance(span, tuple):
+        windows = [(span[0], span[1] - span[0])]
+    else:
+        return (radc - 1,)
+    found = [_window(radc, 1, low / amperes, width / amperes) for low, width in windows]
+    return tuple(end for _, *ends in found for end in ends)
 
 
 def weights_of(found, unit, x_strides, w_strides, x_shifts, w_shifts, *, snap):

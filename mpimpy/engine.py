@@ -8,7 +8,7 @@ from . import backends, crossbar, formats, operands, settings
 from . import random as addressed
 from .backends import namespace
 from .checks import pair, whole
-from .config import ADC, DAC, Config, Device, Format, Tile
+from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .matrix import CrossbarMatrix
 from .sliced import SlicedData
 
@@ -28,6 +28,8 @@ class Engine:
         The size of an array.
     inputs, weights : Format, optional
         How the operands become integers.
+    wires : Wires, optional
+        Their resistance; None: they have none.
     seed : int, optional
         Key of all random numbers, 0 to 2**64 - 1. None takes a fresh one, which `seed` and
         the repr show, so that any result can be replayed.
@@ -69,6 +71,7 @@ class Engine:
         tile: Tile | None = None,
         inputs: Format | None = None,
         weights: Format | None = None,
+        wires: Wires | None = None,
         *,
         seed: int | None = None,
         chip: int = 0,
@@ -82,6 +85,7 @@ class Engine:
                 Tile() if tile is None else tile,
                 Format() if inputs is None else inputs,
                 Format() if weights is None else weights,
+                wires,
             ),
             seed=seed,
             chip=chip,
@@ -104,8 +108,8 @@ class Engine:
         return engine
 
     def _setup(self, config, *, seed, chip, backend, parts=("inputs", "weights")):
-        crossbar.choose_grid(config)  # says now if currents could not be exact
         config.check(*parts)
+        crossbar.choose_grid(config)  # says now if currents could not be exact
         if backend is not None:
             backends.check(backend)
         self.config, self.backend = config, backend
@@ -318,8 +322,8 @@ class DPETensor(Engine):
         Read variation, relative (lognormal sigma).
     vnoise : float
         DAC voltage noise, relative. (The predecessors took 0.05 and never applied it.)
-    wire_resistance : float
-        Ohm; only 0 so far.
+    wire_resistance : float or (float, float)
+        Of one segment of wire, Ohm; two numbers: of a word line's and of a bit line's.
     rdac : int
         DAC levels.
     radc : int, sequence of int, or None
@@ -340,14 +344,13 @@ class DPETensor(Engine):
         As for `Engine`.
     **more
         Any other name of the settings table: write_var, stuck_HGS, stuck_LGS, snap, saturate,
-        x_slices, w_slices, bw_e, dbfp_en, format, x_quant_gran, w_quant_gran.
+        adc_range, exact_reads, x_mapping, w_mapping, x_slices, w_slices, bw_e, dbfp_en, format,
+        x_quant_gran, w_quant_gran.
 
     Raises
     ------
     ValueError, TypeError
         If a setting is out of range or unknown.
-    NotImplementedError
-        If `wire_resistance` is above 0.
 
     Examples
     --------
@@ -362,7 +365,7 @@ class DPETensor(Engine):
         g_level: int = 16,
         var: float = 0.05,
         vnoise: float = 0.0,
-        wire_resistance: float = 0.0,
+        wire_resistance: float | tuple[float, float] = 0.0,
         rdac: int = 16,
         radc: int | Sequence[int] | None = 256,
         vread: float = 0.1,

@@ -113,10 +113,7 @@ def _most_codes(config):
             max(max(map(abs, ends)) for ends in converters.digit_bounds(f)) for f in (config.inputs, config.weights)
         )
         return config.tile.rows * x * w
-    if config.adc.range in ("full",) or isinstance(config.adc.range, float):
-        return max(config.radc) - 1
-    strides = ((1,) * len(config.inputs.ascending), (1,) * len(config.weights.ascending))
-    return converters.codes(config, 1, *strides).most
+    return max(map(abs, converters.outermost_codes(config)))
 
 
 @functools.lru_cache(maxsize=512)

@@ -5,8 +5,8 @@ One table serves `DPETensor`, `MapReducedot` and the command line.
 
 import math
 
-from .checks import check_names, pair, real
-from .config import ADC, DAC, Config, Device, Format, Tile
+from .checks import check_names, flag, pair, real
+from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 
 __all__ = ["ENGINE", "SETTINGS", "build"]
 
@@ -27,13 +27,17 @@ SETTINGS = {
     "radc": ("256", "codes", "codes of an ADC, or one number per weight slice; None: ideal, no rounding"),
     "snap": ("False", "", "round each partial product to the nearest integer after the ADC"),
     "saturate": ("True", "", "clip at the ends of the ADC's range"),
+    "adc_range": ("full", "A", "currents that the codes cover: full, lossless, the highest, or (lowest, highest)"),
     "array_size": ("(64, 64)", "cells", "rows and columns of an array"),
-    "wire_resistance": ("0", "Ohm", "resistance of a wire segment; only 0 so far"),
+    "wire_resistance": ("0", "Ohm", "resistance of a wire segment, or of a word line's and a bit line's"),
+    "exact_reads": ("False", "", "with wires: solve the circuit again for each read"),
     "x_slices": ("[1, 1, 2, 4]", "bits", "slices of the inputs, most significant first"),
     "w_slices": ("[1, 1, 2, 4]", "bits", "slices of the weights"),
     "bw_e": ("None", "bits", "None: INT; else the width of a shared exponent (block floating point)"),
     "dbfp_en": ("False", "", "double exponent, for both operands"),
     "format": ("None", "", "int4, int8, bf16, fp16 or fp32 for both operands, instead of slices and bw_e"),
+    "x_mapping": ("twos", "", "sign of the inputs: twos (complement), or signed voltages"),
+    "w_mapping": ("twos", "", "sign of the weights: twos (complement), (differential) pair, or offset"),
     "x_quant_gran": ("finest", "", "block of the inputs that shares a scale"),
     "w_quant_gran": ("finest", "", "block of the weights that shares a scale"),
 }
@@ -52,18 +56,19 @@ def _formats(given):
     bw_e, double = given.pop("bw_e", None), given.pop("dbfp_en", False)
     made = {}
     for part, field in (("x", "inputs"), ("w", "weights")):
-        granularity = given.pop(f"{part}_quant_gran", None)
+        granularity, mapping = given.pop(f"{part}_quant_gran", None), given.pop(f"{part}_mapping", "twos")
         granularity = "finest" if granularity is None else granularity
         if name is None:
             bits = slices[part]
             bits = bits.tolist() if hasattr(bits, "tolist") else bits
             bits = Format().slices if bits is None else bits
-            made[field] = _told(field, Format, bits, bw_e=bw_e, double=double, granularity=granularity)
+            options = {"granularity": granularity, "mapping": mapping}
+            made[field] = _told(field, Format, bits, bw_e=bw_e, double=double, **options)
             continue
         if slices[part] is not None or bw_e is not None or double:
             msg = f"format={name!r} already says what slices, bw_e and dbfp_en are: give one or the other"
             raise ValueError(msg)
-        made[field] = _told(field, Format.named, name, granularity)
+        made[field] = _told(field, Format.named, name, granularity, mapping)
     return made
 
 
@@ -93,6 +98,21 @@ def _stuck(given):
         given[name] = ratio
 
 
+def _wires(given):
+    resistance, exact = given.pop("wire_resistance", 0), given.pop("exact_reads", False)
+    both = resistance if isinstance(resistance, tuple | list) else (resistance, resistance)
+    if len(both) != 2:
+        msg = f"wire_resistance={resistance!r} must be one number, or two: of a word line's segment and a bit line's"
+        raise ValueError(msg)
+    both = [real("wire_resistance", one, 0, unit=" Ohm") for one in both]
+    if any(both):
+        return Wires(*both, exact_reads=exact)
+    if flag("exact_reads", exact):
+        msg = "exact_reads=True has no effect without wires: set wire_resistance, or leave it out"
+        raise ValueError(msg)
+    return None
+
+
 def build(**given):
     """Return the configuration that flat settings describe.
 
@@ -111,8 +131,6 @@ def build(**given):
         For an unknown name, with the nearest known one.
     ValueError
         For a value out of range, or two settings that say the same.
-    NotImplementedError
-        If `wire_resistance` is above 0.
 
     Examples
     --------
@@ -120,10 +138,10 @@ def build(**given):
     1024
     """
     check_names(given, [*SETTINGS, *ENGINE])
-    if real("wire_resistance", given.pop("wire_resistance", 0), 0, unit=" Ohm") > 0:
-        msg = "wire_resistance above 0 Ohm is not simulated yet: leave it at 0"
-        raise NotImplementedError(msg)
+    wires = _wires(given)
     _stuck(given)
+    if "adc_range" in given:
+        given["range"] = given.pop("adc_range")
     made = _formats(given)
     for field, kind in (("device", Device), ("dac", DAC), ("adc", ADC)):
         names = [name for name in kind.__dataclass_fields__ if name in given]
@@ -132,4 +150,4 @@ def build(**given):
         size = pair("array_size", given.pop("array_size"), -math.inf)
         made["tile"] = _told("array_size", Tile, *size)
     check_names(given, [])
-    return Config(**made)
+    return Config(**made, wires=wires)

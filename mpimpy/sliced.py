@@ -1,5 +1,6 @@
 """SlicedData: an operand in slices, under the predecessors' name and with their granularity rule."""
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
@@ -189,6 +190,8 @@ class SlicedData:
             msg = f"{name} has shape {tuple(data.shape)}, without any element: pass arrays to the engine itself"
             raise ValueError(msg)
         part = "weights" if self.is_weight else "inputs"
+        # the sign's way into hardware is the engine's
+        self.format = dataclasses.replace(self.format, mapping=getattr(engine.config, part).mapping)
         config = engine.config.replace(**{part: self.format})
         config.check(part)
         parallel = self._parallel(engine)

@@ -171,7 +171,7 @@ def product(x, w, config, x_block, w_block, seed, chip, read):
     xb, wb = widths(config.inputs), widths(config.weights)
     xe, we = ends_of_digits(config.inputs), ends_of_digits(config.weights)
     radc = config.adc.radc[::-1] if isinstance(config.adc.radc, tuple) else (config.adc.radc,) * len(wb)
-    most = adc_codes(config, 1, [1] * len(xb), [1] * len(wb), xe, we, radc)[2]
+    most = adc_codes(config, 1, [1] * len(xb), [1] * len(wb), xe, we, [max(radc)] * len(wb))[2]
     wide = unit * 2**f > 2**31 - 1 or most > 2**24
     if wide and most <= 2**24 and unit * 2**10 <= 2**31 - 1:
         wide = False

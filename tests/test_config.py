@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from libraries import torch
 
-from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, MapReducedot, Tile, settings
+from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, MapReducedot, Ranges, Tile, Wires, settings
 
 REFUSED = [
     (lambda: Device(HGS=0), ValueError, r"HGS=0 S is out of range: it must be above 0 S"),
@@ -93,7 +93,42 @@ REFUSED = [
         ValueError,
         r"backend 'nmba' is unknown: use one of 'numba', 'torch', 'reference'",
     ),
-    (lambda: DPETensor(wire_resistance=2.93), NotImplementedError, r"wire_resistance above 0 Ohm is not simulated yet"),
+    (
+        lambda: DPETensor(wire_resistance=(1, 2, 3)),
+        ValueError,
+        r"wire_resistance=\(1, 2, 3\) must be one number, or two",
+    ),
+    (lambda: DPETensor(exact_reads=True), ValueError, r"exact_reads=True has no effect without wires: set wire_resist"),
+    (lambda: Wires(0, 0), ValueError, r"Wires\(0, 0\) has no effect: use wires=None"),
+    (lambda: Wires(1, -1), ValueError, r"r_bit=-1 Ohm is out of range: it must be at least 0 Ohm"),
+    (
+        lambda: Config(Device(var=0), wires=Wires(1, 1, True)),
+        ValueError,
+        r"exact_reads=True has no effect without read",
+    ),
+    (lambda: Config(wires=3), TypeError, r"wires=3 must be None or Wires, such as Wires\(r_word=2.93"),
+    (lambda: Config().replace(wires={"r_bit": 2}), ValueError, r"wires is None, so there is nothing to change in it"),
+    (lambda: Config(inputs=Format(mapping="offset")), ValueError, r"inputs cannot be mapped by an offset.*'signed'"),
+    (lambda: Format(mapping="two"), ValueError, r"mapping 'two' is unknown: use 'twos', 'signed' \(for weights also"),
+    (
+        lambda: Engine(weights=Format([1, 4], mapping="offset")),
+        ValueError,
+        r"weight slice of 5 bits needs 32 levels but",
+    ),
+    (lambda: ADC(range="wide"), ValueError, r"range 'wide' is unknown: use 'full', 'lossless', or currents in A"),
+    (lambda: ADC(range=0), ValueError, r"range=0 A is out of range: it must be above 0 A"),
+    (lambda: ADC(range=(2, 1)), ValueError, r"range=\(2, 1\) must be two currents in A, the lower one first"),
+    (lambda: ADC(None, range=1e-5), ValueError, r"range=1e-05 has no effect with radc=None \(ideal ADC\): leave it"),
+    (lambda: ADC(12, range="lossless"), ValueError, r"radc=12 has no effect with range='lossless', which has every"),
+    (lambda: Ranges([[0]], [[0]]), ValueError, r"span=0 A is out of range: it must be above 0 A"),
+    (lambda: Ranges([0], [1]), TypeError, r"low must hold one number for each weight slice and input slice"),
+    (lambda: Ranges([[0, 0]], [[1]]), ValueError, r"low and span must have the same shape"),
+    (lambda: Ranges([[0, 0], [1]], [[1]]), ValueError, r"low must have a row for each weight slice, with one number"),
+    (
+        lambda: Engine(adc=ADC(range=Ranges([[0]], [[1]]))),
+        ValueError,
+        r"range=Ranges\(...\) is for 1 weight slices by 1 input slices, and there are 4 by 4: calibrate again",
+    ),
     (lambda: DPETensor(wire_resistance=-1), ValueError, r"wire_resistance=-1 Ohm is out of range"),
     (
         lambda: DPETensor(stuck_fault_value=1),
@@ -144,7 +179,7 @@ def test_defaults():
 
 def test_the_settings_table_states_the_defaults():
     for name, (default, _, _) in (settings.SETTINGS | settings.ENGINE).items():
-        if name not in ("x_quant_gran", "w_quant_gran"):
+        if name not in ("x_quant_gran", "w_quant_gran", "adc_range", "x_mapping", "w_mapping"):
             value = eval(default)
             engine = DPETensor(**{name: value} | ({"seed": 0} if name != "seed" else {}))
             assert engine.config == Config(), name
@@ -156,6 +191,7 @@ def test_every_flat_setting_reaches_the_configuration():
         "stuck_HGS": 0.1, "stuck_LGS": 0.1, "rdac": 32, "vread": 0.2, "vnoise": 0.1, "radc": 512, "snap": True,
         "saturate": False, "array_size": (32, 16), "x_slices": [1, 3], "w_slices": [1, 3], "bw_e": 8,
         "format": "fp16", "x_quant_gran": "per-row", "w_quant_gran": "per-col",
+        "wire_resistance": 2.93, "adc_range": 1e-5, "x_mapping": "signed", "w_mapping": "pair",
     }  # fmt: skip
     seen = {Config()}
     for name, value in values.items():
@@ -165,8 +201,10 @@ def test_every_flat_setting_reaches_the_configuration():
             seen.add(config)
     assert settings.build(stuck_fault_ratio=0.1) == settings.build(stuck_LGS=0.1)
     assert settings.build(stuck_fault_ratio=0.1, stuck_fault_value=1) == settings.build(stuck_HGS=0.1)
+    assert settings.build(wire_resistance=2, exact_reads=True).wires == Wires(2.0, 2.0, exact_reads=True)
+    assert settings.build(wire_resistance=(0, 3)).wires == Wires(0.0, 3.0)
     assert settings.build(bw_e=8, dbfp_en=True).inputs.double
-    assert set(values) | {"stuck_fault_value", "dbfp_en", "wire_resistance"} == set(settings.SETTINGS)
+    assert set(values) | {"stuck_fault_value", "dbfp_en", "exact_reads"} == set(settings.SETTINGS)
 
 
 def test_configurations_are_frozen_hashable_values():

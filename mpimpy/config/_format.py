@@ -94,7 +94,7 @@ class Format:
         set_fields(self, mapping=mapping, slices=slices, bw_e=bw_e, double=double, granularity=granularity)
 
     @classmethod
-    def named(cls, name, granularity="finest"):
+    def named(cls, name, granularity="finest", mapping="twos"):
         """Return the format called ``int4``, ``int8``, ``bf16``, ``fp16`` or ``fp32``.
 
         Examples
@@ -105,7 +105,7 @@ class Format:
         if name not in _NAMED:
             fail(ValueError, f"format {name!r} is unknown: use one of {', '.join(_NAMED)}, or list the slices")
         slices, bw_e = _NAMED[name]
-        return cls(slices, bw_e=bw_e, granularity=granularity)
+        return cls(slices, bw_e=bw_e, granularity=granularity, mapping=mapping)
 
     @property
     def bits(self):
