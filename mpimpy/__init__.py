@@ -11,6 +11,7 @@ from .backends import get_num_threads, set_num_threads
 from .config import ADC, DAC, Config, Device, Format, Ranges, Tile, Wires
 from .dot import MapReducedot, explain
 from .engine import DPETensor, Engine
+from .legacy import bitslicedpe, diffpairdpe, fpmemdpe
 from .matrix import CrossbarMatrix
 from .metrics import ABSE, RE, SNR
 from .operands import MpimpyWarning
@@ -40,7 +41,10 @@ __all__ = [
     "Tile",
     "Wires",
     "backends",
+    "bitslicedpe",
+    "diffpairdpe",
     "explain",
+    "fpmemdpe",
     "get_num_threads",
     "set_num_threads",
 ]

@@ -27,7 +27,7 @@ ROOMS = [
     ["report"],
     ["matrix"],
     ["sliced", "settings", "engine"],
-    ["dot"],
+    ["legacy", "dot"],
     ["plot", "demo", "files", "cli"],
     ["__init__", "__main__"],
 ]
