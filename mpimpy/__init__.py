@@ -6,7 +6,7 @@
 (2, 3)
 """
 
-from . import backends
+from . import backends, wires
 from .backends import get_num_threads, set_num_threads
 from .config import ADC, DAC, Config, Device, Format, Tile
 from .dot import MapReducedot, explain
@@ -41,4 +41,5 @@ __all__ = [
     "explain",
     "get_num_threads",
     "set_num_threads",
+    "wires",
 ]
