@@ -6,7 +6,7 @@
 (2, 3)
 """
 
-from . import backends
+from . import backends, wires
 from .backends import get_num_threads, set_num_threads
 from .config import ADC, DAC, Config, Device, Format, Ranges, Tile, Wires
 from .dot import MapReducedot, explain
@@ -47,4 +47,5 @@ __all__ = [
     "fpmemdpe",
     "get_num_threads",
     "set_num_threads",
+    "wires",
 ]

@@ -1,10 +1,10 @@
 """The algorithm: program, read and reduce, written once against the array API."""
 
-from . import converters, device, formats, mapping
+from . import converters, device, formats, lines, mapping
 from .backends import namespace
 from .plans import SINGLE_CODES, Grid, Plan, choose_grid, make_grid, plan
 
-__all__ = ["Grid", "Plan", "choose_grid", "explain", "make_grid", "plan", "product", "program", "targets"]
+__all__ = ["Grid", "Plan", "choose_grid", "explain", "make_grid", "plan", "product", "program", "targets", "wire"]
 
 
 def _flat(xp, digits):
@@ -26,8 +26,17 @@ def _grid(kernels, config, cells, up, place, columns=None):
     # what one read sees of the cells, each digit's together
     numbers = make_grid(config)
     found = device.read(kernels, config.device, numbers, cells, up, place, columns)
+    if config.wires is not None and config.wires.exact_reads:
+        found = lines.pass_on(kernels, config, numbers, found, 0)
     unit = numbers.strides[-1] << numbers.fraction
     return mapping.combine(config.weights, found, numbers.cell_bound, unit)
+
+
+def wire(kernels, config, cells, up):
+    """Return (cells, up) as reads meet them: what the wires pass on, if they are solved once for all reads."""
+    if config.wires is None or config.wires.exact_reads:
+        return cells, up
+    return lines.pass_on(kernels, config, make_grid(config), cells, up), 0
 
 
 def program(kernels, config, levels, address):
@@ -88,6 +97,8 @@ def _spans(kernels, config, numbers, height, cells):
     # Columns that are read together: (first, last), or None for all. For few inputs the noisy grid
     # is drawn and read in blocks that stay in the cache; columns may be cut anywhere.
     slices, depth, width = cells.shape
+    if config.wires is not None and config.wires.exact_reads:
+        return [None]  # tiles are solved as a whole
     if config.device.var == 0 or kernels.STREAM is None or height > FEW_ROWS:
         return [None]
     column = slices * depth * {"int8": 1, "int16": 2}.get(numbers.grid.grid_dtype, 4)

@@ -185,6 +185,12 @@ class Engine:
         if origin[0] % rows:
             msg = f"origin={origin} cuts through a tile of {rows} rows: its row must be a multiple of {rows}"
             raise ValueError(msg)
+        cols = self.config.tile.cols
+        if self.config.wires is not None and origin[1] % cols:
+            msg = (
+                f"origin={origin} cuts through a tile of {cols} columns, which its wires join: use a multiple of {cols}"
+            )
+            raise ValueError(msg)
         kernels = self.kernels(w)
         encoded = None
         if 0 not in w.shape:

@@ -39,6 +39,8 @@ class CrossbarMatrix:
     cells : integer array, shape (planes * cells per digit * slices, K, N)
         As programmed, least significant slice first: ``cells << up`` grid units above LGS.
     up : int
+    wired : (integer array, int)
+        The same two as reads meet them: through the wires, if these have resistance.
 
     Examples
     --------
@@ -60,12 +62,13 @@ class CrossbarMatrix:
         self._xp, self._where, self.kernels, self._next_read = xp, device_of(like), kernels, next_read
         self.prototype = xp.zeros((0,), dtype=self.dtype, device=self._where)
         self.encoded = encoded
-        self.cells = self.scales = None
+        self.cells = self.scales = self.wired = None
         self.up = 0
         if encoded is not None:
             levels = crossbar.targets(config, encoded)
             self.scales = formats.weight_scales(encoded, config.tile.rows)
             self.cells, self.up = crossbar.program(kernels, config, levels, self.address(0))
+            self.wired = crossbar.wire(kernels, config, self.cells, self.up)
 
     def __getstate__(self):
         # modules are found again from the arrays
@@ -245,8 +248,7 @@ class CrossbarMatrix:
             config,
             encoded,
             self.scales,
-            self.cells,
-            self.up,
+            *self.wired,
             self.address(number),
             first_row,
             kernel_dtype,
@@ -259,7 +261,9 @@ class CrossbarMatrix:
         height = dims[0] * dims[1]
         if self.encoded is None or not height:
             return backends.Explanation(self.kernels.NAME, "no products to compute", (), ())
-        return backends.Explanation(self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.cells))
+        return backends.Explanation(
+            self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.wired[0])
+        )
 
     def report(self, x: Any = None, w: Any = None) -> report.Report:
         """Return what the matrix takes in hardware, and where its errors come from.

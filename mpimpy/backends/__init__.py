@@ -22,6 +22,7 @@ __all__ = [
     "available",
     "check",
     "detach",
+    "differentiable",
     "explain",
     "get_num_threads",
     "namespace",
@@ -121,6 +122,13 @@ def _is_torch_cpu(array):
 def wants_gradient(array):
     """Return whether torch would record what is done with `array`."""
     return _is_torch(array) and array.requires_grad and sys.modules["torch"].is_grad_enabled()
+
+
+def differentiable(transfer, r_word, r_bit):
+    """Return `transfer`, a function of torch tensors of conductances, with a gradient."""
+    from . import _ladder_torch
+
+    return lambda conductance: _ladder_torch.transfer(conductance, r_word, r_bit, transfer)
 
 
 def unusable(array):

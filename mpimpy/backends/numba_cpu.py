@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from . import _kernels, _read
+from . import _kernels, _ladder, _ladder_numba, _read
 from ._jit import blas_threads, get_num_threads, launch
 from .reference import code_range
 
@@ -322,3 +322,19 @@ def _blocks(height, width, slices):
     row_block, col_block = -(-height // down), -(-strips // across) * _read.STRIP
     chunk = min(-(-row_block // 4) * 4, max(4, CHUNK // slices // 4 * 4))
     return (row_block, col_block, chunk), down * -(-width // col_block)
+
+
+def _two_sided(g, gw, gb):
+    out = np.empty(g.shape, np.float64)
+    batch, rows, cols = g.shape
+    work = batch * rows * cols * (40 + cols * (cols + rows)) * 5e-5
+    launch(_ladder_numba.two_sided, batch, work, _frozen(g), gw, gb, out)
+    return out
+
+
+def transfer(conductance, r_word, r_bit):
+    """See `reference.transfer`."""
+    return _ladder.transfer(conductance, r_word, r_bit, _two_sided)
+
+
+node_voltages = _ladder.node_voltages

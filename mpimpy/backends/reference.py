@@ -12,6 +12,7 @@ import array_api_extra as xpx
 from array_api_compat import array_namespace, device
 
 from .. import random
+from . import _ladder
 
 NAME = "reference"
 STREAM = None  # bytes of a noisy grid drawn at once; None: all of it
@@ -353,3 +354,38 @@ def read(
             total = total + acc * x_scale[:, tile][:, None] * w_scale[tile, :][None, :]
         y = y + total
     return xp.astype(y, getattr(xp, dtype))
+
+
+def transfer(conductance, r_word, r_bit):
+    """Return the matrices that tiles with wire resistance are: currents = voltages @ matrix.
+
+    The circuit, and the order of every operation, stand in `_ladder`.
+
+    Parameters
+    ----------
+    conductance : float64 array, shape (batch, rows, cols)
+        Of the cells, at least 0.
+    r_word, r_bit : float
+        Resistance of a segment of word line, of bit line, at least 0.
+
+    Returns
+    -------
+    float64 array, shape (batch, rows, cols)
+    """
+    return _ladder.transfer(conductance, r_word, r_bit)
+
+
+def node_voltages(conductance, voltages, r_word, r_bit):
+    """Return the voltages of all nodes: (word lines', bit lines').
+
+    Parameters
+    ----------
+    conductance : float64 array, shape (batch, rows, cols)
+    voltages : float64 array, shape (batch, rows, inputs)
+    r_word, r_bit : float
+
+    Returns
+    -------
+    (float64 array, float64 array), shape (batch, rows, cols, inputs)
+    """
+    return _ladder.node_voltages(conductance, voltages, r_word, r_bit)

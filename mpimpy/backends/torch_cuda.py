@@ -79,6 +79,8 @@ digits = _plain(reference.digits)
 fold = _plain(reference.fold)
 limbs = _plain(reference.limbs)
 multiply = _plain(reference.multiply)
+transfer = _plain(reference.transfer)
+node_voltages = _plain(reference.node_voltages)
 
 
 _constants = {}
