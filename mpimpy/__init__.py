@@ -10,7 +10,8 @@ from . import backends, wires
 from .backends import get_num_threads, set_num_threads
 from .config import ADC, DAC, Config, Device, Format, Ranges, Tile, Wires
 from .dot import MapReducedot, explain
-from .engine import DPETensor, Engine
+from .dpetensor import DPETensor
+from .engine import Engine
 from .legacy import bitslicedpe, diffpairdpe, fpmemdpe
 from .matrix import CrossbarMatrix
 from .metrics import ABSE, RE, SNR

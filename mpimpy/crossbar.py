@@ -4,7 +4,20 @@ from . import converters, device, formats, lines, mapping
 from .backends import namespace
 from .plans import SINGLE_CODES, Grid, Plan, choose_grid, make_grid, plan
 
-__all__ = ["Grid", "Plan", "choose_grid", "explain", "make_grid", "plan", "product", "program", "targets", "wire"]
+__all__ = [
+    "Grid",
+    "Plan",
+    "choose_grid",
+    "current_unit",
+    "currents",
+    "explain",
+    "make_grid",
+    "plan",
+    "product",
+    "program",
+    "targets",
+    "wire",
+]
 
 
 def _flat(xp, digits):
@@ -193,6 +206,49 @@ def explain(kernels, config, height, cells):
     slices = tuple((width, *way) for width, way in zip(widths, found, strict=True))
     currents = "64-bit currents, ADC in float64" if how["wide"] else "32-bit currents, ADC in float32"
     return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)
+
+
+def currents(kernels, config, inputs, cells, up, place, first_row=0):
+    """Yield the currents of every tile and pair of slices, as the ADC meets them.
+
+    Parameters
+    ----------
+    kernels, config, inputs, cells, up, place, first_row
+        As for `product`.
+
+    Yields
+    ------
+    j, i : int
+        Weight slice and input slice, least significant first.
+    current : float64 array, shape (batch * M, N)
+        Integers.
+    count : int
+        How many such arrays each pair of slices has in all.
+    """
+    numbers = plan(config)
+    digits = _flat(namespace(inputs.digits), inputs.digits)
+    xp, rows = namespace(digits), numbers.grid.rows
+    digits, strides, _ = converters.drive(
+        kernels, config.dac, numbers, digits, inputs.bits, place._replace(row=first_row, col=place.row)
+    )
+    grid = _grid(kernels, config, cells, up, place)
+    x_slices, w_slices = len(strides), len(numbers.grid.strides)
+    tiles = -(-digits.shape[2] // rows)
+    count = tiles * (digits.shape[0] // x_slices) * (grid.shape[0] // w_slices)
+    for tile in range(tiles):
+        span = slice(tile * rows, min((tile + 1) * rows, digits.shape[2]))
+        for w_index in range(grid.shape[0]):
+            part = xp.astype(grid[w_index, span, :], xp.float64)
+            for x_index in range(digits.shape[0]):
+                code = xp.astype(digits[x_index, :, span], xp.float64) * float(strides[x_index % x_slices])
+                yield w_index % w_slices, x_index % x_slices, xp.matmul(code, part), count
+
+
+def current_unit(config):
+    """Return (current of one level under one DAC code, full scale), both in the grid's integer units."""
+    grid = make_grid(config)
+    unit = 1 << (grid.fraction + grid.voltage_fraction)
+    return unit, converters.full_scale(config, unit)
 
 
 def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype):

@@ -4,7 +4,7 @@ from typing import Any
 
 from array_api_compat import device as device_of
 
-from . import backends, crossbar, device, formats, mapping, operands, report
+from . import backends, calibration, crossbar, device, formats, mapping, operands, report
 from .backends import namespace
 from .checks import whole
 from .random import MAX_READ, MAX_ROW, Address
@@ -210,13 +210,18 @@ class CrossbarMatrix:
         xp = self._xp
         dtype = operands.result_dtype(xp, operands.float_dtype(xp, x), self.dtype)
         out_shape = (*x.shape[:-1], self.shape[1])
-        block = formats.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
+        encode = self._encoder(x, dims)
         number = self._read_number(read)
         first_row = whole("first_row", first_row, 0, MAX_ROW - dims[0] * dims[1])
         if self.encoded is None or 0 in dims:
             return xp.zeros(out_shape, dtype=dtype, device=self._where)
-        encoded = formats.encode(self.kernels, self.kernels.enter(xp.reshape(x, dims)), self.config.inputs, block)
-        return xp.reshape(self._product(self.config, encoded, number, first_row, dtype), out_shape)
+        return xp.reshape(self._product(self.config, encode(), number, first_row, dtype), out_shape)
+
+    def _encoder(self, x, dims):
+        # what turns inputs into integers, once blocks that do not fit would have been refused
+        fmt = self.config.inputs
+        block = formats.block_shape(fmt, dims[1:], self.config.tile.rows, weight=False)
+        return lambda: formats.encode(self.kernels, self.kernels.enter(self._xp.reshape(x, dims)), fmt, block)
 
     def read_encoded(self, encoded, fmt, dtype, read=None):
         """Multiply inputs that are integers already; see `mpimpy.SlicedData`.
@@ -237,6 +242,17 @@ class CrossbarMatrix:
         """
         dtype = operands.result_dtype(self._xp, dtype, self.dtype)
         return self._product(self.config.replace(inputs=fmt), encoded, self._read_number(read), 0, dtype)
+
+    def currents(self, x):
+        """Return samples of the currents of ``x @ W``; see `mpimpy.calibration.samples`."""
+        x = operands.as_operand("x", x, like=self.prototype)
+        operands.check_pair(x, self.prototype, "x", "the programmed matrix")
+        dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
+        if self.encoded is None or 0 in dims:
+            msg = f"x of shape {tuple(x.shape)} and weights of shape {self.shape} make no currents to look at"
+            raise ValueError(msg)
+        encoded = self._encoder(x, dims)()
+        return calibration.samples(self.kernels, self.config, encoded, *self.wired, self.address(MAX_READ))
 
     def _read_number(self, read):
         return self._next_read() if read is None else check_read(read)
