@@ -16,6 +16,7 @@ from .metrics import ABSE, RE, SNR
 from .operands import MpimpyWarning
 from .report import Effect, Report
 from .sliced import SlicedData
+from .variation import Drift, Flicker, Gaussian, Samples, WriteVerify
 
 __version__ = "2.0.0"
 
@@ -29,14 +30,19 @@ __all__ = [
     "CrossbarMatrix",
     "DPETensor",
     "Device",
+    "Drift",
     "Effect",
     "Engine",
+    "Flicker",
     "Format",
+    "Gaussian",
     "MapReducedot",
     "MpimpyWarning",
     "Report",
+    "Samples",
     "SlicedData",
     "Tile",
+    "WriteVerify",
     "backends",
     "explain",
     "get_num_threads",

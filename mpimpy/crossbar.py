@@ -1,10 +1,12 @@
 """The algorithm: program, read and reduce, written once against the array API."""
 
-from . import converters, device, formats
+import dataclasses
+
+from . import converters, device, formats, laws
 from .backends import namespace
 from .plans import SINGLE_CODES, Grid, Plan, choose_grid, make_grid, plan
 
-__all__ = ["Grid", "Plan", "choose_grid", "explain", "make_grid", "plan", "product", "program", "targets"]
+__all__ = ["Grid", "Plan", "age", "choose_grid", "explain", "make_grid", "plan", "product", "program", "targets"]
 
 
 def _flat(xp, digits):
@@ -22,9 +24,27 @@ def targets(config, weights):
     return _flat(namespace(encoded.digits), encoded.digits)
 
 
-def program(kernels, config, levels, address):
+def program(kernels, config, levels, address, faults=None):
     """Write levels into cells; see `mpimpy.device.program`."""
-    return device.program(kernels, config.device, make_grid(config), levels, address)
+    return device.program(kernels, config.device, make_grid(config), levels, address, faults)
+
+
+def age(kernels, config, written, levels, address, time_s, faults=None):
+    """Return (freshly written cells as they are at a time, ratio of their total conductance before to after).
+
+    See `mpimpy.device.age`; nothing happens, and the ratio is 1, where time changes nothing.
+    """
+    if laws.ages(config.device) is None:
+        return written, 1.0
+    aged = device.age(kernels, config.device, make_grid(config), written, levels, address, time_s, faults)
+    before, after = device.total(written), device.total(aged)
+    return aged, before / after if after else 1.0
+
+
+def _plan(config, written):
+    # cells that a map made stuck are not what the configuration says
+    numbers = plan(config)
+    return dataclasses.replace(numbers, exact=None) if written.faulty else numbers
 
 
 def _fold(kernels, digits, strides, bits, unit, scales, rows, axis):
@@ -128,7 +148,7 @@ def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_sca
     return xp.astype(y, getattr(xp, dtype), copy=False)
 
 
-def explain(kernels, config, height, cells):
+def explain(kernels, config, height, written):
     """Return how a product would be read: (currents, slices, notes) of `mpimpy.backends.Explanation`.
 
     Parameters
@@ -138,10 +158,9 @@ def explain(kernels, config, height, cells):
     config : Config
     height : int
         Input rows.
-    cells : integer array, shape (planes * slices, K, N)
-        As programmed.
+    written : mpimpy.device.Written
     """
-    numbers, bits = plan(config), config.inputs.ascending
+    numbers, bits, cells = _plan(config, written), config.inputs.ascending, written.cells
     grid, noisy = numbers.grid, config.dac.vnoise > 0
     grid_dtype, drive_dtype = grid.grid_dtype, numbers.drive_dtype
     if config.device.var == 0:
@@ -175,7 +194,7 @@ def explain(kernels, config, height, cells):
     return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)
 
 
-def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype):
+def product(kernels, config, inputs, scales, written, place, first_row, dtype):
     """Read a programmed matrix.
 
     Parameters
@@ -187,8 +206,8 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
         The inputs, shape (batch, M, K).
     scales : float64 array, shape (planes, tiles, N)
         Scales of the weights.
-    cells, up
-        As returned by `program`.
+    written : mpimpy.device.Written
+        By `program` or `age`.
     place : mpimpy.random.Address
         Seed, chip and read; row and col of the programmed block in the whole matrix.
     first_row : int
@@ -200,7 +219,7 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
     -------
     array, shape (batch * M, N)
     """
-    numbers = plan(config)
+    numbers = _plan(config, written)
     digits = _flat(namespace(inputs.digits), inputs.digits)
     xp = namespace(digits)
     digits, strides, widths = converters.drive(
@@ -208,7 +227,7 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
     )
     x_scales = formats.input_scales(inputs, numbers.grid.rows)
     if numbers.ideal and numbers.exact is None and numbers.limbs is None:
-        grid = device.read(kernels, config.device, numbers.grid, cells, up, place)
+        grid = device.read(kernels, config.device, numbers.grid, written, place)
         drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
         x_strides = (1,) * len(strides) if widths else numbers.x_strides
         x = _fold(kernels, digits, x_strides, inputs.bits, drive_unit, x_scales, numbers.grid.rows, 1)
@@ -216,8 +235,8 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
         w = _fold(kernels, grid, w_strides, w_bits, grid_unit, scales, numbers.grid.rows, 0)
         return xp.astype(kernels.multiply(x, w), getattr(xp, dtype), copy=False)
     parts = []
-    for columns in _spans(kernels, config, numbers, digits.shape[1], cells):
-        grid = device.read(kernels, config.device, numbers.grid, cells, up, place, columns)
+    for columns in _spans(kernels, config, numbers, digits.shape[1], written.cells):
+        grid = device.read(kernels, config.device, numbers.grid, written, place, columns)
         part = scales if columns is None else scales[:, :, slice(*columns)]
         drive = inputs, digits, strides, widths, x_scales
         parts.append(_sum_planes(kernels, config, numbers, *drive, grid, part, dtype))

@@ -4,7 +4,7 @@ from typing import Any
 
 from array_api_compat import device as device_of
 
-from . import backends, crossbar, device, formats, operands, report
+from . import backends, crossbar, device, formats, history, operands, report
 from .backends import namespace
 from .checks import whole
 from .random import MAX_READ, MAX_ROW, Address
@@ -36,9 +36,12 @@ class CrossbarMatrix:
         The weights as integers.
     scales : float64 array, shape (planes, tiles, N)
         Scale of every column in every tile.
-    cells : integer array, shape (planes * slices, K, N)
-        As programmed, least significant slice first: ``cells << up`` grid units above LGS.
-    up : int
+    written : mpimpy.device.Written
+        The cells, least significant slice first.
+    faults : int8 array, shape (planes * slices, K, N), or None
+        Map of stuck cells, as given.
+    age : mpimpy.history.Age or None
+        Of a matrix made by `at`; `fresh` is then the matrix as programmed.
 
     Examples
     --------
@@ -52,7 +55,7 @@ class CrossbarMatrix:
     # NumPy leaves ``x @ W`` to this class
     __array_priority__ = 101
 
-    def __init__(self, config, kernels, like, shape, encoded, *, seed, chip, origin, next_read):
+    def __init__(self, config, kernels, like, shape, encoded, *, seed, chip, origin, next_read, faults=None):
         xp = namespace(like)
         self.config, self.seed, self.chip, self.origin = config, seed, chip, origin
         self.shape = shape
@@ -60,12 +63,14 @@ class CrossbarMatrix:
         self._xp, self._where, self.kernels, self._next_read = xp, device_of(like), kernels, next_read
         self.prototype = xp.zeros((0,), dtype=self.dtype, device=self._where)
         self.encoded = encoded
-        self.cells = self.scales = None
-        self.up = 0
+        self.written = self.scales = self.faults = self.age = self.fresh = None
         if encoded is not None:
+            if faults is not None:
+                of = encoded.digits
+                self.faults = namespace(of).asarray(faults, device=device_of(of))
             levels = crossbar.targets(config, encoded)
             self.scales = formats.weight_scales(encoded, config.tile.rows)
-            self.cells, self.up = crossbar.program(kernels, config, levels, self.address(0))
+            self.written = crossbar.program(kernels, config, levels, self.address(0), self.faults)
 
     def __getstate__(self):
         # modules are found again from the arrays
@@ -101,12 +106,12 @@ class CrossbarMatrix:
     def _public(self, array):
         return self.kernels.leave(array, self.prototype)
 
-    def _per_slice(self, array):
-        # (planes * slices, K, N), least significant first -> ([planes,] slices, K, N), most significant first
+    def per_slice(self, array):
+        """Return what the kernels hold per slice, (planes * slices, K, N), as `conductance` is given out."""
         xp = namespace(array)
         planes, slices = self.config.weights.planes, len(self.config.weights.slices)
         array = xp.flip(xp.reshape(array, (planes, slices, *self.shape)), axis=1)
-        return array[0, ...] if planes == 1 else array
+        return self._public(array[0, ...] if planes == 1 else array)
 
     def _empty(self, *lead, dtype):
         return self._xp.zeros((*lead, *self.shape), dtype=dtype, device=self._where)
@@ -126,13 +131,60 @@ class CrossbarMatrix:
         >>> float(Engine(seed=1).program(np.eye(3)).conductance().max())
         1e-05
         """
-        if self.cells is None:
+        if self.written is None:
             fmt = self.config.weights
             lead = (2,) * fmt.double + (len(fmt.slices),)
             return self._empty(*lead, dtype=self._xp.float64)
-        fraction = crossbar.make_grid(self.config).fraction
-        siemens = device.conductance(self.config.device, self.cells, self.up, fraction)
-        return self._public(self._per_slice(siemens))
+        siemens = device.conductance(self.config.device, crossbar.make_grid(self.config), self.written)
+        return self.per_slice(siemens)
+
+    @property
+    def programming(self) -> history.Programming | None:
+        """What verified writing took (see `mpimpy.WriteVerify`), or None if writing was not verified.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Device, Engine, WriteVerify
+        >>> W = Engine(Device(write_var=0.1, verify=WriteVerify(2e-7)), seed=1).program(np.eye(64))
+        >>> W.programming.error_S < 1.2e-7
+        True
+        """
+        return history.programming(self)
+
+    def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
+        """Return the matrix as it is at a time after programming; this one does not change.
+
+        Cells decay as the device's `Drift` says, each with the same exponent at all times, and the
+        reference columns with the mean exponent of LGS. Stuck cells stay where they are. Read noise
+        of `Flicker` kind is that of the time.
+
+        Parameters
+        ----------
+        t : float or str
+            Time since programming: seconds, or text such as "30 d" (s, min, h, d or y).
+        compensate : bool
+            Multiply every product by one number, the matrix's total conductance as programmed over
+            what it is now. A part of a matrix is compensated by its own total.
+
+        Returns
+        -------
+        CrossbarMatrix
+
+        Raises
+        ------
+        ValueError
+            If `t` is no time, or earlier than the device's ``t0_s``, or if time changes nothing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Device, Drift, Engine
+        >>> W = Engine(Device(var=0, drift=Drift(0.05)), seed=1).program(np.eye(64))
+        >>> W.at("30 d")
+        <CrossbarMatrix 64 x 64, 1 x 1 tiles of 64 x 64, 4 slices, seed=1, chip=0, 30 d after programming, not compensated>
+        """
+        return history.aged(self, t, compensate)
 
     def codes(self) -> Any:
         """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent.
@@ -242,8 +294,7 @@ class CrossbarMatrix:
             config,
             encoded,
             self.scales,
-            self.cells,
-            self.up,
+            self.written,
             self.address(number),
             first_row,
             kernel_dtype,
@@ -256,7 +307,7 @@ class CrossbarMatrix:
         height = dims[0] * dims[1]
         if self.encoded is None or not height:
             return backends.Explanation(self.kernels.NAME, "no products to compute", (), ())
-        return backends.Explanation(self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.cells))
+        return backends.Explanation(self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.written))
 
     def report(self, x: Any = None, w: Any = None) -> report.Report:
         """Return what the matrix takes in hardware, and where its errors come from.
@@ -312,9 +363,10 @@ class CrossbarMatrix:
 
     def __repr__(self):
         down, across, slices = self.tiles
+        age = "" if self.age is None else f", {self.age}"
         return (
             f"<CrossbarMatrix {self.shape[0]} x {self.shape[1]}, {down} x {across} tiles of "
-            f"{self.config.tile.rows} x {self.config.tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}>"
+            f"{self.config.tile.rows} x {self.config.tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}{age}>"
         )
 
 

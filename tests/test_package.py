@@ -18,13 +18,13 @@ ROOT = PACKAGE.parent
 
 # From the bottom up. A module may import modules of lower rooms, and those named before it in its own.
 ROOMS = [
-    ["checks", "config", "random"],
+    ["checks", "variation", "readings", "config", "random"],
     ["backends"],
     ["metrics", "operands"],
-    ["formats", "device", "converters"],
+    ["formats", "laws", "device", "converters"],
     ["plans"],
     ["crossbar"],
-    ["report"],
+    ["report", "history"],
     ["matrix"],
     ["sliced", "settings", "engine"],
     ["dot"],
