@@ -6,12 +6,13 @@
 (2, 3)
 """
 
-from . import backends
+from . import backends, presets
 from .backends import get_num_threads, set_num_threads
 from .config import ADC, DAC, Config, Device, Format, Tile
 from .dot import MapReducedot, explain
 from .engine import DPETensor, Engine
 from .matrix import CrossbarMatrix
+from .measured import Measured
 from .metrics import ABSE, RE, SNR
 from .operands import MpimpyWarning
 from .report import Effect, Report
@@ -37,6 +38,7 @@ __all__ = [
     "Format",
     "Gaussian",
     "MapReducedot",
+    "Measured",
     "MpimpyWarning",
     "Report",
     "Samples",
@@ -46,5 +48,6 @@ __all__ = [
     "backends",
     "explain",
     "get_num_threads",
+    "presets",
     "set_num_threads",
 ]

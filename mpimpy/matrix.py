@@ -181,8 +181,8 @@ class CrossbarMatrix:
         >>> import numpy as np
         >>> from mpimpy import Device, Drift, Engine
         >>> W = Engine(Device(var=0, drift=Drift(0.05)), seed=1).program(np.eye(64))
-        >>> W.at("30 d")
-        <CrossbarMatrix 64 x 64, 1 x 1 tiles of 64 x 64, 4 slices, seed=1, chip=0, 30 d after programming, not compensated>
+        >>> print(W.at("30 d").age)
+        30 d after programming, not compensated
         """
         return history.aged(self, t, compensate)
 
@@ -307,7 +307,9 @@ class CrossbarMatrix:
         height = dims[0] * dims[1]
         if self.encoded is None or not height:
             return backends.Explanation(self.kernels.NAME, "no products to compute", (), ())
-        return backends.Explanation(self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.written))
+        return backends.Explanation(
+            self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.written)
+        )
 
     def report(self, x: Any = None, w: Any = None) -> report.Report:
         """Return what the matrix takes in hardware, and where its errors come from.
@@ -363,10 +365,10 @@ class CrossbarMatrix:
 
     def __repr__(self):
         down, across, slices = self.tiles
-        age = "" if self.age is None else f", {self.age}"
+        tile, age = self.config.tile, "" if self.age is None else f", {self.age}"
         return (
             f"<CrossbarMatrix {self.shape[0]} x {self.shape[1]}, {down} x {across} tiles of "
-            f"{self.config.tile.rows} x {self.config.tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}{age}>"
+            f"{tile.rows} x {tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}{age}>"
         )
 
 

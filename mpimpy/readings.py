@@ -47,7 +47,8 @@ def _unit(stated, given, path):
     if not stated and not given:
         fail(
             ValueError,
-            f"{path}: no unit of the conductances is stated: name the column measured_uS (or _S, _mS, _nS), or give unit='uS'",
+            f"{path}: no unit of the conductances is stated: name the column measured_uS (or _S, _mS, _nS), "
+            "or give unit='uS'",
         )
     return UNITS[stated or given]
 
@@ -61,7 +62,9 @@ def _lines(path):
         raise OSError(msg) from error
     except UnicodeDecodeError:
         fail(ValueError, f"{path}: it is not a text file: write lines of level and conductance, with commas")
-    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.lstrip().startswith("#")]
+    lines = [
+        (n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.lstrip().startswith("#")
+    ]
     if not lines:
         fail(ValueError, f"{path}: it is empty: write lines of level and conductance, with commas")
     mark = next((mark for mark in ",;\t" if mark in lines[0][1]), ",")
@@ -113,7 +116,10 @@ def _checked(path, found, targets):
     if not targets and keys:
         missing = next((level for level in range(int(keys[-1]) + 1) if level not in found), None)
         if missing is not None:
-            fail(ValueError, f"{path}: level {missing} is missing: levels count from 0 without gaps, up to {int(keys[-1])} here")
+            fail(
+                ValueError,
+                f"{path}: level {missing} is missing: levels count from 0 without gaps, up to {int(keys[-1])} here",
+            )
     if not 2 <= len(keys) <= MOST:
         fail(ValueError, f"{path}: it holds {len(keys)} levels: measure from 2 to {MOST}")
     rows = [found[key] for key in keys]
@@ -133,7 +139,8 @@ def _checked(path, found, targets):
         if index and mean <= means[index - 1]:
             fail(
                 ValueError,
-                f"{path}: {name} has a mean of {mean:g} S, not above that of {names[index - 1]}, {means[index - 1]:g} S: "
-                "number the levels by rising conductance, and leave out those that cannot be told apart",
+                f"{path}: {name} has a mean of {mean:g} S, not above that of {names[index - 1]}, "
+                f"{means[index - 1]:g} S: number the levels by rising conductance, and leave out those that "
+                "cannot be told apart",
             )
     return samples

@@ -175,7 +175,9 @@ class Flicker:
             t0_s=real("t0_s", self.t0_s, 0, above=True, unit=" s"),
         )
         if self.t0_s <= self.t_read_s:
-            fail(ValueError, f"t0_s={self.t0_s:g} s must be later than t_read_s={self.t_read_s:g} s, one read's duration")
+            fail(
+                ValueError, f"t0_s={self.t0_s:g} s must be later than t_read_s={self.t_read_s:g} s, one read's duration"
+            )
 
     def sigma(self, q, t_s):
         """Return the relative spread of strength `q` at time `t_s`."""
@@ -239,7 +241,7 @@ class WriteVerify:
     --------
     >>> import numpy as np
     >>> from mpimpy import Device, Engine
-    >>> device = Device(write_var=0.1, verify=WriteVerify(2e-7, pulses=20))
+    >>> device = Device(write_var=0.1, verify=WriteVerify(5e-7, pulses=20))
     >>> Engine(device, seed=1).program(np.eye(64)).programming.failures
     0
     """
@@ -281,7 +283,9 @@ def seconds(name, value):
         found = re.fullmatch(r"\s*([\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]+)\s*", value)
         if found is None or found[2] not in UNITS:
             units = ", ".join(UNITS)
-            fail(ValueError, f"{name}={value!r} is not a time: give seconds, or a number with one of {units}, as '30 d'")
+            fail(
+                ValueError, f"{name}={value!r} is not a time: give seconds, or a number with one of {units}, as '30 d'"
+            )
         try:
             number = float(found[1])
         except ValueError:

@@ -277,9 +277,7 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         code = round(scaled)
         return min(max(code, 0), radc[j] - 1) if config.adc.saturate else code
 
-    where = [
-        (p, j, k, n) for p in range(len(wq)) for j in range(len(wb)) for k in range(depth) for n in range(width)
-    ]
+    where = [(p, j, k, n) for p in range(len(wq)) for j in range(len(wb)) for k in range(depth) for n in range(width)]
     grids = {at: cell(*at) for at in where}
     if compensate:
         before, after = (sum(of(*at) + base for at in where) for of, base in ((written, reference), (aged, now)))

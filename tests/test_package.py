@@ -28,12 +28,12 @@ ROOMS = [
     ["matrix"],
     ["sliced", "settings", "engine"],
     ["dot"],
-    ["plot", "demo", "files", "cli"],
+    ["plot", "measured", "presets", "demo", "files", "cli"],
     ["__init__", "__main__"],
 ]
 ORDER = [name for room in ROOMS for name in room]
 LIBRARIES = {"numpy", "torch", "numba", "triton", "scipy", "matplotlib", "jax", "cupy", "threadpoolctl"}
-LEAVES = {"plot", "demo", "files", "cli"}
+LEAVES = {"plot", "measured", "demo", "files", "cli"}
 
 
 def sources():

@@ -1,6 +1,7 @@
 """The memristors' settings."""
 
 import functools
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,9 @@ class Device:
             levels = _ascending(self.levels)
             defaults = {"HGS": levels[-1], "LGS": levels[0], "g_level": len(levels)}
             set_fields(self, levels=levels)
-        given = {name: value if getattr(self, name) is None else getattr(self, name) for name, value in defaults.items()}
+        given = {
+            name: value if getattr(self, name) is None else getattr(self, name) for name, value in defaults.items()
+        }
         set_fields(
             self,
             HGS=real("HGS", given["HGS"], 0, above=True, unit=" S"),
@@ -82,11 +85,9 @@ class Device:
         )
         if self.levels is not None:
             for name, value in defaults.items():
-                if getattr(self, name) != value:
-                    fail(
-                        ValueError,
-                        f"{name}={getattr(self, name):g} contradicts levels, by which it is {value:g}: leave {name} out",
-                    )
+                mine = getattr(self, name)
+                if mine != value:
+                    fail(ValueError, f"{name}={mine:g} contradicts levels, by which it is {value:g}: leave {name} out")
         if self.LGS >= self.HGS:
             fail(ValueError, f"LGS={self.LGS:g} S must be below HGS={self.HGS:g} S")
         if self.stuck_HGS + self.stuck_LGS > 1:
@@ -107,9 +108,15 @@ class Device:
         for name, law in laws:
             count = _levels_of(law)
             if count is not None and count != self.g_level:
-                fail(ValueError, f"{name} gives {count} levels a law of their own, but g_level={self.g_level}: give one each")
+                fail(
+                    ValueError,
+                    f"{name} gives {count} levels a law of their own, but g_level={self.g_level}: give one each",
+                )
             if count is not None and count > MAX_TABLES:
-                fail(ValueError, f"{name}: at most {MAX_TABLES} levels may have a law of their own, not {count}: use one for all")
+                fail(
+                    ValueError,
+                    f"{name}: at most {MAX_TABLES} levels may have a law of their own, not {count}: use one for all",
+                )
         if isinstance(self.var, Samples) and not any(self.var.spreads_S):
             fail(ValueError, "var: the samples of every level are equal, so nothing varies: use var=0")
         if self.verify is not None and self.write_var == 0:
@@ -117,7 +124,7 @@ class Device:
 
     @classmethod
     def from_csv(cls, path: Any, unit: str | None = None, **settings: Any) -> "Device":
-        """Return the device that was measured: its levels at the means, its samples as write variation.
+        r"""Return the device that was measured: its levels at the means, its samples as write variation.
 
         Parameters
         ----------
@@ -139,7 +146,7 @@ class Device:
         >>> lines = [f"{level},{1 + level + 0.01 * n}" for level in (0, 1) for n in range(8)]
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder) / "cells.csv"
-        ...     _ = path.write_text("level,measured_uS\\n" + "\\n".join(lines))
+        ...     _ = path.write_text("level,measured_uS\n" + "\n".join(lines))
         ...     Device.from_csv(path).g_level
         2
         """
@@ -165,7 +172,9 @@ class Device:
             return None
         found = tuple((level - self.LGS) / self.step_S for level in self.levels)
         top = self.g_level - 1
-        return None if all(abs(at - level) <= EVEN * top for level, at in enumerate(found)) else (*found[:-1], float(top))
+        return (
+            None if all(abs(at - level) <= EVEN * top for level, at in enumerate(found)) else (*found[:-1], float(top))
+        )
 
 
 def _levels_of(law):
@@ -178,7 +187,7 @@ def _ascending(values):
     levels = per_level("levels", values, lambda name, value: real(name, value, 0, unit=" S"))
     if not isinstance(levels, tuple) or len(levels) < 2:
         fail(ValueError, f"levels={values!r} must give the conductance of every level, S: at least 2")
-    for index, (low, high) in enumerate(zip(levels, levels[1:], strict=False)):
+    for index, (low, high) in enumerate(itertools.pairwise(levels)):
         if low >= high:
             fail(ValueError, f"levels must ascend, but levels[{index}]={low:g} S and levels[{index + 1}]={high:g} S")
     return levels
