@@ -175,9 +175,7 @@ class Flicker:
             t0_s=real("t0_s", self.t0_s, 0, above=True, unit=" s"),
         )
         if self.t0_s <= self.t_read_s:
-            fail(
-                ValueError, f"t0_s={self.t0_s:g} s must be later than t_read_s={self.t_read_s:g} s, one read's duration"
-            )
+            fail(ValueError, f"t0_s={self.t0_s:g} s must be later than one read lasts, t_read_s={self.t_read_s:g} s")
 
     def sigma(self, q, t_s):
         """Return the relative spread of strength `q` at time `t_s`."""
@@ -283,12 +281,10 @@ def seconds(name, value):
         found = re.fullmatch(r"\s*([\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]+)\s*", value)
         if found is None or found[2] not in UNITS:
             units = ", ".join(UNITS)
-            fail(
-                ValueError, f"{name}={value!r} is not a time: give seconds, or a number with one of {units}, as '30 d'"
-            )
+            fail(ValueError, f"{name}={value!r} is no time: give seconds, or a number with one of {units}, as '30 d'")
         try:
             number = float(found[1])
         except ValueError:
-            fail(ValueError, f"{name}={value!r} is not a time: {found[1]!r} is not a number")
+            fail(ValueError, f"{name}={value!r} is no time: {found[1]!r} is not a number")
         value = number * UNITS[found[2]]
     return real(name, value, 0, above=True, unit=" s")

@@ -108,14 +108,11 @@ class Device:
         for name, law in laws:
             count = _levels_of(law)
             if count is not None and count != self.g_level:
-                fail(
-                    ValueError,
-                    f"{name} gives {count} levels a law of their own, but g_level={self.g_level}: give one each",
-                )
+                many = f"{name} gives a law to each of {count} levels"
+                fail(ValueError, f"{many}, but g_level={self.g_level}: give as many, or one for all")
             if count is not None and count > MAX_TABLES:
                 fail(
-                    ValueError,
-                    f"{name}: at most {MAX_TABLES} levels may have a law of their own, not {count}: use one for all",
+                    ValueError, f"{name} gives a law to each of {count} levels: use one for all, or {MAX_TABLES} levels"
                 )
         if isinstance(self.var, Samples) and not any(self.var.spreads_S):
             fail(ValueError, "var: the samples of every level are equal, so nothing varies: use var=0")
