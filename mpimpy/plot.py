@@ -160,7 +160,7 @@ def levels(measured, ax=None, title=None):
     ax.set_xlabel("Conductance (uS)")
     ax.set_ylabel("Share of samples below")
     ax.set_title("" if title is None else title)
-    ax.legend(loc="lower right", fontsize="small")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize="small", frameon=False)
     return ax
 
 
