@@ -25,7 +25,7 @@ FITTING = 8  # multiples and parts of a quantum that are tried as a step
 CLOSE = 1e-9  # a better error is better by more than rounding
 
 
-def samples(kernels, config, inputs, cells, up, place):
+def samples(kernels, config, inputs, written, place):
     """Return currents of every pair of slices: float64 arrays, sorted, ``found[j][i]``, least significant first.
 
     Parameters
@@ -34,13 +34,13 @@ def samples(kernels, config, inputs, cells, up, place):
         A backend.
     config : Config
     inputs : Encoded
-    cells, up
-        As `mpimpy.crossbar.wire` returns them.
+    written : mpimpy.device.Written
+        As `mpimpy.crossbar.wire` returns it.
     place : mpimpy.random.Address
     """
     found = [[[] for _ in config.inputs.digits] for _ in config.weights.digits]
     stride = None
-    for j, i, current, count in crossbar.currents(kernels, config, inputs, cells, up, place):
+    for j, i, current, count in crossbar.currents(kernels, config, inputs, written, place):
         xp = namespace(current)
         flat = xp.reshape(current, (-1,))
         if stride is None:

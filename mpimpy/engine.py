@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from . import backends, calibration, crossbar, formats, operands
+from . import backends, calibration, crossbar, formats, mapping, operands
 from . import random as addressed
 from .backends import namespace
 from .checks import pair, whole
@@ -143,7 +143,9 @@ class Engine:
         operands.check_device(array, self._where, "an operand", "the engine")
         return backends.select(array, self.backend)
 
-    def program(self, w: Any, *, chip: int | None = None, origin: tuple[int, int] = (0, 0)) -> CrossbarMatrix:
+    def program(
+        self, w: Any, *, chip: int | None = None, origin: tuple[int, int] = (0, 0), faults: Any = None
+    ) -> CrossbarMatrix:
         """Write a matrix into crossbars, once.
 
         Parameters
@@ -155,6 +157,10 @@ class Engine:
             Row and column of ``w[0, 0]`` in a larger matrix of which `w` is a part: its cells
             then get the random numbers that they have in the whole. The row must be a multiple
             of the tile's rows.
+        faults : integer array, shape (K, N) or (slices, K, N), optional
+            Cells that are stuck whatever is written: 1 at HGS, -1 at LGS, 0 neither. Slices as in
+            `CrossbarMatrix.conductance`, most significant first; (K, N) holds for all of them.
+            Beside the cells that the device's rates make stuck.
 
         Returns
         -------
@@ -163,7 +169,7 @@ class Engine:
         Raises
         ------
         TypeError, ValueError
-            If `w` is not numeric and finite, or not two-dimensional.
+            If `w` is not numeric and finite, or not two-dimensional; if `faults` does not fit it.
 
         Examples
         --------
@@ -171,9 +177,9 @@ class Engine:
         >>> Engine(seed=1).program(np.eye(100)).tiles
         (2, 2, 4)
         """
-        return self.program_checked(operands.as_operand("w", w), chip=chip, origin=origin)
+        return self.program_checked(operands.as_operand("w", w), chip=chip, origin=origin, faults=faults)
 
-    def program_checked(self, w, *, chip=None, origin=(0, 0)):
+    def program_checked(self, w, *, chip=None, origin=(0, 0), faults=None):
         """Write a matrix that has passed `mpimpy.operands.as_operand`; see `program`."""
         if w.ndim != 2:
             msg = f"w has shape {tuple(w.shape)}: weights are one matrix, (K, N)"
@@ -190,6 +196,9 @@ class Engine:
                 f"origin={origin} cuts through a tile of {cols} columns, which its wires join: use a multiple of {cols}"
             )
             raise ValueError(msg)
+        if faults is not None:
+            fmt = self.config.weights
+            faults = operands.as_faults(faults, tuple(w.shape), len(fmt.digits), fmt.planes, mapping.per_digit(fmt))
         kernels = self.kernels(w)
         encoded = None
         if 0 not in w.shape:
@@ -197,13 +206,13 @@ class Engine:
             encoded = formats.encode(
                 kernels, kernels.enter(w[None, ...]), self.config.weights, block, grid.strides, grid.level_dtype
             )
-        return self._matrix(w, tuple(w.shape), encoded, self.config, kernels, chip, origin)
+        return self._matrix(w, tuple(w.shape), encoded, self.config, kernels, chip, origin, faults)
 
     def program_encoded(self, like, shape, encoded, config):
         """Write weights that are integers already; see `SlicedData`."""
         return self._matrix(like, shape, encoded, config, self.kernels(like), None, (0, 0))
 
-    def _matrix(self, like, shape, encoded, config, kernels, chip, origin):
+    def _matrix(self, like, shape, encoded, config, kernels, chip, origin, faults=None):
         chip = self.chip if chip is None else whole("chip", chip, 0, addressed.MAX_CHIP)
         return CrossbarMatrix(
             config,
@@ -215,6 +224,7 @@ class Engine:
             chip=chip,
             origin=origin,
             next_read=self.next_read,
+            faults=faults,
         )
 
     def calibrate(

@@ -1,6 +1,6 @@
 """Pictures of products. Matplotlib is imported when something is drawn, and needs no screen."""
 
-__all__ = ["compression", "error", "grey", "new_axes", "scatter"]
+__all__ = ["compression", "error", "grey", "levels", "new_axes", "scatter"]
 
 MAX_POINTS = 20_000  # more points only blacken the picture
 DPI = 160
@@ -127,6 +127,41 @@ def error(difference, ax=None, title=None):
     bar = ax.inset_axes((0.0, -0.06, 1.0, 0.035))
     ax.figure.colorbar(image, cax=bar, label="grey levels", extend="both", orientation="horizontal")
     return _frame(ax, title)
+
+
+def levels(measured, ax=None, title=None):
+    """Draw the measured distribution of every level, and the Gaussian of its mean and spread.
+
+    Parameters
+    ----------
+    measured : mpimpy.Measured
+    ax : Axes, optional
+    title : str, optional
+
+    Returns
+    -------
+    Axes
+        Share of a level's samples that lie below a conductance, in uS.
+    """
+    from statistics import NormalDist
+
+    import numpy as np
+
+    ax = _axes(ax)
+    for level, row in zip(measured.levels, measured.samples.conductance_S, strict=True):
+        at, colour = np.asarray(row) * 1e6, f"C{level.level % 10}"
+        ax.plot(np.repeat(at, 2), np.repeat(np.arange(at.size + 1) / at.size, 2)[1:-1], color=colour, linewidth=1.2)
+        if level.spread_S > 0:
+            fit = NormalDist(level.mean_S * 1e6, level.spread_S * 1e6)
+            line = np.linspace(fit.mean - 3 * fit.stdev, fit.mean + 3 * fit.stdev, 61)
+            ax.plot(line, [fit.cdf(g) for g in line], color="black", linewidth=0.6, linestyle="--")
+    ax.plot([], [], color="C0", linewidth=1.2, label="measured, a colour per level")
+    ax.plot([], [], color="black", linewidth=0.6, linestyle="--", label="Gaussian of same mean and spread")
+    ax.set_xlabel("Conductance (uS)")
+    ax.set_ylabel("Share of samples below")
+    ax.set_title("" if title is None else title)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), fontsize="small", frameon=False)
+    return ax
 
 
 def compression(result):
