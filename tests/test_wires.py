@@ -12,7 +12,7 @@ from libraries import RUNNERS, same_bits, to_strict, to_torch, torch
 
 import mpimpy
 from mpimpy import backends, wires
-from mpimpy.backends import _jit, _ladder, _ladder_numba, numba_cpu
+from mpimpy.backends import _jit, _ladder, _ladder_numba, numba_cpu, reference
 
 needs_torch = pytest.mark.skipif(torch is None, reason="torch is not installed")
 
@@ -151,6 +151,9 @@ def test_the_transposed_network_has_the_transposed_matrix(tile):
     g, r_word, r_bit = tile
     turned = wires.transfer(g[::-1, ::-1].T, r_bit, r_word)
     np.testing.assert_allclose(turned[::-1, ::-1].T, wires.transfer(g, r_word, r_bit), rtol=1e-13)
+    if g.shape[0] != g.shape[1]:
+        # the cheaper of the two is what is computed
+        assert same_bits(turned[::-1, ::-1].T.copy(), wires.transfer(g, r_word, r_bit))
 
 
 @given(tiles([1, 4, 9]))
@@ -346,6 +349,8 @@ def test_inputs_are_left_alone(rng, r):
         assert not np.shares_memory(result, g)
         assert not np.shares_memory(result, v)
         result[...] = 1  # the caller's own
+    assert not np.shares_memory(reference.transfer(g, *r), g)
+    assert same_bits(wires.transfer(np.array([[-0.0]]), *r), np.array([[0.0]]))
 
 
 def message(kind, function, *arguments, **options):

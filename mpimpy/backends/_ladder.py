@@ -287,4 +287,4 @@ def transfer(g, r_word, r_bit, reduce=_two_sided):
 
 def segment(resistance):
     """Return the conductance of a segment: infinite for 0, and for what has no finite inverse."""
-    return 1.0 / resistance if resistance > 1e-308 else float("inf")
+    return 1.0 / resistance if resistance > 0 else float("inf")

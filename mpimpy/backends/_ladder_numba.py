@@ -39,11 +39,10 @@ def _add_word_line(cells, gw, links, pitch, wide, volts, passed, own, driver):
         own[j] = cells[j] / (own[j] + right)
         here = right + cells[j]
         right = here * (gw / (gw + here))
-    volts[:] = 0.0
     for j in range(cols - 1, -1, -1):
         ratio, cell = passed[j], cells[j]
         for k in range(j & -8, wide, LANES):
-            # zeros up to j, and beyond the last column
+            # beyond the last column are zeros; what is written up to j is not used
             h = load(volts, k) * ratio
             store(volts, k, h)
             store(links, j * pitch + k, load(links, j * pitch + k) + h * cell)
@@ -175,7 +174,7 @@ def two_sided(first, last, conductance, gw, gb, out):
     # room for the last vector of a row, and an odd number of cache lines
     pitch = ((wide + rows + 1 + LANES) // 16 * 2 + 1) * 8
     links = _aligned((wide + 1) * pitch)
-    room = wide + LANES
+    room = wide + 8
     left, shares = _aligned(PANEL * room), _aligned(PANEL * room)
     right, stars = _aligned(PANEL * pitch), _aligned(PANEL * pitch)
     size = LANES
@@ -190,8 +189,7 @@ def two_sided(first, last, conductance, gw, gb, out):
             for start in range(0, cols, PANEL):
                 count = min(PANEL, cols - start)
                 if count < PANEL:
-                    shares[:] = 0.0
-                    stars[:] = 0.0
+                    stars[:] = 0.0  # of nodes that are not there
                 _fetch_panel(links, pitch, start, count, end, left, room, right)
                 _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums, shares, stars)
                 _mesh(links, pitch, start, cols, end, shares, room, stars)
