@@ -338,14 +338,21 @@ def _blocks(height, width, slices):
 def _two_sided(g, gw, gb):
     out = np.empty(g.shape, np.float64)
     batch, rows, cols = g.shape
-    work = batch * rows * cols * (40 + cols * (cols + rows)) * 5e-5
+    work = batch * rows * cols * (40 + cols * (cols + rows)) * 3e-5
     launch(_ladder_numba.two_sided, batch, work, _frozen(g), gw, gb, out)
     return out
 
 
+def _plain_array(array):
+    # no turned view, which torch would not take
+    return np.array(array, order="C")
+
+
 def transfer(conductance, r_word, r_bit):
     """See `reference.transfer`."""
-    return _ladder.transfer(conductance, r_word, r_bit, _two_sided)
+    return _plain_array(_ladder.transfer(conductance, r_word, r_bit, _two_sided))
 
 
-node_voltages = _ladder.node_voltages
+def node_voltages(conductance, voltages, r_word, r_bit):
+    """See `reference.node_voltages`."""
+    return tuple(map(_plain_array, _ladder.node_voltages(conductance, voltages, r_word, r_bit)))
