@@ -19,8 +19,8 @@ class DPETensor(Engine):
         Highest and lowest conductance, S.
     g_level : int
         Conductance levels.
-    var : float
-        Read variation, relative (lognormal sigma).
+    var : float, sequence of float, Gaussian, Samples or Flicker
+        Read variation; a number is relative (lognormal sigma). See `Device`, also for write_var.
     vnoise : float
         DAC voltage noise, relative. (The predecessors took 0.05 and never applied it.)
     wire_resistance : float or (float, float)

@@ -367,4 +367,5 @@ class Engine:
         parts = ", ".join(
             f"{name}={getattr(self.config, name)}" for name in ("device", "dac", "adc", "tile", "inputs", "weights")
         )
+        parts += "" if self.config.wires is None else f", wires={self.config.wires}"
         return f"{type(self).__name__}({parts}, seed={self.seed}, chip={self.chip})"

@@ -24,6 +24,7 @@ from mpimpy import (
     Tile,
     WriteVerify,
     crossbar,
+    device,
     explain,
     presets,
 )
@@ -602,6 +603,42 @@ def test_one_spread_for_all_levels_is_the_number_itself(rng):
             MapReducedot(x, w, seed=1, var=var, write_var=0.1, backend=backend) for var in (0.05, (0.05,) * 16)
         )
         assert same_bits(one, many)
+
+
+EVEN = np.linspace(0, 1.5e-5, COUNT)
+ONE = EVEN.copy()
+ONE[7] += 4e-8  # root mean square over 16 levels: a hundredth of a level
+
+
+@pytest.mark.parametrize(
+    ("settings", "spread"),  # in levels of 1 uS
+    [
+        ({}, None),
+        ({"var": 0.3, "write_var": 0.05}, 0.05),
+        ({"var": [0.3, *[0.1] * 14, 0.001]}, 0.015),  # the highest of 16 levels
+        ({"var": [0.02, *[0.1] * 15]}, 0.02),  # level 0 counts as level 1
+        ({"write_var": Gaussian([1e-6, 2e-8, *[1e-6] * 14])}, 0.02),
+        ({"write_var": Gaussian([0.0, *[1e-6] * 15])}, 1.0),
+        ({"write_var": Samples([[g, g + 4e-8] for g in EVEN])}, 0.02),
+        ({"write_var": Samples([[g + 3e-8] for g in EVEN])}, 0.03),
+        ({"write_var": Samples([[g] for g in EVEN])}, None),
+        ({"var": Flicker(0.01, 250e-9, 20.0)}, 0.01 * math.sqrt(math.log(4e7))),
+        ({"write_var": 0.3, "verify": WriteVerify(1e-9)}, 0.001),
+        ({"drift": Drift(0.5, 0.004)}, 0.004),
+        ({"drift": Drift(0.06)}, 0.06),
+        ({"drift": Drift([0.2, *[0.06] * 15])}, 0.06),
+        ({"levels": ONE}, 0.01),
+        ({"levels": EVEN}, None),
+        ({"var": 2.0, "LGS": 3e-4, "HGS": 3.15e-4}, 602.0),
+    ],
+)
+def test_the_grid_is_as_fine_as_the_smallest_spread_asks(settings, spread):
+    given = {"var": 0, "LGS": 0.0, "HGS": 1.5e-5} | settings
+    found = device.grid_bits(Device(**given))
+    if spread is None:
+        assert found == 0
+    else:
+        assert found == next(f for f in range(1, 17) if f == 16 or 2.0**-f <= spread / 32)
 
 
 def test_strong_variation_of_few_levels_still_has_a_grid(rng):
