@@ -1,42 +1,18 @@
-"""Pictures of products. Matplotlib is imported when something is drawn, and needs no screen."""
+"""Pictures of products: against the exact ones, and of what their errors are made of."""
 
-__all__ = ["compression", "error", "grey", "new_axes", "scatter"]
+import math
+
+import numpy as np
+
+from ._figure import axes, new_axes, numbers
+
+__all__ = ["compression", "error", "error_budget", "grey", "scatter"]
 
 MAX_POINTS = 20_000  # more points only blacken the picture
-DPI = 160
-
-
-def new_axes(rows=1, cols=1, size=(5.0, 5.0)):
-    """Return the axes of a figure of its own, outside pyplot.
-
-    Parameters
-    ----------
-    rows, cols : int
-        Panels.
-    size : (float, float)
-        Width and height of a panel, inches.
-
-    Returns
-    -------
-    ndarray of Axes, shape (rows, cols)
-        Their ``figure`` can be saved as it is.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(cols * size[0], rows * size[1]), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.subplots(rows, cols, squeeze=False)
-
-
-def _axes(ax):
-    return new_axes()[0, 0] if ax is None else ax
 
 
 def _flat(values):
-    import numpy as np
-
-    values = np.ravel(np.asarray(values))
+    values = np.ravel(numbers(values))
     return np.concatenate([values.real, values.imag]) if np.iscomplexobj(values) else values
 
 
@@ -55,9 +31,7 @@ def scatter(measured, exact, ax=None, title=None):
     -------
     Axes
     """
-    import numpy as np
-
-    ax = _axes(ax)
+    ax = axes(ax)
     exact, measured = _flat(exact), _flat(measured)
     label = "products"
     if exact.size > MAX_POINTS:
@@ -92,7 +66,7 @@ def grey(picture, ax=None, title=None):
     -------
     Axes
     """
-    ax = _axes(ax)
+    ax = axes(ax)
     ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     return _frame(ax, title)
 
@@ -118,9 +92,7 @@ def error(difference, ax=None, title=None):
     -------
     Axes
     """
-    import numpy as np
-
-    ax = _axes(ax)
+    ax = axes(ax)
     # no error at all still needs a range of colours
     limit = float(np.percentile(np.abs(difference), 99.5)) or 1.0
     image = ax.imshow(difference, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
@@ -140,17 +112,71 @@ def compression(result):
     -------
     Figure
     """
-    from .metrics import SNR
+    from ..metrics import SNR
 
-    axes = new_axes(2, 3, size=(4.2, 4.9))
-    grey(result.original, axes[0, 0], "Original")
-    for ax, name in zip(axes[0, 1:], ("exact", "crossbar"), strict=True):
+    panels = new_axes(2, 3, size=(4.2, 4.9))
+    grey(result.original, panels[0, 0], "Original")
+    for ax, name in zip(panels[0, 1:], ("exact", "crossbar"), strict=True):
         quality = f"PSNR {result.psnr(name, 'original'):.1f} dB to the original"
         grey(getattr(result, name), ax, f"{name.capitalize()}, {result.kept} of 64 coefficients\n{quality}")
     quality = f"PSNR {result.psnr('crossbar', 'exact'):.1f} dB"
-    error(result.crossbar - result.exact, axes[1, 0], f"Crossbar minus exact\n{quality}")
+    error(result.crossbar - result.exact, panels[1, 0], f"Crossbar minus exact\n{quality}")
     products = (("First product: coefficients", *result.coefficients), ("Second product: pixels", *result.pixels))
-    for ax, (name, measured, exact) in zip(axes[1, 1:], products, strict=True):
+    for ax, (name, measured, exact) in zip(panels[1, 1:], products, strict=True):
         scatter(measured, exact, ax, f"{name}\nSNR {SNR(measured, exact):.1f} dB")
-    axes[0, 0].figure.suptitle(f"Compression by 8 x 8 block DCT on memristor crossbars (seed {result.seed})")
-    return axes[0, 0].figure
+    panels[0, 0].figure.suptitle(f"Compression by 8 x 8 block DCT on memristor crossbars (seed {result.seed})")
+    return panels[0, 0].figure
+
+
+def error_budget(report, ax=None):
+    """Draw the error budget of a product: each effect alone, and everything but it.
+
+    A short bar for an effect alone means that it costs much; a bar for the product without it that
+    reaches far beyond the dashed line, the product as configured, means that mending it would help much.
+
+    Parameters
+    ----------
+    report : mpimpy.Report
+        From `mpimpy.explain`, or a programmed matrix's ``report``.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError
+        If `report` is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mpimpy import explain, plot
+    >>> ax = plot.error_budget(explain(np.ones((2, 70)), np.ones((70, 3)), seed=1))  # doctest: +SKIP
+    """
+    if not hasattr(report, "effects"):
+        msg = f"report must be a mpimpy.Report, from explain(x, w) or W.report(x), not a {type(report).__name__}"
+        raise TypeError(msg)
+    ax = axes(ax, (7.0, 1.2 + 0.45 * len(report.effects)))
+    ways = {"alone": ([effect.alone_dB for effect in report.effects], "no cost", "C0", -0.2)}
+    ways["without it"] = ([effect.without_dB for effect in report.effects], "no error", "C1", 0.2)
+    for label, (values, nothing, colour, shift) in ways.items():
+        places = [row + shift for row in range(len(values))]
+        drawn = [value if math.isfinite(value) else 0.0 for value in values]
+        bars = ax.barh(places, drawn, height=0.38, color=colour, label=label)
+        # an error without a product to compare it with is all there is
+        words = [f"{v:.1f}" if math.isfinite(v) else nothing if v > 0 else "all error" for v in values]
+        for text, value in zip(ax.bar_label(bars, words, padding=3, fontsize="small"), values, strict=True):
+            if not math.isfinite(value):
+                text.set(style="italic", color="0.4")
+    if math.isfinite(report.snr_dB):
+        label = f"as configured: {report.snr_dB:.1f} dB"
+        ax.axvline(report.snr_dB, color="black", linestyle="--", linewidth=0.8, label=label)
+    ax.set_yticks(range(len(report.effects)), [effect.name for effect in report.effects])
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.set_xlabel("SNR (dB)")
+    ax.set_title("Error budget")
+    ax.legend(loc="lower right", fontsize="small")
+    return ax
