@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import crossbar, wires
+from .. import backends, crossbar, operands, wires
 from ..checks import pair as two
 from ..checks import whole
 from ..matrix import CrossbarMatrix
@@ -13,7 +13,7 @@ __all__ = ["check_matrix", "check_slice", "conductance", "ir_drop", "levels"]
 MAP = (5.6, 4.8)  # inches, with a colour bar
 CURVES = (6.4, 4.4)
 MOST_CURVES = 64  # more histograms cannot be told apart
-BINS = 200
+BINS, MOST_BINS = 200, 2000
 
 
 def check_matrix(W):
@@ -84,7 +84,7 @@ def _pick(W, number, tile, pair, plane):
     if pair:
         found, name = found["+-".index(pair), ...], f"{name}, g{pair}"
     top, left = row * array.rows, col * array.cols
-    return numbers(found[number, top : top + array.rows, left : left + array.cols]), name
+    return numbers(found[number, :, :])[top : top + array.rows, left : left + array.cols], name
 
 
 def _map(values, ax, *, title, label, cmap, low, high, extend="neither"):
@@ -134,13 +134,12 @@ def conductance(W, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None):
     >>> plot.conductance(W, slice=3).figure.savefig("cells.png")  # doctest: +SKIP
     """
     cells, name = _pick(W, slice, tile, pair, plane)
-    low, high = W.config.device.LGS * 1e6, W.config.device.HGS * 1e6
-    cells = cells * 1e6
-    # conductances pass through grid units: a last digit is not beyond
-    under, over = cells.min() < low - 1e-9 * high, cells.max() > high * (1 + 1e-9)
-    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((bool(under), bool(over)))
+    cells, low, high = cells * 1e6, W.config.device.LGS * 1e6, W.config.device.HGS * 1e6
+    # the last digit of a conductance is rounded, and not beyond
+    beyond = (cells.min() < low - 1e-9 * high, cells.max() > high * (1 + 1e-9))
+    extend = ("neither", "max", "min", "both")[2 * beyond[0] + beyond[1]]
     title, label = f"Conductances\n{name}", "conductance (µS)"
-    return _map(cells, ax, title=title, label=label, cmap="viridis", low=low, high=high, extend=extend or "neither")
+    return _map(cells, ax, title=title, label=label, cmap="viridis", low=low, high=high, extend=extend)
 
 
 def _whole_array(W, cells, number):
@@ -202,22 +201,20 @@ def ir_drop(conductance, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None
         cells, name = _pick(conductance, slice, tile, pair, plane)
         found, driven = _whole_array(conductance, cells, slice)
     else:
-        given = {"slice": (slice, 0), "tile": (tuple(tile), (0, 0)), "pair": (pair, None), "plane": (plane, None)}
+        given = {"slice": (slice, 0), "tile": (tile, (0, 0)), "pair": (pair, None), "plane": (plane, None)}
         for setting, (value, usual) in given.items():
             if value != usual:
                 msg = f"{setting}={value!r} has no effect on an array of conductances, which is one tile: leave it out"
                 raise ValueError(msg)
-        cells = found = numbers(conductance)
+        cells = found = numbers(operands.as_operand("conductance", backends.detach(conductance)))
         if found.ndim != 2:
             msg = f"conductance has shape {found.shape}: a picture is of one tile, (rows, cols)"
             raise ValueError(msg)
         driven, name = np.ones(found.shape[0]), f"array of {found.shape[0]} x {found.shape[1]}"
     word, bit = wires.node_voltages(found, driven, r_word, r_bit)
     lost = 100 * (1 - (word - bit))[: cells.shape[0], : cells.shape[1]]
-    title = f"IR drop, {r_word:g} and {r_bit:g} Ω a segment\n{name}"
-    return _map(
-        lost, ax, title=title, label="share of the driving voltage lost (%)", cmap="inferno", low=0, high=lost.max()
-    )
+    title, label = f"IR drop, {r_word:g} and {r_bit:g} Ω a segment\n{name}", "share of the driving voltage lost (%)"
+    return _map(lost, ax, title=title, label=label, cmap="inferno", low=0, high=lost.max() or 1.0)
 
 
 def levels(W, ax=None):
@@ -248,31 +245,29 @@ def levels(W, ax=None):
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
+    from matplotlib.ticker import MaxNLocator
 
-    # both most significant slice first
-    shape = W.conductance().shape
-    target = numbers(crossbar.targets(W.config, W.encoded))
-    target = np.flip(target.reshape(shape), axis=-3).ravel()
-    siemens = numbers(W.conductance()).ravel() * 1e6
-    low, high = min(siemens.min(), W.config.device.LGS * 1e6), max(siemens.max(), W.config.device.HGS * 1e6)
-    edge = (high - low) / BINS
-    edges = np.linspace(low - edge, high + edge, BINS + 3)
-    most = W.config.device.g_level - 1
-    scale = Normalize(0, most)
-    present = np.unique(target)
-    order = np.argsort(target, kind="stable")
-    siemens, target = siemens[order], target[order]
+    device, cells = W.config.device, numbers(W.conductance()) * 1e6
+    # cells are kept least significant slice first
+    target = np.flip(numbers(crossbar.targets(W.config, W.encoded)).reshape(cells.shape), axis=-3).ravel()
+    order, present = np.argsort(target, kind="stable"), np.unique(target)
+    cells, target = cells.ravel()[order], target[order]
+    low, high = min(cells.min(), device.LGS * 1e6), max(cells.max(), device.HGS * 1e6)
+    bins = max(BINS, min(4 * device.g_level, MOST_BINS))
+    edges = np.linspace(low - (high - low) / bins, high + (high - low) / bins, bins + 3)
+    scale = Normalize(0, device.g_level - 1)
     for group in np.array_split(present, min(len(present), MOST_CURVES)):
         first, last = np.searchsorted(target, group[0], "left"), np.searchsorted(target, group[-1], "right")
-        counts, _ = np.histogram(siemens[first:last], edges)
+        counts, _ = np.histogram(cells[first:last], edges)
         colour = colormaps["turbo"](scale(group.mean()))
         label = f"level {group[0]}" if len(group) == 1 else f"levels {group[0]} to {group[-1]}"
         ax.stairs(counts, edges, fill=True, color=colour, alpha=0.5, linewidth=0, label=label)
         ax.stairs(counts, edges, color=colour, linewidth=0.8)
     ax.set_yscale("log")
     ax.set_ylim(bottom=0.7)
-    ax.figure.colorbar(ScalarMappable(scale, "turbo"), ax=ax, label="target level (number)")
+    ticks = MaxNLocator(integer=True)
+    ax.figure.colorbar(ScalarMappable(scale, "turbo"), ax=ax, label="target level (number)", ticks=ticks)
     ax.set_xlabel("programmed conductance (µS)")
     ax.set_ylabel("cells (number)")
-    ax.set_title(f"Conductances by level\n{target.size} cells at {len(present)} of {most + 1} levels")
+    ax.set_title(f"Conductances by level\n{target.size} cells at {len(present)} of {device.g_level} levels")
     return ax

@@ -87,7 +87,8 @@ def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
     Returns
     -------
     Axes
-        Bit line current below, less that of the reference column; ADC code above, if the ADC is not ideal.
+        Bit line current below, less that of the reference column (of pairs: g+ less g-); ADC code
+        above, if the ADC is not ideal.
 
     Raises
     ------
@@ -111,21 +112,22 @@ def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
         counts, edges = np.histogram(found * unit, BINS)
         ax.stairs(counts, edges, fill=True, color="C0", label="conversions (ideal ADC: no range)")
     else:
-        _draw_codes(ax, config, found, unit, slice, input_slice)
+        counts = _draw_codes(ax, config, found, unit, slice, input_slice)
     ax.set_yscale("log")
-    ax.set_ylim(bottom=0.7)
-    ax.set_xlabel("bit line current, less the reference column's (µA)")
+    # the top third is for the legend
+    bottom, peak = 0.7, float(counts.max())
+    ax.set_ylim(bottom, peak * (peak / bottom) ** 0.5)
+    less = "g+ less g-" if config.weights.signed else "less the reference column's"
+    ax.set_xlabel(f"bit line current, {less} (µA)")
     ax.set_ylabel("conversions (number)")
-    ax.set_title(
-        f"Conversions of weight slice {slice} ({config.weights.digits[slice]}-bit) "
-        f"by input slice {input_slice} ({config.inputs.digits[input_slice]}-bit)"
-    )
-    ax.legend(loc="upper right", fontsize="small")
+    weights, inputs = config.weights.digits[slice], config.inputs.digits[input_slice]
+    ax.set_title(f"Conversions\nweight slice {slice} ({weights}-bit) by input slice {input_slice} ({inputs}-bit)")
+    ax.legend(loc="upper right", fontsize="small", framealpha=0.9)
     return ax
 
 
 def _draw_codes(ax, config, found, unit, slice, input_slice):
-    # codes are found as a read finds them
+    # codes are found as a read finds them; returns the heights of the bars
     plan = crossbar.plan(config.replace(adc={"saturate": True}))
     j, i = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
     step, (low, top) = plan.steps[j][i], (table[j][i] for table in plan.ends)
@@ -138,12 +140,14 @@ def _draw_codes(ax, config, found, unit, slice, input_slice):
     edges = np.arange(first, int(codes.max()) + width + 1, width) - 0.5
     amperes = unit / step
     saturated = "saturated" if config.adc.saturate else "beyond the range, not clipped"
-    for colour, name, part in (("C0", "within the range", codes[~beyond]), ("C3", saturated, codes[beyond])):
-        counts, _ = np.histogram(part, edges)
+    parts = {"within the range": ("C0", codes[~beyond]), saturated: ("C3", codes[beyond])}
+    counts = {name: np.histogram(part, edges)[0] for name, (_, part) in parts.items()}
+    for name, (colour, part) in parts.items():
         label = f"{name}: {100 * part.size / codes.size:.3g} %"
-        ax.stairs(counts, edges * amperes, fill=True, color=colour, label=label)
+        ax.stairs(counts[name], edges * amperes, fill=True, color=colour, label=label)
     for end in (low, top):
         label = f"ends of the range: codes {low} and {top}" if end == low else None
         ax.axvline(end * amperes, color="black", linestyle="--", linewidth=1, label=label)
     above = ax.secondary_xaxis("top", functions=(lambda current: current / amperes, lambda code: code * amperes))
     above.set_xlabel("ADC code (number)")
+    return np.maximum(*counts.values())

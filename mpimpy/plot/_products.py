@@ -9,6 +9,7 @@ from ._figure import axes, new_axes, numbers
 __all__ = ["compression", "error", "error_budget", "grey", "scatter"]
 
 MAX_POINTS = 20_000  # more points only blacken the picture
+NOTHING_dB = 200  # float64's own rounding is no effect, as in a printed report
 
 
 def _flat(values):
@@ -163,20 +164,26 @@ def error_budget(report, ax=None):
     ways["without it"] = ([effect.without_dB for effect in report.effects], "no error", "C1", 0.2)
     for label, (values, nothing, colour, shift) in ways.items():
         places = [row + shift for row in range(len(values))]
-        drawn = [value if math.isfinite(value) else 0.0 for value in values]
-        bars = ax.barh(places, drawn, height=0.38, color=colour, label=label)
+        shown = [_is_shown(value) for value in values]
+        bars = ax.barh(
+            places, [v if s else 0.0 for v, s in zip(values, shown, strict=True)], 0.38, color=colour, label=label
+        )
         # an error without a product to compare it with is all there is
-        words = [f"{v:.1f}" if math.isfinite(v) else nothing if v > 0 else "all error" for v in values]
-        for text, value in zip(ax.bar_label(bars, words, padding=3, fontsize="small"), values, strict=True):
-            if not math.isfinite(value):
-                text.set(style="italic", color="0.4")
-    if math.isfinite(report.snr_dB):
+        words = [f"{v:.1f}" if s else nothing if v > 0 else "all error" for v, s in zip(values, shown, strict=True)]
+        for text, bar in zip(ax.bar_label(bars, words, padding=3, fontsize="small"), shown, strict=True):
+            text.set(style="normal" if bar else "italic", color="black" if bar else "0.4")
+    if _is_shown(report.snr_dB):
         label = f"as configured: {report.snr_dB:.1f} dB"
         ax.axvline(report.snr_dB, color="black", linestyle="--", linewidth=0.8, label=label)
     ax.set_yticks(range(len(report.effects)), [effect.name for effect in report.effects])
     ax.invert_yaxis()
     ax.margins(x=0.12)
     ax.set_xlabel("SNR (dB)")
-    ax.set_title("Error budget")
-    ax.legend(loc="lower right", fontsize="small")
+    # the legend is between the title and the bars, where nothing can be below it
+    ax.set_title("Error budget", pad=24)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize="small", frameon=False)
     return ax
+
+
+def _is_shown(value):
+    return math.isfinite(value) and value <= NOTHING_dB
