@@ -228,13 +228,15 @@ def explain(kernels, config, height, written):
     return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)
 
 
-def currents(kernels, config, inputs, written, place, first_row=0):
+def currents(kernels, config, inputs, written, place, first_row=0, only=None):
     """Yield the currents of every tile and pair of slices, as the ADC meets them.
 
     Parameters
     ----------
     kernels, config, inputs, written, place, first_row
         As for `product`.
+    only : (int, int), optional
+        The only pair of slices, (j, i), to yield; by default all.
 
     Yields
     ------
@@ -258,8 +260,12 @@ def currents(kernels, config, inputs, written, place, first_row=0):
     for tile in range(tiles):
         span = slice(tile * rows, min((tile + 1) * rows, digits.shape[2]))
         for w_index in range(grid.shape[0]):
+            if only is not None and w_index % w_slices != only[0]:
+                continue
             part = xp.astype(grid[w_index, span, :], xp.float64)
             for x_index in range(digits.shape[0]):
+                if only is not None and x_index % x_slices != only[1]:
+                    continue
                 code = xp.astype(digits[x_index, :, span], xp.float64) * float(strides[x_index % x_slices])
                 yield w_index % w_slices, x_index % x_slices, xp.matmul(code, part), count
 

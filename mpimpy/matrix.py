@@ -295,16 +295,19 @@ class CrossbarMatrix:
         dtype = operands.result_dtype(self._xp, dtype, self.dtype)
         return self._product(self.config.replace(inputs=fmt), encoded, self._read_number(read), 0, dtype)
 
-    def currents(self, x):
-        """Return samples of the currents of ``x @ W``; see `mpimpy.calibration.samples`."""
+    def encode(self, x):
+        """Return inputs as integers, of which there must be some: `mpimpy.formats.Encoded`."""
         x = operands.as_operand("x", x, like=self.prototype)
         operands.check_pair(x, self.prototype, "x", "the programmed matrix")
         dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
         if self.encoded is None or 0 in dims:
             msg = f"x of shape {tuple(x.shape)} and weights of shape {self.shape} make no currents to look at"
             raise ValueError(msg)
-        encoded = self._encoder(x, dims)()
-        return calibration.samples(self.kernels, self.config, encoded, self.wired, self.address(MAX_READ))
+        return self._encoder(x, dims)()
+
+    def currents(self, x):
+        """Return samples of the currents of ``x @ W``; see `mpimpy.calibration.samples`."""
+        return calibration.samples(self.kernels, self.config, self.encode(x), self.wired, self.address(MAX_READ))
 
     def _read_number(self, read):
         return self._next_read() if read is None else check_read(read)

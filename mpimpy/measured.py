@@ -156,7 +156,7 @@ class Measured:
         return Device(**{"var": 0.0, "levels": self.samples.means_S, "write_var": self.samples} | settings)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the distribution of every level; see `mpimpy.plot.levels`.
+        """Draw the distribution of every level; see `mpimpy.plot.measured`.
 
         Returns
         -------
@@ -164,7 +164,7 @@ class Measured:
         """
         from . import plot
 
-        return plot.levels(self, ax)
+        return plot.measured(self, ax)
 
     def __str__(self):
         lines = ["level  samples   mean (S)  spread (S)  Gaussian: D      p  lognormal: D      p"]

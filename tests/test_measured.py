@@ -173,7 +173,7 @@ def test_it_draws_itself():
     np.testing.assert_allclose(lines[3].get_ydata(), fit.cdf(lines[3].get_xdata()), atol=1e-6)
     assert ax.get_xlabel() == "Conductance (uS)"
     again = plot.new_axes()[0, 0]
-    assert plot.levels(Measured(EXPECTED), again, "mine") is again
+    assert plot.measured(Measured(EXPECTED), again, "mine") is again
     assert again.get_title() == "mine"
     ax.figure.canvas.draw()
 

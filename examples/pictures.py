@@ -1,0 +1,37 @@
+"""Every picture of a small engine whose wires resist, in one file.
+
+Run ``python pictures.py``: it saves pictures.png in the current folder. What is drawn, from the top left:
+the conductances of one array, the voltage that its wires keep from its cells, all conductances by the level
+that they were to be at, what the ADCs convert, measured against exact products, and the error budget.
+"""
+
+import numpy as np
+
+from mpimpy import ADC, SNR, Device, Engine, Tile, Wires, plot
+
+
+def main(size=64):
+    """Draw a product on arrays of `size` x `size` cells and save it."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((100, 2 * size - 10)), rng.standard_normal((2 * size - 10, size))
+    engine = Engine(
+        Device(write_var=0.03, var=0.02, stuck_LGS=0.002),
+        adc=ADC(radc=256, range=size * 3.3e-7),
+        tile=Tile(size, size),
+        wires=Wires(r_word=2.93, r_bit=2.93),
+        seed=1,
+    )
+    W = engine.program(w)
+    axes = plot.new_axes(2, 3, size=(6.2, 4.8))
+    plot.conductance(W, axes[0, 0], slice=3)
+    plot.ir_drop(W, axes[0, 1], slice=3)
+    plot.levels(W, axes[0, 2])
+    plot.adc_codes(W, x, axes[1, 0], slice=3, input_slice=3)
+    measured, exact = x @ W, x @ w
+    plot.scatter(measured, exact, axes[1, 1], f"Products, SNR {SNR(measured, exact):.1f} dB")
+    plot.error_budget(W.report(x, w), axes[1, 2])
+    axes[0, 0].figure.savefig("pictures.png")
+
+
+if __name__ == "__main__":
+    main()
