@@ -7,14 +7,18 @@ from fractions import Fraction
 
 from . import random
 from .backends import namespace
+from .backends._errors import ROW_BITS, Errors
 from .config import Ranges
 
 __all__ = [
     "Codes",
+    "check_addresses",
     "codes",
     "column_share",
     "digit_bounds",
     "drive",
+    "errors",
+    "finest_step",
     "full_scale",
     "full_scale_amperes",
     "outermost_codes",
@@ -185,6 +189,70 @@ def codes(config, unit, x_strides, w_strides):
         for table, column in zip((steps, lows, tops), zip(*row, strict=True), strict=True):
             table.append(column)
     return Codes(tuple(steps), tuple(lows), tuple(tops))
+
+
+def finest_step(config):
+    """Return the smallest step of a code in the current of one level under one DAC code, whatever the formats."""
+    amperes, full, span = full_scale_amperes(config), full_scale(config, 1), config.adc.range
+    if span == "lossless":
+        return 1.0
+    shares = [1.0]
+    if isinstance(span, Ranges):
+        shares = [width / amperes for row in span.span for width in row]
+    elif span != "full":
+        shares = [((span[1] - span[0]) if isinstance(span, tuple) else span) / amperes]
+    return full * min(shares) / (max(config.radc) - 1)
+
+
+MOST_TILES = 1 << (32 - ROW_BITS)
+
+
+def check_addresses(config, first_row, height, tiles):
+    """Raise ValueError if noise of the ADC has no address for every conversion of a product."""
+    if config.adc.noise_lsb == 0:
+        return
+    planes = config.inputs.planes * config.weights.planes
+    pairs = planes * len(config.inputs.digits) * len(config.weights.digits)
+    for what, number, most in (
+        ("input rows", first_row + height, 1 << ROW_BITS),
+        ("tiles along the summed axis", tiles, MOST_TILES),
+        ("pairs of slices", pairs, 256),
+    ):
+        if number > most:
+            msg = f"{number} {what} are more than ADC noise has addresses for, {most}: cut the product up"
+            raise ValueError(msg)
+
+
+def errors(config, steps, place, first_row):
+    """Return what the ADCs do wrong, as `mpimpy.backends.reference.read` takes it; None if nothing.
+
+    Parameters
+    ----------
+    config : Config
+    steps : tuple of tuples of float
+        Codes per unit of current.
+    place : mpimpy.random.Address
+        Row and column of the programmed block in the whole matrix.
+    first_row : int
+        Row of the first input.
+    """
+    adc = config.adc
+    if not adc.errs:
+        return None
+
+    def spreads(lsb):
+        return None if lsb == 0 else tuple(tuple(round(lsb / step) for step in row) for row in steps)
+
+    return Errors(
+        place._replace(row=first_row),
+        place.row // config.tile.rows,
+        array=0,
+        pair=0,
+        pairs=len(config.inputs.digits) * config.inputs.planes,
+        gain=random.gaussian_table(adc.gain_error) if adc.gain_error else None,
+        offset=spreads(adc.offset_lsb),
+        noise=spreads(adc.noise_lsb),
+    )
 
 
 def _window(radc, full, low, span):

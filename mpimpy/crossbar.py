@@ -155,7 +155,7 @@ def _folding(kernels, config, numbers, strides, widths):
     return None, _reading(numbers, strides, widths, config.inputs.signed), numbers.factor
 
 
-def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_scales, grid, scales, dtype):
+def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_scales, errors, grid, scales, dtype):
     # the product of each plane of the inputs with each of the weights, added up digitally
     xp = namespace(digits)
     x_slices, w_slices = len(inputs.bits), len(config.weights.ascending)
@@ -169,6 +169,8 @@ def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_sca
             x_part = digits[i * x_slices : (i + 1) * x_slices, :, :]
             if fold is not None:
                 x_part = _codes(kernels, x_part, (1,) * x_slices, config.inputs)
+            if errors is not None:
+                how["errors"] = errors._replace(array=j * w_slices, pair=j * w_slices * errors.pairs + i * x_slices)
             part = kernels.read(
                 x_part,
                 x_scales[i, :, :] * factor,
@@ -217,6 +219,9 @@ def explain(kernels, config, height, written):
         notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {numbers.limbs[1]} exact parts")
     names = {name: how[name] for name in ("strides", "widths", "signed", "bound")}
     found = kernels.ways(height, drive_dtype, grid_dtype, **names)
+    if config.adc.errs:
+        why = "errors of the ADC come in between: float64 products in plain array-API calls"
+        found = (("float", why),) * len(found)
     if config.inputs.planes * config.weights.planes > 1:
         notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
     spans = _spans(kernels, config, numbers, height, cells)
@@ -321,6 +326,8 @@ def product(kernels, config, inputs, scales, written, place, first_row, dtype):
     for columns in _spans(kernels, config, numbers, digits.shape[1], written.cells):
         grid = _grid(kernels, config, written, place, columns)
         part = scales if columns is None else scales[:, :, slice(*columns)]
-        drive = inputs, digits, strides, widths, x_scales
+        at = place if columns is None else place._replace(col=place.col + columns[0])
+        errors = converters.errors(config, numbers.steps, at, first_row)
+        drive = inputs, digits, strides, widths, x_scales, errors
         parts.append(_sum_planes(kernels, config, numbers, *drive, grid, part, dtype))
     return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)

@@ -45,8 +45,8 @@ class DPETensor(Engine):
         As for `Engine`.
     **more
         Any other name of the settings table: write_var, stuck_HGS, stuck_LGS, snap, saturate,
-        adc_range, exact_reads, x_mapping, w_mapping, x_slices, w_slices, bw_e, dbfp_en, format,
-        x_quant_gran, w_quant_gran.
+        adc_range, noise_lsb, offset_lsb, gain_error, exact_reads, x_mapping, w_mapping, x_slices,
+        w_slices, bw_e, dbfp_en, format, x_quant_gran, w_quant_gran.
 
     Raises
     ------

@@ -158,12 +158,13 @@ def _block_means(kernels, xp, values, block, peak):
 
     def counts(size, length):
         # made on the device: a list would have to travel there
-        left = size - xp.arange(0, size, length, dtype=xp.float64, device=where)
-        return xp.clip(left, None, float(length))
+        left = size - xp.arange(0, size, length, dtype=xp.int64, device=where)
+        return xp.clip(left, None, length)
 
     down, across = counts(rows, block[0]), counts(cols, block[1])
     unit_1, unit_2 = _power_in_halves(xp, exponent + 1 - places)
-    return xp.astype(total, xp.float64) / (down[:, None] * across[None, :]) * unit_1 * unit_2
+    # rounded down to the fixed-point grid: elements on it, which all equal it, are then not above it
+    return xp.astype(total // (down[:, None] * across[None, :]), xp.float64) * unit_1 * unit_2
 
 
 def encode(kernels, values, fmt, block, strides=None, dtype=None):

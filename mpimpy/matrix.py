@@ -4,7 +4,7 @@ from typing import Any
 
 from array_api_compat import device as device_of
 
-from . import backends, calibration, crossbar, device, formats, history, mapping, operands, report
+from . import backends, calibration, converters, crossbar, device, formats, history, mapping, operands, report
 from .backends import namespace
 from .checks import whole
 from .random import MAX_READ, MAX_ROW, Address
@@ -313,6 +313,8 @@ class CrossbarMatrix:
         return self._next_read() if read is None else check_read(read)
 
     def _product(self, config, encoded, number, first_row, dtype):
+        height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
+        converters.check_addresses(config, first_row, height, -(-depth // config.tile.rows))
         kernel_dtype = "float32" if dtype == self._xp.float32 else "float64"
         y = crossbar.product(
             self.kernels,

@@ -13,6 +13,7 @@ __all__ = ["EXACT", "SINGLE_CODES", "Grid", "Plan", "choose_grid", "make_grid", 
 NARROW = 2**31 - 1  # currents that fit 32 bits
 EXACT = 2**53  # currents that fit a float64 exactly
 GOOD_FRACTION = 10  # a grid this fine is worth staying in 32 bits for
+GAIN_BITS = 10  # what a gain of up to 2**19 / 2**16 adds to a current, beyond the 64 bits it may take
 SINGLE_CODES = 2**24  # ADC codes that float32 tells apart
 
 
@@ -127,6 +128,12 @@ def choose_grid(config):
     """
     levels = config.device.g_level - 1
     wanted = random.MAX_FRACTION if config.wires is not None else device.grid_bits(config.device)
+    limit = EXACT
+    if config.adc.errs:
+        # parts of a step, and room for the product of a current and a gain
+        least = min(filter(None, (1.0, config.adc.noise_lsb, config.adc.offset_lsb)))
+        wanted = max(wanted, random.fraction_bits(converters.finest_step(config) * least))
+        limit >>= GAIN_BITS
     # a grid value has to fit int32
     wanted = min(wanted, _finest(NARROW, 2 * levels, wanted))
     unit = config.tile.rows * _code_bound(config, converters.voltage_bits(config.dac)) * 2 * levels
@@ -134,7 +141,7 @@ def choose_grid(config):
         fits = _finest(NARROW, unit, wanted)
         if fits == wanted or fits >= GOOD_FRACTION:
             return fits, False
-    fits = _finest(EXACT, unit, wanted)
+    fits = _finest(limit, unit, wanted)
     if fits == wanted or fits >= GOOD_FRACTION:
         return fits, True
     msg = (
@@ -223,7 +230,7 @@ def _exact(config, grid, x_strides, found, weights, factor):
     # Slices fold back into one product of codes where cells sit on their levels and the ADC loses
     # nothing: it has whole codes per digit product, or snaps from less than half a digit away.
     device = config.device
-    if grid.fraction or grid.voltage_fraction or device.stuck_HGS or device.stuck_LGS:
+    if config.adc.errs or grid.fraction or grid.voltage_fraction or device.stuck_HGS or device.stuck_LGS:
         return None
     if grid.rows * 2 ** (config.inputs.bits + config.weights.bits - 2) > EXACT:
         return None

@@ -25,6 +25,7 @@ __all__ = [
     "lognormal_table",
     "new_seed",
     "noise_table",
+    "normal_table",
     "offset_table",
     "philox",
     "sample_table",
@@ -42,7 +43,7 @@ TABLE_SIZE = 1 << 16
 LARGEST = 2**31 - 1
 
 # Purposes: what a draw is for. Numbers are part of the noise rule; never reuse one.
-WRITE, READ, STUCK, STUCK_FINE, VOLTAGE, DRIFT = range(1, 7)
+WRITE, READ, STUCK, STUCK_FINE, VOLTAGE, DRIFT, ADC_GAIN, ADC_OFFSET, ADC_NOISE = range(1, 10)
 
 MAX_CHIP = (1 << 20) - 1
 MAX_READ = MASK
@@ -197,6 +198,12 @@ def gaussian_table(sigma):
 def offset_table(sigma):
     """Return the table of the whole number ``N(0, sigma)``: entries in units of 1, packed likewise."""
     return _pack((sigma * z for z in _normal_quantiles()), 1)
+
+
+@functools.cache
+def normal_table():
+    """Return the table of ``N(0, 1)`` in units of ``2**-16``, packed as in `lognormal_table`."""
+    return offset_table(float(1 << TABLE_BITS))
 
 
 def sample_table(offsets):

@@ -161,9 +161,12 @@ def _variants(config, *, ageing):
             radc = crossbar.plan(base).full_scale + 1
             return base.replace(adc=ADC(radc, saturate=config.adc.saturate, range=span))
 
-        unbounded = dataclasses.replace(config.adc, saturate=False)
+        quiet = dataclasses.replace(config.adc, noise_lsb=0.0, offset_lsb=0.0, gain_error=0.0)
+        unbounded = dataclasses.replace(quiet, saturate=False)
+        if config.adc.errs:
+            found["ADC errors"] = (digital.replace(adc=config.adc), config.replace(adc=quiet))
         found["ADC rounding"] = (digital.replace(adc=unbounded), lossless(config))
-        found["ADC saturation"] = (lossless(digital), config.replace(adc=unbounded))
+        found["ADC saturation"] = (lossless(digital), config.replace(adc={"saturate": False}))
     return {
         name: ((alone, name == "stuck cells"), (without, name != "stuck cells"))
         for name, (alone, without) in found.items()

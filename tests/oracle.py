@@ -201,6 +201,21 @@ def flicker(q, law, time_s):
     return q * log((time_s + law.t_read_s) / (2 * law.t_read_s)) ** 0.5
 
 
+def smallest_lsb(config):
+    """In currents of one level under one code."""
+    device, rows, span = config.device, config.tile.rows, config.adc.range
+    full, radc = rows * (config.dac.rdac - 1) * (device.g_level - 1), config.adc.radc
+    amperes = float(rows * config.dac.vread * (device.HGS - device.LGS))
+    if span == "lossless":
+        return 1.0
+    if hasattr(span, "span"):
+        shares = [width / amperes for row in span.span for width in row]
+    else:
+        width = span[1] - span[0] if isinstance(span, tuple) else amperes if span == "full" else span
+        shares = [width / amperes if span != "full" else 1.0]
+    return full * min(shares) / (max(radc if isinstance(radc, tuple) else (radc,)) - 1)
+
+
 def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, faults=None, compensate=False):
     """The product of nested lists x (M, K) and w (K, N), as nested lists of floats.
 
@@ -213,6 +228,10 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
     places = [(g - device.LGS) / step for g in device.levels] if device.levels else list(range(levels + 1))
     laws = spreads_of(device, places, step, rho)
     f = max(1, fraction_for(laws)) if laws else 0
+    adc = config.adc
+    if adc.noise_lsb or adc.offset_lsb or adc.gain_error:
+        least = min(s for s in (1.0, adc.noise_lsb, adc.offset_lsb) if s)
+        f = max(f, fraction_for([smallest_lsb(config) * least]))
     fx = fraction_for([config.dac.vnoise])
     noisy_code = codes * 2 ** (fx + 1) if config.dac.vnoise else codes
     unit = rows * noisy_code * 2 * levels
@@ -352,6 +371,24 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
             value = min(max(value, -noisy_code), noisy_code)
         return value
 
+    def normal(draw):
+        return round(65536 * NormalDist().inv_cdf((draw + 0.5) / 65536))
+
+    def as_the_adc_sees(current, pw, px, j, i, m, n, tile):
+        array = pw * len(wb) + j
+        step = float(steps[j][i]) if wide else single(float(steps[j][i]))
+        if adc.gain_error:
+            draw = word(seed, chip, 0, random.ADC_GAIN, array, tile, n)
+            current = current * factor("gaussian", adc.gain_error, draw) + 2**15 >> 16
+        if adc.offset_lsb:
+            draw = word(seed, chip, 0, random.ADC_OFFSET, array, tile, n)
+            current += normal(draw) * round(adc.offset_lsb / step) + 2**15 >> 16
+        if adc.noise_lsb:
+            pair = array * len(xb) * len(xq) + px * len(xb) + i
+            draw = word(seed, chip, read, random.ADC_NOISE, pair, tile * 2**22 + m, n)
+            current += normal(draw) * round(adc.noise_lsb / step) + 2**15 >> 16
+        return current
+
     def convert(current, j, i):
         step = float(steps[j][i])
         scaled = float(current) * step if wide else single(single(current) * single(step))
@@ -392,13 +429,14 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
                             for j in range(len(wb)):
                                 for i in range(len(xb)):
                                     current = sum(drive[px, i, m, k] * grids[pw, j, k, n] for k in span)
-                                    adc = convert(current, j, i)
+                                    current = as_the_adc_sees(current, pw, px, j, i, m, n, start // rows)
+                                    code = convert(current, j, i)
                                     if config.adc.snap:
                                         per = 1 / (steps[j][i] * one * u[i] * v[j])
-                                        acc += round(float(adc) * float(per)) * float(a[i] * b[j])
+                                        acc += round(float(code) * float(per)) * float(a[i] * b[j])
                                     else:
                                         weight = a[i] * (big_u // u[i]) * b[j] * (big_v // v[j])
-                                        acc += float(adc) * float(weight * finest / steps[j][i])
+                                        acc += float(code) * float(weight * finest / steps[j][i])
                             total += acc * (xs[px][m][start] * scale) * ws[pw][start][n]
                         part += total
                     y = part if y is None else y + part

@@ -110,13 +110,17 @@ def configs(draw, *, noise=True, ideal=True, drift=False, wired=False):
         span = draw(ranges((len(weights.digits), len(inputs.digits)), rows * 0.1 * (device.HGS - device.LGS)))
         if kind == "one" and draw(st.integers(0, 9)) == 0:
             radc, span = 256, "lossless"
+    errors = {}
+    if real and noise and draw(st.integers(0, 4)) == 0:
+        some = st.sampled_from([0.0, 0.3, 2.0])
+        errors = {"noise_lsb": draw(some), "offset_lsb": draw(some), "gain_error": draw(st.sampled_from([0.0, 0.05]))}
     if wired and draw(st.booleans()):
         ohms = draw(st.sampled_from([(2.93, 2.93), (0.0, 100.0), (1e4, 0.0)]))
         wires = Wires(*ohms, exact_reads=device.var != 0 and draw(st.booleans()))
     return Config(
         device,
         DAC(rdac=2 ** max(inputs.digits) + draw(st.integers(0, 9)), vnoise=draw(spread)),
-        ADC(radc, snap=real and draw(st.booleans()), saturate=not real or draw(st.booleans()), range=span),
+        ADC(radc, snap=real and draw(st.booleans()), saturate=not real or draw(st.booleans()), range=span, **errors),
         Tile(rows, draw(st.integers(1, 5))),
         inputs,
         weights,

@@ -119,6 +119,13 @@ REFUSED = [
     (lambda: ADC(range=0), ValueError, r"range=0 A is out of range: it must be above 0 A"),
     (lambda: ADC(range=(2, 1)), ValueError, r"range=\(2, 1\) must be two currents in A, the lower one first"),
     (lambda: ADC(None, range=1e-5), ValueError, r"range=1e-05 has no effect with radc=None \(ideal ADC\): leave it"),
+    (lambda: ADC(None, noise_lsb=1), ValueError, r"noise_lsb=1.0 has no effect with radc=None"),
+    (
+        lambda: ADC(offset_lsb=65),
+        ValueError,
+        r"offset_lsb=65 LSB is out of range: it must be at least 0 and at most 64",
+    ),
+    (lambda: ADC(gain_error=1e-6), ValueError, r"gain_error=1e-06 is finer than random factors are"),
     (lambda: ADC(12, range="lossless"), ValueError, r"radc=12 has no effect with range='lossless', which has every"),
     (lambda: Ranges([[0]], [[0]]), ValueError, r"span=0 A is out of range: it must be above 0 A"),
     (lambda: Ranges([0], [1]), TypeError, r"low must hold one number for each weight slice and input slice"),
@@ -191,7 +198,7 @@ def test_every_flat_setting_reaches_the_configuration():
         "stuck_HGS": 0.1, "stuck_LGS": 0.1, "rdac": 32, "vread": 0.2, "vnoise": 0.1, "radc": 512, "snap": True,
         "saturate": False, "array_size": (32, 16), "x_slices": [1, 3], "w_slices": [1, 3], "bw_e": 8,
         "format": "fp16", "x_quant_gran": "per-row", "w_quant_gran": "per-col",
-        "wire_resistance": 2.93, "adc_range": 1e-5, "x_mapping": "signed", "w_mapping": "pair",
+        "wire_resistance": 2.93, "adc_range": 1e-5, "noise_lsb": 0.5, "offset_lsb": 0.5, "gain_error": 0.01, "x_mapping": "signed", "w_mapping": "pair",
     }  # fmt: skip
     seen = {Config()}
     for name, value in values.items():

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from . import _kernels, _ladder, _ladder_numba, _read
+from . import _kernels, _ladder, _ladder_numba, _read, reference
 from ._jit import blas_threads, get_num_threads, launch
 from .reference import code_range
 
@@ -272,9 +272,29 @@ def _slices_of(found, name):
 
 
 def read(
-    digits, x_scale, grid, w_scale, *, strides, widths, signed, rows, bound, wide, steps, ends, units, weights, dtype
+    digits,
+    x_scale,
+    grid,
+    w_scale,
+    *,
+    strides,
+    widths,
+    signed,
+    rows,
+    bound,
+    wide,
+    steps,
+    ends,
+    units,
+    weights,
+    dtype,
+    errors=None,
 ):
     """See `reference.read`."""
+    if errors is not None:
+        how = {"strides": strides, "widths": widths, "signed": signed, "rows": rows, "bound": bound, "wide": wide}
+        how |= {"steps": steps, "ends": ends, "units": units, "weights": weights, "dtype": dtype}
+        return reference.read(digits, x_scale, grid, w_scale, **how, errors=errors, draw=perturb)
     slices, height, depth = digits.shape
     width = grid.shape[2]
     if width < _read.STRIP:

@@ -11,8 +11,10 @@ import functools
 import array_api_extra as xpx
 from array_api_compat import array_namespace, device
 
-from .. import random
 from . import _ladder
+from ._errors import disturb
+from ._noise import perturb
+from ._noise import stick as stick
 
 NAME = "reference"
 STREAM = None  # bytes of a noisy grid drawn at once; None: all of it
@@ -138,98 +140,6 @@ def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype,
     return xp.stack(out, axis=0)
 
 
-@functools.lru_cache(maxsize=32)
-def _table(xp, where, table):
-    return xp.asarray(random.table_values(table), dtype=xp.int64, device=where)
-
-
-def perturb(
-    cells, table, address, *, up, reference, shift, bound, dtype, columns=None, which=None, additive=False, after=None
-):
-    """Multiply every cell by a random factor, or add a random number to it, in integers.
-
-    A factor: ``out = clip(((((cell << up) + reference) * factor + half) >> shift) - after, +-bound)``
-    with ``half = 2**(shift - 1)`` (0 if shift is 0) and an arithmetic shift: rounding to
-    nearest, ties towards plus infinity. This line is where the rounding of noise is written down.
-
-    A number: ``out = clip((cell << up) + number, -reference .. bound)``, and never below ``-bound``.
-
-    Parameters
-    ----------
-    cells : integer array, shape (slices, A, C)
-    table : bytes
-        Packed quantile tables of `mpimpy.random`, one after the other: factors in units of
-        ``2**-16``, or numbers.
-    address : mpimpy.random.Address
-    up, reference, shift, bound : int
-    dtype : str
-        Name of the integer dtype of the result.
-    columns : (int, int), optional
-        The only columns to return, ``first .. last - 1``; by default all.
-    which : integer array, shape (slices, A, C), optional
-        The number of each cell's table; by default there is one table.
-    additive : bool
-        The table holds numbers to add.
-    after : int, optional
-        What the result counts from; by default `reference`. Only with factors.
-
-    Returns
-    -------
-    array, shape (slices, A, C)
-    """
-    xp = array_namespace(cells)
-    where = device(cells)
-    if columns is not None:
-        cells, address = cells[:, :, slice(*columns)], address._replace(col=address.col + columns[0])
-        which = which if which is None else which[:, :, slice(*columns)]
-    slices, rows, cols = cells.shape
-    entries = _table(xp, where, table)
-    half, after = (1 << shift) >> 1, reference if after is None else after
-    low = -min(reference, bound) if additive else -bound
-    out = []
-    for index in range(slices):
-        word = random.words(xp, address, index, (rows, cols), where)
-        if which is not None:
-            word = word + xp.astype(which[index, :, :], xp.int64) * random.TABLE_SIZE
-        entry = xp.reshape(xp.take(entries, xp.reshape(word, (-1,)), axis=0), (rows, cols))
-        value = xp.astype(cells[index, :, :], xp.int64) << up
-        value = value + entry if additive else (((value + reference) * entry + half) >> shift) - after
-        out.append(xp.astype(xp.clip(value, low, bound), getattr(xp, dtype)))
-    return xp.stack(out, axis=0)
-
-
-def stick(cells, address, *, high_share, low_share, high, low=0):
-    """Put the stuck cells at `high` or `low`, whatever they held.
-
-    A cell's 32-bit word (two 16-bit draws) below `high_share` makes it stuck at the top, one
-    below ``high_share + low_share`` at the bottom.
-
-    Parameters
-    ----------
-    cells : integer array, shape (slices, A, C)
-    address : mpimpy.random.Address
-    high_share, low_share : int
-        Shares of all cells, in units of ``2**-32``.
-    high, low : int
-        What a cell at the highest and at the lowest level holds.
-
-    Returns
-    -------
-    array like `cells`
-    """
-    xp = array_namespace(cells)
-    slices, rows, cols = cells.shape
-    fine = address._replace(purpose=random.STUCK_FINE)
-    out = []
-    for index in range(slices):
-        draw = random.words(xp, address, index, (rows, cols), device(cells)) << 16
-        draw = draw | random.words(xp, fine, index, (rows, cols), device(cells))
-        cell = cells[index, :, :]
-        cell = xp.where(draw < high_share + low_share, xp.full_like(cell, low), cell)
-        out.append(xp.where(draw < high_share, xp.full_like(cell, high), cell))
-    return xp.stack(out, axis=0)
-
-
 def fold(digits, weights, divisor, scales=None, *, rows=1, axis=0, dtype="float64"):
     """Return the operand that slices stand for: ``sum over s of digits[s] * weights[s] / divisor``.
 
@@ -298,7 +208,24 @@ def multiply(x, w):
 
 
 def read(
-    digits, x_scale, grid, w_scale, *, strides, widths, signed, rows, bound, wide, steps, ends, units, weights, dtype
+    digits,
+    x_scale,
+    grid,
+    w_scale,
+    *,
+    strides,
+    widths,
+    signed,
+    rows,
+    bound,
+    wide,
+    steps,
+    ends,
+    units,
+    weights,
+    dtype,
+    errors=None,
+    draw=perturb,
 ):
     """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
 
@@ -338,6 +265,10 @@ def read(
         Weight of each pair in the shift-and-add.
     dtype : str
         Name of the floating dtype of the result.
+    errors : mpimpy.backends._errors.Errors, optional
+        What the ADCs do wrong: currents go through `disturb` first.
+    draw : function
+        The `perturb` that draws for them.
 
     Returns
     -------
@@ -359,6 +290,8 @@ def read(
                     # float64 products of these integers are exact: every sum stays below 2**53
                     codes = xp.astype(digits[i, :, span], xp.float64) * float(strides[i])
                     current = xp.matmul(codes, cells)
+                    if errors is not None:
+                        current = disturb(xp, current, errors, tile, j, i, draw)
                     adc = xp.round((current if wide else xp.astype(current, xp.float32)) * steps[j][i])
                     if ends is not None:
                         adc = xp.clip(adc, float(ends[0][j][i]), float(ends[1][j][i]))

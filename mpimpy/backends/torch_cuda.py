@@ -247,7 +247,23 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, signed, bound):
 
 
 def read(
-    digits, x_scale, grid, w_scale, *, strides, widths, signed, rows, bound, wide, steps, ends, units, weights, dtype
+    digits,
+    x_scale,
+    grid,
+    w_scale,
+    *,
+    strides,
+    widths,
+    signed,
+    rows,
+    bound,
+    wide,
+    steps,
+    ends,
+    units,
+    weights,
+    dtype,
+    errors=None,
 ):
     """See `reference.read`.
 
@@ -259,9 +275,11 @@ def read(
     kernels = _kernels(digits)
     height, depth, width = *digits.shape[1:], grid.shape[2]
     out_dtype = getattr(torch, dtype)
-    if kernels is None or digits.dtype not in _INTEGERS or grid.dtype not in _INTEGERS or not height * depth * width:
+    integers = digits.dtype in _INTEGERS and grid.dtype in _INTEGERS
+    if kernels is None or errors is not None or not integers or not height * depth * width:
         options = {"strides": strides, "widths": widths, "signed": signed, "rows": rows, "bound": bound, "wide": wide}
         options |= {"steps": steps, "ends": ends, "units": units, "weights": weights, "dtype": dtype}
+        options |= {"errors": errors, "draw": perturb}
         return _plain_read(digits, x_scale, grid, w_scale, **options)
     where = digits.device
     highest = (

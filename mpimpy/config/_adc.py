@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from ..checks import fail, flag, real, set_fields, whole
+from ..checks import fail, flag, real, set_fields, spread, whole
 
 __all__ = ["ADC", "Ranges"]
+
+MOST_LSB = 64  # noise and offset beyond would leave nothing to read
 
 
 def _table(name, value):
@@ -68,6 +70,11 @@ class ADC:
         (`radc` is left out). A number: up to it, and down to its negative where currents have two
         signs. Two numbers: from the first to the second, in ``radc`` codes. `Ranges`: the same
         for each pair of slices.
+    noise_lsb : float
+        Noise of every conversion, Gaussian, rms, in steps of the code (LSB).
+    offset_lsb, gain_error : float
+        Spread over the columns of each array of the converters' offsets, LSB, and of their gains, relative:
+        Gaussian, frozen on a chip.
 
     Examples
     --------
@@ -79,6 +86,9 @@ class ADC:
     snap: bool = False
     saturate: bool = True
     range: str | float | tuple[float, float] | Ranges = "full"
+    noise_lsb: float = 0.0
+    offset_lsb: float = 0.0
+    gain_error: float = 0.0
 
     def __post_init__(self):
         radc = self.radc
@@ -89,12 +99,21 @@ class ADC:
             fail(ValueError, "radc=() gives no resolution: give one number, one per weight slice, or None for ideal")
         set_fields(self, radc=radc, snap=flag("snap", self.snap), saturate=flag("saturate", self.saturate))
         set_fields(self, range=self._range())
+        for name in ("noise_lsb", "offset_lsb"):
+            set_fields(self, **{name: real(name, getattr(self, name), 0, MOST_LSB, unit=" LSB")})
+        set_fields(self, gain_error=spread("gain_error", self.gain_error))
         changed = {"snap": self.snap, "saturate": not self.saturate, "range": self.range != "full"}
+        changed |= {name: getattr(self, name) > 0 for name in ("noise_lsb", "offset_lsb", "gain_error")}
         for name, on in changed.items():
             if on and radc is None:
                 fail(ValueError, f"{name}={getattr(self, name)} has no effect with radc=None (ideal ADC): leave it out")
         if self.range == "lossless" and radc != ADC.radc:
             fail(ValueError, f"radc={radc} has no effect with range='lossless', which has every code: leave it out")
+
+    @property
+    def errs(self):
+        """Whether converters add anything of their own."""
+        return self.noise_lsb > 0 or self.offset_lsb > 0 or self.gain_error > 0
 
     def _range(self):
         value = self.range
