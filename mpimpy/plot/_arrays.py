@@ -255,16 +255,17 @@ def levels(W, ax=None):
     low, high = min(cells.min(), device.LGS * 1e6), max(cells.max(), device.HGS * 1e6)
     bins = max(BINS, min(4 * device.g_level, MOST_BINS))
     edges = np.linspace(low - (high - low) / bins, high + (high - low) / bins, bins + 3)
-    scale = Normalize(0, device.g_level - 1)
+    scale, peak = Normalize(0, device.g_level - 1), 1
     for group in np.array_split(present, min(len(present), MOST_CURVES)):
         first, last = np.searchsorted(target, group[0], "left"), np.searchsorted(target, group[-1], "right")
         counts, _ = np.histogram(cells[first:last], edges)
+        peak = max(peak, counts.max())
         colour = colormaps["turbo"](scale(group.mean()))
         label = f"level {group[0]}" if len(group) == 1 else f"levels {group[0]} to {group[-1]}"
         ax.stairs(counts, edges, fill=True, color=colour, alpha=0.5, linewidth=0, label=label)
         ax.stairs(counts, edges, color=colour, linewidth=0.8)
     ax.set_yscale("log")
-    ax.set_ylim(bottom=0.7)
+    ax.set_ylim(0.7, 2.0 * peak)
     ticks = MaxNLocator(integer=True)
     ax.figure.colorbar(ScalarMappable(scale, "turbo"), ax=ax, label="target level (number)", ticks=ticks)
     ax.set_xlabel("programmed conductance (µS)")
