@@ -6,17 +6,20 @@
 (2, 3)
 """
 
-from . import backends, wires
+from . import backends, presets, wires
 from .backends import get_num_threads, set_num_threads
 from .config import ADC, DAC, Config, Device, Format, Ranges, Tile, Wires
 from .dot import MapReducedot, explain
-from .engine import DPETensor, Engine
+from .dpetensor import DPETensor
+from .engine import Engine
 from .legacy import bitslicedpe, diffpairdpe, fpmemdpe
 from .matrix import CrossbarMatrix
+from .measured import Measured
 from .metrics import ABSE, RE, SNR
 from .operands import MpimpyWarning
 from .report import Effect, Report
 from .sliced import SlicedData
+from .variation import Drift, Flicker, Gaussian, Samples, WriteVerify
 
 __version__ = "2.0.0"
 
@@ -30,22 +33,29 @@ __all__ = [
     "CrossbarMatrix",
     "DPETensor",
     "Device",
+    "Drift",
     "Effect",
     "Engine",
+    "Flicker",
     "Format",
+    "Gaussian",
     "MapReducedot",
+    "Measured",
     "MpimpyWarning",
     "Ranges",
     "Report",
+    "Samples",
     "SlicedData",
     "Tile",
     "Wires",
+    "WriteVerify",
     "backends",
     "bitslicedpe",
     "diffpairdpe",
     "explain",
     "fpmemdpe",
     "get_num_threads",
+    "presets",
     "set_num_threads",
     "wires",
 ]

@@ -13,7 +13,7 @@ import warnings
 from . import __version__, backends, files, random
 from .checks import check_names
 from .dot import MapReducedot, explain
-from .engine import DPETensor
+from .dpetensor import DPETensor
 from .metrics import SNR
 from .operands import MpimpyWarning
 from .settings import ENGINE, SETTINGS

@@ -1,10 +1,26 @@
 """The algorithm: program, read and reduce, written once against the array API."""
 
-from . import converters, device, formats, lines, mapping
+import dataclasses
+
+from . import converters, device, formats, laws, lines, mapping
 from .backends import namespace
 from .plans import SINGLE_CODES, Grid, Plan, choose_grid, make_grid, plan
 
-__all__ = ["Grid", "Plan", "choose_grid", "explain", "make_grid", "plan", "product", "program", "targets", "wire"]
+__all__ = [
+    "Grid",
+    "Plan",
+    "age",
+    "choose_grid",
+    "current_unit",
+    "currents",
+    "explain",
+    "make_grid",
+    "plan",
+    "product",
+    "program",
+    "targets",
+    "wire",
+]
 
 
 def _flat(xp, digits):
@@ -22,26 +38,44 @@ def targets(config, weights):
     return mapping.split(config.weights, _flat(namespace(encoded.digits), encoded.digits))
 
 
-def _grid(kernels, config, cells, up, place, columns=None):
+def _grid(kernels, config, written, place, columns=None):
     # what one read sees of the cells, each digit's together
     numbers = make_grid(config)
-    found = device.read(kernels, config.device, numbers, cells, up, place, columns)
+    found = device.read(kernels, config.device, numbers, written, place, columns)
     if config.wires is not None and config.wires.exact_reads:
-        found = lines.pass_on(kernels, config, numbers, found, 0)
-    unit = numbers.strides[-1] << numbers.fraction
+        found = lines.pass_on(kernels, config, numbers, written._replace(cells=found, up=0))
+    unit = lines.unit_column(config, numbers, written) if config.weights.offset else 0
     return mapping.combine(config.weights, found, numbers.cell_bound, unit)
 
 
-def wire(kernels, config, cells, up):
-    """Return (cells, up) as reads meet them: what the wires pass on, if they are solved once for all reads."""
+def wire(kernels, config, written):
+    """Return cells as reads meet them: what the wires pass on, if they are solved once for all reads."""
     if config.wires is None or config.wires.exact_reads:
-        return cells, up
-    return lines.pass_on(kernels, config, make_grid(config), cells, up), 0
+        return written
+    return written._replace(cells=lines.pass_on(kernels, config, make_grid(config), written), up=0)
 
 
-def program(kernels, config, levels, address):
+def program(kernels, config, levels, address, faults=None):
     """Write levels into cells; see `mpimpy.device.program`."""
-    return device.program(kernels, config.device, make_grid(config), levels, address)
+    return device.program(kernels, config.device, make_grid(config), levels, address, faults)
+
+
+def age(kernels, config, written, levels, address, time_s, faults=None):
+    """Return (freshly written cells as they are at a time, ratio of their total conductance before to after).
+
+    See `mpimpy.device.age`; nothing happens, and the ratio is 1, where time changes nothing.
+    """
+    if laws.ages(config.device) is None:
+        return written, 1.0
+    aged = device.age(kernels, config.device, make_grid(config), written, levels, address, time_s, faults)
+    before, after = device.total(written), device.total(aged)
+    return aged, before / after if after else 1.0
+
+
+def _plan(config, written):
+    # cells that a map made stuck are not what the configuration says
+    numbers = plan(config)
+    return dataclasses.replace(numbers, exact=None) if written.faulty else numbers
 
 
 def _fold(kernels, digits, strides, shifts, unit, scales, rows, axis):
@@ -148,7 +182,7 @@ def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_sca
     return xp.astype(y, getattr(xp, dtype), copy=False)
 
 
-def explain(kernels, config, height, cells):
+def explain(kernels, config, height, written):
     """Return how a product would be read: (currents, slices, notes) of `mpimpy.backends.Explanation`.
 
     Parameters
@@ -158,10 +192,9 @@ def explain(kernels, config, height, cells):
     config : Config
     height : int
         Input rows.
-    cells : integer array, shape (planes * cells per digit * slices, K, N)
-        As programmed.
+    written : mpimpy.device.Written
     """
-    numbers, bits = plan(config), config.inputs.ascending
+    numbers, bits, cells = _plan(config, written), config.inputs.ascending, written.cells
     grid, noisy = numbers.grid, config.dac.vnoise > 0
     grid_dtype, drive_dtype = grid.grid_dtype, numbers.drive_dtype
     if config.device.var == 0:
@@ -195,7 +228,56 @@ def explain(kernels, config, height, cells):
     return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)
 
 
-def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype):
+def currents(kernels, config, inputs, written, place, first_row=0, only=None):
+    """Yield the currents of every tile and pair of slices, as the ADC meets them.
+
+    Parameters
+    ----------
+    kernels, config, inputs, written, place, first_row
+        As for `product`.
+    only : (int, int), optional
+        The only pair of slices, (j, i), to yield; by default all.
+
+    Yields
+    ------
+    j, i : int
+        Weight slice and input slice, least significant first.
+    current : float64 array, shape (batch * M, N)
+        Integers.
+    count : int
+        How many such arrays each pair of slices has in all.
+    """
+    numbers = _plan(config, written)
+    digits = _flat(namespace(inputs.digits), inputs.digits)
+    xp, rows = namespace(digits), numbers.grid.rows
+    digits, strides, _ = converters.drive(
+        kernels, config.dac, numbers, digits, inputs.bits, place._replace(row=first_row, col=place.row)
+    )
+    grid = _grid(kernels, config, written, place)
+    x_slices, w_slices = len(strides), len(numbers.grid.strides)
+    tiles = -(-digits.shape[2] // rows)
+    count = tiles * (digits.shape[0] // x_slices) * (grid.shape[0] // w_slices)
+    for tile in range(tiles):
+        span = slice(tile * rows, min((tile + 1) * rows, digits.shape[2]))
+        for w_index in range(grid.shape[0]):
+            if only is not None and w_index % w_slices != only[0]:
+                continue
+            part = xp.astype(grid[w_index, span, :], xp.float64)
+            for x_index in range(digits.shape[0]):
+                if only is not None and x_index % x_slices != only[1]:
+                    continue
+                code = xp.astype(digits[x_index, :, span], xp.float64) * float(strides[x_index % x_slices])
+                yield w_index % w_slices, x_index % x_slices, xp.matmul(code, part), count
+
+
+def current_unit(config):
+    """Return (current of one level under one DAC code, full scale), both in the grid's integer units."""
+    grid = make_grid(config)
+    unit = 1 << (grid.fraction + grid.voltage_fraction)
+    return unit, converters.full_scale(config, unit)
+
+
+def product(kernels, config, inputs, scales, written, place, first_row, dtype):
     """Read a programmed matrix.
 
     Parameters
@@ -207,8 +289,8 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
         The inputs, shape (batch, M, K).
     scales : float64 array, shape (planes, tiles, N)
         Scales of the weights.
-    cells, up
-        As returned by `program`.
+    written : mpimpy.device.Written
+        By `program` or `age`.
     place : mpimpy.random.Address
         Seed, chip and read; row and col of the programmed block in the whole matrix.
     first_row : int
@@ -220,7 +302,7 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
     -------
     array, shape (batch * M, N)
     """
-    numbers = plan(config)
+    numbers = _plan(config, written)
     digits = _flat(namespace(inputs.digits), inputs.digits)
     xp = namespace(digits)
     digits, strides, widths = converters.drive(
@@ -228,7 +310,7 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
     )
     x_scales = formats.input_scales(inputs, numbers.grid.rows)
     if numbers.ideal and numbers.exact is None and numbers.limbs is None:
-        grid = _grid(kernels, config, cells, up, place)
+        grid = _grid(kernels, config, written, place)
         drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
         x_strides = (1,) * len(strides) if widths else numbers.x_strides
         x_shifts, w_shifts = config.inputs.shifts, config.weights.shifts
@@ -236,8 +318,8 @@ def product(kernels, config, inputs, scales, cells, up, place, first_row, dtype)
         w = _fold(kernels, grid, numbers.grid.strides, w_shifts, grid_unit, scales, numbers.grid.rows, 0)
         return xp.astype(kernels.multiply(x, w), getattr(xp, dtype), copy=False)
     parts = []
-    for columns in _spans(kernels, config, numbers, digits.shape[1], cells):
-        grid = _grid(kernels, config, cells, up, place, columns)
+    for columns in _spans(kernels, config, numbers, digits.shape[1], written.cells):
+        grid = _grid(kernels, config, written, place, columns)
         part = scales if columns is None else scales[:, :, slice(*columns)]
         drive = inputs, digits, strides, widths, x_scales
         parts.append(_sum_planes(kernels, config, numbers, *drive, grid, part, dtype))

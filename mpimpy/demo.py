@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .checks import real
-from .engine import DPETensor
+from .dpetensor import DPETensor
 from .metrics import SNR
 from .report import Report
 from .sliced import SlicedData

@@ -6,7 +6,8 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from . import operands
-from .engine import DPETensor, Engine
+from .dpetensor import DPETensor
+from .engine import Engine
 from .report import Report
 
 __all__ = ["MapReducedot", "explain"]

@@ -1,10 +1,9 @@
-"""Engine and DPETensor: a configuration that programs matrices and reads them."""
+"""Engine: a configuration that programs matrices and reads them."""
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
-from . import backends, crossbar, formats, operands, settings
+from . import backends, calibration, crossbar, formats, mapping, operands
 from . import random as addressed
 from .backends import namespace
 from .checks import pair, whole
@@ -12,7 +11,7 @@ from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .matrix import CrossbarMatrix
 from .sliced import SlicedData
 
-__all__ = ["DPETensor", "Engine"]
+__all__ = ["Engine"]
 
 
 class Engine:
@@ -144,7 +143,9 @@ class Engine:
         operands.check_device(array, self._where, "an operand", "the engine")
         return backends.select(array, self.backend)
 
-    def program(self, w: Any, *, chip: int | None = None, origin: tuple[int, int] = (0, 0)) -> CrossbarMatrix:
+    def program(
+        self, w: Any, *, chip: int | None = None, origin: tuple[int, int] = (0, 0), faults: Any = None
+    ) -> CrossbarMatrix:
         """Write a matrix into crossbars, once.
 
         Parameters
@@ -156,6 +157,10 @@ class Engine:
             Row and column of ``w[0, 0]`` in a larger matrix of which `w` is a part: its cells
             then get the random numbers that they have in the whole. The row must be a multiple
             of the tile's rows.
+        faults : integer array, shape (K, N) or (slices, K, N), optional
+            Cells that are stuck whatever is written: 1 at HGS, -1 at LGS, 0 neither. Slices as in
+            `CrossbarMatrix.conductance`, most significant first; (K, N) holds for all of them.
+            Beside the cells that the device's rates make stuck.
 
         Returns
         -------
@@ -164,7 +169,7 @@ class Engine:
         Raises
         ------
         TypeError, ValueError
-            If `w` is not numeric and finite, or not two-dimensional.
+            If `w` is not numeric and finite, or not two-dimensional; if `faults` does not fit it.
 
         Examples
         --------
@@ -172,9 +177,9 @@ class Engine:
         >>> Engine(seed=1).program(np.eye(100)).tiles
         (2, 2, 4)
         """
-        return self.program_checked(operands.as_operand("w", w), chip=chip, origin=origin)
+        return self.program_checked(operands.as_operand("w", w), chip=chip, origin=origin, faults=faults)
 
-    def program_checked(self, w, *, chip=None, origin=(0, 0)):
+    def program_checked(self, w, *, chip=None, origin=(0, 0), faults=None):
         """Write a matrix that has passed `mpimpy.operands.as_operand`; see `program`."""
         if w.ndim != 2:
             msg = f"w has shape {tuple(w.shape)}: weights are one matrix, (K, N)"
@@ -191,6 +196,9 @@ class Engine:
                 f"origin={origin} cuts through a tile of {cols} columns, which its wires join: use a multiple of {cols}"
             )
             raise ValueError(msg)
+        if faults is not None:
+            fmt = self.config.weights
+            faults = operands.as_faults(faults, tuple(w.shape), len(fmt.digits), fmt.planes, mapping.per_digit(fmt))
         kernels = self.kernels(w)
         encoded = None
         if 0 not in w.shape:
@@ -198,13 +206,13 @@ class Engine:
             encoded = formats.encode(
                 kernels, kernels.enter(w[None, ...]), self.config.weights, block, grid.strides, grid.level_dtype
             )
-        return self._matrix(w, tuple(w.shape), encoded, self.config, kernels, chip, origin)
+        return self._matrix(w, tuple(w.shape), encoded, self.config, kernels, chip, origin, faults)
 
     def program_encoded(self, like, shape, encoded, config):
         """Write weights that are integers already; see `SlicedData`."""
         return self._matrix(like, shape, encoded, config, self.kernels(like), None, (0, 0))
 
-    def _matrix(self, like, shape, encoded, config, kernels, chip, origin):
+    def _matrix(self, like, shape, encoded, config, kernels, chip, origin, faults=None):
         chip = self.chip if chip is None else whole("chip", chip, 0, addressed.MAX_CHIP)
         return CrossbarMatrix(
             config,
@@ -216,7 +224,54 @@ class Engine:
             chip=chip,
             origin=origin,
             next_read=self.next_read,
+            faults=faults,
         )
+
+    def calibrate(
+        self, x: Any, w: Any, *, method: str = "error", percentile: float = 99.9, ratios: str = "powers"
+    ) -> "Engine":
+        """Return an engine whose ADCs have ranges that fit the currents of ``x @ w``.
+
+        Parameters
+        ----------
+        x : array, shape (..., K)
+            Sample inputs: as few as you like, as long as they are typical.
+        w : array, shape (K, N)
+        method : str
+            ``"error"``: each pair of slices gets the range of least mean squared error.
+            ``"percentile"``: the range that covers `percentile` of the currents.
+        percentile : float
+            50 to 100, %. As many currents are left out above the range as below it.
+        ratios : str
+            ``"powers"``: the widths are full scale divided by powers of two, so that shift-and-add
+            remains a sum of integers. ``"free"``: any widths, somewhat better.
+
+        Returns
+        -------
+        Engine
+            Of the same seed and chip. ``config.adc.range`` holds the ranges, A.
+
+        Raises
+        ------
+        ValueError
+            If the ADC is ideal, or has a code for every current.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> x, w = np.random.default_rng(0).standard_normal((2, 64, 64))
+        >>> engine = Engine(Device(var=0), seed=1)
+        >>> from mpimpy import SNR
+        >>> SNR(engine.calibrate(x, w)(x, w), x @ w) > SNR(engine(x, w), x @ w) + 4
+        True
+        """
+        if self.config.adc.radc is None or self.config.adc.range == "lossless":
+            msg = "calibrate chooses ranges for ADCs of finite resolution: give the engine a radc, such as ADC(256)"
+            raise ValueError(msg)
+        base = self.replace(adc={"range": "full"})
+        currents = base.program(w).currents(x)
+        options = {"method": method, "percentile": percentile, "ratios": ratios}
+        return self.replace(adc={"range": calibration.ranges(base.config, currents, **options)})
 
     def MapReduceDot(self, x: Any, w: Any, *, read: int | None = None) -> Any:
         """Multiply `x` by `w` on the crossbars.
@@ -312,99 +367,5 @@ class Engine:
         parts = ", ".join(
             f"{name}={getattr(self.config, name)}" for name in ("device", "dac", "adc", "tile", "inputs", "weights")
         )
+        parts += "" if self.config.wires is None else f", wires={self.config.wires}"
         return f"{type(self).__name__}({parts}, seed={self.seed}, chip={self.chip})"
-
-
-class DPETensor(Engine):
-    """The engine under the predecessors' names: one flat list of settings.
-
-    Parameters
-    ----------
-    HGS, LGS : float
-        Highest and lowest conductance, S.
-    g_level : int
-        Conductance levels.
-    var : float
-        Read variation, relative (lognormal sigma).
-    vnoise : float
-        DAC voltage noise, relative. (The predecessors took 0.05 and never applied it.)
-    wire_resistance : float or (float, float)
-        Of one segment of wire, Ohm; two numbers: of a word line's and of a bit line's.
-    rdac : int
-        DAC levels.
-    radc : int, sequence of int, or None
-        ADC codes; None is an ideal converter.
-    vread : float
-        Read voltage, V.
-    stuck_fault_ratio : float
-        Share of stuck cells, 0 to 1.
-    stuck_fault_value : int
-        0: stuck at LGS; 1: stuck at HGS.
-    array_size : (int, int)
-        Rows and columns of an array.
-    input_size : (int, int), optional
-        Block of inputs in row mode: rows, and array rows. See `SlicedData`.
-    device : optional
-        Where operands must be, such as "cuda"; None: wherever they are.
-    seed, chip, backend
-        As for `Engine`.
-    **more
-        Any other name of the settings table: write_var, stuck_HGS, stuck_LGS, snap, saturate,
-        adc_range, exact_reads, x_mapping, w_mapping, x_slices, w_slices, bw_e, dbfp_en, format,
-        x_quant_gran, w_quant_gran.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a setting is out of range or unknown.
-
-    Examples
-    --------
-    >>> DPETensor(var=0.05, g_level=16, rdac=16, radc=2**8, seed=1).config.adc.radc
-    256
-    """
-
-    def __init__(
-        self,
-        HGS: float = 1e-5,
-        LGS: float = 1e-7,
-        g_level: int = 16,
-        var: float = 0.05,
-        vnoise: float = 0.0,
-        wire_resistance: float | tuple[float, float] = 0.0,
-        rdac: int = 16,
-        radc: int | Sequence[int] | None = 256,
-        vread: float = 0.1,
-        stuck_fault_ratio: float = 0.0,
-        stuck_fault_value: int = 0,
-        array_size: tuple[int, int] = (64, 64),
-        input_size: tuple[int, int] | None = None,
-        device: Any = None,
-        seed: int | None = None,
-        chip: int = 0,
-        backend: str | None = None,
-        **more: Any,
-    ):
-        config = settings.build(
-            HGS=HGS,
-            LGS=LGS,
-            g_level=g_level,
-            var=var,
-            vnoise=vnoise,
-            wire_resistance=wire_resistance,
-            rdac=rdac,
-            radc=radc,
-            vread=vread,
-            stuck_fault_ratio=stuck_fault_ratio,
-            stuck_fault_value=stuck_fault_value,
-            array_size=array_size,
-            **more,
-        )
-        # formats that were not asked for may yet come from SlicedData
-        asked = [
-            part for part, name in (("inputs", "x_slices"), ("weights", "w_slices")) if {name, "format"} & set(more)
-        ]
-        self._setup(config, seed=seed, chip=chip, backend=backend, parts=asked)
-        self._where = device
-        if input_size is not None:
-            self.input_size = pair("input_size", input_size)

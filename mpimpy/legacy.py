@@ -145,8 +145,9 @@ class _Predecessor(Engine):
         cells = kernels.enter(xp.astype(levels, xp.float64))
         cells = namespace(cells).astype(cells, getattr(namespace(cells), numbers.level_dtype))[None, :, :]
         address = addressed.Address(self.seed, self.chip, self.next_read(), 0)
-        found = device.read(kernels, self.config.device, numbers, cells, numbers.fraction, address)
-        siemens = device.conductance(self.config.device, found, 0, numbers.fraction)
+        written = device.program(kernels, self.config.device, numbers, cells, address)
+        found = written._replace(cells=device.read(kernels, self.config.device, numbers, written, address), up=0)
+        siemens = device.conductance(self.config.device, numbers, found)
         return kernels.leave(siemens[0, :, :], levels)
 
     def Num2R(self, matint: Any, mmax: int) -> Any:

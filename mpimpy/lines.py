@@ -9,12 +9,12 @@ from array_api_compat import device as device_of
 from . import device
 from .backends import namespace
 
-__all__ = ["pass_on"]
+__all__ = ["pass_on", "unit_column"]
 
 CELLS = 1 << 22  # cells solved at once
 
 
-def pass_on(kernels, config, grid, cells, up):
+def pass_on(kernels, config, grid, written):
     """Return what cells pass on through their wires: cells that would do the same without resistance.
 
     Whole arrays are solved: cells beyond the edges of the matrix are at LGS, with no voltage on their rows.
@@ -28,16 +28,17 @@ def pass_on(kernels, config, grid, cells, up):
     config : Config
         With wires.
     grid : mpimpy.plans.Grid
-    cells : integer array, shape (slices, K, N)
-    up : int
-        Conductances above LGS are ``cells << up`` grid units.
+    written : mpimpy.device.Written
+        Cells of shape (slices, K, N).
 
     Returns
     -------
     integer array, shape (slices, K, N)
         Grid units, above what the reference column passes on.
     """
+    cells, up = written.cells, written.up
     slices, depth, width = cells.shape
+    unit = unit_column(config, grid, written)
     rows, cols = config.tile.rows, config.tile.cols
     down, across = -(-depth // rows), -(-width // cols)
     xp = namespace(cells)
@@ -45,13 +46,13 @@ def pass_on(kernels, config, grid, cells, up):
     step = max(1, CELLS // (rows * across * (cols + 1)))
     bands = []
     for j in range(slices):
-        extra = _unit(config, grid, j)
+        extra = unit if j % len(config.weights.ascending) == len(config.weights.ascending) - 1 else 0
         parts = []
         for first in range(0, down, step):
             last = min(first + step, down)
             part = cells[j, first * rows : last * rows, :]
             tiles = _tiles(xp, part, (last - first, rows, across, cols), extra >> up)
-            siemens = device.conductance(config.device, tiles, up, grid.fraction)
+            siemens = device.conductance(config.device, grid, written._replace(cells=tiles))
             passed = kernels.transfer(siemens, config.wires.r_word, config.wires.r_bit)
             value = (passed[:, :, :-1] - passed[:, :, -1:]) * (2.0**grid.fraction / config.device.step_S)
             value = xp.clip(xp.round(value) + float(extra), -grid.cell_bound, grid.cell_bound)
@@ -62,12 +63,15 @@ def pass_on(kernels, config, grid, cells, up):
     return xp.stack(bands, axis=0)
 
 
-def _unit(config, grid, index):
-    # what the last column of a slice's arrays holds above LGS, in grid units
+def unit_column(config, grid, written):
+    """Return the conductance of the unit column's cells above the reference, in grid units; 0 without an offset.
+
+    They sit where the highest digit of a weight of 0 does, and drift with the mean exponent of that level.
+    """
     fmt = config.weights
-    if not fmt.offset or index % len(fmt.ascending) != len(fmt.ascending) - 1:
+    if not fmt.offset:
         return 0
-    return grid.strides[-1] << (fmt.ascending[-1] - 1 + grid.fraction)
+    return device.steady(config.device, grid, written, grid.strides[-1] << (fmt.ascending[-1] - 1))
 
 
 def _tiles(xp, part, shape, extra):

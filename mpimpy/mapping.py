@@ -69,7 +69,7 @@ def combine(fmt, grid, bound, unit):
     bound : int
         Results beyond saturate.
     unit : int
-        Conductance of digit 1 of the highest slice above level 0: the unit column holds half its digits.
+        Conductance of the cells of the unit column, above the reference.
 
     Returns
     -------
@@ -88,6 +88,6 @@ def combine(fmt, grid, bound, unit):
             if fmt.signed:
                 value = xp.clip(value - xp.astype(grid[j + slices, :, :], wide), -bound, bound)
             elif j == start + slices - 1:
-                value = xp.clip(value - (unit << (fmt.ascending[-1] - 1)), -bound, bound)
+                value = xp.clip(value - unit, -bound, bound)
             parts.append(xp.astype(value, grid.dtype))
     return xp.stack(parts, axis=0)

@@ -4,7 +4,7 @@ from typing import Any
 
 from array_api_compat import device as device_of
 
-from . import backends, crossbar, device, formats, mapping, operands, report
+from . import backends, calibration, crossbar, device, formats, history, mapping, operands, report
 from .backends import namespace
 from .checks import whole
 from .random import MAX_READ, MAX_ROW, Address
@@ -36,11 +36,14 @@ class CrossbarMatrix:
         The weights as integers.
     scales : float64 array, shape (planes, tiles, N)
         Scale of every column in every tile.
-    cells : integer array, shape (planes * cells per digit * slices, K, N)
-        As programmed, least significant slice first: ``cells << up`` grid units above LGS.
-    up : int
-    wired : (integer array, int)
-        The same two as reads meet them: through the wires, if these have resistance.
+    written : mpimpy.device.Written
+        The cells, least significant slice first.
+    wired : mpimpy.device.Written
+        The same as reads meet them: through the wires, if these have resistance.
+    faults : int8 array, shape (planes * cells per digit * slices, K, N), or None
+        Map of stuck cells, as given.
+    age : mpimpy.history.Age or None
+        Of a matrix made by `at`; `fresh` is then the matrix as programmed.
 
     Examples
     --------
@@ -54,7 +57,7 @@ class CrossbarMatrix:
     # NumPy leaves ``x @ W`` to this class
     __array_priority__ = 101
 
-    def __init__(self, config, kernels, like, shape, encoded, *, seed, chip, origin, next_read):
+    def __init__(self, config, kernels, like, shape, encoded, *, seed, chip, origin, next_read, faults=None):
         xp = namespace(like)
         self.config, self.seed, self.chip, self.origin = config, seed, chip, origin
         self.shape = shape
@@ -62,13 +65,15 @@ class CrossbarMatrix:
         self._xp, self._where, self.kernels, self._next_read = xp, device_of(like), kernels, next_read
         self.prototype = xp.zeros((0,), dtype=self.dtype, device=self._where)
         self.encoded = encoded
-        self.cells = self.scales = self.wired = None
-        self.up = 0
+        self.written = self.wired = self.scales = self.faults = self.age = self.fresh = None
         if encoded is not None:
+            if faults is not None:
+                of = encoded.digits
+                self.faults = namespace(of).asarray(faults, device=device_of(of))
             levels = crossbar.targets(config, encoded)
             self.scales = formats.weight_scales(encoded, config.tile.rows)
-            self.cells, self.up = crossbar.program(kernels, config, levels, self.address(0))
-            self.wired = crossbar.wire(kernels, config, self.cells, self.up)
+            self.written = crossbar.program(kernels, config, levels, self.address(0), self.faults)
+            self.wired = crossbar.wire(kernels, config, self.written)
 
     def __getstate__(self):
         # modules are found again from the arrays
@@ -105,11 +110,11 @@ class CrossbarMatrix:
     def _public(self, array):
         return self.kernels.leave(array, self.prototype)
 
-    def _per_slice(self, array):
-        # (all slices, K, N), least significant first -> ([planes,] [pair,] slices, K, N), most significant first
+    def per_slice(self, array):
+        """Return what the kernels hold per slice, (all slices, K, N), as `conductance` is given out."""
         xp = namespace(array)
         lead = self._lead()
-        return xp.flip(xp.reshape(array, (*lead, *self.shape)), axis=len(lead) - 1)
+        return self._public(xp.flip(xp.reshape(array, (*lead, *self.shape)), axis=len(lead) - 1))
 
     def _lead(self):
         fmt = self.config.weights
@@ -134,11 +139,58 @@ class CrossbarMatrix:
         >>> float(Engine(seed=1).program(np.eye(3)).conductance().max())
         1e-05
         """
-        if self.cells is None:
+        if self.written is None:
             return self._empty(*self._lead(), dtype=self._xp.float64)
-        fraction = crossbar.make_grid(self.config).fraction
-        siemens = device.conductance(self.config.device, self.cells, self.up, fraction)
-        return self._public(self._per_slice(siemens))
+        siemens = device.conductance(self.config.device, crossbar.make_grid(self.config), self.written)
+        return self.per_slice(siemens)
+
+    @property
+    def programming(self) -> history.Programming | None:
+        """What verified writing took (see `mpimpy.WriteVerify`), or None if writing was not verified.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Device, Engine, WriteVerify
+        >>> W = Engine(Device(write_var=0.1, verify=WriteVerify(2e-7)), seed=1).program(np.eye(64))
+        >>> W.programming.error_S < 1.2e-7
+        True
+        """
+        return history.programming(self)
+
+    def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
+        """Return the matrix as it is at a time after programming; this one does not change.
+
+        Cells decay as the device's `Drift` says, each with the same exponent at all times, and the
+        reference columns with the mean exponent of LGS. Stuck cells stay where they are. Read noise
+        of `Flicker` kind is that of the time.
+
+        Parameters
+        ----------
+        t : float or str
+            Time since programming: seconds, or text such as "30 d" (s, min, h, d or y).
+        compensate : bool
+            Multiply every product by one number, the matrix's total conductance as programmed over
+            what it is now. A part of a matrix is compensated by its own total.
+
+        Returns
+        -------
+        CrossbarMatrix
+
+        Raises
+        ------
+        ValueError
+            If `t` is no time, or earlier than the device's ``t0_s``, or if time changes nothing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Device, Drift, Engine
+        >>> W = Engine(Device(var=0, drift=Drift(0.05)), seed=1).program(np.eye(64))
+        >>> print(W.at("30 d").age)
+        30 d after programming, not compensated
+        """
+        return history.aged(self, t, compensate)
 
     def codes(self) -> Any:
         """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent.
@@ -210,13 +262,18 @@ class CrossbarMatrix:
         xp = self._xp
         dtype = operands.result_dtype(xp, operands.float_dtype(xp, x), self.dtype)
         out_shape = (*x.shape[:-1], self.shape[1])
-        block = formats.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
+        encode = self._encoder(x, dims)
         number = self._read_number(read)
         first_row = whole("first_row", first_row, 0, MAX_ROW - dims[0] * dims[1])
         if self.encoded is None or 0 in dims:
             return xp.zeros(out_shape, dtype=dtype, device=self._where)
-        encoded = formats.encode(self.kernels, self.kernels.enter(xp.reshape(x, dims)), self.config.inputs, block)
-        return xp.reshape(self._product(self.config, encoded, number, first_row, dtype), out_shape)
+        return xp.reshape(self._product(self.config, encode(), number, first_row, dtype), out_shape)
+
+    def _encoder(self, x, dims):
+        # what turns inputs into integers, once blocks that do not fit would have been refused
+        fmt = self.config.inputs
+        block = formats.block_shape(fmt, dims[1:], self.config.tile.rows, weight=False)
+        return lambda: formats.encode(self.kernels, self.kernels.enter(self._xp.reshape(x, dims)), fmt, block)
 
     def read_encoded(self, encoded, fmt, dtype, read=None):
         """Multiply inputs that are integers already; see `mpimpy.SlicedData`.
@@ -238,6 +295,20 @@ class CrossbarMatrix:
         dtype = operands.result_dtype(self._xp, dtype, self.dtype)
         return self._product(self.config.replace(inputs=fmt), encoded, self._read_number(read), 0, dtype)
 
+    def encode(self, x):
+        """Return inputs as integers, of which there must be some: `mpimpy.formats.Encoded`."""
+        x = operands.as_operand("x", x, like=self.prototype)
+        operands.check_pair(x, self.prototype, "x", "the programmed matrix")
+        dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
+        if self.encoded is None or 0 in dims:
+            msg = f"x of shape {tuple(x.shape)} and weights of shape {self.shape} make no currents to look at"
+            raise ValueError(msg)
+        return self._encoder(x, dims)()
+
+    def currents(self, x):
+        """Return samples of the currents of ``x @ W``; see `mpimpy.calibration.samples`."""
+        return calibration.samples(self.kernels, self.config, self.encode(x), self.wired, self.address(MAX_READ))
+
     def _read_number(self, read):
         return self._next_read() if read is None else check_read(read)
 
@@ -248,7 +319,7 @@ class CrossbarMatrix:
             config,
             encoded,
             self.scales,
-            *self.wired,
+            self.wired,
             self.address(number),
             first_row,
             kernel_dtype,
@@ -261,9 +332,7 @@ class CrossbarMatrix:
         height = dims[0] * dims[1]
         if self.encoded is None or not height:
             return backends.Explanation(self.kernels.NAME, "no products to compute", (), ())
-        return backends.Explanation(
-            self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.wired[0])
-        )
+        return backends.Explanation(self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.wired))
 
     def report(self, x: Any = None, w: Any = None) -> report.Report:
         """Return what the matrix takes in hardware, and where its errors come from.
@@ -319,9 +388,10 @@ class CrossbarMatrix:
 
     def __repr__(self):
         down, across, slices = self.tiles
+        tile, age = self.config.tile, "" if self.age is None else f", {self.age}"
         return (
             f"<CrossbarMatrix {self.shape[0]} x {self.shape[1]}, {down} x {across} tiles of "
-            f"{self.config.tile.rows} x {self.config.tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}>"
+            f"{tile.rows} x {tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}{age}>"
         )
 
 

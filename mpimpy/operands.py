@@ -11,6 +11,7 @@ from .backends import namespace
 
 __all__ = [
     "MpimpyWarning",
+    "as_faults",
     "as_operand",
     "check_device",
     "check_pair",
@@ -161,3 +162,29 @@ def matrix_shape(shape, depth, x_name, w_name, w_shape):
         )
         raise ValueError(msg)
     return (math.prod(shape[:-2]), shape[-2] if len(shape) > 1 else 1, depth)
+
+
+def as_faults(faults, shape, slices, planes, per_digit):
+    """Return a map of stuck cells as a NumPy int8 array, (all slices, K, N), least significant slice first.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not of integers, does not fit a matrix of this shape, or holds more than -1, 0 and 1.
+    """
+    found = backends.asarray(faults.cpu() if hasattr(faults, "cpu") else faults)
+    if found.dtype.kind not in "iu":
+        msg = f"faults has dtype {found.dtype}: use integers, 1 for stuck at HGS, -1 for stuck at LGS, 0 for neither"
+        raise TypeError(msg)
+    whole = (*(planes,) * (planes > 1), *(per_digit,) * (per_digit > 1), slices, *shape)
+    groups = planes * per_digit
+    if tuple(found.shape) not in (tuple(shape), whole):
+        msg = f"faults has shape {tuple(found.shape)}: use {tuple(shape)} for all slices alike, or {whole}"
+        raise ValueError(msg)
+    wrong = (found < -1) | (found > 1)
+    if wrong.any():
+        index = tuple(map(int, next(zip(*wrong.nonzero(), strict=True))))
+        msg = f"faults has {found[index]} at index {index}: use 1 (stuck at HGS), -1 (stuck at LGS) or 0 (neither)"
+        raise ValueError(msg)
+    full = backends.asarray([[found] * slices] * groups) if found.ndim == 2 else found.reshape(groups, slices, *shape)
+    return full[:, ::-1].reshape(groups * slices, *shape).astype("int8")

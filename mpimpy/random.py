@@ -19,11 +19,15 @@ from typing import NamedTuple
 __all__ = [
     "Address",
     "counter_word",
+    "decay_table",
     "fraction_bits",
     "gaussian_table",
     "lognormal_table",
     "new_seed",
+    "noise_table",
+    "offset_table",
     "philox",
+    "sample_table",
     "table_values",
     "words",
 ]
@@ -38,7 +42,7 @@ TABLE_SIZE = 1 << 16
 LARGEST = 2**31 - 1
 
 # Purposes: what a draw is for. Numbers are part of the noise rule; never reuse one.
-WRITE, READ, STUCK, STUCK_FINE, VOLTAGE = range(1, 6)
+WRITE, READ, STUCK, STUCK_FINE, VOLTAGE, DRIFT = range(1, 7)
 
 MAX_CHIP = (1 << 20) - 1
 MAX_READ = MASK
@@ -163,9 +167,8 @@ def _normal_quantiles():
     return [-z for z in reversed(upper)] + upper
 
 
-def _pack(factors):
-    scale = 1 << TABLE_BITS
-    entries = array.array("i", (min(round(factor * scale), LARGEST) for factor in factors))
+def _pack(values, scale=1 << TABLE_BITS):
+    entries = array.array("i", (max(min(round(value * scale), LARGEST), -LARGEST) for value in values))
     if sys.byteorder == "big":
         entries.byteswap()
     return entries.tobytes()
@@ -189,6 +192,37 @@ def lognormal_table(sigma):
 def gaussian_table(sigma):
     """Return the table of the factor ``1 + N(0, sigma)``, packed as in `lognormal_table`."""
     return _pack(1 + sigma * z for z in _normal_quantiles())
+
+
+def offset_table(sigma):
+    """Return the table of the whole number ``N(0, sigma)``: entries in units of 1, packed likewise."""
+    return _pack((sigma * z for z in _normal_quantiles()), 1)
+
+
+def sample_table(offsets):
+    """Return the table that draws one of `offsets`, whole numbers in ascending order, all equally likely.
+
+    Entry ``w`` is the inverse of their empirical distribution at ``(w + 1/2) / 65536``.
+
+    Examples
+    --------
+    >>> set(table_values(sample_table([-3, 1, 1, 8])))
+    {8, 1, -3}
+    """
+    count = len(offsets)
+    return _pack((offsets[(2 * word + 1) * count // (2 * TABLE_SIZE)] for word in range(TABLE_SIZE)), 1)
+
+
+def decay_table(nu, spread, log_time):
+    """Return the table of the factor ``exp(-max(0, N(nu, spread)) * log_time)``, packed as in `lognormal_table`."""
+    if spread == 0:
+        return _pack([math.exp(-nu * log_time)]) * TABLE_SIZE
+    return _pack(math.exp(-max(0.0, nu + spread * z) * log_time) for z in _normal_quantiles())
+
+
+def noise_table(sigma):
+    """Return the table of the factor ``max(0, 1 + N(0, sigma))``, packed as in `lognormal_table`."""
+    return _pack(max(0.0, 1 + sigma * z) for z in _normal_quantiles())
 
 
 def table_values(table):

@@ -8,6 +8,7 @@ from array_api_compat import device as device_of
 
 from . import converters, crossbar, formats, mapping, metrics, operands, random
 from .config import ADC
+from .variation import Samples
 
 __all__ = ["Effect", "Report", "measure"]
 
@@ -58,6 +59,8 @@ class Report:
     effects : tuple of Effect
     note : str
         What was measured.
+    age : str
+        When, for a matrix that was aged with `CrossbarMatrix.at`.
     """
 
     inputs: tuple[int, ...]
@@ -72,6 +75,7 @@ class Report:
     snr_dB: float
     effects: tuple[Effect, ...]
     note: str
+    age: str = ""
 
     def __str__(self):
         down, across, slices = self.tiles
@@ -83,6 +87,7 @@ class Report:
             f"DAC conversions    {self.dac_conversions}",
             f"ADC conversions    {self.adc_conversions}",
             f"ADC full scale     {self.full_scale_A:.4g} A",
+            *([f"age                {self.age}"] if self.age else []),
             f"SNR                {_decibels(self.snr_dB).strip()}",
             "",
             f"{'error budget':<22}{'alone':>12}{'without it':>14}",
@@ -108,39 +113,61 @@ def _probe(xp, depth, where):
     return xp.reshape(factor, (PROBE_ROWS, depth))
 
 
-def _variants(config):
-    """Return {effect: (configuration with it alone, configuration with all but it)}."""
-    still = {"var": 0.0, "write_var": 0.0, "stuck_HGS": 0.0, "stuck_LGS": 0.0}
-    digital = config.replace(device=still, dac={"vnoise": 0.0})
+def _on_levels(device):
+    # the device with its levels evenly spaced, and its samples about the levels they were measured at
+    write = device.write_var
+    if isinstance(write, Samples) and write.about_S is None and device.levels is not None:
+        write = dataclasses.replace(write, about_S=device.levels)
+    return dataclasses.replace(device, levels=None, write_var=write)
+
+
+def _variants(config, *, ageing):
+    """Return {effect: (configuration with it alone, configuration with all but it)}.
+
+    A configuration comes with whether the map of stuck cells holds: (Config, bool).
+    """
+    device = _on_levels(config.device)
+    still = {"var": 0.0, "write_var": 0.0, "stuck_HGS": 0.0, "stuck_LGS": 0.0, "verify": None, "drift": None}
+    digital = config.replace(device=dataclasses.replace(device, **still), dac={"vnoise": 0.0}, wires=None)
     ideal = digital.replace(adc=ADC(radc=None))
-    device, names = (
-        config.device,
-        {
-            "write variation": ("write_var",),
-            "read variation": ("var",),
-            "stuck cells": ("stuck_HGS", "stuck_LGS"),
-        },
-    )
+    names = {
+        "write variation": ("write_var", "verify"),
+        "read variation": ("var",),
+        "stuck cells": ("stuck_HGS", "stuck_LGS"),
+    }
+    if ageing:
+        names["drift"] = ("drift",)
     found = {"DAC noise": (ideal.replace(dac={"vnoise": config.dac.vnoise}), config.replace(dac={"vnoise": 0.0}))}
-    found["level rounding"] = (ideal, config)
+    found["level rounding"] = (
+        ideal.replace(device={"levels": config.device.levels}),
+        config.replace(device=device),
+    )
+    wires = config.wires if config.wires is None else dataclasses.replace(config.wires, exact_reads=False)
+    if wires is not None:
+        found["wire resistance"] = (ideal.replace(wires=wires), config.replace(wires=None))
     for name, settings in names.items():
         on = {setting: getattr(device, setting) for setting in settings}
-        off = dict.fromkeys(settings, 0.0)
-        found[name] = (ideal.replace(device=on), config.replace(device=off))
+        off = {setting: still[setting] for setting in settings}
+        # nothing to solve again for each read where reads do not vary
+        lines = wires if name == "read variation" else config.wires
+        found[name] = (ideal.replace(device=on), config.replace(device=off, wires=lines))
     if config.adc.radc is None:
         found["ADC rounding"] = found["ADC saturation"] = (ideal, config)
-        return found
+    else:
 
-    def lossless(base):
-        # a code for every unit of current: saturation without rounding
-        span = "full" if base.adc.range == "lossless" else config.adc.range
-        radc = crossbar.plan(base).full_scale + 1
-        return base.replace(adc=ADC(radc, saturate=config.adc.saturate, range=span))
+        def lossless(base):
+            # a code for every unit of current: saturation without rounding
+            span = "full" if base.adc.range == "lossless" else config.adc.range
+            radc = crossbar.plan(base).full_scale + 1
+            return base.replace(adc=ADC(radc, saturate=config.adc.saturate, range=span))
 
-    unbounded = dataclasses.replace(config.adc, saturate=False)
-    found["ADC rounding"] = (digital.replace(adc=unbounded), lossless(config))
-    found["ADC saturation"] = (lossless(digital), config.replace(adc=unbounded))
-    return found
+        unbounded = dataclasses.replace(config.adc, saturate=False)
+        found["ADC rounding"] = (digital.replace(adc=unbounded), lossless(config))
+        found["ADC saturation"] = (lossless(digital), config.replace(adc=unbounded))
+    return {
+        name: ((alone, name == "stuck cells"), (without, name != "stuck cells"))
+        for name, (alone, without) in found.items()
+    }
 
 
 def measure(matrix, x=None, w=None):
@@ -181,21 +208,30 @@ def measure(matrix, x=None, w=None):
     exact, quantised = xp.matmul(x, exact_w), xp.matmul(x_hat, w_hat)
     place = matrix.address(0)
 
+    age = matrix.age
+    scales = matrix.scales if age is None or not age.compensate else formats.weight_scales(encoded_w, config.tile.rows)
+
     def run(variant):
-        cells, up = crossbar.program(kernels, variant, crossbar.targets(variant, encoded_w), place)
-        return crossbar.product(kernels, variant, encoded_x, matrix.scales, cells, up, place, 0, "float64")
+        config, mapped = variant
+        targets, faults, ratio = crossbar.targets(config, encoded_w), matrix.faults if mapped else None, 1.0
+        written = crossbar.program(kernels, config, targets, place, faults)
+        if age is not None:
+            written, ratio = crossbar.age(kernels, config, written, targets, place, age.time_s, faults)
+        ratio = ratio if age is not None and age.compensate else 1.0
+        written = crossbar.wire(kernels, config, written)
+        return crossbar.product(kernels, config, encoded_x, scales * ratio, written, place, 0, "float64")
 
     def snr(error):
         return metrics.SNR(exact + error, exact)
 
-    measured = run(config)
+    measured = run((config, True))
     total = measured - exact
     drop_x, drop_w = xp.matmul(x - x_hat, w_hat), xp.matmul(x_hat, exact_w - w_hat)
     effects = [Effect("input quantisation", snr(xp.matmul(x_hat - x, exact_w)), snr(total + drop_x))]
     if w is not None:
         effects.append(Effect("weight quantisation", snr(xp.matmul(x, w_hat - exact_w)), snr(total + drop_w)))
-    done = {config: measured}
-    for name, pair in _variants(config).items():
+    done = {(config, True): measured}
+    for name, pair in _variants(config, ageing=age is not None).items():
         for variant in pair:
             if variant not in done:
                 done[variant] = run(variant)
@@ -218,4 +254,5 @@ def measure(matrix, x=None, w=None):
         snr_dB=snr(total),
         effects=tuple(effects),
         note=note,
+        age="" if age is None else str(age),
     )

@@ -15,7 +15,11 @@ SETTINGS = {
     "HGS": ("1e-5", "S", "highest conductance of a cell"),
     "LGS": ("1e-7", "S", "lowest conductance of a cell, and of the reference column"),
     "g_level": ("16", "levels", "conductance levels of a cell"),
-    "var": ("0.05", "relative", "read variation: each read multiplies a conductance by exp(N(0, var))"),
+    "var": (
+        "0.05",
+        "relative",
+        "read variation: each read multiplies a conductance by exp(N(0, var)); or one per level, or another law",
+    ),
     "write_var": ("0", "relative", "write variation, of the same form, frozen when a chip is programmed"),
     "stuck_fault_ratio": ("0", "share", "share of stuck cells, 0 to 1"),
     "stuck_fault_value": ("0", "0 or 1", "where they sit: 0 at LGS, 1 at HGS"),

@@ -5,7 +5,7 @@ Independent of the package: it imports nothing of it but the quantile tables' en
 
 import struct
 from fractions import Fraction
-from math import frexp, lcm
+from math import exp, frexp, fsum, lcm, log
 from statistics import NormalDist
 
 from mpimpy import random
@@ -159,12 +159,60 @@ def adc_codes(config, one, u, v, x_ends, w_ends, radc):
     return steps, ends, max(max(map(abs, pair)) for row in ends for pair in row)
 
 
-def product(x, w, config, x_block, w_block, seed, chip, read):
-    """The product of nested lists x (M, K) and w (K, N), as nested lists of floats."""
+def each(value, levels):
+    return list(value) if isinstance(value, tuple) else [value] * levels
+
+
+def spread(row):
+    mean = sum(map(Fraction, row)) / len(row)
+    return float(sum((Fraction(g) - mean) ** 2 for g in row) / len(row)) ** 0.5
+
+
+def spreads_of(device, places, step, rho):
+    """The smallest spread, in levels, of each law of a device."""
+    count = device.g_level
+
+    def factors(sigmas):
+        if isinstance(sigmas, tuple):
+            return [s * (max(1.0, at) + rho) for s, at in zip(sigmas, places, strict=True) if s]
+        return [sigmas * (1 + rho)] if sigmas else []
+
+    found = []
+    for law in (device.var, device.write_var):
+        kind = type(law).__name__
+        if kind == "Gaussian":
+            found.append(min(s for s in each(law.sigma_S, count) if s) / step)
+        elif kind == "Samples":
+            found += [min(spread(row) for row in law.conductance_S if spread(row)) / step]
+        elif kind == "Flicker":
+            found.append(min(factors(tuple(flicker(q, law, law.t0_s) for q in each(law.q, count)))))
+        else:
+            found += sorted(factors(law))[:1]
+    if device.drift is not None:
+        found += (sorted(factors(device.drift.nu_spread)) or sorted(factors(device.drift.nu)))[:1]
+    if device.verify is not None:
+        found.append(device.verify.tolerance_S / step)
+    if device.levels is not None and any(abs(at - n) > 1e-9 * (count - 1) for n, at in enumerate(places)):
+        found.append((sum((at - n) ** 2 for n, at in enumerate(places)) / count) ** 0.5)
+    return found
+
+
+def flicker(q, law, time_s):
+    return q * log((time_s + law.t_read_s) / (2 * law.t_read_s)) ** 0.5
+
+
+def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, faults=None, compensate=False):
+    """The product of nested lists x (M, K) and w (K, N), as nested lists of floats.
+
+    time_s is the age of the matrix; faults[index][k][n] are the cells that a map makes stuck.
+    """
     device, rows = config.device, config.tile.rows
     levels, codes = device.g_level - 1, config.dac.rdac - 1
-    rho = device.LGS / ((device.HGS - device.LGS) / levels)
-    f = fraction_for([device.var * (1 + rho), device.write_var * (1 + rho)])
+    step = (device.HGS - device.LGS) / levels
+    rho = device.LGS / step
+    places = [(g - device.LGS) / step for g in device.levels] if device.levels else list(range(levels + 1))
+    laws = spreads_of(device, places, step, rho)
+    f = max(1, fraction_for(laws)) if laws else 0
     fx = fraction_for([config.dac.vnoise])
     noisy_code = codes * 2 ** (fx + 1) if config.dac.vnoise else codes
     unit = rows * noisy_code * 2 * levels
@@ -194,34 +242,106 @@ def product(x, w, config, x_block, w_block, seed, chip, read):
     def clip(value):
         return min(max(value, -bound), bound)
 
-    pair = config.weights.mapping == "signed"
+    exact_places, places = places, [round(at * 2**f) for at in places]
+    unit = step / 2**f
 
-    def cell(plane, j, k, n):
-        digit = digits(wq[plane][k][n], config.weights)[j]
-        if pair:
-            index = plane * 2 * len(wb) + j
-            return clip(one_cell(index, max(digit, 0), j, k, n) - one_cell(index + len(wb), max(-digit, 0), j, k, n))
-        value = one_cell(plane * len(wb) + j, digit, j, k, n)
-        if config.weights.mapping == "offset" and j == len(wb) - 1:
-            value = clip(value - 2 ** (wb[j] - 1) * v[j] * 2**f)
-        return value
+    def disturb(law, value, level, draw, base, centre, when):
+        """What a word makes of a cell: `base` is what LGS is now."""
+        z = NormalDist().inv_cdf((draw + 0.5) / 65536)
+        kind = type(law).__name__
+        if kind == "Gaussian":
+            value += round(each(law.sigma_S, levels + 1)[level] / unit * z)
+        elif kind == "Samples":
+            row = law.conductance_S[level]
+            about = law.about_S[level] if law.about_S else fsum(row) / len(row)
+            g = row[(2 * draw + 1) * len(row) // 131072]
+            if centre or law.about_S:
+                value += round((g - about) / unit)
+            else:
+                value += round((g - device.LGS) / unit) - places[level]
+        else:
+            if kind == "Flicker":
+                sigma = flicker(each(law.q, levels + 1)[level], law, law.t0_s if when is None else when)
+                t = round(max(0.0, 1 + sigma * z) * 65536)
+            else:
+                t = factor("lognormal", each(law, levels + 1)[level], draw)
+            return clip(((value + base) * t + 2**15 >> 16) - base)
+        return min(max(value, -base, -bound), bound)
 
-    def one_cell(index, digit, j, k, n):
-        value = digit * v[j] * 2**f
-        if device.write_var:
-            t = factor("lognormal", device.write_var, word(seed, chip, 0, random.WRITE, index, k, n))
-            value = clip(((value + reference) * t + 2**15 >> 16) - reference)
+    def stuck(index, k, n):
+        if faults is not None and faults[index][k][n]:
+            return faults[index][k][n]
         draw = word(seed, chip, 0, random.STUCK, index, k, n) << 16 | word(
             seed, chip, 0, random.STUCK_FINE, index, k, n
         )
         if draw < round(device.stuck_HGS * 2**32):
-            value = levels * 2**f
-        elif draw < round(device.stuck_HGS * 2**32) + round(device.stuck_LGS * 2**32):
-            value = 0
-        if device.var:
-            t = factor("lognormal", device.var, word(seed, chip, read, random.READ, index, k, n))
-            value = clip(((value + reference) * t + 2**15 >> 16) - reference)
+            return 1
+        return -1 if draw < round(device.stuck_HGS * 2**32) + round(device.stuck_LGS * 2**32) else 0
+
+    # a cell: its plane, which of a pair (0 or 1), slice, row and column
+    cells_of_digit = 2 if config.weights.mapping == "signed" else 1
+
+    def index_of(plane, one, j):
+        return (plane * cells_of_digit + one) * len(wb) + j
+
+    def wanted(plane, one, j, k, n):
+        digit = digits(wq[plane][k][n], config.weights)[j]
+        return max(0, -digit if one else digit) * v[j]
+
+    def written(plane, one, j, k, n):
+        index, level = index_of(plane, one, j), wanted(plane, one, j, k, n)
+        goal, pulses = places[level], 1 if device.verify is None else device.verify.pulses
+        if stuck(index, k, n):
+            return levels * 2**f if stuck(index, k, n) > 0 else 0
+        if device.write_var == 0:
+            return goal
+        for pulse in range(pulses):
+            draw = word(seed, chip, pulse, random.WRITE, index, k, n)
+            value = disturb(device.write_var, goal, level, draw, reference, False, None)
+            if device.verify and abs(value - goal) <= int(device.verify.tolerance_S / step * 2**f):
+                break
         return value
+
+    now = reference
+    if time_s is not None and device.drift is not None:
+        log_time = log(time_s / device.drift.t0_s)
+        now = round(rho * 2**f * exp(-each(device.drift.nu, 1)[0] * log_time))
+
+    def aged(plane, one, j, k, n):
+        index, value = index_of(plane, one, j), written(plane, one, j, k, n)
+        if now is reference and (time_s is None or device.drift is None):
+            return value
+        if stuck(index, k, n):
+            return min(value + reference - now, bound)
+        level = wanted(plane, one, j, k, n)
+        z = NormalDist().inv_cdf((word(seed, chip, 0, random.DRIFT, index, k, n) + 0.5) / 65536)
+        nu, wide = (each(value, levels + 1)[level] for value in (device.drift.nu, device.drift.nu_spread))
+        t = round(exp(-max(0.0, nu + wide * z) * log_time) * 65536)
+        return clip(((value + reference) * t + 2**15 >> 16) - now)
+
+    def cell(plane, one, j, k, n):
+        index, value = index_of(plane, one, j), aged(plane, one, j, k, n)
+        if device.var == 0:
+            return value
+        level = wanted(plane, one, j, k, n)
+        level = {1: levels, -1: 0, 0: level}[stuck(index, k, n)]
+        draw = word(seed, chip, read, random.READ, index, k, n)
+        return disturb(device.var, value, level, draw, now, True, time_s)
+
+    def together(plane, j, k, n):
+        value = cell(plane, 0, j, k, n)
+        if cells_of_digit == 2:
+            return clip(value - cell(plane, 1, j, k, n))
+        if config.weights.mapping == "offset" and j == len(wb) - 1:
+            return clip(value - unit_cell)
+        return value
+
+    if config.weights.mapping == "offset":
+        level = 2 ** (wb[-1] - 1) * v[-1]
+        unit_cell = places[level]
+        if time_s is not None and device.drift is not None:
+            factor_now = exp(-each(device.drift.nu, levels + 1)[level] * log_time)
+            unit_cell = round((exact_places[level] + rho) * 2**f * factor_now) - now
 
     def code(plane, i, m, k):
         value = digits(xq[plane][m][k], config.inputs)[i] * u[i]
@@ -238,13 +358,12 @@ def product(x, w, config, x_block, w_block, seed, chip, read):
         code = round(scaled)
         return min(max(code, ends[j][i][0]), ends[j][i][1]) if config.adc.saturate else code
 
-    grids = {
-        (p, j, k, n): cell(p, j, k, n)
-        for p in range(len(wq))
-        for j in range(len(wb))
-        for k in range(depth)
-        for n in range(width)
-    }
+    where = [(p, j, k, n) for p in range(len(wq)) for j in range(len(wb)) for k in range(depth) for n in range(width)]
+    grids = {at: together(*at) for at in where}
+    if compensate:
+        all_cells = [(p, one, *rest) for p, *rest in where for one in range(cells_of_digit)]
+        before, after = (sum(of(*at) + base for at in all_cells) for of, base in ((written, reference), (aged, now)))
+        ws = [[[scale * (before / after if after else 1.0) for scale in row] for row in plane] for plane in ws]
     drive = {
         (p, i, m, k): code(p, i, m, k)
         for p in range(len(xq))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mpimpy import ADC, DAC, Config, Device, Format, Ranges, Tile
+from mpimpy import ADC, DAC, Config, Device, Drift, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires, WriteVerify
 
 SLICES = [(1, 1), (1, 3), (1, 1, 2, 4), (1, 2, 2, 1), (1,) * 8, (1, 4, 1, 5), (1, 1, 2, 4, 4)]
 
@@ -26,6 +26,9 @@ def formats(draw, rows, weight):
     )
 
 
+STEP = 6e-7  # about what the devices below have between two levels, S
+
+
 @st.composite
 def ranges(draw, shape, full):
     """ADC ranges: of every kind, in amperes, around a full scale."""
@@ -44,12 +47,56 @@ def ranges(draw, shape, full):
 
 
 @st.composite
-def configs(draw, *, noise=True, ideal=True):
+def variations(draw, count, LGS, kinds):
+    """A kind of variation of a device with `count` levels."""
+    kind = draw(st.sampled_from(["number", "number", *kinds] if count <= 40 else ["number"]))
+    some = st.sampled_from([0.02, 0.05, 0.3])
+    many = st.lists(st.sampled_from([0.0, 0.02, 0.3]), min_size=count, max_size=count).filter(any)
+    if kind == "number":
+        return draw(st.sampled_from([0.0, 0.02, 0.05, 0.3]))
+    if kind == "per level":
+        return draw(many)
+    if kind == "Gaussian":
+        sigma = draw(st.one_of(some, many))
+        return Gaussian([s * STEP for s in sigma] if isinstance(sigma, list) else sigma * STEP)
+    if kind == "Flicker":
+        return Flicker(draw(st.one_of(st.sampled_from([0.01, 0.2]), many)), t0_s=draw(st.sampled_from([1.0, 20.0])))
+    deviations = st.lists(st.sampled_from([-0.4, -0.1, 0.0, 0.05, 0.3]), min_size=2, max_size=5, unique=True)
+    rows = [[max(0.0, LGS + STEP * (level + d)) for d in draw(deviations)] for level in range(count)]
+    about = draw(st.sampled_from([None, None, tuple(LGS + STEP * level for level in range(count))]))
+    return Samples(rows, about)
+
+
+@st.composite
+def devices(draw, widest, *, noise=True, drift=False):
+    """A device whose slices are at most `widest` bits."""
+    share = st.sampled_from([0.0, 0.0, 0.1]) if noise else st.just(0.0)
+    count, LGS = 2**widest + draw(st.integers(0, 9)), draw(st.sampled_from([0.0, 1e-7, 2e-6]))
+    given = {"stuck_HGS": draw(share), "stuck_LGS": draw(share), "LGS": LGS, "g_level": count}
+    if not noise:
+        return Device(var=0.0, **given)
+    kinds = ["per level", "Gaussian", "Samples"]
+    given["var"] = draw(variations(count, LGS, [*kinds, "Flicker"]))
+    given["write_var"] = draw(variations(count, LGS, kinds))
+    if given["write_var"] != 0 and draw(st.integers(0, 3)) == 0:
+        given["verify"] = WriteVerify(draw(st.sampled_from([1e-8, 1e-7])), draw(st.sampled_from([1, 2, 6])))
+    if count <= 40 and draw(st.integers(0, 3)) == 0:
+        steps = draw(st.lists(st.sampled_from([0.3, 1.0, 1.7]), min_size=count - 1, max_size=count - 1))
+        given["levels"] = np.cumsum([LGS, *np.multiply(steps, STEP)]).tolist()
+    if drift or draw(st.integers(0, 5)) == 0:
+        number = st.sampled_from([0.02, 0.1])
+        many = st.lists(st.sampled_from([0.0, 0.05]), min_size=count, max_size=count).filter(any)
+        either = st.one_of(number, many) if count <= 40 else number
+        given["drift"] = Drift(draw(either), draw(st.one_of(st.just(0.0), either)), draw(st.sampled_from([1.0, 20.0])))
+    return Device(**given)
+
+
+@st.composite
+def configs(draw, *, noise=True, ideal=True, drift=False, wired=False):
     rows = draw(st.integers(1, 9))
     inputs, weights = draw(formats(rows, False)), draw(formats(rows, True))
     off = st.just(0.0)
     spread = st.sampled_from([0.0, 0.02, 0.05, 0.3]) if noise else off
-    share = st.sampled_from([0.0, 0.0, 0.1]) if noise else off
     kind = draw(st.sampled_from(["one", "one", "per slice", "ideal"] if ideal else ["one", "per slice"]))
     radc = {
         "one": draw(st.sampled_from([2, 5, 17, 256, 1000, 2**20, 2**30])),
@@ -57,26 +104,23 @@ def configs(draw, *, noise=True, ideal=True):
         "ideal": None,
     }[kind]
     real = kind != "ideal"
-    low = draw(st.sampled_from([0.0, 1e-7, 2e-6]))
-    span = "full"
+    device = draw(devices(max(weights.digits), noise=noise, drift=drift))
+    span, wires = "full", None
     if real:
-        span = draw(ranges((len(weights.digits), len(inputs.digits)), rows * 0.1 * (1e-5 - low)))
+        span = draw(ranges((len(weights.digits), len(inputs.digits)), rows * 0.1 * (device.HGS - device.LGS)))
         if kind == "one" and draw(st.integers(0, 9)) == 0:
             radc, span = 256, "lossless"
+    if wired and draw(st.booleans()):
+        ohms = draw(st.sampled_from([(2.93, 2.93), (0.0, 100.0), (1e4, 0.0)]))
+        wires = Wires(*ohms, exact_reads=device.var != 0 and draw(st.booleans()))
     return Config(
-        Device(
-            LGS=low,
-            g_level=2 ** max(weights.digits) + draw(st.integers(0, 9)),
-            var=draw(spread),
-            write_var=draw(spread),
-            stuck_HGS=draw(share),
-            stuck_LGS=draw(share),
-        ),
+        device,
         DAC(rdac=2 ** max(inputs.digits) + draw(st.integers(0, 9)), vnoise=draw(spread)),
         ADC(radc, snap=real and draw(st.booleans()), saturate=not real or draw(st.booleans()), range=span),
         Tile(rows, draw(st.integers(1, 5))),
         inputs,
         weights,
+        wires,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from libraries import torch
 
 import mpimpy
-from benchmarks import bench_others, bench_products, card, compare, measure, workloads
+from benchmarks import bench_others, bench_products, card, compare, measure, wires, workloads
 from benchmarks.baselines import EinsumMatrix, einsum_product, tensor_gb
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -488,3 +488,18 @@ def test_asv_tracks_speed_and_accuracy_together(monkeypatch):
 def test_asv_leaves_out_what_is_not_there():
     with pytest.raises(NotImplementedError):
         bench_products.Products().setup("W4", "cuda")
+
+
+# -- wires --------------------------------------------------------------------------------------
+
+
+def test_wires_are_timed_beside_ways_that_agree(rng, capsys):
+    g = rng.uniform(1e-3, 1, (5, 7))
+    ours = mpimpy.wires.transfer(g, 0.5, 0.25)
+    np.testing.assert_allclose(wires.block_elimination(g, 0.5, 0.25), ours, rtol=1e-10)
+    np.testing.assert_allclose(wires.sparse_nodal(g, 0.5, 0.25), ours, rtol=1e-10)
+    assert wires.main(["--sizes", "3", "9", "--runs", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines[-2:]] == [["3", "x", "3"], ["9", "x", "9"]]
+    with pytest.raises(SystemExit):
+        wires.main(["--runs", "0"])

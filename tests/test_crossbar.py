@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits
 from strategies import configs, matrices, products
 
-from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends, crossbar, formats
+from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends, crossbar, formats, mapping
 from mpimpy.backends import _jit, numba_cpu
 
 SEED = 0xFEDCBA9876543210
@@ -63,6 +63,30 @@ def test_kernels_agree_with_integer_arithmetic(case):
         assert same_bits(result, np.array(expected)), backend
 
 
+@given(products(ideal=False, drift=True), st.sampled_from([20.0, 3600.0, "3 y"]), st.booleans(), st.data())
+def test_aged_and_faulty_matrices_agree_with_integer_arithmetic(case, t, compensate, data):
+    config, x, w = case
+    x = x.reshape(-1, x.shape[-1])[:2].astype(np.float64)
+    w = w[:12, :4].astype(np.float64)
+    x = x[:, : w.shape[0]]
+    blocks = [
+        formats.block_shape(fmt, a.shape, config.tile.rows, weight=weight)
+        for fmt, a, weight in ((config.inputs, x, False), (config.weights, w, True))
+    ]
+    planes, pair, slices = config.weights.planes, mapping.per_digit(config.weights), len(config.weights.digits)
+    seed = data.draw(st.integers(0, 2**32))
+    faults = np.random.default_rng(seed).choice([-1, 0, 0, 0, 0, 1], (planes, pair, slices, *w.shape))
+    ascending = faults[:, :, ::-1].reshape(-1, *w.shape).tolist()
+    faults = faults.reshape(*(n for n in (planes, pair) if n > 1), slices, *w.shape)
+    options = {"time_s": 3 * 365.25 * 86400 if t == "3 y" else t, "faults": ascending, "compensate": compensate}
+    expected = oracle.product(x.tolist(), w.tolist(), config, *blocks, SEED, 5, 3, **options)
+    for name, (make, backend) in RUNNERS.items():
+        matrix = engine_for(config, backend).program(make(w), faults=make(faults))
+        fresh = np.asarray(matrix.conductance())
+        assert same_bits(matrix.at(t, compensate).read(make(x), read=3), np.array(expected)), name
+        assert same_bits(matrix.conductance(), fresh), name
+
+
 @given(configs(noise=False, ideal=False), st.data())
 def test_lossless_adc_gives_the_integer_product(config, data):
     config = config.replace(inputs={"double": False}, weights={"double": False})
@@ -107,11 +131,11 @@ def test_cutting_up_the_columns_changes_nothing(case, data):
     cut = 0 if config.weights.granularity == "per-matrix" else cut // step * step
     engine = engine_for(config)
     whole = engine.program(w).read(x, read=1)
-    parts = [
-        engine.program(w[:, :cut]).read(x, read=1),
-        engine.program(w[:, cut:], origin=(0, cut)).read(x, read=1),
-    ]
-    assert same_bits(np.concatenate(parts, axis=-1), whole)
+    parts = [engine.program(w[:, :cut]), engine.program(w[:, cut:], origin=(0, cut))]
+    assert same_bits(np.concatenate([part.read(x, read=1) for part in parts], axis=-1), whole)
+    if config.device.drift is not None:
+        aged = engine.program(w).at("1 d").read(x, read=1)
+        assert same_bits(np.concatenate([part.at("1 d").read(x, read=1) for part in parts], axis=-1), aged)
 
 
 @given(products(), st.data())

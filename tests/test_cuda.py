@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from libraries import same_bits, to_torch, torch
 from strategies import products
 
-from mpimpy import DAC, Device, Engine, Format, Tile, backends, random
+from mpimpy import DAC, Device, Engine, Format, Gaussian, Tile, WriteVerify, backends, random
 
 if torch is None:
     pytest.skip("needs torch", allow_module_level=True)
@@ -33,6 +33,16 @@ ENGINES = {
         inputs=Format((1, 1, 2, 4, 5)), weights=Format((1, 1, 2, 4, 5))
     ),
     "long tiles": Engine(Device(var=0.02), tile=Tile(200, 64), seed=1),
+    "a law per level": Engine(
+        Device(
+            levels=np.geomspace(1e-7, 1e-5, 16),
+            var=Gaussian(1e-7),
+            write_var=[0.02 + 0.01 * level for level in range(16)],
+            verify=WriteVerify(3e-7, 3),
+            stuck_LGS=0.05,
+        ),
+        seed=1,
+    ),
 }
 
 
@@ -52,7 +62,7 @@ class Compiler:
     def __init__(self, kernels, cards):
         self.triton, self.cards, self.found = kernels.triton, cards, []
         self.tl, self.MAGIC_BITS = kernels.tl, kernels.MAGIC_BITS
-        for name in ("perturb", "stick", "read"):
+        for name in ("perturb", "perturb_levels", "stick", "read"):
             setattr(self, name, self.launcher(name, getattr(kernels, name)))
 
     def launcher(self, name, kernel):
@@ -101,7 +111,9 @@ def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rn
     x, w = rng.standard_normal((3 if name == "int8 grid" else 70, 256)), rng.standard_normal((256, 64))
     engine = Engine.from_config(ENGINES[name].config, seed=1, backend="torch")
     engine.program(to_torch(w)).read(to_torch(x), read=0)
-    assert "read" in {kind for kind, _ in compiler.found}
+    kinds = {kind for kind, _ in compiler.found}
+    assert "read" in kinds
+    assert ("perturb_levels" in kinds) == (name == "a law per level")
     for kind, code in compiler.found:
         ptx = code.asm["ptx"]
         assert not re.search(r"\bfma\.", ptx)
@@ -162,6 +174,9 @@ def test_constants_are_made_once_and_the_oldest_go(monkeypatch):
     table = random.lognormal_table(0.3)
     assert torch_cuda._constant(table, torch.int32, cpu).tolist() == random.table_values(table)
     assert len(torch_cuda._constants) == 2
+    monkeypatch.setattr(torch_cuda, "KEPT_BYTES", 300_000)  # large tables go before there are too many
+    torch_cuda._constant(random.lognormal_table(0.4), torch.int32, cpu)
+    assert len(torch_cuda._constants) == 1
 
 
 def test_a_triton_that_cannot_launch_is_said_and_plain_torch_runs(monkeypatch):

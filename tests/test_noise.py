@@ -25,7 +25,7 @@ def read_levels(matrix, read):
     """What one read sees, in levels."""
     grid = crossbar.make_grid(matrix.config)
     place = matrix.address(read)
-    cells = device.read(matrix.kernels, matrix.config.device, grid, matrix.cells, matrix.up, place)
+    cells = device.read(matrix.kernels, matrix.config.device, grid, matrix.written, place)
     return cells / 2.0**grid.fraction
 
 
@@ -186,7 +186,7 @@ def test_an_effect_that_is_off_draws_nothing(monkeypatch, rng):
     monkeypatch.setattr(random, "words", forbidden)
     monkeypatch.setattr(random, "lognormal_table", forbidden)
     matrix = engine.program(w)
-    assert np.shares_memory(matrix.cells, matrix.encoded.digits)  # the levels themselves, not a copy
+    assert np.shares_memory(matrix.written.cells, matrix.encoded.digits)  # the levels themselves, not a copy
     matrix.read(x)
     with pytest.raises(AssertionError, match="drew"):
         engine.replace(device={"var": 0.1}).MapReduceDot(x, w)

@@ -18,22 +18,23 @@ ROOT = PACKAGE.parent
 
 # From the bottom up. A module may import modules of lower rooms, and those named before it in its own.
 ROOMS = [
-    ["checks", "config", "random"],
+    ["checks", "variation", "readings", "config", "random"],
     ["backends"],
     ["metrics", "operands"],
-    ["formats", "mapping", "device", "converters", "wires"],
+    ["formats", "mapping", "laws", "device", "converters", "wires"],
     ["plans", "lines"],
     ["crossbar"],
-    ["report"],
+    ["calibration"],
+    ["report", "history"],
     ["matrix"],
-    ["sliced", "settings", "engine"],
+    ["sliced", "settings", "engine", "dpetensor"],
     ["legacy", "dot"],
-    ["plot", "demo", "files", "cli"],
+    ["plot", "measured", "presets", "demo", "files", "cli"],
     ["__init__", "__main__"],
 ]
 ORDER = [name for room in ROOMS for name in room]
 LIBRARIES = {"numpy", "torch", "numba", "triton", "scipy", "matplotlib", "jax", "cupy", "threadpoolctl"}
-LEAVES = {"plot", "demo", "files", "cli"}
+LEAVES = {"plot", "measured", "demo", "files", "cli"}
 
 
 def sources():

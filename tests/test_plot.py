@@ -496,7 +496,7 @@ ERRORS = {
     "weight slice": (lambda W, x: plot.adc_codes(W, x, slice=4), "slice=4 is out of range: the weights have"),
     "read": (lambda W, x: plot.adc_codes(W, x, read=-1), "read=-1 is out of range: it must be"),
     "inputs": (lambda W, x: plot.adc_codes(W, x[:, :3]), "shapes (7, 3) and (40, 29) do not fit"),
-    "no inputs": (lambda W, x: plot.adc_codes(W, x[:0]), "x has shape (0, 40): without inputs there are no currents"),
+    "no inputs": (lambda W, x: plot.adc_codes(W, x[:0]), "x of shape (0, 40) and weights of shape (40, 29) make no currents to look at"),
     "empty": (lambda W, x: plot.levels(W.empty), "a matrix of shape (0, 3) has no cells to draw"),
     "no cells": (lambda W, x: plot.conductance(W.empty), "a matrix of shape (0, 3) has no cells to draw"),
     "empty conversions": (lambda W, x: plot.adc_codes(W.empty, x), "a matrix of shape (0, 3) has no cells to draw"),

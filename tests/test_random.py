@@ -85,6 +85,55 @@ def test_kernels_draw_the_reference_words(address, slices, rows, cols):
     np.testing.assert_array_equal(expected, np.stack(words))
 
 
+ROWS = b"".join(random.offset_table(sigma) for sigma in (1.0, 30.0, 1000.0))
+
+
+@given(
+    addresses,
+    st.integers(1, 3),
+    st.integers(1, 6),
+    st.integers(1, 300),
+    st.sampled_from([0, 3]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([None, 0, 7]),
+    st.data(),
+)
+def test_kernels_perturb_as_the_reference_does(address, slices, rows, cols, up, many, additive, after, data):
+    rng = np.random.default_rng(cols)
+    cells = rng.integers(-100, 100, (slices, rows, cols)).astype(np.int8)
+    which = rng.integers(0, 3, (slices, rows, cols))
+    table = ROWS if many else random.offset_table(50.0)
+    options = {"up": up, "reference": 40, "shift": 3, "bound": 900, "dtype": "int16", "additive": additive}
+    options |= {"which": which.astype(np.int8) if many else None, "after": after}
+    first = data.draw(st.integers(0, cols - 1))
+    options["columns"] = data.draw(st.sampled_from([None, (first, cols)]))
+    expected = reference.perturb(cells, table, address, **options)
+    np.testing.assert_array_equal(numba_cpu.perturb(cells, table, address, **options), expected)
+    first = 0 if options["columns"] is None else first
+    for index, row, col in zip(*(rng.integers(0, n, 5) for n in (slices, rows, cols - first)), strict=True):
+        index, row, col = int(index), int(row), int(col)
+        place = address.row + row, address.col + first + col
+        word = oracle.word(address.seed, address.chip, address.read, address.purpose, index, *place)
+        at = (index, row, first + col)
+        entry = random.table_values(table)[int(which[at]) * many * 65536 + word]
+        value = int(cells[at]) << up
+        if additive:
+            value = min(max(value + entry, -40), 900)
+        else:
+            value = min(max(((value + 40) * entry + 4 >> 3) - (40 if after is None else after), -900), 900)
+        assert expected[index, row, col] == value
+
+
+@given(addresses, st.integers(1, 20))
+def test_stuck_cells_sit_at_two_values(address, cols):
+    cells = np.full((2, 30, cols), 9, np.int8)
+    shares = {"high_share": 2**30, "low_share": 2**31, "high": 5, "low": -3}
+    expected = reference.stick(cells, address, **shares)
+    assert set(np.unique(expected)) <= {9, 5, -3}
+    np.testing.assert_array_equal(numba_cpu.stick(cells, address, **shares), expected)
+
+
 @given(addresses, st.integers(0, 60), st.integers(0, 20))
 def test_a_part_draws_what_the_whole_has_there(address, col, row):
     whole = random.words(np, address, 0, (30, 70))
@@ -119,8 +168,33 @@ def test_tables_hold_the_quantiles(sigma):
     np.testing.assert_allclose(gaussian, stats.norm(1, sigma).ppf(level), rtol=0, atol=0.6 / 65536)
 
 
+@pytest.mark.parametrize("sigma", [0.7, 50.0, 1e3])
+def test_tables_of_numbers_hold_the_quantiles(sigma):
+    level = (np.arange(65536) + 0.5) / 65536
+    np.testing.assert_allclose(
+        random.table_values(random.offset_table(sigma)), stats.norm(0, sigma).ppf(level), rtol=0, atol=0.51
+    )
+    factors = np.array(random.table_values(random.noise_table(sigma))) / 65536
+    np.testing.assert_allclose(factors, np.maximum(0, stats.norm(1, sigma).ppf(level)), rtol=1e-9, atol=0.6 / 65536)
+    decay = np.array(random.table_values(random.decay_table(0.05, 0.02, 10.0))) / 65536
+    np.testing.assert_allclose(
+        decay, np.exp(-10 * np.maximum(0, stats.norm(0.05, 0.02).ppf(level))), rtol=0, atol=0.6 / 65536
+    )
+    assert set(random.table_values(random.decay_table(0.05, 0.0, 10.0))) == {round(math.exp(-0.5) * 65536)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 1000, 65536, 100_000])
+def test_tables_of_samples_draw_all_of_them_alike(count):
+    drawn = np.array(random.table_values(random.sample_table(list(range(count)))))
+    assert np.all(np.diff(drawn) >= 0)
+    counts = np.bincount(drawn, minlength=count)
+    assert counts.max() - counts.min() <= 1
+
+
 def test_tables_saturate_where_int32_ends():
     assert max(random.table_values(random.lognormal_table(3.0))) == 2**31 - 1
+    entries = random.table_values(random.offset_table(1e10))
+    assert (min(entries), max(entries)) == (-(2**31) + 1, 2**31 - 1)
 
 
 def test_fraction_is_the_smallest_that_is_fine_enough():

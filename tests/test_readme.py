@@ -1,5 +1,6 @@
 """The code of the README and of docs runs, its tables state what is so, and its commands are the ones that CI runs."""
 
+import importlib.util
 import pathlib
 import re
 import shlex
@@ -15,14 +16,24 @@ ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
 FENCE = re.compile(r"(?:<!-- command: (\w+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 BLOCKS = [match.groups() for match in FENCE.finditer(TEXT)]
-DOCS = [match.groups() for path in sorted((ROOT / "docs").glob("*.md")) for match in FENCE.finditer(path.read_text())]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
-@pytest.mark.parametrize("code", [code for _, language, code in BLOCKS + DOCS if language == "python"])
+@pytest.mark.parametrize("code", [code for _, language, code in BLOCKS if language == "python"])
 def test_python_blocks_run(code, capsys):
     if "import torch" in code and torch is None:
         pytest.skip("the torch extra is not installed")
     exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_run_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
+    # a later block may use a file that an earlier one wrote, nothing else
+    monkeypatch.chdir(tmp_path)
+    for match in FENCE.finditer(page.read_text()):
+        code = match[3]
+        if match[2] == "python" and not ("Matplotlib" in code and importlib.util.find_spec("matplotlib") is None):
+            exec(compile(code, page.name, "exec"), {})
 
 
 def test_shell_blocks_run(tmp_path, monkeypatch, capsys, rng):

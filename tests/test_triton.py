@@ -66,9 +66,28 @@ def test_every_configuration_gives_the_same_bits(launches, case):
     assert isinstance(results[0], torch.Tensor)
     assert same_bits(*results)
     device = config.device
-    assert ("perturb" in launches) == (device.var > 0 or device.write_var > 0 or config.dac.vnoise > 0)
+    laws = [law for law in (device.var, device.write_var) if law != 0]
+    plain = any(isinstance(law, float) for law in laws) or config.dac.vnoise > 0
+    assert ("perturb" in launches) == plain
+    assert ("perturb_levels" in launches) == any(not isinstance(law, float) for law in laws)
     assert ("stick" in launches) == (device.stuck_HGS > 0 or device.stuck_LGS > 0)
     assert "read" in launches
+
+
+@given(products(ideal=False, drift=True), st.booleans())
+@settings(max_examples=10)
+def test_aged_matrices_give_the_same_bits(launches, case, compensate):
+    config, x, w = case
+    launches.clear()
+    results = [
+        Engine.from_config(config, seed=SEED, backend=backend)
+        .program(make(w))
+        .at("2 h", compensate)
+        .read(make(x), read=3)
+        for make, backend in ((to_torch, "torch"), (np.asarray, "numba"))
+    ]
+    assert same_bits(*results)
+    assert {"perturb", "perturb_levels"} & set(launches)
 
 
 @pytest.mark.parametrize(("counter", "key", "output"), VECTORS)
@@ -96,8 +115,16 @@ def test_noise_is_the_reference_s(address, shape, dtype, numbers):
         assert same_bits(
             torch_cuda.perturb(cells, table, address, **options), reference.perturb(cells, table, address, **options)
         )
+    which = torch.from_numpy(levels % 3).to(torch.int8)
+    rows = b"".join(random.offset_table(sigma) for sigma in (1.0, 30.0, 1000.0))
+    for extra in ({"additive": True}, {"additive": True, "which": which}, {"which": which}, {"after": lowest // 3}):
+        table = rows if "which" in extra else random.offset_table(50.0)
+        assert same_bits(
+            torch_cuda.perturb(cells, table, address, **options, **extra),
+            reference.perturb(cells, table, address, **options, **extra),
+        )
     for high_share, low_share in ((0, 0), (2**30, 2**31), (2**32, 0), (0, 2**32), (1, 1)):
-        shares = {"high_share": high_share, "low_share": low_share, "high": 127}
+        shares = {"high_share": high_share, "low_share": low_share, "high": 127, "low": -5}
         assert same_bits(torch_cuda.stick(cells, address, **shares), reference.stick(cells, address, **shares))
 
 

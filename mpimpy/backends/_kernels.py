@@ -207,7 +207,39 @@ def perturb_narrow(first, last, cells, skip, excess, address, up, reference, bou
 
 
 @kernel
-def stick(first, last, address, high_share, low_share, high, out):
+def perturb_levels(
+    first, last, cells, skip, which, table, address, up, reference, after, shift, low, bound, additive, out
+):
+    """Perturb with a table for each of several levels, or with numbers that are added."""
+    rows, cols = out.shape[1:]
+    half, place = (1 << shift) >> 1, address[6]
+    words, entries = np.empty((8, GROUPS), np.int32), np.empty(8 * GROUPS, np.int32)
+    many = table.size > 65536
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        for group in range(place // 8, (place + cols + 7) // 8, GROUPS):
+            _draw(address, address[2], index, address[5] + row, group, words)
+            start = 8 * group - place
+            left, right = max(0, start), min(cols, start + 8 * GROUPS)
+            if many:
+                for col in range(left, right):
+                    at = col - start
+                    entries[at] = table[(np.int64(which[index, row, skip + col]) << 16) + words[at & 7, at >> 3]]
+            else:
+                _look_up(table, words, entries)
+            if additive:
+                for col in range(left, right):
+                    value = (np.int64(cells[index, row, skip + col]) << up) + np.int64(entries[col - start])
+                    out[index, row, col] = min(max(value, low), bound)
+            else:
+                for col in range(left, right):
+                    value = (np.int64(cells[index, row, skip + col]) << up) + reference
+                    value = ((value * np.int64(entries[col - start]) + half) >> shift) - after
+                    out[index, row, col] = min(max(value, low), bound)
+
+
+@kernel
+def stick(first, last, address, high_share, low_share, high, lowest, out):
     rows, cols = out.shape[1:]
     place = address[6]
     coarse, fine = np.empty((8, GROUPS), np.int32), np.empty((8, GROUPS), np.int32)
@@ -223,4 +255,4 @@ def stick(first, last, address, high_share, low_share, high, out):
                 if draw < high_share:
                     out[index, row, col] = high
                 elif draw < high_share + low_share:
-                    out[index, row, col] = 0
+                    out[index, row, col] = lowest

@@ -7,12 +7,14 @@ Nothing is subtracted anywhere, so nothing cancels: a network of conductances is
 connects its nodes, never as the diagonal of a matrix. Every word line is replaced by the links
 that it makes between its cells' bit lines, and to its driver (`word_lines`). What is known of the
 rows so far is a window of one node a bit line: its links to one another, and to the drivers. A
-node p of total conductance d is eliminated as a star becomes a mesh, ``c_jk += c_jp * c_kp / d``,
-and the node below it, one segment further down its bit line, takes its place. Below the last
-row these are the outputs, and their links to the drivers are the transfer matrix.
+node p of total conductance d is eliminated as a star becomes a mesh, and the node below it, one
+segment further down its bit line, takes its place. Below the last row these are the outputs, and
+their links to the drivers are the transfer matrix.
 
-Each element goes through the same multiplies, adds, divides and square roots in the same order
-on every backend, none of them fused.
+Each element goes through the same multiplies, adds and divides in the same order on every backend,
+none of them fused: with ``e = 1 / d`` and j < k, ``c_jk += (c_jp * e) * c_kp``, for a driver s
+``c_js += (c_jp * e) * c_ps``, and for the node below ``c_pk = (gb * e) * c_pk``. Square roots would
+make this symmetric, but torch does not round them to the nearest.
 """
 
 from array_api_compat import array_namespace, device
@@ -20,6 +22,7 @@ from array_api_compat import array_namespace, device
 __all__ = [
     "node_voltages",
     "one_sided",
+    "quotient",
     "segment",
     "solve_lines",
     "total",
@@ -50,6 +53,11 @@ def turned(shape, gw, gb):
         Conductance of a segment of word line, of bit line; infinite for wires without resistance.
     """
     return gb == float("inf") if float("inf") in (gw, gb) else shape[-1] > shape[-2]
+
+
+def quotient(number, array):
+    """Return ``number / array``, rounded once: torch would multiply by the reciprocal."""
+    return array_namespace(array).full_like(array, number) / array
 
 
 def total(xp, values):
@@ -93,19 +101,19 @@ def word_lines(xp, g, gw):
     left, passed = [xp.full_like(cells[0], gw)], []
     for cell in cells:
         here = left[-1] + cell
-        passed.append(gw / (gw + here))
+        passed.append(quotient(gw, gw + here))
         left.append(here * passed[-1])
     right = [xp.zeros_like(cells[0])]
     for cell in reversed(cells):
         here = right[-1] + cell
-        right.append(here * (gw / (gw + here)))
+        right.append(here * quotient(gw, gw + here))
     right = right[-2::-1]
     own = [cell / ((a + cell) + b) for cell, a, b in zip(cells, left, right, strict=False)]
     return passed, own
 
 
 def _links(xp, g, gw):
-    # (links between the bit lines, shape (..., cols, cols), links to the driver, shape (..., cols)) of word lines
+    # (links between bit lines j < k, shape (..., cols, cols), links to the driver, shape (..., cols)) of word lines
     cols = g.shape[-1]
     passed, own = word_lines(xp, g, gw)
     index = xp.arange(cols, dtype=xp.int64, device=device(g))
@@ -115,8 +123,7 @@ def _links(xp, g, gw):
         volts = passed[j][..., None] * volts
         rows.append(g[..., j, None] * volts)
         volts = xp.where(index == j, own[j][..., None], volts)
-    upper = xp.stack(rows[::-1], axis=-2)
-    return upper + xp.matrix_transpose(upper), gw * volts
+    return xp.stack(rows[::-1], axis=-2), gw * volts
 
 
 def one_sided(g, gb):
@@ -136,7 +143,7 @@ def one_sided(g, gb):
     above, passed = xp.zeros_like(g[:, 0, :]), []
     for i in range(g.shape[1]):
         here = above + g[:, i, :]
-        passed.append(gb / (gb + here))
+        passed.append(quotient(gb, gb + here))
         above = here * passed[-1]
     share, out = xp.ones_like(above), []
     for i in range(g.shape[1] - 1, -1, -1):
@@ -145,14 +152,24 @@ def one_sided(g, gb):
     return xp.stack(out[::-1], axis=1)
 
 
-def _eliminate(xp, links, here, p, driver, gb):
-    # node p, which `here` marks: what it was connected to (a row, scaled by s), and the links without it
-    row = xp.where(here, xp.zeros_like(links[:, p, :]), links[:, p, :])
-    s = (1.0 / xp.sqrt((total(xp, row) + driver[:, p]) + gb))[:, None]
-    row, down = row * s, (gb * s)[:, :, None]
-    to, per = row[:, :, None], row[:, None, :]
-    links = xp.where(here[:, None], down * per, xp.where(here, down * to, links + to * per))
-    return row, s, down, to, links
+def _eliminate(xp, links, index, p, driver, gb):
+    # eliminates node p: (the others' shares of a current into it, that of the node below, 1 / d, the links)
+    here = index == p
+    star = links[:, p, :] + links[:, :, p]  # links[j, k] is 0 but for j < k
+    inverse = quotient(1.0, (total(xp, star) + driver[:, p]) + gb)[:, None]
+    share, down = star * inverse, gb * inverse
+    links = xp.where(
+        here[:, None],
+        down[:, :, None] * star[:, None, :],
+        xp.where(here, down[:, :, None] * star[:, :, None], links + share[:, :, None] * star[:, None, :]),
+    )
+    return share, down, inverse, xp.where(index[:, None] < index, links, xp.zeros_like(links))
+
+
+def _hand_on(xp, quantity, index, p, share, down):
+    # what node p has of a quantity, (batch, cols, ...), goes to the others, and to the node below in its place
+    own = quantity[:, p, None, :]
+    return xp.where((index == p)[:, None], down[:, :, None] * own, quantity + share[:, :, None] * own)
 
 
 def _two_sided(g, gw, gb):
@@ -168,10 +185,8 @@ def _two_sided(g, gw, gb):
         driven = driven[:, :, None]
         sources = xp.concat([sources[:, :, :1] + driven, sources[:, :, 1:], driven], axis=2)
         for p in range(cols):
-            here = index == p
-            _, s, down, to, links = _eliminate(xp, links, here, p, sources[:, :, 0], gb)
-            driven = (sources[:, p, :] * s)[:, None, :]
-            sources = xp.where(here[:, None], down * driven, sources + to * driven)
+            share, down, _, links = _eliminate(xp, links, index, p, sources[:, :, 0], gb)
+            sources = _hand_on(xp, sources, index, p, share, down)
     return xp.matrix_transpose(sources[:, :, 1:])
 
 
@@ -197,7 +212,7 @@ def solve_lines(g, current, segment):
         here = before + g[..., j, :]
         # the last node has no segment after it
         after = segment + here if j < g.shape[-2] - 1 else here
-        passed.append(segment / after)
+        passed.append(quotient(segment, after))
         own.append(came / after)
         before = here * passed[-1]
         if j < g.shape[-2] - 1:
@@ -214,27 +229,24 @@ def _bit_nodes(g, voltages, gw, gb):
     batch, rows, cols = g.shape
     index = xp.arange(cols, dtype=xp.int64, device=device(g))
     links = xp.zeros((batch, cols, cols), dtype=xp.float64, device=device(g))
-    driver = links[:, :, 0]
+    driver = xp.zeros((batch, cols, 1), dtype=xp.float64, device=device(g))
     current = xp.zeros((batch, cols, voltages.shape[2]), dtype=xp.float64, device=device(g))
     kept = []
     for i in range(rows):
         new, driven = _links(xp, g[:, i, :], gw)
-        links, driver = links + new, driver + driven
-        current = current + driven[:, :, None] * voltages[:, i, None, :]
+        links, driven = links + new, driven[:, :, None]
+        driver, current = driver + driven, current + driven * voltages[:, i, None, :]
         for p in range(cols):
-            here = index == p
-            row, s, down, to, links = _eliminate(xp, links, here, p, driver, gb)
-            share, injected = driver[:, p, None] * s, current[:, p, :] * s
-            driver = xp.where(here, down[:, :, 0] * share, driver + row * share)
-            injected = injected[:, None, :]
-            current = xp.where(here[:, None], down * injected, current + to * injected)
-            kept.append((to, s, down[:, :, 0], injected[:, 0, :]))
+            share, down, inverse, links = _eliminate(xp, links, index, p, driver[:, :, 0], gb)
+            kept.append((share, down, inverse * current[:, p, :]))
+            driver = _hand_on(xp, driver, index, p, share, down)
+            current = _hand_on(xp, current, index, p, share, down)
     volts, found = xp.zeros_like(current), []
     for _ in range(rows):
         for p in range(cols - 1, -1, -1):
-            to, s, down, injected = kept.pop()
-            around = total(xp, xp.matrix_transpose(to * volts))
-            here = s * ((around + injected) + down * volts[:, p, :])
+            share, down, own = kept.pop()
+            around = total(xp, xp.matrix_transpose(share[:, :, None] * volts))
+            here = around + (own + down * volts[:, p, :])
             volts = xp.where((index == p)[:, None], here[:, None, :], volts)
         found.append(volts)
     return xp.stack(found[::-1], axis=1)
@@ -267,13 +279,12 @@ def transfer(g, r_word, r_bit, reduce=_two_sided):
     turns = turned(g.shape, gw, gb)
     if turns:
         g, gw, gb = turn(g), gb, gw
-    if gb == float("inf"):  # and so is gw
-        out = g + 0.0
-    else:
-        out = one_sided(g, gb) if gw == float("inf") else reduce(g, gw, gb)
+    out = g + 0.0  # without -0.0, and the caller's own
+    if gb != float("inf"):
+        out = one_sided(out, gb) if gw == float("inf") else reduce(out, gw, gb)
     return turn(out) if turns else out
 
 
 def segment(resistance):
     """Return the conductance of a segment: infinite for 0, and for what has no finite inverse."""
-    return 1.0 / resistance if resistance > 1e-308 else float("inf")
+    return 1.0 / resistance if resistance > 0 else float("inf")

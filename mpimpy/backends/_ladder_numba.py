@@ -39,11 +39,10 @@ def _add_word_line(cells, gw, links, pitch, wide, volts, passed, own, driver):
         own[j] = cells[j] / (own[j] + right)
         here = right + cells[j]
         right = here * (gw / (gw + here))
-    volts[:] = 0.0
     for j in range(cols - 1, -1, -1):
         ratio, cell = passed[j], cells[j]
         for k in range(j & -8, wide, LANES):
-            # zeros up to j, and beyond the last column
+            # beyond the last column are zeros; what is written up to j is not used
             h = load(volts, k) * ratio
             store(volts, k, h)
             store(links, j * pitch + k, load(links, j * pitch + k) + h * cell)
@@ -55,11 +54,13 @@ def _add_word_line(cells, gw, links, pitch, wide, volts, passed, own, driver):
 
 
 @inline
-def _tree(row, at, wide, sums):
+def _tree(left, left_at, right, at, start, wide, sums):
     # `_ladder.total` of the first `wide` elements of a row; beyond them `sums` holds zeros
     half = sums.size // 2
-    for k in range(wide):
-        sums[k] = row[at + k]
+    for k in range(start):
+        sums[k] = left[left_at + k]
+    for k in range(start, wide):
+        sums[k] = right[at + k]
     while half >= LANES:
         for k in range(0, half, LANES):
             store(sums, k, load(sums, k) + load(sums, half + k))
@@ -72,64 +73,73 @@ def _tree(row, at, wide, sums):
 
 
 @inline
-def _fetch_panel(links, pitch, start, count, end, panel):
-    # what connects the nodes from `start` on to all others: only links[j, k] with k > j is kept
+def _fetch_panel(links, pitch, start, count, end, left, room, right):
+    # what connects the nodes from `start` on to those before, and to themselves and those after
     for k in range(start):
         for t in range(count):
-            panel[t * pitch + k] = links[k * pitch + start + t]
+            left[t * room + k] = links[k * pitch + start + t]
     for t in range(count):
-        row = (start + t) * pitch
         for k in range(start, end, LANES):
-            store(panel, t * pitch + k, load(links, row + k))
+            store(right, t * pitch + k, load(links, (start + t) * pitch + k))
+
+
+@inline
+def _keep_panel(links, pitch, start, count, end, left, room, right):
+    for k in range(start):
+        for t in range(count):
+            links[k * pitch + start + t] = left[t * room + k]
+    for t in range(count):
+        for k in range(start, end, LANES):
+            store(links, (start + t) * pitch + k, load(right, t * pitch + k))
+
+
+@inline
+def _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums, shares, stars):
+    # eliminates the panel's nodes one by one, within the panel; what all others need of them stays in
+    # shares[t * room + j] and stars[t * pitch + k]
+    for t in range(count):
+        at, left_at, p = t * pitch, t * room, start + t
         for other in range(t):
-            panel[t * pitch + start + other] = panel[other * pitch + start + t]
-
-
-@inline
-def _keep_panel(links, pitch, start, count, end, panel):
-    for k in range(start):
-        for t in range(count):
-            links[k * pitch + start + t] = panel[t * pitch + k]
-    for t in range(count):
-        row = (start + t) * pitch
-        for k in range(start, end, LANES):
-            store(links, row + k, load(panel, t * pitch + k))
-
-
-@inline
-def _eliminate_panel(panel, pitch, start, count, wide, end, gb, sums, stars):
-    # eliminates the panel's nodes one by one, within the panel; stars[t] is what the others need of node t
-    for t in range(count):
-        at, p = t * pitch, start + t
-        panel[at + p] = 0.0
-        s = 1.0 / np.sqrt((_tree(panel, at, wide, sums) + panel[at + wide]) + gb)
-        down = gb * s
-        for k in range(0, end, LANES):
-            star = load(panel, at + k) * s
+            right[at + start + other] = right[other * pitch + p]
+        right[at + p] = 0.0
+        inverse = 1.0 / ((_tree(left, left_at, right, at, start, wide, sums) + right[at + wide]) + gb)
+        down = gb * inverse
+        # vectors may reach beyond `start` here: what they write there is written again, or not used
+        for k in range(0, start, LANES):
+            star = load(left, left_at + k)
             store(stars, at + k, star)
-            store(panel, at + k, star * down)
+            store(shares, left_at + k, star * inverse)
+            store(left, left_at + k, star * down)
+        for k in range(start, end, LANES):
+            star = load(right, at + k)
+            store(stars, at + k, star)
+            store(right, at + k, star * down)
+        for k in range(start, wide):
+            shares[left_at + k] = stars[at + k] * inverse
         for other in range(count):
             if other != t:
-                to = stars[at + start + other]
-                for k in range(0, end, LANES):
-                    star = load(stars, at + k)
-                    store(panel, other * pitch + k, load(panel, other * pitch + k) + star * to)
-                panel[other * pitch + p] = down * to
+                star, share = stars[at + start + other], shares[left_at + start + other]
+                for k in range(0, start, LANES):
+                    store(left, other * room + k, load(left, other * room + k) + load(shares, left_at + k) * star)
+                for k in range(start, end, LANES):
+                    store(right, other * pitch + k, load(right, other * pitch + k) + load(stars, at + k) * share)
+                if other < t:
+                    right[other * pitch + p] = right[at + start + other]
 
 
 @inline
-def _mesh(links, pitch, start, cols, end, stars):
+def _mesh(links, pitch, start, cols, end, shares, room, stars):
     # every other row meets the eight eliminated nodes, two rows at a time
     for j in range(0, cols, 2):
         if j & -8 != start:
-            a0, a1 = stars[j], stars[pitch + j]
-            a2, a3 = stars[2 * pitch + j], stars[3 * pitch + j]
-            a4, a5 = stars[4 * pitch + j], stars[5 * pitch + j]
-            a6, a7 = stars[6 * pitch + j], stars[7 * pitch + j]
-            b0, b1 = stars[j + 1], stars[pitch + j + 1]
-            b2, b3 = stars[2 * pitch + j + 1], stars[3 * pitch + j + 1]
-            b4, b5 = stars[4 * pitch + j + 1], stars[5 * pitch + j + 1]
-            b6, b7 = stars[6 * pitch + j + 1], stars[7 * pitch + j + 1]
+            a0, a1 = shares[j], shares[room + j]
+            a2, a3 = shares[2 * room + j], shares[3 * room + j]
+            a4, a5 = shares[4 * room + j], shares[5 * room + j]
+            a6, a7 = shares[6 * room + j], shares[7 * room + j]
+            b0, b1 = shares[j + 1], shares[room + j + 1]
+            b2, b3 = shares[2 * room + j + 1], shares[3 * room + j + 1]
+            b4, b5 = shares[4 * room + j + 1], shares[5 * room + j + 1]
+            b6, b7 = shares[6 * room + j + 1], shares[7 * room + j + 1]
             for k in range(j & -8, end, LANES):
                 a, b = load(links, j * pitch + k), load(links, (j + 1) * pitch + k)
                 star = load(stars, k)
@@ -164,25 +174,26 @@ def two_sided(first, last, conductance, gw, gb, out):
     # room for the last vector of a row, and an odd number of cache lines
     pitch = ((wide + rows + 1 + LANES) // 16 * 2 + 1) * 8
     links = _aligned((wide + 1) * pitch)
-    panel, stars = _aligned(PANEL * pitch + LANES), _aligned(PANEL * pitch + LANES)
+    room = wide + 8
+    left, shares = _aligned(PANEL * room), _aligned(PANEL * room)
+    right, stars = _aligned(PANEL * pitch), _aligned(PANEL * pitch)
     size = LANES
     while size < wide:
         size *= 2
     sums, volts, passed, own = np.zeros(size), np.zeros(wide + LANES), np.empty(cols), np.empty(cols)
     for tile in range(first, last):
         links[:] = 0.0
-        panel[:] = 0.0
         for i in range(rows):
             end = wide + i + 2
             _add_word_line(conductance[tile, i], gw, links, pitch, wide, volts, passed, own, end - 1)
             for start in range(0, cols, PANEL):
                 count = min(PANEL, cols - start)
                 if count < PANEL:
-                    stars[:] = 0.0
-                _fetch_panel(links, pitch, start, count, end, panel)
-                _eliminate_panel(panel, pitch, start, count, wide, end, gb, sums, stars)
-                _mesh(links, pitch, start, cols, end, stars)
-                _keep_panel(links, pitch, start, count, end, panel)
+                    stars[:] = 0.0  # of nodes that are not there
+                _fetch_panel(links, pitch, start, count, end, left, room, right)
+                _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums, shares, stars)
+                _mesh(links, pitch, start, cols, end, shares, room, stars)
+                _keep_panel(links, pitch, start, count, end, left, room, right)
         for i in range(rows):
             for j in range(cols):
                 out[tile, i, j] = links[j * pitch + wide + 1 + i]

@@ -103,7 +103,50 @@ def perturb(
     tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit(do_not_specialize=[*_DRAW, "fine_tag", "high_share", "low_share", "high"])
+@triton.jit(do_not_specialize=[*_DRAW, "up", "reference", "after", "shift", "low", "bound"])
+def perturb_levels(
+    cells,
+    which,
+    table,
+    out,
+    rows,
+    cols,
+    first_row,
+    first_group,
+    lead,
+    read,
+    tag,
+    key_0,
+    key_1,
+    up,
+    reference,
+    after,
+    shift,
+    low,
+    bound,
+    MANY: tl.constexpr,
+    ADDITIVE: tl.constexpr,
+    ROWS: tl.constexpr,
+    GROUPS: tl.constexpr,
+):
+    """See `reference.perturb`: with a table for each of several levels, or with numbers that are added."""
+    index, row, group, at, inside = _place(rows, cols, first_row, first_group, lead, ROWS, GROUPS)
+    word = _eight(group, row, read, _word(tag) + (index.to(tl.uint32) << 20), key_0, key_1, ROWS, GROUPS)
+    if MANY:
+        word += tl.load(which + at, mask=inside, other=0).to(tl.int64) << 16
+    entry = tl.load(table + word).to(tl.int64)
+    value = tl.load(cells + at, mask=inside, other=0).to(tl.int64) << up.to(tl.int64)
+    if ADDITIVE:
+        value += entry
+    else:
+        shift = shift.to(tl.int64)
+        half = (tl.full((), 1, tl.int64) << shift) >> 1
+        value = (((value + reference.to(tl.int64)) * entry + half) >> shift) - after.to(tl.int64)
+    value = tl.minimum(tl.maximum(value, low.to(tl.int64)), bound.to(tl.int64))
+    tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit(do_not_specialize=[*_DRAW, "fine_tag", "high_share", "low_share", "high", "low"])
 def stick(
     cells,
     out,
@@ -120,6 +163,7 @@ def stick(
     high_share,
     low_share,
     high,
+    low,
     ROWS: tl.constexpr,
     GROUPS: tl.constexpr,
 ):
@@ -131,7 +175,7 @@ def stick(
     draw = (coarse << 16) | fine
     high_share, low_share = high_share.to(tl.int64), low_share.to(tl.int64)
     cell = tl.load(cells + at, mask=inside, other=0)
-    cell = tl.where(draw < high_share + low_share, tl.zeros_like(cell), cell)
+    cell = tl.where(draw < high_share + low_share, tl.zeros_like(cell) + low.to(cell.dtype), cell)
     cell = tl.where(draw < high_share, tl.zeros_like(cell) + high.to(cell.dtype), cell)
     tl.store(out + at, cell, mask=inside)
 

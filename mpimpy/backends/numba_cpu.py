@@ -40,7 +40,9 @@ def leave(array, like):
     """Return the NumPy array `array` in the library of `like`, sharing its memory where torch can."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(like, torch.Tensor):
-        return torch.from_numpy(np.ascontiguousarray(array))
+        array = np.ascontiguousarray(array)
+        # the stride of an axis of length 1 may still be negative, which torch does not take
+        return torch.from_numpy(array if min(array.strides, default=0) >= 0 else array.copy())
     return array
 
 
@@ -111,15 +113,24 @@ def _plain(address):
     return _integers((*address.key, address.purpose, address.chip, address.read, address.row, address.col))
 
 
-def perturb(cells, table, address, *, up, reference, shift, bound, dtype, columns=None):
+def perturb(
+    cells, table, address, *, up, reference, shift, bound, dtype, columns=None, which=None, additive=False, after=None
+):
     """See `reference.perturb`."""
     first, last = columns or (0, cells.shape[2])
     out = np.empty((*cells.shape[:2], last - first), dtype)
     plain = _plain(address._replace(col=address.col + first))
-    tasks, work = out.shape[0] * out.shape[1], out.size * 7e-4
+    tasks, cells = out.shape[0] * out.shape[1], _frozen(cells)
+    if which is not None or additive or after not in (None, reference):
+        low = -min(reference, bound) if additive else -bound
+        entries, which = np.frombuffer(table, "<i4"), cells if which is None else _frozen(which)
+        numbers = up, reference, reference if after is None else after, shift, low, bound, additive
+        work = out.size * 3e-3
+        launch(_kernels.perturb_levels, tasks, work, cells, first, which, entries, plain, *numbers, out)
+        return out
     factors, excess, most = _table(table)
     narrow = shift == 16 and (bound + reference) * most + 2**15 < 2**31
-    arguments = tasks, work, _frozen(cells), first, excess if narrow else factors, plain, up, reference
+    arguments = tasks, out.size * 7e-4, cells, first, excess if narrow else factors, plain, up, reference
     if narrow:
         launch(_kernels.perturb_narrow, *arguments, bound, out)
     else:
@@ -127,11 +138,11 @@ def perturb(cells, table, address, *, up, reference, shift, bound, dtype, column
     return out
 
 
-def stick(cells, address, *, high_share, low_share, high):
+def stick(cells, address, *, high_share, low_share, high, low=0):
     """See `reference.stick`."""
     out = np.array(cells, order="C")
     tasks, work = cells.shape[0] * cells.shape[1], cells.size * 2e-3
-    launch(_kernels.stick, tasks, work, _plain(address), high_share, low_share, high, out)
+    launch(_kernels.stick, tasks, work, _plain(address), high_share, low_share, high, low, out)
     return out
 
 
@@ -327,14 +338,21 @@ def _blocks(height, width, slices):
 def _two_sided(g, gw, gb):
     out = np.empty(g.shape, np.float64)
     batch, rows, cols = g.shape
-    work = batch * rows * cols * (40 + cols * (cols + rows)) * 5e-5
+    work = batch * rows * cols * (40 + cols * (cols + rows)) * 3e-5
     launch(_ladder_numba.two_sided, batch, work, _frozen(g), gw, gb, out)
     return out
 
 
+def _plain_array(array):
+    # no turned view, which torch would not take
+    return np.array(array, order="C")
+
+
 def transfer(conductance, r_word, r_bit):
     """See `reference.transfer`."""
-    return _ladder.transfer(conductance, r_word, r_bit, _two_sided)
+    return _plain_array(_ladder.transfer(conductance, r_word, r_bit, _two_sided))
 
 
-node_voltages = _ladder.node_voltages
+def node_voltages(conductance, voltages, r_word, r_bit):
+    """See `reference.node_voltages`."""
+    return tuple(map(_plain_array, _ladder.node_voltages(conductance, voltages, r_word, r_bit)))

@@ -138,29 +138,40 @@ def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype,
     return xp.stack(out, axis=0)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=32)
 def _table(xp, where, table):
     return xp.asarray(random.table_values(table), dtype=xp.int64, device=where)
 
 
-def perturb(cells, table, address, *, up, reference, shift, bound, dtype, columns=None):
-    """Multiply every cell by a random factor, in integers.
+def perturb(
+    cells, table, address, *, up, reference, shift, bound, dtype, columns=None, which=None, additive=False, after=None
+):
+    """Multiply every cell by a random factor, or add a random number to it, in integers.
 
-    ``out = clip(((((cell << up) + reference) * factor + half) >> shift) - reference, +-bound)``
+    A factor: ``out = clip(((((cell << up) + reference) * factor + half) >> shift) - after, +-bound)``
     with ``half = 2**(shift - 1)`` (0 if shift is 0) and an arithmetic shift: rounding to
     nearest, ties towards plus infinity. This line is where the rounding of noise is written down.
+
+    A number: ``out = clip((cell << up) + number, -reference .. bound)``, and never below ``-bound``.
 
     Parameters
     ----------
     cells : integer array, shape (slices, A, C)
     table : bytes
-        A packed quantile table of `mpimpy.random`: the factor in units of ``2**-16``.
+        Packed quantile tables of `mpimpy.random`, one after the other: factors in units of
+        ``2**-16``, or numbers.
     address : mpimpy.random.Address
     up, reference, shift, bound : int
     dtype : str
         Name of the integer dtype of the result.
     columns : (int, int), optional
         The only columns to return, ``first .. last - 1``; by default all.
+    which : integer array, shape (slices, A, C), optional
+        The number of each cell's table; by default there is one table.
+    additive : bool
+        The table holds numbers to add.
+    after : int, optional
+        What the result counts from; by default `reference`. Only with factors.
 
     Returns
     -------
@@ -170,21 +181,25 @@ def perturb(cells, table, address, *, up, reference, shift, bound, dtype, column
     where = device(cells)
     if columns is not None:
         cells, address = cells[:, :, slice(*columns)], address._replace(col=address.col + columns[0])
+        which = which if which is None else which[:, :, slice(*columns)]
     slices, rows, cols = cells.shape
     entries = _table(xp, where, table)
-    half = (1 << shift) >> 1
+    half, after = (1 << shift) >> 1, reference if after is None else after
+    low = -min(reference, bound) if additive else -bound
     out = []
     for index in range(slices):
         word = random.words(xp, address, index, (rows, cols), where)
-        factor = xp.reshape(xp.take(entries, xp.reshape(word, (-1,)), axis=0), (rows, cols))
-        value = (xp.astype(cells[index, :, :], xp.int64) << up) + reference
-        value = ((value * factor + half) >> shift) - reference
-        out.append(xp.astype(xp.clip(value, -bound, bound), getattr(xp, dtype)))
+        if which is not None:
+            word = word + xp.astype(which[index, :, :], xp.int64) * random.TABLE_SIZE
+        entry = xp.reshape(xp.take(entries, xp.reshape(word, (-1,)), axis=0), (rows, cols))
+        value = xp.astype(cells[index, :, :], xp.int64) << up
+        value = value + entry if additive else (((value + reference) * entry + half) >> shift) - after
+        out.append(xp.astype(xp.clip(value, low, bound), getattr(xp, dtype)))
     return xp.stack(out, axis=0)
 
 
-def stick(cells, address, *, high_share, low_share, high):
-    """Put the stuck cells at level value `high` or 0, whatever they held.
+def stick(cells, address, *, high_share, low_share, high, low=0):
+    """Put the stuck cells at `high` or `low`, whatever they held.
 
     A cell's 32-bit word (two 16-bit draws) below `high_share` makes it stuck at the top, one
     below ``high_share + low_share`` at the bottom.
@@ -195,8 +210,8 @@ def stick(cells, address, *, high_share, low_share, high):
     address : mpimpy.random.Address
     high_share, low_share : int
         Shares of all cells, in units of ``2**-32``.
-    high : int
-        What a cell at the highest level holds.
+    high, low : int
+        What a cell at the highest and at the lowest level holds.
 
     Returns
     -------
@@ -210,7 +225,7 @@ def stick(cells, address, *, high_share, low_share, high):
         draw = random.words(xp, address, index, (rows, cols), device(cells)) << 16
         draw = draw | random.words(xp, fine, index, (rows, cols), device(cells))
         cell = cells[index, :, :]
-        cell = xp.where(draw < high_share + low_share, xp.zeros_like(cell), cell)
+        cell = xp.where(draw < high_share + low_share, xp.full_like(cell, low), cell)
         out.append(xp.where(draw < high_share, xp.full_like(cell, high), cell))
     return xp.stack(out, axis=0)
 

@@ -19,7 +19,8 @@ from . import reference
 
 NAME = "torch"
 STREAM = None  # bytes of a noisy grid drawn at once; None: all of it
-KEPT = 256  # small constants that stay on a device
+KEPT = 256  # constants that stay on a device
+KEPT_BYTES = 2**28  # and what they may take together
 BUSY = 256  # blocks of outputs that keep a card busy
 _INTEGERS = (torch.int8, torch.int16, torch.int32)
 
@@ -87,6 +88,10 @@ _constants = {}
 _lock = threading.Lock()
 
 
+def _held():
+    return sum(tensor.nbytes for tensor, *_ in _constants.values())
+
+
 def _constant(numbers, dtype, device):
     """Return a tuple of numbers, or a packed quantile table, as a tensor that stays on `device`.
 
@@ -96,6 +101,7 @@ def _constant(numbers, dtype, device):
     key = (numbers, dtype, device)
     with _lock:
         found = _constants.pop(key, None)
+        large = found is None and len(numbers) > 2**16
         if found is None:
             values = random.table_values(numbers) if isinstance(numbers, bytes) else numbers
             tensor = torch.tensor(values, dtype=dtype, device="cpu")
@@ -106,7 +112,7 @@ def _constant(numbers, dtype, device):
             else:
                 found = tensor, None, None
         _constants[key] = found  # the latest asked for is last
-        while len(_constants) > KEPT:
+        while len(_constants) > KEPT or (large and len(_constants) > 1 and _held() > KEPT_BYTES):
             del _constants[next(iter(_constants))]
     tensor, stream, copied = found
     if stream is not None:
@@ -152,53 +158,49 @@ def _tag(address):
     return _signed(random.counter_word(address, 0))
 
 
-def perturb(cells, table, address, *, up, reference, shift, bound, dtype, columns=None):
+def perturb(
+    cells, table, address, *, up, reference, shift, bound, dtype, columns=None, which=None, additive=False, after=None
+):
     """See `reference.perturb`."""
     if columns is not None:
         cells, address = cells[:, :, slice(*columns)], address._replace(col=address.col + columns[0])
+        which = which if which is None else which[:, :, slice(*columns)]
     kernels = _kernels(cells)
-    options = {"up": up, "reference": reference, "shift": shift, "bound": bound, "dtype": dtype}
     if kernels is None:
-        return _plain_perturb(cells, table, address, **options)
+        options = {"up": up, "reference": reference, "shift": shift, "bound": bound, "dtype": dtype}
+        return _plain_perturb(cells, table, address, which=which, additive=additive, after=after, **options)
     cells = cells.contiguous()
     out = torch.empty(cells.shape, dtype=getattr(torch, dtype), device=cells.device)
-    if out.numel():
-        grid, numbers, constants = _layout(cells, address)
-        entries = _constant(table, torch.int32, cells.device)
-        key = map(_signed, address.key)
-        _launch(
-            kernels.perturb,
-            grid,
-            cells,
-            entries,
-            out,
-            *numbers,
-            _tag(address),
-            *key,
-            up,
-            reference,
-            shift,
-            bound,
-            **constants,
-        )
+    if not out.numel():
+        return out
+    grid, numbers, constants = _layout(cells, address)
+    entries = _constant(table, torch.int32, cells.device)
+    numbers = *numbers, _tag(address), *map(_signed, address.key), up, reference
+    if which is None and not additive and after in (None, reference):
+        _launch(kernels.perturb, grid, cells, entries, out, *numbers, shift, bound, **constants)
+        return out
+    after, low = reference if after is None else after, -min(reference, bound) if additive else -bound
+    levels = cells if which is None else which.contiguous()
+    constants |= {"MANY": which is not None, "ADDITIVE": additive}
+    _launch(kernels.perturb_levels, grid, cells, levels, entries, out, *numbers, after, shift, low, bound, **constants)
     return out
 
 
 _plain_perturb = _plain(reference.perturb)
 
 
-def stick(cells, address, *, high_share, low_share, high):
+def stick(cells, address, *, high_share, low_share, high, low=0):
     """See `reference.stick`."""
     kernels = _kernels(cells)
     if kernels is None:
-        return _plain_stick(cells, address, high_share=high_share, low_share=low_share, high=high)
+        return _plain_stick(cells, address, high_share=high_share, low_share=low_share, high=high, low=low)
     cells = cells.contiguous()
     out = torch.empty_like(cells)
     if out.numel():
         grid, numbers, constants = _layout(cells, address)
         tags = _tag(address), _tag(address._replace(purpose=random.STUCK_FINE))
         key = map(_signed, address.key)
-        _launch(kernels.stick, grid, cells, out, *numbers, *tags, *key, high_share, low_share, high, **constants)
+        _launch(kernels.stick, grid, cells, out, *numbers, *tags, *key, high_share, low_share, high, low, **constants)
     return out
 
 

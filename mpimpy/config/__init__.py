@@ -1,7 +1,7 @@
 """The settings of a simulated crossbar: frozen dataclasses, validated when built.
 
 Units are SI: conductances in siemens, voltages in volts. Spreads (``var``, ``write_var``,
-``vnoise``) are relative, so 0.05 means 5 %. ``None`` stands for an ideal part.
+``vnoise``) are relative, so 0.05 means 5 %, unless a law in siemens is given. ``None`` stands for an ideal part.
 """
 
 from ._adc import ADC, Ranges

@@ -1,62 +1,93 @@
 """The memristors' settings."""
 
+import functools
+import itertools
 from dataclasses import dataclass
+from typing import Any
 
-from ..checks import fail, real, set_fields, spread, whole
+from ..checks import fail, real, set_fields, whole
+from ..variation import Drift, Flicker, Gaussian, Samples, WriteVerify, per_level, variation
 
 __all__ = ["Device"]
 
 MAX_LEVELS = 1 << 16
+MAX_TABLES = 256  # levels that may have a law of their own
+EVEN = 1e-9  # levels this near to evenly spaced ones, relative to the range, are evenly spaced
 
 
 @dataclass(frozen=True)
 class Device:
-    """The memristors: conductance range, levels, variation and faults.
+    """The memristors: conductance range, levels, variation, faults and drift.
 
     Parameters
     ----------
-    HGS, LGS : float
+    HGS, LGS : float, optional
         Highest and lowest conductance that a cell is programmed to, S. ``0 <= LGS < HGS``.
-    g_level : int
-        Number of evenly spaced conductance levels, ends included.
-    var : float
-        Read variation: each read multiplies every conductance by ``exp(N(0, var))``.
-        0 switches it off.
-    write_var : float
-        Write variation, of the same form, drawn once per chip when a cell is programmed.
+        By default 1e-5 and 1e-7, or the ends of `levels`.
+    g_level : int, optional
+        Number of conductance levels, ends included; by default 16, or as many as `levels`.
+    var : float, sequence of float, Gaussian, Samples or Flicker
+        Read variation. A number: each read multiplies every conductance by ``exp(N(0, var))``;
+        a sequence: one such number per level, lowest first; or another law. 0 switches it off.
+    write_var : float, sequence of float, Gaussian or Samples
+        Write variation, of the same forms, drawn once per chip when a cell is programmed.
     stuck_HGS, stuck_LGS : float
         Share of the cells (0 to 1) that sit at HGS, or at LGS, whatever is written.
+    levels : sequence of float, optional
+        The conductance of every level, S, ascending. None: evenly spaced from LGS to HGS.
+    verify : WriteVerify, optional
+        Writes again what the write variation took too far.
+    drift : Drift, optional
+        How conductances decay; see `CrossbarMatrix.at`.
 
     Raises
     ------
     ValueError, TypeError
-        If a number is out of range or not a number.
+        If a number is out of range or not a number, or two settings contradict each other.
 
     Examples
     --------
     >>> Device(g_level=32, var=0.02).step_S < 1e-6
     True
+    >>> Device(levels=[1e-6, 2e-6, 4e-6, 9e-6]).g_level
+    4
     """
 
-    HGS: float = 1e-5
-    LGS: float = 1e-7
-    g_level: int = 16
-    var: float = 0.05
-    write_var: float = 0.0
+    HGS: float | None = None
+    LGS: float | None = None
+    g_level: int | None = None
+    var: Any = 0.05
+    write_var: Any = 0.0
     stuck_HGS: float = 0.0
     stuck_LGS: float = 0.0
+    levels: tuple[float, ...] | None = None
+    verify: WriteVerify | None = None
+    drift: Drift | None = None
 
     def __post_init__(self):
+        defaults = {"HGS": 1e-5, "LGS": 1e-7, "g_level": 16}
+        if self.levels is not None:
+            levels = _ascending(self.levels)
+            defaults = {"HGS": levels[-1], "LGS": levels[0], "g_level": len(levels)}
+            set_fields(self, levels=levels)
+        given = {
+            name: value if getattr(self, name) is None else getattr(self, name) for name, value in defaults.items()
+        }
         set_fields(
             self,
-            HGS=real("HGS", self.HGS, 0, above=True, unit=" S"),
-            LGS=real("LGS", self.LGS, 0, unit=" S"),
-            g_level=whole("g_level", self.g_level, 2, MAX_LEVELS),
-            var=spread("var", self.var),
-            write_var=spread("write_var", self.write_var),
+            HGS=real("HGS", given["HGS"], 0, above=True, unit=" S"),
+            LGS=real("LGS", given["LGS"], 0, unit=" S"),
+            g_level=whole("g_level", given["g_level"], 2, MAX_LEVELS),
+            var=variation("var", self.var),
+            write_var=variation("write_var", self.write_var),
             stuck_HGS=real("stuck_HGS", self.stuck_HGS, 0, 1),
             stuck_LGS=real("stuck_LGS", self.stuck_LGS, 0, 1),
         )
+        if self.levels is not None:
+            for name, value in defaults.items():
+                mine = getattr(self, name)
+                if mine != value:
+                    fail(ValueError, f"{name}={mine:g} contradicts levels, by which it is {value:g}: leave {name} out")
         if self.LGS >= self.HGS:
             fail(ValueError, f"LGS={self.LGS:g} S must be below HGS={self.HGS:g} S")
         if self.stuck_HGS + self.stuck_LGS > 1:
@@ -65,13 +96,95 @@ class Device:
                 f"stuck_HGS={self.stuck_HGS:g} and stuck_LGS={self.stuck_LGS:g} add up to more than 1: "
                 "they are shares of all cells",
             )
+        self._check_laws()
+
+    def _check_laws(self):
+        for name, kind in (("verify", WriteVerify), ("drift", Drift)):
+            if not isinstance(getattr(self, name), kind | None):
+                fail(TypeError, f"{name}={getattr(self, name)!r} must be a {kind.__name__}, or None for none")
+        laws = [("var", self.var), ("write_var", self.write_var)]
+        if self.drift is not None:
+            laws += [("drift: nu", self.drift.nu), ("drift: nu_spread", self.drift.nu_spread)]
+        for name, law in laws:
+            count = _levels_of(law)
+            if count is not None and count != self.g_level:
+                many = f"{name} gives a law to each of {count} levels"
+                fail(ValueError, f"{many}, but g_level={self.g_level}: give as many, or one for all")
+            if count is not None and count > MAX_TABLES:
+                fail(
+                    ValueError, f"{name} gives a law to each of {count} levels: use one for all, or {MAX_TABLES} levels"
+                )
+        if isinstance(self.var, Samples) and not any(self.var.spreads_S):
+            fail(ValueError, "var: the samples of every level are equal, so nothing varies: use var=0")
+        if self.verify is not None and self.write_var == 0:
+            fail(ValueError, "verify has no effect without write variation: set write_var, or leave verify out")
+
+    @classmethod
+    def from_csv(cls, path: Any, unit: str | None = None, **settings: Any) -> "Device":
+        r"""Return the device that was measured: its levels at the means, its samples as write variation.
+
+        Parameters
+        ----------
+        path : str or path
+            A file of lines ``level, measured conductance``; see `mpimpy.Measured.from_csv`.
+        unit : str, optional
+            Unit of the conductances, such as "uS", where the header does not say it.
+        **settings
+            Other settings of the device. There is no read variation unless `var` is given.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be understood, or there is too little in it.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> lines = [f"{level},{1 + level + 0.01 * n}" for level in (0, 1) for n in range(8)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "cells.csv"
+        ...     _ = path.write_text("level,measured_uS\n" + "\n".join(lines))
+        ...     Device.from_csv(path).g_level
+        2
+        """
+        from ..readings import read_samples
+
+        samples = read_samples(path, unit)
+        return cls(**{"var": 0.0, "levels": samples.means_S, "write_var": samples} | settings)
 
     @property
     def step_S(self):
-        """Conductance between two neighbouring levels, S."""
+        """Conductance between two neighbouring levels, S; their mean where they are uneven."""
         return (self.HGS - self.LGS) / (self.g_level - 1)
 
     @property
     def rho(self):
-        """LGS in levels: the conductance of the reference column's cells."""
+        """LGS in steps: the conductance of the reference column's cells."""
         return self.LGS / self.step_S
+
+    @functools.cached_property
+    def positions(self):
+        """Where uneven levels sit above LGS, in steps; None where they are evenly spaced."""
+        if self.levels is None:
+            return None
+        found = tuple((level - self.LGS) / self.step_S for level in self.levels)
+        top = self.g_level - 1
+        return (
+            None if all(abs(at - level) <= EVEN * top for level, at in enumerate(found)) else (*found[:-1], float(top))
+        )
+
+
+def _levels_of(law):
+    # number of levels that have a law of their own, or None
+    law = law.sigma_S if isinstance(law, Gaussian) else law.q if isinstance(law, Flicker) else law
+    return len(law.counts) if isinstance(law, Samples) else len(law) if isinstance(law, tuple) else None
+
+
+def _ascending(values):
+    levels = per_level("levels", values, lambda name, value: real(name, value, 0, unit=" S"))
+    if not isinstance(levels, tuple) or len(levels) < 2:
+        fail(ValueError, f"levels={values!r} must give the conductance of every level, S: at least 2")
+    for index, (low, high) in enumerate(itertools.pairwise(levels)):
+        if low >= high:
+            fail(ValueError, f"levels must ascend, but levels[{index}]={low:g} S and levels[{index + 1}]={high:g} S")
+    return levels

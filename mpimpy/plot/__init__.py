@@ -7,6 +7,7 @@ that it is given, or on a figure of its own, and returns the axes: ``conductance
 from ._arrays import conductance, ir_drop, levels
 from ._conversions import adc_codes
 from ._figure import new_axes
+from ._measured import measured
 from ._products import compression, error, error_budget, grey, scatter
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "grey",
     "ir_drop",
     "levels",
+    "measured",
     "new_axes",
     "scatter",
 ]

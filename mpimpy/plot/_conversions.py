@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from .. import converters, crossbar, formats, operands
-from ..backends import namespace
+from .. import crossbar
 from ..checks import whole
 from ..random import MAX_READ
 from ._arrays import CURVES, check_matrix, check_slice
@@ -31,32 +30,13 @@ def currents(W, x, slice, input_slice, read):
     int64 array, shape (input planes, weight planes, tiles along K, inputs, N)
         In units of `unit_A`, less the current of the reference column.
     """
-    config, kernels, rows = W.config, W.kernels, W.config.tile.rows
-    x = operands.as_operand("x", x, like=W.prototype)
-    operands.check_pair(x, W.prototype, "x", "the programmed matrix")
-    dims = operands.matrix_shape(x.shape, W.shape[0], "x", "the programmed matrix", W.shape)
-    if 0 in dims:
-        msg = f"x has shape {tuple(x.shape)}: without inputs there are no currents"
-        raise ValueError(msg)
-    block = formats.block_shape(config.inputs, dims[1:], rows, weight=False)
-    inputs = formats.encode(kernels, kernels.enter(namespace(x).reshape(x, dims)), config.inputs, block)
-    plan, place = crossbar.plan(config), W.address(read)
-    digits, strides, _ = converters.drive(
-        kernels,
-        config.dac,
-        plan,
-        crossbar._flat(namespace(inputs.digits), inputs.digits),
-        inputs.bits,
-        place._replace(row=0, col=place.row),
-    )
-    grid = crossbar._grid(kernels, config, *W.wired, place)
-    i, j = len(inputs.bits) - 1 - input_slice, len(config.weights.digits) - 1 - slice
-    # float64 products of these integers are exact: every sum stays below 2**53
-    codes = numbers(digits)[i :: len(inputs.bits), :, :].astype(float) * strides[i]
-    cells = numbers(grid)[j :: len(config.weights.digits), :, :].astype(float)
-    tiles = range(0, W.shape[0], rows)
-    parts = [codes[:, None, :, k : k + rows] @ cells[None, :, k : k + rows, :] for k in tiles]
-    return np.stack(parts, axis=2).astype(np.int64)
+    config = W.config
+    encoded = W.encode(x)
+    only = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
+    parts = crossbar.currents(W.kernels, config, encoded, W.wired, W.address(read), only=only)
+    found = np.stack([numbers(current) for _, _, current, _ in parts]).astype(np.int64)
+    found = found.reshape(-1, config.weights.planes, config.inputs.planes, *found.shape[1:])
+    return np.moveaxis(found, (2, 1), (0, 1))
 
 
 def unit_A(config):
