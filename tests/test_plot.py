@@ -15,6 +15,7 @@ from mpimpy import (
     ADC,
     DAC,
     Device,
+    Drift,
     Effect,
     Engine,
     Format,
@@ -167,6 +168,20 @@ def test_ir_drop_solves_unused_cells_and_the_last_column(w):
         word, bit = wires.node_voltages(siemens, np.repeat([1.0, 0.0], 8), 300.0, 200.0)
         drawn = image(plot.ir_drop(W, tile=(2, 2)))
         np.testing.assert_allclose(drawn, 100 * (1 - (word - bit))[:8, :5], rtol=1e-9)
+
+
+def test_ir_drop_of_an_aged_matrix(w):
+    device = Device(var=0.0, drift=Drift(0.2))
+    for mapping in ("twos", "offset"):
+        W = engine(device, wires=Wires(300.0, 200.0), **MAPPINGS[mapping]).program(w).at("30 d")
+        drawn = image(plot.ir_drop(W, tile=(0, 0))) / 100
+        cells = image(plot.conductance(W, tile=(0, 0))) * 1e-6
+        assert cells.max() < 0.5e-5
+        unit = device.step_S / 2.0 ** crossbar.make_grid(W.config).fraction
+        index = len(W.config.weights.digits) - 1
+        met = np.sum(W.wired.cells[index, :16, :12], axis=0) * unit
+        current = np.sum(cells * (1 - drawn), axis=0)
+        np.testing.assert_allclose(np.diff(current), np.diff(met), atol=20 * unit)
 
 
 def test_ir_drop_takes_other_resistances(w):

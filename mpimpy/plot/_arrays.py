@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import backends, crossbar, operands, wires
+from .. import backends, crossbar, lines, operands, wires
 from ..checks import pair as two
 from ..checks import whole
 from ..matrix import CrossbarMatrix
@@ -144,12 +144,13 @@ def conductance(W, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None):
 
 def _whole_array(W, cells, number):
     # (S of a whole array, its last column that of the reference or the unit, share of full scale on each row)
-    config = W.config
-    device, fmt, (rows, cols) = config.device, config.weights, (config.tile.rows, config.tile.cols)
-    found = np.full((rows, cols + 1), device.LGS)
+    config, grid = W.config, crossbar.make_grid(W.config)
+    rows, cols, unit = config.tile.rows, config.tile.cols, config.device.step_S / 2**grid.fraction
+    # the reference drifts, too
+    found = np.full((rows, cols + 1), config.device.LGS + (W.written.reference - grid.reference) * unit)
     found[: cells.shape[0], : cells.shape[1]] = cells
-    if fmt.offset and number == 0:
-        found[:, -1] += (crossbar.make_grid(config).strides[-1] << (fmt.ascending[-1] - 1)) * device.step_S
+    if number == 0:
+        found[:, -1] += lines.unit_column(config, grid, W.written) * unit
     return found, (np.arange(rows) < cells.shape[0]).astype(float)
 
 
