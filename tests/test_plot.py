@@ -228,6 +228,13 @@ def test_levels_hold_every_cell_as_programmed(mapping, w):
     assert sum(counts.sum() for counts, *_ in found) == cells.size
 
 
+def test_cells_far_beyond_the_levels_are_drawn(w):
+    W = engine(Device(LGS=4e-6, var=0.0, write_var=0.3)).program(w)
+    siemens, found = W.conductance() * 1e6, stairs(plot.levels(W))
+    assert siemens.min() < 3
+    assert sum(counts.sum() for counts, *_ in found) == siemens.size
+
+
 def test_many_levels_are_drawn_together(w):
     fmt = Format((1, 8))
     W = engine(Device(g_level=256, write_var=0.02), weights=fmt).program(w)
@@ -322,6 +329,7 @@ def test_adc_codes_counts_every_conversion(make, mapping, w, x):
     [above] = ax.child_axes
     ax.figure.canvas.draw()
     assert above.get_xlim() == pytest.approx([end / step for end in ax.get_xlim()])
+    assert above.xaxis.get_transform().transform(np.array([63.0])) == pytest.approx(top)
     assert above.get_xlabel() == "ADC code (number)"
     less = "g+ less g-" if W.config.weights.signed else "less the reference column's"
     assert ax.get_xlabel() == f"bit line current, {less} (µA)"
@@ -350,6 +358,14 @@ def test_many_codes_share_bars(w, x):
     np.testing.assert_allclose(codes, round(codes[0]))
     assert codes[0] > 10
     assert counts.sum() == 3 * 7 * 29
+    # no bar holds codes on both sides of the range's lower end
+    ax = plot.adc_codes(engine(adc=ADC(radc=4096, range=(2e-6, 5e-6))).program(w), x, slice=3, input_slice=3)
+    (_, edges, _), (outside, *_) = stairs(ax)
+    step = 3 / 4095
+    codes, low = edges / step, round(ax.lines[0].get_xdata()[0] / step)
+    assert codes[1] - codes[0] > 1.5
+    assert outside[edges[1:] < 2].sum() > 10
+    np.testing.assert_allclose(codes[np.argmin(np.abs(codes - low))], low - 0.5)
 
 
 def test_codes_that_are_not_clipped(w, x):
