@@ -77,7 +77,7 @@ def transfer(conductance, r_word, r_bit):
     A single cell is in series with two segments:
 
     >>> import numpy as np
-    >>> float(transfer(np.array([[0.01]]), r_word=60.0, r_bit=40.0)[0, 0])
+    >>> round(float(transfer(np.array([[0.01]]), r_word=60.0, r_bit=40.0)[0, 0]), 12)
     0.005
     """
     r_word, r_bit = real("r_word", r_word, 0, unit=" Ohm"), real("r_bit", r_bit, 0, unit=" Ohm")
