@@ -16,7 +16,7 @@ def main(size=64):
     x, w = rng.standard_normal((100, 2 * size - 10)), rng.standard_normal((2 * size - 10, size))
     engine = Engine(
         Device(write_var=0.03, var=0.02, stuck_LGS=0.002),
-        adc=ADC(radc=256, range=size * 3.3e-7),
+        adc=ADC(radc=256, range=size * 4e-7),
         tile=Tile(size, size),
         wires=Wires(r_word=2.93, r_bit=2.93),
         seed=1,
@@ -26,7 +26,7 @@ def main(size=64):
     plot.conductance(W, axes[0, 0], slice=3)
     plot.ir_drop(W, axes[0, 1], slice=3)
     plot.levels(W, axes[0, 2])
-    plot.adc_codes(W, x, axes[1, 0], slice=3, input_slice=3)
+    plot.adc_codes(W, x, axes[1, 0], slice=0, input_slice=0)
     measured, exact = x @ W, x @ w
     plot.scatter(measured, exact, axes[1, 1], f"Products, SNR {SNR(measured, exact):.1f} dB")
     plot.error_budget(W.report(x, w), axes[1, 2])

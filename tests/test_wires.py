@@ -151,9 +151,13 @@ def test_the_transposed_network_has_the_transposed_matrix(tile):
     g, r_word, r_bit = tile
     turned = wires.transfer(g[::-1, ::-1].T, r_bit, r_word)
     np.testing.assert_allclose(turned[::-1, ::-1].T, wires.transfer(g, r_word, r_bit), rtol=1e-13)
-    if g.shape[0] != g.shape[1]:
-        # the cheaper of the two is what is computed
-        assert same_bits(turned[::-1, ::-1].T.copy(), wires.transfer(g, r_word, r_bit))
+
+
+@pytest.mark.parametrize("shape", [(8, 9), (9, 8), (3, 30)])
+def test_the_cheaper_of_the_two_is_computed(rng, shape):
+    g = rng.uniform(0.1, 1, shape)
+    turned = wires.transfer(g[::-1, ::-1].T, 0.7, 0.3)
+    assert same_bits(turned[::-1, ::-1].T.copy(), wires.transfer(g, 0.3, 0.7))
 
 
 @given(tiles([1, 4, 9]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import backends, crossbar, operands, wires
+from .. import backends, crossbar, lines, operands, wires
 from ..checks import pair as two
 from ..checks import whole
 from ..matrix import CrossbarMatrix
@@ -144,12 +144,13 @@ def conductance(W, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None):
 
 def _whole_array(W, cells, number):
     # (S of a whole array, its last column that of the reference or the unit, share of full scale on each row)
-    config = W.config
-    device, fmt, (rows, cols) = config.device, config.weights, (config.tile.rows, config.tile.cols)
-    found = np.full((rows, cols + 1), device.LGS)
+    config, grid = W.config, crossbar.make_grid(W.config)
+    rows, cols, unit = config.tile.rows, config.tile.cols, config.device.step_S / 2**grid.fraction
+    # the reference drifts, too
+    found = np.full((rows, cols + 1), config.device.LGS + (W.written.reference - grid.reference) * unit)
     found[: cells.shape[0], : cells.shape[1]] = cells
-    if fmt.offset and number == 0:
-        found[:, -1] += (crossbar.make_grid(config).strides[-1] << (fmt.ascending[-1] - 1)) * device.step_S
+    if number == 0:
+        found[:, -1] += lines.unit_column(config, grid, W.written) * unit
     return found, (np.arange(rows) < cells.shape[0]).astype(float)
 
 
@@ -255,16 +256,17 @@ def levels(W, ax=None):
     low, high = min(cells.min(), device.LGS * 1e6), max(cells.max(), device.HGS * 1e6)
     bins = max(BINS, min(4 * device.g_level, MOST_BINS))
     edges = np.linspace(low - (high - low) / bins, high + (high - low) / bins, bins + 3)
-    scale = Normalize(0, device.g_level - 1)
+    scale, peak = Normalize(0, device.g_level - 1), 1
     for group in np.array_split(present, min(len(present), MOST_CURVES)):
         first, last = np.searchsorted(target, group[0], "left"), np.searchsorted(target, group[-1], "right")
         counts, _ = np.histogram(cells[first:last], edges)
+        peak = max(peak, counts.max())
         colour = colormaps["turbo"](scale(group.mean()))
         label = f"level {group[0]}" if len(group) == 1 else f"levels {group[0]} to {group[-1]}"
         ax.stairs(counts, edges, fill=True, color=colour, alpha=0.5, linewidth=0, label=label)
         ax.stairs(counts, edges, color=colour, linewidth=0.8)
     ax.set_yscale("log")
-    ax.set_ylim(bottom=0.7)
+    ax.set_ylim(0.7, 2.0 * peak)
     ticks = MaxNLocator(integer=True)
     ax.figure.colorbar(ScalarMappable(scale, "turbo"), ax=ax, label="target level (number)", ticks=ticks)
     ax.set_xlabel("programmed conductance (µS)")

@@ -120,14 +120,15 @@ def _draw_codes(ax, config, found, unit, slice, input_slice):
     edges = np.arange(first, int(codes.max()) + width + 1, width) - 0.5
     amperes = unit / step
     saturated = "saturated" if config.adc.saturate else "beyond the range, not clipped"
-    parts = {"within the range": ("C0", codes[~beyond]), saturated: ("C3", codes[beyond])}
-    counts = {name: np.histogram(part, edges)[0] for name, (_, part) in parts.items()}
-    for name, (colour, part) in parts.items():
-        label = f"{name}: {100 * part.size / codes.size:.3g} %"
-        ax.stairs(counts[name], edges * amperes, fill=True, color=colour, label=label)
+    saturated += f": {100 * beyond.mean():.3g} %"
+    parts = (("C0", "within the range", codes[~beyond]), ("C3", saturated, codes[beyond]))
+    heights = []
+    for colour, label, part in parts:
+        heights.append(np.histogram(part, edges)[0])
+        ax.stairs(heights[-1], edges * amperes, fill=True, color=colour, label=label)
     for end in (low, top):
         label = f"ends of the range: codes {low} and {top}" if end == low else None
         ax.axvline(end * amperes, color="black", linestyle="--", linewidth=1, label=label)
     above = ax.secondary_xaxis("top", functions=(lambda current: current / amperes, lambda code: code * amperes))
     above.set_xlabel("ADC code (number)")
-    return np.maximum(*counts.values())
+    return np.maximum(*heights)

@@ -172,6 +172,7 @@ def error_budget(report, ax=None):
         words = [f"{v:.1f}" if s else nothing if v > 0 else "all error" for v, s in zip(values, shown, strict=True)]
         for text, bar in zip(ax.bar_label(bars, words, padding=3, fontsize="small"), shown, strict=True):
             text.set(style="normal" if bar else "italic", color="black" if bar else "0.4")
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})  # over the line
     if _is_shown(report.snr_dB):
         label = f"as configured: {report.snr_dB:.1f} dB"
         ax.axvline(report.snr_dB, color="black", linestyle="--", linewidth=0.8, label=label)
