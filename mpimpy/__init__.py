@@ -8,6 +8,7 @@
 
 from . import backends, presets, wires
 from .backends import get_num_threads, set_num_threads
+from .chips import load
 from .config import ADC, DAC, Config, Device, Format, Ranges, Tile, Wires
 from .dot import MapReducedot, explain
 from .dpetensor import DPETensor
@@ -55,6 +56,7 @@ __all__ = [
     "explain",
     "fpmemdpe",
     "get_num_threads",
+    "load",
     "presets",
     "set_num_threads",
     "wires",

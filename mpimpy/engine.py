@@ -223,7 +223,7 @@ class Engine:
             seed=self.seed,
             chip=chip,
             origin=origin,
-            next_read=self.next_read,
+            counter=self,
             faults=faults,
         )
 

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 from .checks import check_names
+from .storage import write_whole as save
 
 __all__ = [
     "MATRICES",
@@ -53,23 +54,6 @@ def picture_target(text):
         msg = "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
         raise ModuleNotFoundError(msg)
     return path
-
-
-def save(outputs):
-    """Write {path: function of an open file}: all of the files appear whole, or none does."""
-    parts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in outputs}
-    try:
-        for path, write in outputs.items():
-            with open(parts[path], "xb") as file:
-                write(file)
-        for path, part in parts.items():
-            os.replace(part, path)
-    except OSError as error:
-        msg = f"{path}: cannot be written: {error.strerror or error}"
-        raise OSError(msg) from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
 
 
 def picture_writer(figure, path):

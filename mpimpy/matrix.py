@@ -4,15 +4,16 @@ from typing import Any
 
 from array_api_compat import device as device_of
 
-from . import backends, calibration, converters, crossbar, device, formats, history, mapping, operands, report
+from . import backends, calibration, converters, crossbar, device, formats, history, mapping, operands, report, storage
 from .backends import namespace
 from .checks import whole
+from .operators import RightOperand
 from .random import MAX_READ, MAX_ROW, Address
 
 __all__ = ["CrossbarMatrix"]
 
 
-class CrossbarMatrix:
+class CrossbarMatrix(RightOperand):
     """A matrix that sits in crossbars; made by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it.
@@ -54,18 +55,8 @@ class CrossbarMatrix:
     (3,)
     """
 
-    # NumPy leaves ``x @ W`` to this class
-    __array_priority__ = 101
-
-    def __init__(self, config, kernels, like, shape, encoded, *, seed, chip, origin, next_read, faults=None):
-        xp = namespace(like)
-        self.config, self.seed, self.chip, self.origin = config, seed, chip, origin
-        self.shape = shape
-        self.dtype = operands.float_dtype(xp, like)
-        self._xp, self._where, self.kernels, self._next_read = xp, device_of(like), kernels, next_read
-        self.prototype = xp.zeros((0,), dtype=self.dtype, device=self._where)
-        self.encoded = encoded
-        self.written = self.wired = self.scales = self.faults = self.age = self.fresh = None
+    def __init__(self, config, kernels, like, shape, encoded, *, seed, chip, origin, counter, faults=None):
+        self.prepare(config, kernels, like, shape, encoded, seed=seed, chip=chip, origin=origin, counter=counter)
         if encoded is not None:
             if faults is not None:
                 of = encoded.digits
@@ -74,6 +65,22 @@ class CrossbarMatrix:
             self.scales = formats.weight_scales(encoded, config.tile.rows)
             self.written = crossbar.program(kernels, config, levels, self.address(0), self.faults)
             self.wired = crossbar.wire(kernels, config, self.written)
+
+    def prepare(self, config, kernels, like, shape, encoded, *, seed, chip, origin, counter):
+        """Set everything but the cells, which are written, or come from a file."""
+        xp = namespace(like)
+        self.config, self.seed, self.chip, self.origin = config, seed, chip, origin
+        self.shape = shape
+        self.dtype = operands.float_dtype(xp, like)
+        self._xp, self._where, self.kernels, self._counter = xp, device_of(like), kernels, counter
+        self.prototype = xp.zeros((0,), dtype=self.dtype, device=self._where)
+        self.encoded = encoded
+        self.written = self.wired = self.scales = self.faults = self.age = self.fresh = None
+
+    @property
+    def reads(self) -> int:
+        """Reads made so far by the engine that programmed it: the number of the next one."""
+        return self._counter.reads
 
     def __getstate__(self):
         # modules are found again from the arrays
@@ -295,6 +302,34 @@ class CrossbarMatrix:
         dtype = operands.result_dtype(self._xp, dtype, self.dtype)
         return self._product(self.config.replace(inputs=fmt), encoded, self._read_number(read), 0, dtype)
 
+    def save(self, path: Any) -> None:
+        """Write the matrix into a file: targets, cells, faults, what wires pass on, settings, seed and chip.
+
+        The file is an ``.npz`` of plain arrays, with JSON and a checksum, and no pickles. It appears whole or not
+        at all. `mpimpy.load` reads it, on any backend.
+
+        Parameters
+        ----------
+        path : str or path
+            Its name ends in ``.npz``.
+
+        Raises
+        ------
+        ValueError
+            If the name does not.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
+        """
+        storage.save(self, path)
+
     def encode(self, x):
         """Return inputs as integers, of which there must be some: `mpimpy.formats.Encoded`."""
         x = operands.as_operand("x", x, like=self.prototype)
@@ -310,7 +345,7 @@ class CrossbarMatrix:
         return calibration.samples(self.kernels, self.config, self.encode(x), self.wired, self.address(MAX_READ))
 
     def _read_number(self, read):
-        return self._next_read() if read is None else check_read(read)
+        return self._counter.next_read() if read is None else check_read(read)
 
     def _product(self, config, encoded, number, first_row, dtype):
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
@@ -359,34 +394,6 @@ class CrossbarMatrix:
         40000
         """
         return report.measure(self, x, w)
-
-    # -- products with other libraries' operators ---------------------------------------------
-
-    def __rmatmul__(self, x: Any) -> Any:
-        return self.read(x)
-
-    def __matmul__(self, other):
-        msg = (
-            "W @ x would drive the bit lines of the arrays; inputs drive the word lines: "
-            "write x @ W, or program the transposed matrix, engine.program(w.T)"
-        )
-        raise TypeError(msg)
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        if ufunc.__name__ == "matmul" and method == "__call__" and not options and inputs[1] is self:
-            return self.read(inputs[0])
-        return NotImplemented
-
-    def __array_function__(self, function, types, inputs, options):
-        if function.__name__ == "dot" and len(inputs) == 2 and not options and inputs[1] is self:
-            return self.read(inputs[0])
-        return NotImplemented
-
-    @classmethod
-    def __torch_function__(cls, function, types, inputs=(), options=None):
-        if function.__name__ in ("matmul", "__matmul__", "mm") and len(inputs) == 2 and isinstance(inputs[1], cls):
-            return inputs[1].read(inputs[0])
-        return NotImplemented
 
     def __repr__(self):
         down, across, slices = self.tiles

@@ -25,10 +25,10 @@ ROOMS = [
     ["plans", "lines"],
     ["crossbar"],
     ["calibration"],
-    ["report", "history"],
-    ["matrix"],
+    ["report", "history", "storage"],
+    ["operators", "matrix"],
     ["sliced", "settings", "engine", "dpetensor"],
-    ["legacy", "dot"],
+    ["chips", "legacy", "dot"],
     ["plot", "measured", "presets", "demo", "files", "cli"],
     ["__init__", "__main__"],
 ]
