@@ -31,7 +31,7 @@ def saved(tmp_path, rng):
 
 
 @given(products(drift=True, wired=True), st.booleans(), st.sampled_from(list(RUNNERS)))
-@settings(max_examples=50)
+@settings(max_examples=15)
 def test_a_chip_comes_back_with_its_bits_on_every_backend(folder, case, compensate, writer):
     config, x, w = case
     make, backend = RUNNERS[writer]
@@ -40,11 +40,11 @@ def test_a_chip_comes_back_with_its_bits_on_every_backend(folder, case, compensa
     for state, path in ((matrix, folder / "fresh.npz"), (aged, folder / "aged.npz")):
         state.save(path)
         expected = np.asarray(state.read(make(x), read=3))
-        for make_other, other in RUNNERS.values():
+        for name, (make_other, other) in RUNNERS.items():
             found = mpimpy.load(path, like=make_other(np.zeros(1)), backend=other)
             y = found.read(make_other(x), read=3)
             assert type(y) is type(make_other(x))
-            if config.adc.radc is not None or backend == other:
+            if config.adc.radc is not None or name == writer:
                 assert same_bits(y, expected)
             assert same_bits(found.conductance(), np.asarray(state.conductance()))
             assert same_bits(found.codes(), np.asarray(state.codes()))
@@ -224,7 +224,7 @@ def test_a_flipped_byte_is_told_or_changes_nothing(folder, place, flip):
     with contextlib.suppress(ValueError):
         found = mpimpy.load(path)
     if found is None:
-        with pytest.raises(ValueError, match="flipped.npz: "):
+        with pytest.raises(ValueError, match=r"flipped\.npz: "):
             mpimpy.load(path)
     else:
         assert same_bits(found.read(np.ones(4), read=0), matrix.read(np.ones(4), read=0))
