@@ -121,7 +121,7 @@ class _Predecessor(Engine):
         y = matrix.read_checked(x, self.next_read() if read is None else read)
         y = y[..., 0] if column else y
         # np.dot gives a NumPy number, not an array without axes
-        return y[()] if y.ndim == 0 and operands.library(y) == "numpy" else y
+        return y if y.ndim else y[()]
 
     def _exact(self, inputs, weights, xin, matin):
         # the product of the sliced operands alone: no device, no converters

@@ -1,7 +1,7 @@
 """The predecessor's engines: right where it was wrong, and otherwise the arithmetic that it had, restated in NumPy."""
 
-import itertools
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -213,7 +213,7 @@ def nodal(cells, r):
 @pytest.mark.parametrize("r", [2.93, 293.0])
 def test_wires_of_any_array_are_solved_to_rounding(rng, shape, r):
     # one row failed there, one column was wrong by 1.7e-3, and sweeps never met their tolerance
-    rows, _ = shape
+    rows = shape[0]
     w = rng.choice([-1.0, 1.0], size=shape)
     w[:, 0] = 1
     engine = diffpairdpe(var=0, rdac=2, g_level=2, radc=2**22, wire_resistance=r, array_size=shape, seed=1)
@@ -252,7 +252,7 @@ def test_levels_and_slices(rng):
     assert SNR(bitslicedpe(**QUIET, g_level=4).MapReduceDot(x, w, mblk=[1, 1, 2, 2, 2]), x @ w) > 40
     # a pair has as many bits as its levels hold
     by_level = [SNR(diffpairdpe(**QUIET, g_level=g).MapReduceDot(x, w), x @ w) for g in (2, 4, 8, 16, 32, 64)]
-    assert all(a + 3 < b for a, b in itertools.pairwise(by_level))
+    assert all(a + 3 < b for a, b in pairwise(by_level))
     assert same_bits(
         diffpairdpe(**QUIET | {"radc": 2**20}, g_level=16, rdac=255).MapReduceDot(x, w),
         Engine(
@@ -505,6 +505,10 @@ def test_stacked_voltages_and_conductances_of_pairs(rng):
     odd = diffpairdpe(HGS=2e-5, LGS=0, g_level=21, rdac=200, vread=0.2, var=0, seed=1)
     assert np.abs(odd.Num2V(x)).max() == pytest.approx(0.2 * 127 / 199)
     assert odd.Num2R(w).max() == pytest.approx(1.5e-5)
+    # one level less than a power of two: every second one
+    odd = diffpairdpe(HGS=2e-5, LGS=0, g_level=7, rdac=255, vread=0.2, var=0, seed=1)
+    assert np.abs(odd.Num2V(x)).max() == pytest.approx(0.2)
+    np.testing.assert_allclose(np.unique(odd.Num2R(w)), np.array([0, 2, 4, 6]) * 2e-5 / 6, atol=1e-18)
     # few levels will do, whatever the slices of other engines
     assert diffpairdpe(g_level=2, rdac=2, var=0, seed=1).Num2R([[-1.0]]).tolist() == [[1e-7], [1e-5]]
     assert engine.Num2V(np.zeros((0, 3))).shape == (0, 6)
@@ -614,6 +618,8 @@ def test_defaults_are_the_predecessors(kind):
 def test_programmed_matrices_are_of_the_engines_format(rng, kind):
     # by any door: one engine, one arithmetic
     x, w = normal(rng, (4, 40), (40, 9))
+    x[2] *= 2.0**100
+    w[:, 3] *= 2.0**-100
     wanted = kind(seed=1).MapReduceDot(x, w)
     assert same_bits(kind(seed=1).program(w).read(x), wanted)
     assert same_bits(MapReducedot(x, w, kind(seed=1)), wanted)
@@ -663,3 +669,7 @@ def test_libraries_are_not_mixed(rng, kind):
     y = kind(**QUIET).MapReduceDot(to_torch(x)[0], to_torch(w)[:, 0])
     assert isinstance(y, torch.Tensor)
     assert y.shape == ()
+    # lists become arrays of the weights' library
+    lists = kind(seed=1).MapReduceDot(x.tolist(), to_torch(w))
+    assert isinstance(lists, torch.Tensor)
+    assert same_bits(lists, kind(seed=1).MapReduceDot(to_torch(x).float(), to_torch(w)))
