@@ -7,13 +7,15 @@ from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from . import converters, crossbar, formats, mapping, metrics, operands, random
-from .config import ADC
+from .config import ADC, Ranges
+from .config._adc import MOST_LSB
 from .variation import Samples
 
 __all__ = ["Effect", "Report", "measure"]
 
 PROBE_ROWS = 64
 PROBE_SEED = 0
+FINEST = 1 << 10  # parts of a step in which the ADCs' errors are looked at
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,45 @@ def _on_levels(device):
     return dataclasses.replace(device, levels=None, write_var=write)
 
 
+def _lossless(config):
+    # ADCs without errors, of the same ends, with a code for every unit of current: no rounding
+    adc = config.adc
+    span = "full" if adc.range == "lossless" else adc.range
+    return config.replace(adc=ADC(crossbar.plan(config).full_scale + 1, saturate=adc.saturate, range=span))
+
+
+def _finer(config):
+    # ADCs of the same errors and ends, with steps so fine that rounding is little beside the errors
+    adc = config.adc
+    radc, span = _as_ranges(config) if adc.range == "lossless" else (adc.radc, adc.range)
+    parts = int(min(FINEST, MOST_LSB / max(adc.noise_lsb, adc.offset_lsb, MOST_LSB / FINEST)))
+    while parts > 1:
+        more = tuple(parts * (r - 1) + 1 for r in radc) if isinstance(radc, tuple) else parts * (radc - 1) + 1
+        errors = {"noise_lsb": adc.noise_lsb * parts, "offset_lsb": adc.offset_lsb * parts}
+        try:
+            found = config.replace(adc={"radc": more, "range": span, "snap": False, **errors})
+            crossbar.choose_grid(found)
+        except ValueError:
+            parts //= 2  # on so fine a grid currents would not be exact
+        else:
+            return found
+    return config
+
+
+def _as_ranges(config):
+    # (radc, Ranges) of the steps of range="lossless", and of no narrower ends
+    numbers, (unit, full) = crossbar.plan(config), crossbar.current_unit(config)
+    found = converters.codes(config, unit, numbers.x_strides, numbers.grid.strides)
+    ampere = converters.full_scale_amperes(config) / full
+    radc = [
+        1 + max(top - low for low, top in zip(*ends, strict=True)) for ends in zip(found.lows, found.tops, strict=True)
+    ]
+    pairs = list(zip(found.steps, found.lows, radc, strict=True))
+    low = [[float(low / step) * ampere for step, low in zip(steps, lows, strict=True)] for steps, lows, _ in pairs]
+    span = [[float((r - 1) / step) * ampere for step in steps] for steps, _, r in pairs]
+    return tuple(radc[::-1]), Ranges(*[[row[::-1] for row in table[::-1]] for table in (low, span)])
+
+
 def _variants(config, *, ageing):
     """Return {effect: (configuration with it alone, configuration with all but it)}.
 
@@ -154,19 +195,15 @@ def _variants(config, *, ageing):
     if config.adc.radc is None:
         found["ADC rounding"] = found["ADC saturation"] = (ideal, config)
     else:
-
-        def lossless(base):
-            # a code for every unit of current: saturation without rounding
-            span = "full" if base.adc.range == "lossless" else config.adc.range
-            radc = crossbar.plan(base).full_scale + 1
-            return base.replace(adc=ADC(radc, saturate=config.adc.saturate, range=span))
-
         quiet = dataclasses.replace(config.adc, noise_lsb=0.0, offset_lsb=0.0, gain_error=0.0)
         unbounded = dataclasses.replace(quiet, saturate=False)
         if config.adc.errs:
-            found["ADC errors"] = (digital.replace(adc=config.adc), config.replace(adc=quiet))
-        found["ADC rounding"] = (digital.replace(adc=unbounded), lossless(config))
-        found["ADC saturation"] = (lossless(digital), config.replace(adc={"saturate": False}))
+            found["ADC errors"] = (_finer(digital).replace(adc={"saturate": False}), config.replace(adc=quiet))
+        found["ADC rounding"] = (
+            digital.replace(adc=unbounded),
+            _finer(config) if config.adc.errs else _lossless(config),
+        )
+        found["ADC saturation"] = (_lossless(digital), config.replace(adc={"saturate": False}))
     return {
         name: ((alone, name == "stuck cells"), (without, name != "stuck cells"))
         for name, (alone, without) in found.items()
