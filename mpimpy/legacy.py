@@ -16,7 +16,7 @@ from typing import Any
 from . import crossbar, device, operands
 from . import random as addressed
 from .backends import namespace
-from .checks import flag, pair, real
+from .checks import flag, pair, real, whole
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .engine import Engine
 
@@ -24,6 +24,12 @@ __all__ = ["bitslicedpe", "diffpairdpe", "fpmemdpe"]
 
 _INT8 = (1, 1, 2, 4)
 _FP32 = (1,) * 23
+
+
+def _check_axes(name, array, shape):
+    if array.ndim != 2:
+        msg = f"{name} has shape {tuple(array.shape)}: it needs two axes, {shape}"
+        raise ValueError(msg)
 
 
 class _Predecessor(Engine):
@@ -78,8 +84,14 @@ class _Predecessor(Engine):
             Tile(*pair("array_size", array_size)),
         )
         self.wire_resistance = real("wire_resistance", wire_resistance, 0, unit=" Ohm")
-        # formats come with each product
+        # these formats serve `program`; a product may bring its own
+        config = config.replace(**self._formats(config))
         self._setup(config, seed=seed, chip=chip, backend=backend, parts=())
+
+    @staticmethod
+    def _formats(config):
+        # of the operands, unless a product says otherwise
+        raise NotImplementedError
 
     @property
     def array_size(self):
@@ -94,29 +106,44 @@ class _Predecessor(Engine):
             raise ValueError(msg)
         return Wires(self.wire_resistance, self.wire_resistance)
 
-    def _multiply(self, config, xin, matin):
+    def _multiply(self, config, xin, matin, read=None):
         # np.dot's shapes, on this engine's seed, chip and next read
         w = operands.as_operand("matin", matin)
         x = operands.as_operand("xin", xin, like=w)
         operands.check_pair(x, w, "xin", "matin")
+        if w.ndim not in (1, 2):
+            msg = f"matin has shape {tuple(w.shape)}: weights are one matrix, (K, N), or a vector, (K,)"
+            raise ValueError(msg)
+        operands.matrix_shape(x.shape, w.shape[0], "xin", "matin", w.shape)
         column = w.ndim == 1
         w = namespace(w).reshape(w, (-1, 1)) if column else w
-        engine = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
-        y = engine.program_checked(w).read_checked(x, self.next_read())
-        return y[..., 0] if column else y
+        matrix = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend).program_checked(w)
+        y = matrix.read_checked(x, self.next_read() if read is None else read)
+        y = y[..., 0] if column else y
+        # np.dot gives a NumPy number, not an array without axes
+        return y[()] if y.ndim == 0 and operands.library(y) == "numpy" else y
 
     def _exact(self, inputs, weights, xin, matin):
         # the product of the sliced operands alone: no device, no converters
         levels = 2 ** max(*inputs.digits, *weights.digits)
         ideal = Config(Device(g_level=levels, var=0.0), DAC(levels), ADC(None), Tile(64, 64), inputs, weights)
-        return self._multiply(ideal, xin, matin)
+        # nothing is drawn, so no read is counted
+        return self._multiply(ideal, xin, matin, 0)
 
-    def _digit_levels(self, digits, largest, levels, name):
+    def _digit_levels(self, name, digits, limit, largest, setting, levels):
+        # digits, float64, times what one of them is in levels
+        largest = whole(limit, largest, 1)
         stride = (levels - 1) // largest
         if stride < 1:
-            msg = f"digits up to {largest} need {largest + 1} levels but {name}={levels}"
+            msg = f"digits up to {largest} need {largest + 1} levels but {setting}={levels}: use at most {levels - 1}"
             raise ValueError(msg)
-        return stride * digits
+        digits = operands.as_operand(name, digits)
+        xp = namespace(digits)
+        digits = xp.astype(digits, xp.float64)
+        if math.prod(digits.shape) and bool(xp.any((digits != xp.round(digits)) | (digits < 0) | (digits > largest))):
+            msg = f"{name} must hold digits: whole numbers from 0 to {limit}={largest}"
+            raise ValueError(msg)
+        return digits * stride
 
     def Num2V(self, xint: Any, xmax: int) -> Any:
         """Return the word line voltages of digits.
@@ -133,16 +160,16 @@ class _Predecessor(Engine):
         float64 array
             V.
         """
-        digits = operands.as_operand("xint", xint)
-        xp, dac = namespace(digits), self.config.dac
-        codes = self._digit_levels(xp.astype(digits, xp.float64), xmax, dac.rdac, "rdac")
+        dac = self.config.dac
+        codes = self._digit_levels("xint", xint, "xmax", xmax, "rdac", dac.rdac)
         return codes * (dac.vread / (dac.rdac - 1))
 
     def _conductances(self, levels):
         # as one read sees cells at these levels, S
-        xp, numbers = namespace(levels), crossbar.make_grid(self.config)
+        # on the grid of the device, whatever slices there are
+        numbers = crossbar.make_grid(self.config.replace(adc=ADC(), weights=Format((1, 1))))
         kernels = self.kernels(levels)
-        cells = kernels.enter(xp.astype(levels, xp.float64))
+        cells = kernels.enter(levels)
         cells = namespace(cells).astype(cells, getattr(namespace(cells), numbers.level_dtype))[None, :, :]
         address = addressed.Address(self.seed, self.chip, self.next_read(), 0)
         written = device.program(kernels, self.config.device, numbers, cells, address)
@@ -165,8 +192,9 @@ class _Predecessor(Engine):
         float64 array, shape (K, N)
             S, despite the name.
         """
-        digits = operands.as_operand("matint", matint)
-        return self._conductances(self._digit_levels(digits, mmax, self.config.device.g_level, "g_level"))
+        levels = self._digit_levels("matint", matint, "mmax", mmax, "g_level", self.config.device.g_level)
+        _check_axes("matint", levels, "(K, N)")
+        return self._conductances(levels)
 
 
 class bitslicedpe(_Predecessor):
@@ -183,6 +211,10 @@ class bitslicedpe(_Predecessor):
     >>> engine.MapReduceDot(np.ones((2, 40)), np.ones((40, 3))).round(2).tolist()
     [[40.0, 40.0, 40.0], [40.0, 40.0, 40.0]]
     """
+
+    @staticmethod
+    def _formats(config):
+        return {"inputs": Format(_INT8), "weights": Format(_INT8)}
 
     def MapReduceDot(
         self,
@@ -243,6 +275,10 @@ class fpmemdpe(_Predecessor):
     """
 
     _var = 0.1
+
+    @staticmethod
+    def _formats(config):
+        return {"inputs": Format((1, 1, *_FP32), 8), "weights": Format((1, 1, *_FP32), 8)}
 
     def MapReduceDot(
         self,
@@ -311,8 +347,9 @@ class diffpairdpe(_Predecessor):
     _var = 0.02
     _snap = False
 
-    def _formats(self):
-        x_bits, w_bits = (int(math.log2(n)) for n in (self.config.dac.rdac, self.config.device.g_level))
+    @staticmethod
+    def _formats(config):
+        x_bits, w_bits = (int(math.log2(n)) for n in (config.dac.rdac, config.device.g_level))
         return {
             "inputs": Format((1, x_bits), mapping="signed"),
             "weights": Format((1, w_bits), mapping="pair"),
@@ -332,16 +369,21 @@ class diffpairdpe(_Predecessor):
         -------
         array, shape (..., N) or (...)
         """
-        return self._multiply(self.config.replace(**self._formats(), wires=self._wired(wire_factor)), xin, matin)
+        return self._multiply(self.config.replace(wires=self._wired(wire_factor)), xin, matin)
 
     __call__ = MapReduceDot
 
-    def _codes(self, name, data, levels, axis):
-        data = operands.as_operand(name, data)
+    def _codes(self, data, shape, levels, axis):
+        # signed codes, float64, each row or column by its largest
+        data = operands.as_operand("data", data)
+        _check_axes("data", data, shape)
         xp = namespace(data)
-        largest, top = xp.max(xp.abs(data), axis=axis, keepdims=True), 2 ** int(math.log2(levels)) - 1
+        data, top = xp.astype(data, xp.float64), 2 ** int(math.log2(levels)) - 1
+        if not math.prod(data.shape):
+            return xp, data
+        largest = xp.max(xp.abs(data), axis=axis, keepdims=True)
         scale = xp.where(largest > 0, largest, xp.ones_like(largest))
-        return xp, xp.round(xp.astype(data, xp.float64) / scale * top) * ((levels - 1) // top)
+        return xp, xp.round(data / scale * top) * ((levels - 1) // top)
 
     def Num2V(self, data: Any) -> Any:
         """Return the voltages of inputs, each row by its largest: of the lines of the g+ cells, then of the g- cells.
@@ -356,7 +398,7 @@ class diffpairdpe(_Predecessor):
             V.
         """
         dac = self.config.dac
-        xp, codes = self._codes("data", data, dac.rdac, -1)
+        xp, codes = self._codes(data, "(M, K)", dac.rdac, -1)
         volts = codes * (dac.vread / (dac.rdac - 1))
         return xp.concat([volts, -volts], axis=-1)
 
@@ -374,6 +416,6 @@ class diffpairdpe(_Predecessor):
         float64 array, shape (2 K, N)
             S, despite the name.
         """
-        xp, codes = self._codes("data", data, self.config.device.g_level, 0)
+        xp, codes = self._codes(data, "(K, N)", self.config.device.g_level, 0)
         zero = xp.zeros_like(codes)
         return self._conductances(xp.concat([xp.where(codes > 0, codes, zero), xp.where(codes < 0, -codes, zero)]))

@@ -50,7 +50,7 @@ def pass_on(kernels, config, grid, written):
         parts = []
         for first in range(0, down, step):
             last = min(first + step, down)
-            part = cells[j, first * rows : last * rows, :]
+            part = cells[j, first * rows : min(last * rows, depth), :]
             tiles = _tiles(xp, part, (last - first, rows, across, cols), extra >> up)
             siemens = device.conductance(config.device, grid, written._replace(cells=tiles))
             passed = kernels.transfer(siemens, config.wires.r_word, config.wires.r_bit)
