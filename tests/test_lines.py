@@ -181,10 +181,11 @@ def factors(cells, sigma, read):
 
 
 @mapped
-def test_exact_reads_solve_the_circuit_with_each_reads_conductances(rng, mapping):
+@pytest.mark.parametrize("write_var", [0.0, 0.05])
+def test_exact_reads_solve_the_circuit_with_each_reads_conductances(rng, mapping, write_var):
     x, w = operands(rng, 5, 9, 6)
     wires = Wires(OHMS.r_word, OHMS.r_bit, exact_reads=True)
-    W = engine_for(mapping, wires, var=0.1, write_var=0.05).program(w)
+    W = engine_for(mapping, wires, var=0.1, write_var=write_var).program(w)
     cells = W.conductance()
     tolerance = half_a_grid_unit(x, W.scales[0], mapping, cells=3.0)  # cells, factors and what is passed on
     results = []
@@ -195,7 +196,12 @@ def test_exact_reads_solve_the_circuit_with_each_reads_conductances(rng, mapping
         expected = x @ weights_of(levels, W.scales[0], mapping, 7)
         y = W.read(x, read=read)
         results.append(y)
-        agree(y, expected, tolerance, engine_for(mapping, OHMS, var=0.1, write_var=0.05).program(w).read(x, read=read))
+        agree(
+            y,
+            expected,
+            tolerance,
+            engine_for(mapping, OHMS, var=0.1, write_var=write_var).program(w).read(x, read=read),
+        )
     assert not same_bits(*results)
     assert W.wired is W.written
 
@@ -279,7 +285,7 @@ def test_mappings_and_exact_reads_have_the_same_bits(rng, mapping, exact):
 
 @mapped
 @pytest.mark.parametrize("exact", [False, True])
-@pytest.mark.parametrize("cells", [1, 2 * 7 * 3 * 5, 3 * 7 * 3 * 5, 2 * 7 * 3 * 5 + 1])
+@pytest.mark.parametrize("cells", [1, 2 * 7 * 3 * 5, 3 * 7 * 3 * 5, 2 * 7 * 3 * 5 - 1])
 def test_how_many_tiles_are_solved_at_once_changes_nothing(rng, mapping, exact, cells, monkeypatch):
     # 3 x 3 tiles of 7 x 5 cells, reference column included
     x, w = operands(rng, 5, 17, 10)
@@ -304,6 +310,19 @@ def test_how_many_tiles_are_solved_at_once_changes_nothing(rng, mapping, exact, 
     assert same_bits(result(), whole)
     step = max(1, cells // 105)
     assert [count[0] for count in counts] == [3 * min(step, 3 - first) for first in range(0, 3, step)] * arrays
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_reading_some_columns_at_a_time_changes_nothing(rng, exact, monkeypatch):
+    # blocks of 128 columns, which cut through tiles of 5
+    x, w = operands(rng, 5, 9, 140)
+    W = engine_for("twos", Wires(20.0, 35.0, exact_reads=exact), ADC(256), (7, 5), var=0.05).program(w)
+    found = []
+    for stream in (None, 1):
+        monkeypatch.setattr(W.kernels, "STREAM", stream)
+        found.append(W.read(x, read=5))
+    assert same_bits(*found)
+    assert ("columns at a time" in str(W.explain_read(x))) != exact
 
 
 @mapped
