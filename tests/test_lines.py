@@ -1,303 +1,269 @@
-"""Wires in the engine: a product is the plain one with what each cell passes on in its place."""
+"""Wire resistance in products: what tiles pass on, by transfer matrices that are built here from the cells."""
+
+import itertools
 
 import numpy as np
 import oracle
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits
-from strategies import configs, matrices
+from strategies import products
 
-from mpimpy import (
-    ADC,
-    DAC,
-    SNR,
-    Config,
-    Device,
-    DPETensor,
-    Engine,
-    Format,
-    Tile,
-    Wires,
-    backends,
-    converters,
-    crossbar,
-    explain,
-    lines,
-    random,
-)
-from mpimpy.backends import _jit
+from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Drift, Engine, Format, Tile, Wires, backends, lines, random
+from mpimpy import explain as report_on
+from mpimpy.converters import column_share, full_scale_amperes
 from mpimpy.wires import transfer
 
-HIGH, LOW = 1e-5, 1e-7
-WIRES = Wires(7.0, 3.0)
-mapped = pytest.mark.parametrize("mapping", ["twos", "pair", "offset"])
+MAPPINGS = ["twos", "pair", "offset"]
+SLICES = (1, 3, 4)
+# level of digit 1 and what it counts for, most significant first, with 32 levels
+STRIDES = {"twos": (31, 4, 2), "pair": (4, 2), "offset": (2, 2)}
+COUNTS = {"twos": (-128, 16, 1), "pair": (16, 1), "offset": (16, 1)}
+HIGH, LOW, LEVELS = 3.2e-5, 1e-6, 32
+STEP = (HIGH - LOW) / (LEVELS - 1)
+OHMS = Wires(20.0, 35.0)
+mapped = pytest.mark.parametrize("mapping", MAPPINGS)
 
 
-def passed_on(siemens, config, fraction=None, unit=None):
-    """What cells pass on beyond the reference column, in levels: tile by tile, whole arrays, cells at LGS around.
-
-    `fraction`: on the grid of 2**fraction units a level.
-
-    `unit`: conductance of the last column's cells, if it is not the reference column.
-    """
-    rows, cols, wires, low = config.tile.rows, config.tile.cols, config.wires, config.device.LGS
-    out, step = np.empty_like(siemens), (config.device.HGS - low) / (config.device.g_level - 1)
-    for top in range(0, siemens.shape[0], rows):
-        for left in range(0, siemens.shape[1], cols):
-            part = siemens[top : top + rows, left : left + cols]
-            array = np.full((rows, cols + 1), low)
-            array[: part.shape[0], : part.shape[1]] = part
-            if unit is not None:
-                array[:, -1] = unit
-            matrix = transfer(array, wires.r_word, wires.r_bit)
-            found = (matrix[:, :-1] - matrix[:, -1:]) / step
-            found = found if fraction is None else np.rint(found * 2**fraction) / 2**fraction
-            out[top : top + rows, left : left + cols] = found[: part.shape[0], : part.shape[1]]
-    return out
+def device(**settings):
+    return Device(**{"HGS": HIGH, "LGS": LOW, "g_level": LEVELS, "var": 0.0} | settings)
 
 
-def digits_seen(W, cells=None, fraction=None):
-    """Per plane and digit, least significant first: ({digit of each weight behind its wires}, what it counts for)."""
-    config, fmt = W.config, W.config.weights
-    cells = W.conductance() if cells is None else cells
-    cells = cells if fmt.double else cells[None]
-    widths = fmt.digits[::-1]
-    top = config.device.g_level - 1
-    step = (config.device.HGS - config.device.LGS) / top
-    planes = []
-    for plane in cells:
-        plane = np.flip(plane, axis=-3)  # least significant first
-        found = []
-        for j, b in enumerate(widths):
-            stride = top // (2**b - 1)
-            unit = None
-            if fmt.mapping == "offset" and j == len(widths) - 1:
-                unit = config.device.LGS + 2 ** (b - 1) * stride * step
-            if fmt.mapping == "signed":
-                levels = passed_on(plane[0, j], config, fraction) - passed_on(plane[1, j], config, fraction)
-            else:
-                levels = passed_on(plane[j], config, fraction, unit)
-            sign = -1 if fmt.mapping == "twos" and j == len(widths) - 1 else 1
-            found.append((levels / stride, sign * 2 ** sum(widths[:j]), stride))
-        planes.append(found)
-    return planes
+def engine_for(mapping="twos", wires=OHMS, adc=None, tile=(7, 4), backend=None, double=False, **settings):
+    weights = Format(SLICES, mapping=mapping, bw_e=8 if double else None, double=double)
+    adc = ADC(None) if adc is None else adc
+    parts = device(**settings), DAC(), adc, Tile(*tile), Format(), weights, wires
+    return Engine(*parts, seed=7, chip=2, backend=backend)
 
 
-def weights_seen(W, fraction=None, cells=None):
-    """The matrix that a product with an ideal ADC is with; `fraction`: on the grid."""
-    total = 0.0
-    rows = W.config.tile.rows
-    for plane, scales in zip(digits_seen(W, cells, fraction), W.scales, strict=True):
-        scales = np.repeat(scales, rows, axis=0)[: W.shape[0]]
-        for digit, share, _ in plane:
-            total = total + digit * share * scales
-    return total
+def operands(rng, m, k, n, rows=7):
+    """Inputs that are codes already, 127 in every row and tile, so that nothing rounds them; any weights."""
+    x = rng.integers(-127, 128, (m, k)).astype(float)
+    x[:, ::rows] = 127
+    return x, rng.standard_normal((k, n))
 
 
-def seen_inputs(x, fmt, rows):
-    """Inputs quantised to INT with a scale for each row in each tile."""
-    out = np.empty_like(x)
-    for start in range(0, x.shape[1], rows):
-        part = x[:, start : start + rows]
-        scale = np.abs(part).max(axis=1, keepdims=True) / (2 ** (sum(fmt.slices) - 1) - 1)
-        out[:, start : start + rows] = np.round(part / scale) * scale
-    return out
+def through_wires(cells, tile, wires, low=LOW, last=None):
+    """Siemens that cells (K, N) pass on, less what the column after the last does: tile by tile."""
+    last = low if last is None else last
+    rows, cols = tile
+    passed = np.zeros(cells.shape)
+    for top in range(0, cells.shape[0], rows):
+        for left in range(0, cells.shape[1], cols):
+            part = cells[top : top + rows, left : left + cols]
+            whole = np.full((rows, cols + 1), low)
+            whole[: part.shape[0], : part.shape[1]] = part
+            whole[:, -1] = last
+            found = transfer(whole, wires.r_word, wires.r_bit)
+            passed[top : top + rows, left : left + cols] = (found[:, :-1] - found[:, -1:])[
+                : part.shape[0], : part.shape[1]
+            ]
+    return passed
 
 
-# -- products ---------------------------------------------------------------------------------
+def levels_through_wires(cells, mapping, tile, wires, low=LOW, unit=None):
+    """Levels of every digit, (slices, K, N), most significant first, of cells (slices or 2, slices, K, N)."""
+    if mapping == "pair":
+        plus, minus = (np.stack([through_wires(one, tile, wires, low) for one in side]) for side in cells)
+        return (plus - minus) / STEP
+    unit = low + 8 * 2 * STEP if unit is None else unit  # half of 16 digits of 2 levels
+    ends = [unit if mapping == "offset" and j == 0 else low for j in range(len(cells))]
+    return np.stack([through_wires(one, tile, wires, low, end) for one, end in zip(cells, ends, strict=True)]) / STEP
 
 
-@mapped
-@pytest.mark.parametrize("double", [False, True])
-@pytest.mark.parametrize("write_var", [0.0, 0.1])
-@pytest.mark.parametrize("shape", [(8, 6), (13, 15), (3, 4), (24, 1)])
-@pytest.mark.parametrize("wires", [WIRES, Wires(0, 40.0), Wires(40.0, 0)])
-def test_products_are_those_of_what_cells_pass_on(rng, mapping, double, write_var, shape, wires):
-    x, w = rng.standard_normal((5, shape[0])), rng.standard_normal(shape)
-    fmt = Format((1, 1, 3), bw_e=8 if double else None, double=double, mapping=mapping)
-    device = Device(HIGH, LOW, 17, var=0, write_var=write_var, stuck_HGS=0.02 if write_var else 0)
-    engine = Engine(device, DAC(), ADC(None), Tile(8, 6), Format(), fmt, wires, seed=1)
-    W = engine.program(w)
-    expected = weights_seen(W)
-    fraction = 16
-    assert crossbar.make_grid(W.config).fraction == fraction
-    y = W.read(x)
-    xs = seen_inputs(x, engine.config.inputs, 8)
-    # within the grid: half a unit for each cell, where one level is 2**16 units
-    units = sum(share / stride for _, share, stride in ((d, abs(a), s) for d, a, s in digits_seen(W)[0]))
-    bound = np.abs(xs) @ np.repeat(W.scales.sum(axis=0), 8, axis=0)[: shape[0]] * units * 2.0 ** -(fraction + 1) * 2
-    assert np.all(np.abs(y - xs @ expected) <= bound + 1e-12)
-    # and on the grid, to rounding
-    assert SNR(y, xs @ weights_seen(W, fraction)) > 170
-    # the conductances are those of the cells all the same
-    plain = Engine(device, DAC(), ADC(None), Tile(8, 6), Format(), fmt, seed=1).program(w)
-    np.testing.assert_allclose(W.conductance(), plain.conductance(), rtol=1e-12, atol=1e-9 if write_var else 0)
-    assert SNR(y, plain.read(x)) < 90
+def weights_of(levels, scales, mapping, rows):
+    """The weights that levels of digits stand for, with scales (tiles, N)."""
+    codes = sum(a / v * one for a, v, one in zip(COUNTS[mapping], STRIDES[mapping], levels, strict=True))
+    return codes * np.repeat(scales, rows, axis=0)[: codes.shape[0]]
+
+
+def half_a_grid_unit(x, scales, mapping, *, cells=1.0):
+    """What rounding each cell to 2**-16 of a level may do to a product."""
+    digits = sum(abs(a) / v for a, v in zip(COUNTS[mapping], STRIDES[mapping], strict=True))
+    return cells * digits * 2.0**-17 * np.abs(x).sum(axis=1).max() * scales.max() * (2 if mapping == "pair" else 1)
+
+
+def agree(y, expected, tolerance, plain):
+    """Equal within the grid, which is far finer than what the wires do."""
+    assert np.abs(y - expected).max() <= tolerance
+    assert np.abs(plain - expected).max() > 20 * tolerance
+
+
+# -- what tiles pass on -----------------------------------------------------------------------
 
 
 @mapped
-@pytest.mark.parametrize("x_mapping", ["twos", "signed"])
-def test_an_adc_reads_currents_behind_wires(rng, mapping, x_mapping):
-    x, w = rng.standard_normal((9, 20)), rng.standard_normal((20, 11))
-    rows, cols, radc = 7, 4, 501
-    inputs, weights = Format((1, 2, 2), mapping=x_mapping), Format((1, 3), mapping=mapping)
-    config = Config(Device(var=0), DAC(16), ADC(radc), Tile(rows, cols), inputs, weights, WIRES)
-    W = Engine.from_config(config, seed=1).program(w)
-    fraction = crossbar.make_grid(config).fraction
-    lone = [transfer(np.full((rows, 1), g), 7.0, 3.0).sum() for g in (HIGH, LOW)]
-    full = rows * 15 * 15 * (lone[0] - lone[1]) / (rows * (HIGH - LOW))
-    y = np.zeros((9, 11))
-    for start in range(0, 20, rows):
-        rows_here = slice(start, start + rows)
-        scale = np.abs(x[:, rows_here]).max(axis=1, keepdims=True) / 15
-        q = np.round(x[:, rows_here] / scale).astype(int)
-        pieces = [(q % 4, 1), (q // 4 % 4, 4), ((q < 0) * 1, -16)]
-        if x_mapping == "signed":
-            pieces = [(np.sign(q) * (np.abs(q) % 4), 1), (np.sign(q) * (np.abs(q) // 4), 4)]
-        digits = digits_seen(W, fraction=fraction)[0]
-        for digit, share, stride in digits:
-            levels = digit[rows_here] * stride
-            for piece, count in pieces:
-                u = 15 if count == -16 else 5
-                span = full
-                if mapping == "offset":
-                    span = full * 8 / 15  # half of the range that the only digit has
-                adc = np.round(piece * u @ levels / span * (radc - 1))
-                y += adc * span / (radc - 1) / (u * stride) * share * count * scale * W.scales[0, start // rows]
-    assert SNR(W.read(x), y) > 150
+@pytest.mark.parametrize("shape", [(7, 4), (17, 10), (3, 2), (14, 9), (8, 8)])
+@pytest.mark.parametrize("disturbed", [{}, {"write_var": 0.1, "stuck_HGS": 0.05, "stuck_LGS": 0.05}])
+def test_products_are_those_of_transfer_matrices(rng, mapping, shape, disturbed):
+    x, w = operands(rng, 5, *shape)
+    W = engine_for(mapping, **disturbed).program(w)
+    levels = levels_through_wires(W.conductance(), mapping, (7, 4), OHMS)
+    expected = x @ weights_of(levels, W.scales[0], mapping, 7)
+    # the cells are on the grid before they are solved, and what they pass on is rounded to it
+    tolerance = half_a_grid_unit(x, W.scales[0], mapping, cells=1.01)
+    agree(W.read(x), expected, tolerance, engine_for(mapping, None, **disturbed)(x, w))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 16, 64])
-@pytest.mark.parametrize("wires", [Wires(2.93, 2.93), Wires(0, 500.0), Wires(500.0, 0), Wires(1e4, 1e3)])
-@pytest.mark.parametrize("device", [Device(), Device(HGS=1e-3, LGS=0.0), Device(HGS=2e-5, LGS=1.9e-5)])
-def test_adc_full_scale_is_that_of_a_lone_column(rows, wires, device):
-    def current(siemens):
-        return transfer(np.full((rows, 1), siemens), wires.r_word, wires.r_bit).sum()
-
-    share = (current(device.HGS) - current(device.LGS)) / (rows * (device.HGS - device.LGS))
-    assert float(converters.column_share(device, wires, rows)) == pytest.approx(share, rel=1e-9)
-    assert converters.column_share(device, None, rows) == 1
-    config = Config(device, tile=Tile(rows, 3), wires=wires)
-    assert converters.full_scale_amperes(config) == pytest.approx(share * rows * 0.1 * (device.HGS - device.LGS))
-    assert converters.full_scale(config, 2**16) == pytest.approx(share * rows * 15 * 15 * 2**16, rel=1e-9, abs=0.51)
+@mapped
+def test_both_planes_of_a_double_exponent_pass_through_wires(rng, mapping):
+    x, w = operands(rng, 5, 17, 10)
+    W = engine_for(mapping, double=True).program(w)
+    cells = W.conductance()
+    parts = [levels_through_wires(plane, mapping, (7, 4), OHMS) for plane in cells]
+    expected = sum(x @ weights_of(one, W.scales[p], mapping, 7) for p, one in enumerate(parts))
+    tolerance = sum(half_a_grid_unit(x, scales, mapping, cells=1.01) for scales in W.scales)
+    agree(W.read(x), expected, tolerance, engine_for(mapping, None, double=True)(x, w))
 
 
-def test_a_lone_column_at_its_highest_is_full_scale():
-    # array of one column, every cell at HGS, every input at its highest: the highest code, and none clipped
-    device, fmt = Device(var=0), {"inputs": Format((1, 4), mapping="signed"), "weights": Format((1, 4), mapping="pair")}
-    for radc in (2**10, 2**20):
-        engine = Engine(device, adc=ADC(radc), tile=Tile(32, 1), wires=Wires(0, 5.0), **fmt)
-        y = engine(np.ones((1, 32)), np.ones((32, 1)))[0, 0]
-        ideal = engine.replace(adc={"radc": None})(np.ones((1, 32)), np.ones((32, 1)))[0, 0]
-        free = engine.replace(adc={"saturate": False})(np.ones((1, 32)), np.ones((32, 1)))[0, 0]
-        share = float(converters.column_share(device, engine.config.wires, 32))
-        assert 0.9 < share < 0.995
-        assert y == pytest.approx(32 * share, rel=1e-6)
-        assert free == y
-        assert ideal == pytest.approx(y, rel=0.01)
+@pytest.mark.parametrize("wires", [Wires(40.0, 0.0), Wires(0.0, 40.0)])
+def test_word_and_bit_lines_are_told_apart(rng, wires):
+    x, w = operands(rng, 5, 17, 10)
+    W = engine_for(wires=wires).program(w)
+    levels = levels_through_wires(W.conductance(), "twos", (7, 4), wires)
+    expected = x @ weights_of(levels, W.scales[0], "twos", 7)
+    tolerance = half_a_grid_unit(x, W.scales[0], "twos", cells=1.01)
+    agree(W.read(x), expected, tolerance, engine_for(wires=Wires(wires.r_bit, wires.r_word))(x, w))
+
+
+def test_cells_beyond_the_edges_load_the_lines(rng):
+    # the same weights in a tile of their own size: other lines, other currents
+    x, w = operands(rng, 5, 5, 3, rows=5)
+    ragged, tight = (engine_for(tile=tile)(x, w) for tile in ((7, 4), (5, 3)))
+    assert np.abs(ragged - tight).max() > 1e-4 * np.abs(tight).max()
+    zeros = np.zeros((7, 4))
+    zeros[:5, :3] = w
+    padded = engine_for()(np.concatenate([x, np.zeros((5, 2))], axis=1), zeros)
+    assert same_bits(padded[:, :3], ragged)
+
+
+@mapped
+def test_conductances_stay_those_of_the_cells(rng, mapping):
+    w = rng.standard_normal((17, 10))
+    disturbed = {"write_var": 0.1, "stuck_HGS": 0.05}
+    for settings_ in ({}, disturbed):
+        wired, plain = (engine_for(mapping, wires, **settings_).program(w) for wires in (OHMS, None))
+        np.testing.assert_allclose(wired.conductance(), plain.conductance(), atol=STEP * 2.0**-8, rtol=0)
+        assert wired.written is not wired.wired
+        assert wired.tiles == plain.tiles
+        np.testing.assert_array_equal(wired.codes(), plain.codes())
+    assert plain.wired is plain.written
+
+
+NO_TIES = [(mapping, adc) for mapping in MAPPINGS for adc in (ADC(None), ADC(2**20))]
+
+
+# Full scale is odd, 7 * 15 * 31, and so is 255: no current is half way between two codes. (The highest slice of
+# an offset covers 16 levels, and snapping halves digits of 2 levels, so there ties are common.)
+@pytest.mark.parametrize(("mapping", "adc"), [*NO_TIES, ("twos", ADC(256)), ("pair", ADC(256))])
+def test_without_resistance_products_are_those_without_wires(rng, mapping, adc):
+    x, w = operands(rng, 5, 17, 10)
+    plain = engine_for(mapping, None, adc)(x, w)
+    hardly = engine_for(mapping, Wires(1e-4, 1e-4), adc)(x, w)
+    np.testing.assert_allclose(hardly, plain, rtol=0, atol=1e-6 * np.abs(plain).max())
+    # and errors grow with it, from nothing
+    found = [SNR(engine_for(mapping, Wires(r, r))(x, w), engine_for(mapping, None)(x, w)) for r in (0.1, 1, 10, 100)]
+    assert all(a > b + 12 for a, b in itertools.pairwise(found))
+    assert found[0] > 60
+
+
+# -- reads that vary --------------------------------------------------------------------------
+
+
+def factors(cells, sigma, read):
+    """The factor of every cell's read, by the generator: slices least significant first, g+ cells before g-."""
+    flat = np.flip(cells, axis=-3).reshape(-1, *cells.shape[-2:])
+    found = np.empty(flat.shape)
+    for place in np.ndindex(flat.shape):
+        draw = oracle.word(7, 2, read, random.READ, *place)
+        found[place] = oracle.factor("lognormal", sigma, draw) / 65536
+    return np.flip(found.reshape(cells.shape), axis=-3)
 
 
 @mapped
 @pytest.mark.parametrize("write_var", [0.0, 0.05])
-def test_wires_of_next_to_no_resistance_are_none(rng, mapping, write_var):
-    x, w = rng.standard_normal((5, 20)), rng.standard_normal((20, 11))
-    fmt = Format((1, 3), mapping=mapping)
-    engine = Engine(
-        Device(var=0, write_var=write_var), adc=ADC(None), tile=Tile(8, 6), weights=fmt, wires=Wires(1e-9, 1e-9), seed=1
-    )
-    plain = engine.replace(wires=None)
-    tolerance = 1e-12 if not write_var else 2.0**-8  # the grids of write variation differ
-    np.testing.assert_allclose(engine(x, w), plain(x, w), rtol=tolerance, atol=tolerance * 10)
-    # less resistance, less error
-    errors = [SNR(engine.replace(wires=Wires(r, r))(x, w), plain(x, w)) for r in (100, 10, 1)]
-    assert errors[0] + 15 < errors[1] < errors[2] - 5
-
-
-# -- reads ------------------------------------------------------------------------------------
-
-
-def factors(shape, seed, chip, read, sigma):
-    found = np.empty(shape)
-    for s, k, n in np.ndindex(shape):
-        found[s, k, n] = oracle.factor("lognormal", sigma, oracle.word(seed, chip, read, random.READ, s, k, n)) / 65536
-    return found
-
-
-@mapped
-def test_read_variation_scales_what_cells_pass_on(rng, mapping):
-    w = rng.standard_normal((9, 5))
-    fmt = Format((1, 3), mapping=mapping)
-    engine = Engine(Device(var=0.05), adc=ADC(None), tile=Tile(6, 4), weights=fmt, wires=WIRES, seed=3, chip=4)
-    W = engine.program(w)
-    passed, up = W.wired
-    fraction = crossbar.make_grid(W.config).fraction
-    rho = LOW / ((HIGH - LOW) / 15)
-    noisy = (passed * 2.0 ** (up - fraction) + rho) * factors(passed.shape, 3, 4, 7, 0.05) - rho
-    if mapping == "pair":
-        net, counts = noisy[:1] - noisy[1:], [(1, 2)]
-    elif mapping == "offset":
-        net, counts = noisy - 8, [(1, 1)]
-    else:
-        net, counts = noisy, [(1, 2), (-8, 15)]
-    code = sum(level * share / stride for level, (share, stride) in zip(net, counts, strict=True))
-    scale = np.repeat(W.scales[0], 6, axis=0)[:9]
-    np.testing.assert_allclose(W.read(np.eye(9), read=7), code * scale, atol=2e-3)
-    assert not same_bits(W.read(np.eye(9), read=7), W.read(np.eye(9), read=8))
-
-
-@mapped
-@pytest.mark.parametrize("double", [False, True])
-def test_exact_reads_solve_the_circuit_of_each_read(rng, mapping, double):
-    w = rng.standard_normal((9, 5))
-    fmt = Format((1, 1, 2), bw_e=4 if double else None, double=double, mapping=mapping)
-    wires = Wires(70.0, 30.0, exact_reads=True)
-    engine = Engine(Device(var=0.2), adc=ADC(None), tile=Tile(6, 4), weights=fmt, wires=wires, seed=3, chip=4)
-    W = engine.program(w)
+def test_exact_reads_solve_the_circuit_with_each_reads_conductances(rng, mapping, write_var):
+    x, w = operands(rng, 5, 9, 6)
+    wires = Wires(OHMS.r_word, OHMS.r_bit, exact_reads=True)
+    W = engine_for(mapping, wires, var=0.1, write_var=write_var).program(w)
     cells = W.conductance()
-    stored = np.flip(cells, axis=-3).reshape(-1, 9, 5)  # least significant first
-    noisy = np.flip((stored * factors(stored.shape, 3, 4, 7, 0.2)).reshape(cells.shape), axis=-3)
-    expected = weights_seen(W, cells=noisy)
-    np.testing.assert_allclose(W.read(np.eye(9), read=7), expected, atol=1e-3 * np.abs(expected).max())
-    assert SNR(W.read(np.eye(9), read=7), weights_seen(W)) < 25
-    # not the same as scaling afterwards
-    scaled = engine.replace(wires=Wires(70.0, 30.0)).program(w)
-    assert 20 < SNR(scaled.read(np.eye(9), read=7), expected) < 90
+    tolerance = half_a_grid_unit(x, W.scales[0], mapping, cells=3.0)  # cells, factors and what is passed on
+    results = []
+    for read in (3, 4):
+        noisy = cells * factors(cells, 0.1, read)
+        # cells saturate two ranges above the reference, beyond any of these
+        levels = levels_through_wires(noisy, mapping, (7, 4), wires)
+        expected = x @ weights_of(levels, W.scales[0], mapping, 7)
+        y = W.read(x, read=read)
+        results.append(y)
+        agree(
+            y,
+            expected,
+            tolerance,
+            engine_for(mapping, OHMS, var=0.1, write_var=write_var).program(w).read(x, read=read),
+        )
+    assert not same_bits(*results)
+    assert W.wired is W.written
 
 
-def test_wires_of_next_to_no_resistance_read_alike_exactly_or_not(rng):
-    x, w = rng.standard_normal((5, 20)), rng.standard_normal((20, 11))
-    options = {"tile": Tile(8, 6), "adc": ADC(None), "seed": 1}
-    a, b, c = (
-        Engine(wires=wires, **options)(x, w) for wires in (Wires(1e-9, 1e-9), Wires(1e-9, 1e-9, exact_reads=True), None)
+@mapped
+def test_other_reads_scale_what_cells_pass_on(rng, mapping):
+    x, w = operands(rng, 5, 9, 6)
+    W = engine_for(mapping, var=0.1).program(w)
+    cells, rho = W.conductance(), LOW / STEP
+    sides = [through_wires(one, (7, 4), OHMS) / STEP for one in cells.reshape(-1, 9, 6)]
+    if mapping == "offset":
+        # what the highest digit's cells pass on counts from the unit column, 16 levels up
+        sides[0] = through_wires(cells[0], (7, 4), OHMS, last=LOW + 16 * STEP) / STEP + 16
+    passed = np.stack(sides).reshape(cells.shape)
+    noisy = (passed + rho) * factors(cells, 0.1, 3) - rho
+    levels = noisy[0] - noisy[1] if mapping == "pair" else noisy
+    if mapping == "offset":
+        levels[0] -= 16
+    expected = x @ weights_of(levels, W.scales[0], mapping, 7)
+    tolerance = half_a_grid_unit(x, W.scales[0], mapping, cells=4.0)
+    agree(W.read(x, read=3), expected, tolerance, engine_for(mapping, None, var=0.1).program(w).read(x, read=3))
+
+
+@mapped
+@pytest.mark.parametrize("exact", [False, True])
+def test_aged_cells_are_solved_again(rng, mapping, exact):
+    x, w = operands(rng, 5, 17, 10)
+    wires = Wires(OHMS.r_word, OHMS.r_bit, exact_reads=exact)
+    # reads that all but do not vary, for exact ones to have something to solve for
+    settings_ = {"drift": Drift(0.05, t0_s=1.0), "write_var": 0.05, "var": 1e-4 if exact else 0.0}
+    W = engine_for(mapping, wires, **settings_).program(w)
+    old = W.at(1e6)
+    decay = 1e6**-0.05
+    np.testing.assert_allclose(old.conductance(), W.conductance() * decay, atol=STEP * 2.0**-9, rtol=1e-4)
+    unit = (LOW + 16 * STEP) * decay
+    levels = levels_through_wires(old.conductance(), mapping, (7, 4), wires, LOW * decay, unit)
+    expected = x @ weights_of(levels, W.scales[0], mapping, 7)
+    size = np.abs(expected).max()
+    # LGS and the unit column are rounded to the grid too; reads vary by 1e-4
+    tolerance = half_a_grid_unit(x, W.scales[0], mapping, cells=4.0) + (2e-3 * size if exact else 0)
+    assert np.abs(old.read(x, read=0) - expected).max() <= tolerance
+    stale = x @ weights_of(
+        levels_through_wires(W.conductance(), mapping, (7, 4), wires) * decay, W.scales[0], mapping, 7
     )
-    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(a, c, atol=0.02)
+    assert np.abs(stale - expected).max() > 2 * tolerance  # not the fresh transfer matrix, scaled
+    compensated = W.at(1e6, compensate=True).read(x, read=0)
+    np.testing.assert_allclose(compensated, old.read(x, read=0) / decay, rtol=1e-3, atol=1e-3 * size)
+    assert W.at(1.0).read(x, read=0).tolist() == W.read(x, read=0).tolist()
 
 
-# -- the same bits ----------------------------------------------------------------------------
+# -- the same bits, however it is cut up ------------------------------------------------------
 
 
-@st.composite
-def wired(draw):
-    config = draw(configs(ideal=False))
-    exact = config.device.var > 0 and draw(st.booleans())
-    r = st.sampled_from([0.0, 1.0, 300.0])
-    word = draw(r)
-    config = config.replace(wires=Wires(word, draw(r) if word else 2.0, exact_reads=exact))
-    m, k, n = draw(st.integers(1, 5)), draw(st.integers(1, 21)), draw(st.integers(1, 12))
-    return config, draw(matrices((m, k))), draw(matrices((k, n)))
-
-
-@given(wired())
-@settings(max_examples=40)
+@given(products(ideal=False, wired=True).filter(lambda case: case[0].wires is not None))
+@settings(max_examples=20)
 def test_every_backend_gives_the_same_bits(case):
     config, x, w = case
-    w.flags.writeable = x.flags.writeable = False
+    x.flags.writeable = w.flags.writeable = False
     results = {}
     for name, (make, backend) in RUNNERS.items():
         a, b = (x, w) if name.startswith("numpy") else (make(x), make(w))
-        y = Engine.from_config(config, seed=5, chip=2, backend=backend).program(b).read(a, read=3)
+        y = Engine.from_config(config, seed=3, chip=1, backend=backend).program(b).read(a, read=5)
         assert type(y) is type(a)
         assert str(y.dtype).rpartition(".")[2] == np.result_type(x, w).name
         results[name] = np.asarray(y)
@@ -305,124 +271,197 @@ def test_every_backend_gives_the_same_bits(case):
         assert same_bits(y, results["numpy reference"]), name
 
 
-@given(wired(), st.data())
-@settings(max_examples=40)
-def test_cutting_up_columns_at_arrays_changes_nothing(case, data):
-    config, x, w = case
-    cols = config.tile.cols
-    config = config.replace(weights={"granularity": "finest"})
-    cut = data.draw(st.integers(0, w.shape[1] // cols)) * cols
-    engine = Engine.from_config(config, seed=5)
-    whole = engine.program(w).read(x, read=1)
-    parts = [
-        engine.program(w[:, :cut]).read(x, read=1),
-        engine.program(w[:, cut:], origin=(0, cut)).read(x, read=1),
-    ]
-    assert same_bits(np.concatenate(parts, axis=-1), whole)
-
-
-@given(wired())
-@settings(max_examples=40)
-def test_solving_a_few_arrays_at_a_time_changes_nothing(case):
-    config, x, w = case
-    W = Engine.from_config(config, seed=5).program(w)
-    whole = W.read(x, read=1)
-    with pytest.MonkeyPatch.context() as patch:
-        for cells in (1, 3 * config.tile.rows * (config.tile.cols + 1)):
-            patch.setattr(lines, "CELLS", cells)
-            assert same_bits(Engine.from_config(config, seed=5).program(w).read(x, read=1), whole)
-
-
-def test_no_more_arrays_are_solved_at_once_than_asked(rng, monkeypatch):
-    # memory: bands of tiles, at least one
-    seen = []
-    kernels = backends.select(np.zeros(1), "numba")
-    solve = kernels.transfer
-    monkeypatch.setattr(kernels, "transfer", lambda tiles, *r: (seen.append(tiles.shape), solve(tiles, *r))[1])
-    engine = Engine(Device(var=0), tile=Tile(8, 6), weights=Format((1, 3), mapping="pair"), wires=WIRES, seed=1)
-    w = rng.standard_normal((50, 20))  # 7 x 4 tiles
-    for cells, sizes in ((1, [4] * 7), (2 * 4 * 8 * 7, [8, 8, 8, 4]), (1 << 22, [28])):
-        monkeypatch.setattr(lines, "CELLS", cells)
-        seen.clear()
-        engine.program(w)
-        assert seen == [(size, 8, 7) for size in sizes] * 2
-
-
-def test_a_cut_through_an_array_is_refused():
-    engine = DPETensor(array_size=(8, 6), wire_resistance=2.0, seed=1)
-    with pytest.raises(ValueError, match=r"origin=\(8, 3\) cuts through a tile of 6 columns, which its wires join: us"):
-        engine.program(np.ones((4, 4)), origin=(8, 3))
-    with pytest.raises(ValueError, match=r"origin=\(3, 6\) cuts through a tile of 8 rows"):
-        engine.program(np.ones((4, 4)), origin=(3, 6))
-    assert engine.program(np.ones((4, 4)), origin=(8, 6)).origin == (8, 6)
-    # without wires columns may be cut anywhere
-    assert engine.replace(wires=None).program(np.ones((4, 4)), origin=(8, 3)).origin == (8, 3)
-
-
+@mapped
 @pytest.mark.parametrize("exact", [False, True])
-def test_thread_count_changes_nothing(rng, exact):
-    x, w = rng.standard_normal((70, 100)), rng.standard_normal((100, 90))
-    engine = Engine(tile=Tile(32, 32), wires=Wires(2.0, 3.0, exact), seed=1)
-    results = []
-    try:
-        for count in (1, 2, 3):
-            _jit.set_num_threads(count)
-            results.append(engine.program(w).read(x, read=0))
-    finally:
-        _jit.set_num_threads(None)
-    assert all(same_bits(y, results[0]) for y in results)
-
-
-@pytest.mark.parametrize("settings", [{}, {"exact_reads": True}])
-def test_flat_settings_are_the_parts(rng, settings):
-    x, w = rng.standard_normal((3, 70)), rng.standard_normal((70, 70))
-    parts = Engine(adc=ADC(256), wires=Wires(2.0, 5.0, **settings), seed=1)
-    assert same_bits(DPETensor(wire_resistance=(2.0, 5.0), seed=1, **settings)(x, w), parts(x, w))
-    assert not same_bits(DPETensor(wire_resistance=(5.0, 2.0), seed=1, **settings)(x, w), parts(x, w))
-    assert same_bits(DPETensor(wire_resistance=0, seed=1)(x, w), DPETensor(seed=1)(x, w))
-    assert not same_bits(DPETensor(seed=1)(x, w), parts(x, w))
-
-
-def test_programming_without_weights():
-    W = DPETensor(wire_resistance=2.0, seed=1).program(np.ones((0, 5)))
-    assert (np.ones((3, 0)) @ W).tolist() == [[0.0] * 5] * 3
-
-
-# -- what is said about them ------------------------------------------------------------------
+def test_mappings_and_exact_reads_have_the_same_bits(rng, mapping, exact):
+    x, w = operands(rng, 5, 17, 10)
+    wires = Wires(20.0, 35.0, exact_reads=exact)
+    found = []
+    for make, backend in RUNNERS.values():
+        engine = engine_for(mapping, wires, ADC(256), backend=backend, var=0.05, write_var=0.05)
+        found.append(np.asarray(engine.program(make(w)).read(make(x), read=5)))
+    assert all(same_bits(y, found[0]) for y in found)
 
 
 @mapped
-@pytest.mark.parametrize("settings", [{"var": 0}, {}, {"exact_reads": True}, {"radc": None}])
-def test_ways_are_explained(rng, mapping, settings):
-    options = {"array_size": (16, 8), "wire_resistance": 2.0, "w_slices": [1, 3], "w_mapping": mapping, "seed": 1}
-    W = DPETensor(**options | settings).program(rng.standard_normal((40, 30)))
-    found = backends.explain(np.ones((20, 40)), W)
-    assert found.backend == "numba"
-    if "radc" not in settings:
-        assert [bits for bits, *_ in found.slices] == [1, 1, 2, 4]
-        # no folding into codes: cells behind wires sit on no level
-        assert "int32" in found.currents
-    assert not any("nothing is lost" in note for note in found.notes)
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("cells", [1, 2 * 7 * 3 * 5, 3 * 7 * 3 * 5, 2 * 7 * 3 * 5 - 1])
+def test_how_many_tiles_are_solved_at_once_changes_nothing(rng, mapping, exact, cells, monkeypatch):
+    # 3 x 3 tiles of 7 x 5 cells, reference column included
+    x, w = operands(rng, 5, 17, 10)
+    wires = Wires(20.0, 35.0, exact_reads=exact)
+    kernels, counts = backends.select(x), []
+    solve = kernels.transfer
+
+    def counted(tiles, *ohms):
+        counts.append(tiles.shape)
+        return solve(tiles, *ohms)
+
+    monkeypatch.setattr(kernels, "transfer", counted)
+
+    def result():
+        counts.clear()
+        return engine_for(mapping, wires, ADC(256), var=0.05).program(w).read(x, read=5)
+
+    whole = result()
+    arrays = {"twos": 3, "pair": 4, "offset": 2}[mapping]
+    assert counts == [(9, 7, 5)] * arrays  # once, by programming or by the one exact read
+    monkeypatch.setattr(lines, "CELLS", cells)
+    assert same_bits(result(), whole)
+    step = max(1, cells // 105)
+    assert [count[0] for count in counts] == [3 * min(step, 3 - first) for first in range(0, 3, step)] * arrays
 
 
-REPORTS = {
-    "wires": {},
-    "without variation": {"var": 0},
-}
+@pytest.mark.parametrize("exact", [False, True])
+def test_reading_some_columns_at_a_time_changes_nothing(rng, exact, monkeypatch):
+    # blocks of 128 columns, which cut through tiles of 5
+    x, w = operands(rng, 5, 9, 140)
+    W = engine_for("twos", Wires(20.0, 35.0, exact_reads=exact), ADC(256), (7, 5), var=0.05).program(w)
+    found = []
+    for stream in (None, 1):
+        monkeypatch.setattr(W.kernels, "STREAM", stream)
+        found.append(W.read(x, read=5))
+    assert same_bits(*found)
+    assert ("columns at a time" in str(W.explain_read(x))) != exact
 
 
-@pytest.mark.xfail(strict=True, reason="reports leave out the wires: mpimpy.report programs cells without them")
-@pytest.mark.parametrize("settings", REPORTS.values(), ids=REPORTS)
-def test_reports_are_of_the_product_with_wires(rng, settings):
-    x, w = rng.standard_normal((8, 70)), rng.standard_normal((70, 30))
-    options = {"array_size": (32, 16), "wire_resistance": 20.0, "seed": 1} | settings
-    report = explain(x, w, **options)
-    assert report.snr_dB == pytest.approx(SNR(DPETensor(**options)(x, w), x @ w), abs=1e-9)
+@mapped
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_matrix_may_be_cut_where_its_tiles_end(rng, mapping, exact):
+    x, w = operands(rng, 5, 17, 10)
+    wires = Wires(20.0, 35.0, exact_reads=exact)
+    engine = engine_for(mapping, wires, ADC(256), var=0.05, write_var=0.05, stuck_HGS=0.02)
+    whole = engine.program(w).read(x, read=5)
+    for cut in (4, 8):
+        parts = engine.program(w[:, :cut]), engine.program(w[:, cut:], origin=(0, cut))
+        assert same_bits(np.concatenate([part.read(x, read=5) for part in parts], axis=1), whole)
+    rows = engine.program(w[:7]), engine.program(w[7:], origin=(7, 0))
+    parts = [part.read(x[:, cut], read=5) for part, cut in zip(rows, (slice(0, 7), slice(7, 17)), strict=True)]
+    np.testing.assert_allclose(sum(parts), whole, rtol=0, atol=1e-12 * np.abs(whole).max())
 
 
-@pytest.mark.xfail(strict=True, reason="a report takes the variation away and keeps exact_reads, which is an error")
-def test_reports_of_exact_reads(rng):
-    x, w = rng.standard_normal((8, 70)), rng.standard_normal((70, 30))
-    options = {"array_size": (32, 16), "wire_resistance": 20.0, "exact_reads": True, "seed": 1}
-    report = explain(x, w, **options)
-    assert report.snr_dB == pytest.approx(SNR(DPETensor(**options)(x, w), x @ w), abs=1e-9)
+def test_a_cut_within_a_tile_is_refused(rng):
+    w = rng.standard_normal((7, 6))
+    message = r"origin=\(7, 6\) cuts through a tile of 4 columns, which its wires join: use a multiple of 4"
+    with pytest.raises(ValueError, match=message):
+        engine_for().program(w, origin=(7, 6))
+    with pytest.raises(ValueError, match=r"origin=\(3, 4\) cuts through a tile of 7 rows"):
+        engine_for().program(w, origin=(3, 4))
+    engine_for(wires=None).program(w, origin=(7, 6))  # nothing joins them
+
+
+# -- the ADC's full scale ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 64])
+@pytest.mark.parametrize("wires", [Wires(2.93, 2.93), Wires(0.0, 100.0), Wires(1e4, 0.0), Wires(30.0, 700.0)])
+def test_full_scale_is_that_of_a_lone_column(rows, wires):
+    cells = device()
+    high, low = (transfer(np.full((rows, 1), g), wires.r_word, wires.r_bit).sum() for g in (HIGH, LOW))
+    share = (high - low) / (rows * (HIGH - LOW))
+    assert float(column_share(cells, wires, rows)) == pytest.approx(share, rel=1e-12)
+    assert column_share(cells, None, rows) == 1
+    config = Config(cells, DAC(vread=0.3), ADC(256), Tile(rows, 4), wires=wires)
+    assert full_scale_amperes(config) == pytest.approx(0.3 * (high - low), rel=1e-12)
+
+
+@pytest.mark.parametrize("mapping", ["twos", "pair"])
+def test_a_column_at_its_highest_takes_the_highest_code(mapping):
+    # word lines without resistance leave columns alone; digits of one bit, so that all cells are at HGS
+    fmt = Format((1, 1), mapping=mapping)
+    wires = Wires(0.0, 200.0)
+    share = float(column_share(device(g_level=2), wires, 64))
+    assert share < 0.8
+    for radc, saturate in ((256, True), (256, False), (5, True)):
+        engine = Engine(
+            device(g_level=2), DAC(2), ADC(radc, saturate=saturate), Tile(64, 3), Format((1, 1)), fmt, wires, seed=1
+        )
+        x, w = np.ones((1, 64)), np.ones((64, 3))
+        np.testing.assert_allclose(engine(x, w), 64 * share, rtol=1e-6)
+
+
+# -- settings and reports ---------------------------------------------------------------------
+
+
+def test_flat_settings_say_the_same(rng):
+    x, w = operands(rng, 5, 70, 10)
+    for given_, wires in (
+        ({"wire_resistance": 2.93}, Wires(2.93, 2.93)),
+        ({"wire_resistance": np.float32(3)}, Wires(3.0, 3.0)),
+        ({"wire_resistance": (1, 40.0)}, Wires(1.0, 40.0)),
+        ({"wire_resistance": [0, 40]}, Wires(0.0, 40.0)),
+        ({"wire_resistance": 5, "exact_reads": True}, Wires(5.0, 5.0, exact_reads=True)),
+        ({"wire_resistance": 0}, None),
+    ):
+        flat = DPETensor(**given_, seed=1)
+        assert flat.config.wires == wires
+        assert same_bits(flat(x, w), Engine(wires=wires, seed=1)(x, w))
+        assert (f", wires={wires}" in repr(flat)) == (wires is not None)
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda: Wires(0, 0), ValueError, r"Wires\(0, 0\) has no effect: use wires=None for wires without resistance"),
+        (lambda: Wires(-1, 0), ValueError, r"r_word=-1 Ohm is out of range: it must be at least 0 Ohm"),
+        (lambda: Wires(1, np.inf), ValueError, r"r_bit=inf must be finite"),
+        (lambda: Wires(1, 1, exact_reads=1), TypeError, r"exact_reads=1 must be True or False"),
+        (lambda: Config(wires=2.93), TypeError, r"wires=2.93 must be None or Wires, such as Wires\(r_word=2.93"),
+        (
+            lambda: Config(Device(var=0), wires=Wires(1, 1, exact_reads=True)),
+            ValueError,
+            r"exact_reads=True has no effect without read variation \(var=0\): leave it out",
+        ),
+        (
+            lambda: DPETensor(exact_reads=True),
+            ValueError,
+            r"exact_reads=True has no effect without wires: set wire_resistance, or leave it out",
+        ),
+        (
+            lambda: DPETensor(wire_resistance=(1, 2, 3)),
+            ValueError,
+            r"wire_resistance=\(1, 2, 3\) must be one number, or two: of a word line's segment and a bit line's",
+        ),
+        (lambda: DPETensor(wire_resistance=-2), ValueError, r"wire_resistance=-2 Ohm is out of range"),
+        (lambda: Config().replace(wires={"r_bit": 1}), ValueError, r"wires is None, so there is nothing to change in"),
+    ],
+)
+def test_settings_are_checked(build, error, message):
+    with pytest.raises(error, match=message):
+        build()
+
+
+@mapped
+def test_reports_tell_what_wires_cost(rng, mapping):
+    x, w = operands(rng, 8, 17, 10)
+    settings_ = {
+        "HGS": HIGH, "LGS": LOW, "g_level": LEVELS, "var": 0.02, "array_size": (7, 4), "w_slices": SLICES,
+        "w_mapping": mapping, "seed": 7,
+    }  # fmt: skip
+    report = report_on(x, w, wire_resistance=(20.0, 35.0), **settings_)
+    wires = next(effect for effect in report.effects if effect.name == "wire resistance")
+    W = engine_for(mapping).program(w)
+    ideal = x @ W.decoded()
+    exact = x @ w
+    assert wires.alone_dB == pytest.approx(SNR(exact + W.read(x) - ideal, exact), abs=1e-6)
+    plain = DPETensor(**settings_).program(w)
+    assert wires.without_dB == pytest.approx(SNR(plain.read(x, read=0), exact), abs=1e-6)
+    wired = DPETensor(wire_resistance=(20.0, 35.0), **settings_).program(w)
+    assert report.snr_dB == pytest.approx(SNR(wired.read(x, read=0), exact), abs=1e-6)
+    assert report.full_scale_A == pytest.approx(full_scale_amperes(wired.config))
+    assert "wire resistance" in str(report)
+    assert "wire resistance" not in str(report_on(x, w, **settings_))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("adc", [ADC(None), ADC(256), ADC(range="lossless")])
+def test_ways_of_products_with_wires_are_explained(rng, exact, adc):
+    x, w = operands(rng, 5, 17, 10)
+    wires = Wires(20.0, 35.0, exact_reads=exact)
+    W = engine_for("twos", wires, adc, var=0.05).program(w)
+    text = str(W.explain_read(x))
+    assert "cells int32" in text or "int16" in text
+    # wires keep slices from folding into one product of whole codes
+    quiet = engine_for("twos", Wires(20.0, 35.0), adc).program(w)
+    assert "nothing is lost" not in str(quiet.explain_read(x))
+    assert ("nothing is lost" in str(engine_for("twos", None, adc).program(w).explain_read(x))) == (adc != ADC(256))
