@@ -4,9 +4,7 @@
 whole codes on differential pairs. Each keeps the arguments, the granularity and the rounding that mPimPy
 gave it; what was wrong there is right here (padding, exponents, one and more than two axes).
 
-References
-----------
-L. Yang et al., mPimPy (NumPy), version 1.0.
+Of L. Yang et al., mPimPy (NumPy), version 1.0.
 """
 
 import math
