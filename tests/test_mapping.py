@@ -16,6 +16,7 @@ from mpimpy import (
     DPETensor,
     Engine,
     Format,
+    Gaussian,
     Ranges,
     SlicedData,
     Tile,
