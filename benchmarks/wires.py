@@ -4,7 +4,9 @@
 
 One tile on one thread against the block elimination that a first version would be, with a general
 inverse a row, and against a sparse nodal solve with one right-hand side a word line; then a batch
-of tiles on all threads. The shortest of all runs counts; errors are against the sparse solve.
+of tiles on all threads. The shortest of all runs counts; errors are against the sparse solve. Last,
+a product of --read rows, columns and summed elements, on arrays of 64 x 64 with and without wires:
+programming once, then reading.
 """
 
 import argparse
@@ -120,6 +122,31 @@ def _row(size, runs):
     return row
 
 
+_READS = {
+    "product": lambda row: row["name"],
+    "programming": lambda row: f"{row['program'] * 1e3:.0f} ms",
+    "reading": lambda row: f"{row['read'] * 1e3:.1f} ms",
+    "times": lambda row: f"{row['read'] / row['plain']:.2f}",
+}
+
+
+def _reads(size, runs):
+    # the same product with and without wires, in turns, so that what else runs here hits both alike
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, size, size)).astype(np.float32)
+    kinds = {"without wires": {}, "wires of 2.93 Ohm": {"wire_resistance": 2.93}}
+    rows = [{"name": name, "program": float("inf"), "read": float("inf")} for name in kinds]
+    for _ in range(runs + 1):  # the first compiles
+        for row, given in zip(rows, kinds.values(), strict=True):
+            start = time.perf_counter()
+            matrix = mpimpy.DPETensor(seed=1, **given).program(w)
+            written = time.perf_counter()
+            matrix.read(x, read=0)
+            row["program"] = min(row["program"], written - start)
+            row["read"] = min(row["read"], time.perf_counter() - written)
+    return [row | {"plain": rows[0]["read"]} for row in rows]
+
+
 def main(argv=None):
     """Measure and print the table.
 
@@ -133,13 +160,16 @@ def main(argv=None):
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256], metavar="N", help="rows and columns")
     parser.add_argument("--runs", type=int, default=5, help="of each (default 5)")
+    parser.add_argument("--read", type=int, default=1000, metavar="N", help="size of the product (default 1000)")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     options = parser.parse_args(argv)
-    if min(options.runs, *options.sizes) < 1:
+    if min(options.runs, options.read, *options.sizes) < 1:
         parser.error("sizes and runs must be at least 1")
     print(f"{BATCH} tiles a batch, {mpimpy.get_num_threads()} threads, NumPy {np.__version__}\n", flush=True)
     rows = [_row(size, options.runs) for size in options.sizes]
     print(format_table(_COLUMNS, rows, options.markdown))
+    print()
+    print(format_table(_READS, _reads(options.read, options.runs), options.markdown))
     return 0
 
 

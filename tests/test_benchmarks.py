@@ -498,8 +498,14 @@ def test_wires_are_timed_beside_ways_that_agree(rng, capsys):
     ours = mpimpy.wires.transfer(g, 0.5, 0.25)
     np.testing.assert_allclose(wires.block_elimination(g, 0.5, 0.25), ours, rtol=1e-10)
     np.testing.assert_allclose(wires.sparse_nodal(g, 0.5, 0.25), ours, rtol=1e-10)
-    assert wires.main(["--sizes", "3", "9", "--runs", "1"]) == 0
+    assert wires.main(["--sizes", "3", "9", "--runs", "1", "--read", "20"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:3] for line in lines[-2:]] == [["3", "x", "3"], ["9", "x", "9"]]
+    assert [line.split()[:3] for line in lines if " x " in line and "tile" not in line] == [
+        ["3", "x", "3"],
+        ["9", "x", "9"],
+    ]
+    assert lines[-2].startswith("without wires")
+    assert lines[-2].endswith("1.00")
+    assert lines[-1].startswith("wires of 2.93 Ohm")
     with pytest.raises(SystemExit):
         wires.main(["--runs", "0"])
