@@ -167,7 +167,9 @@ def test_cutting_up_the_summed_axis_at_a_panel_changes_nothing(rng):
 @given(products(ideal=False))
 def test_a_batch_is_a_loop(case):
     config, x, w = case
-    config = config.replace(dac={"vnoise": 0.0}, adc={"noise_lsb": 0.0})  # whose draws number the rows of the whole batch
+    config = config.replace(
+        dac={"vnoise": 0.0}, adc={"noise_lsb": 0.0}
+    )  # whose draws number the rows of the whole batch
     x = np.stack([x, 2 * x, x[..., ::-1]])
     matrix = engine_for(config).program(w)
     assert same_bits(matrix.read(x, read=2), np.stack([matrix.read(part, read=2) for part in x]))
