@@ -11,8 +11,8 @@
     Half the range is added to every code, so that none is negative, and the sign bit joins the slice below.
     A unit column, whose cells sit where a weight of 0 does, takes it away again, as the reference column does LGS.
 
-For additive conductance noise the pair is 3.01 dB better than the offset: its two cells share the range that
-one cell spans there, and their noise adds up in squares.
+For additive conductance noise and many levels the pair is 3.01 dB better than the offset (3.61 dB with 16 levels): each
+of its cells has the whole range for one sign, of which the offset has half, and their noise adds up in squares.
 """
 
 from .backends import namespace

@@ -204,6 +204,7 @@ def plan(config):
     ideal = config.radc is None
     real = config.replace(adc=ADC(2)) if ideal else config
     found = converters.codes(real, unit, x_strides, grid.strides)
+    _check_errors(config, found)
     strides = x_strides, grid.strides
     shifts = config.inputs.shifts, config.weights.shifts
     units, weights, factor = converters.weights_of(found, unit, *strides, *shifts, snap=config.adc.snap)
@@ -224,6 +225,19 @@ def plan(config):
         exact=_exact(config, grid, x_strides, found, weights, factor),
         limbs=_limbs(config, grid),
     )
+
+
+def _check_errors(config, found):
+    # an error that is no unit of current would have no effect
+    finest = max(map(max, found.steps))
+    for name in ("noise_lsb", "offset_lsb"):
+        lsb = getattr(config.adc, name)
+        if lsb and round(lsb / finest) == 0:
+            msg = (
+                f"{name}={lsb:g} LSB is less than the grid of the currents shows, {float(finest):.3g} LSB: "
+                "use fewer codes (radc), or leave it out"
+            )
+            raise ValueError(msg)
 
 
 def _exact(config, grid, x_strides, found, weights, factor):

@@ -316,6 +316,15 @@ def test_noise_says_where_its_addresses_end():
     frozen.program(weights(1, 3), origin=(1024 * ROWS, 0)).read(np.ones((2, ROWS)), first_row=2**22)
 
 
+@pytest.mark.parametrize("name", ["noise_lsb", "offset_lsb"])
+def test_errors_that_the_grid_would_lose_are_refused(name):
+    message = rf"^{name}=0.3 LSB is less than the grid of the currents shows, 1.14 LSB: use fewer codes \(radc\), or"
+    with pytest.raises(ValueError, match=message):
+        Engine(Device(var=0), adc=ADC(2**30, **{name: 0.3}), seed=1)(np.ones((1, 64)), np.ones((64, 1)))
+    engine = Engine(Device(var=0), adc=ADC(2**28, **{name: 0.5}), seed=1)
+    assert seen(engine, (20, 500)).std() > 0.4
+
+
 # -- what is said about them ---------------------------------------------------------------------
 
 
