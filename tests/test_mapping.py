@@ -14,6 +14,7 @@ from mpimpy import (
     Config,
     Device,
     DPETensor,
+    Drift,
     Engine,
     Format,
     Gaussian,
@@ -138,15 +139,30 @@ def test_weights_of_zero_count_for_nothing(rng, mapping, adc, x_mapping):
 def test_an_offset_takes_half_of_the_highest_digit_away():
     fmt = Format((1, 1, 2), mapping="offset")
     grid = np.array([[[0, 5, 12]], [[0, 7, 3]]], np.int8)
-    found = mappings.combine(fmt, grid, 100, 8)
+    found = mappings.combine(fmt, grid, 100, 4)
     assert found.dtype == np.int8
-    # digits of 2 bits and of 2: the unit column of the upper one is at 8
-    assert found.tolist() == [[[0, 5, 12]], [[-8, -1, -5]]]
+    # from the upper digit alone
+    assert found.tolist() == [[[0, 5, 12]], [[-4, 3, -1]]]
     assert grid.tolist() == [[[0, 5, 12]], [[0, 7, 3]]]
     # of both planes of a double exponent, and within its bound
     double = Format((1, 1, 2), bw_e=8, double=True, mapping="offset")
-    found = mappings.combine(double, np.concatenate([grid, grid]), 6, 8)
-    assert found.tolist() == [[[0, 5, 12]], [[-6, -1, -5]]] * 2
+    found = mappings.combine(double, np.concatenate([grid, grid]), 2, 4)
+    assert found.tolist() == [[[0, 5, 12]], [[-2, 2, -1]]] * 2
+
+
+@mapped
+@pytest.mark.parametrize("double", [False, True])
+def test_what_is_taken_away_ages_with_the_cells(rng, mapping, double):
+    # all exponents alike, so ageing is one factor, whatever sits in the reference and the unit column
+    x, w = rng.standard_normal((6, 40)), rng.standard_normal((40, 9))
+    w[:, 3] = 0
+    weights = Format((1, 3, 4), mapping=mapping, bw_e=8 if double else None, double=double)
+    device = Device(LGS=2e-6, var=0, write_var=1e-3, drift=Drift(0.05))
+    W = Engine(device, adc=ADC(None), tile=Tile(16, 4), weights=weights, seed=1).program(w)
+    fresh, old = W.read(x, read=0), W.at("30 d").read(x, read=0)
+    decay = (30 * 86400.0) ** -0.05
+    np.testing.assert_allclose(old, fresh * decay, rtol=0, atol=2e-4 * np.abs(fresh).max())
+    assert np.abs(old - fresh).max() > 0.3 * np.abs(fresh).max()
 
 
 def test_a_pair_is_the_difference_of_its_cells():
@@ -170,28 +186,29 @@ def test_a_pair_is_the_difference_of_its_cells():
 # -- which of them is better ------------------------------------------------------------------
 
 
-def additive_error(mapping, levels, x, w, sigma):
-    """RMS error of a product whose every cell is off by N(0, sigma) of HGS - LGS."""
-    # LGS is 20 sigma: no conductance would fall below 0
-    device = Device(1.1e-5, 1e-6, levels, var=0, write_var=Gaussian(sigma * 1e-5))
-    formats = Format((1, 1, 7)), Format((1, 7), mapping=mapping)
-    engine = Engine(device, DAC(256), ADC(None), Tile(64, 64), *formats, seed=1)
-    ideal = engine.replace(device={"write_var": 0.0})
-    return np.sqrt(np.mean((engine.program(w).read(x) - ideal.program(w).read(x)) ** 2))
+def additive_error(mapping, levels, x, w, sigma, name):
+    """RMS error of a product whose every cell is off by N(0, sigma), S, on devices of one range whatever the mapping."""
+    parts = DAC(256), ADC(None), Tile(64, 64), Format((1, 1, 7)), Format((1, 7), mapping=mapping)
+    # LGS is 200 sigma: conductances do not fall below 0, and that would bias them
+    quiet = {"HGS": 2e-5, "LGS": 1e-5, "g_level": levels, "var": 0.0}
+    noisy = Engine(Device(**quiet | {name: Gaussian(sigma)}), *parts, seed=2)
+    assert noisy.config.weights.digits == ((7,) if mapping == "pair" else (8,))
+    return np.sqrt(np.mean((noisy(x, w) - Engine(Device(**quiet), *parts, seed=2)(x, w)) ** 2))
 
 
-def test_an_offset_is_3_dB_worse_than_a_pair_for_additive_noise(rng):
+@pytest.mark.parametrize("name", ["write_var", "var"])
+def test_an_offset_is_3_dB_worse_than_a_pair_for_additive_noise(rng, name):
     x, w = rng.standard_normal((64, 256)), rng.standard_normal((256, 512))
-    sigma = 0.005
-    pair = additive_error("pair", 128, x, w, sigma)
-    offset = additive_error("offset", 256, x, w, sigma)
+    sigma = 0.005 * 1e-5
+    pair = additive_error("pair", 128, x, w, sigma, name)
+    offset = additive_error("offset", 256, x, w, sigma, name)
     # two cells of the range of 127 codes, or one of the range of 255
-    exact = 20 * np.log10(np.sqrt(2)) + 20 * np.log10(255 / (2 * 127))
+    exact = 20 * np.log10(np.sqrt(2) * 255 / 254)
     assert 20 * np.log10(offset / pair) == pytest.approx(exact, abs=0.1)
     assert exact == pytest.approx(3.01, abs=0.04)
     # and in itself: sigma_w = sqrt(2) sigma / range for weights up to 1
     scale = np.sqrt(np.mean(np.sum(x[:, :, None] ** 2 * np.repeat(_peaks(w), 64, axis=0) ** 2, axis=1)))
-    assert pair == pytest.approx(np.sqrt(2) * sigma * scale, rel=0.02)
+    assert pair == pytest.approx(np.sqrt(2) * 0.005 * scale, rel=0.02)
 
 
 def _peaks(w):
