@@ -509,6 +509,10 @@ def test_stacked_voltages_and_conductances_of_pairs(rng):
     odd = diffpairdpe(HGS=2e-5, LGS=0, g_level=7, rdac=255, vread=0.2, var=0, seed=1)
     assert np.abs(odd.Num2V(x)).max() == pytest.approx(0.2)
     np.testing.assert_allclose(np.unique(odd.Num2R(w)), np.array([0, 2, 4, 6]) * 2e-5 / 6, atol=1e-18)
+    # one level short of twice as many: each code is two of them, so that the range is used
+    twice = diffpairdpe(HGS=2e-5, LGS=0, g_level=31, rdac=255, vread=0.2, var=0, seed=1)
+    assert np.abs(twice.Num2V(x)).max() == pytest.approx(0.2)
+    assert twice.Num2R(w).max() == pytest.approx(2e-5)
     # few levels will do, whatever the slices of other engines
     assert diffpairdpe(g_level=2, rdac=2, var=0, seed=1).Num2R([[-1.0]]).tolist() == [[1e-7], [1e-5]]
     assert engine.Num2V(np.zeros((0, 3))).shape == (0, 6)

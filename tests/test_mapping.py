@@ -298,6 +298,20 @@ def test_currents_of_two_signs_saturate_at_both_ends():
     np.testing.assert_allclose(y, np.outer([1, -1], [64, -64, 64]), rtol=1e-12)
 
 
+@mapped
+@pytest.mark.parametrize("x_mapping", ["twos", "signed"])
+@pytest.mark.parametrize("x_sign", [1, -1])
+@pytest.mark.parametrize("w_sign", [1, -1])
+def test_a_lossless_adc_has_a_code_for_the_outermost_currents(mapping, x_mapping, x_sign, w_sign):
+    # with an offset the lowest digit is one further from 0 than the highest
+    x, w = np.full((1, 8), 127.0 * x_sign), np.full((8, 2), 127.0 * w_sign)
+    inputs, weights = Format(mapping=x_mapping), Format((1, 3, 4), mapping=mapping)
+    y = Engine(QUIET, DAC(), ADC(range="lossless"), Tile(8, 2), inputs, weights, seed=1)(x, w)
+    noisy = Engine(Device(var=1e-4), DAC(), ADC(range="lossless"), Tile(8, 2), inputs, weights, seed=1)(x, w)
+    np.testing.assert_array_equal(y, x @ w)
+    np.testing.assert_allclose(noisy, x @ w, rtol=2e-3)  # by the ADC itself, slices not folded
+
+
 # -- reports ----------------------------------------------------------------------------------
 
 
