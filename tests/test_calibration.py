@@ -209,3 +209,12 @@ def test_refusals(rng):
         Engine().calibrate(x[:0], w)
     with pytest.raises(ValueError, match="do not fit"):
         Engine().calibrate(x[:, :3], w)
+
+
+def test_errors_count_by_what_their_slices_count_for():
+    config = Config(Device(g_level=16), DAC(16), inputs=Format((1, 2)), weights=Format((1, 4)))
+    # least significant first: digits of 2 bits and the sign; of 4 bits and the sign
+    windows = [[(1.0, 0, 1.0), (0.0, 0, 1.0)], [(0.0, 0, 1.0), (0.0, 0, 1.0)]]
+    assert calibration._total_error(config, windows) == pytest.approx((1 / 5) ** 2)
+    windows = [[(0.0, 0, 1.0), (0.0, 0, 1.0)], [(0.0, 0, 1.0), (2.0, 0, 1.0)]]
+    assert calibration._total_error(config, windows) == pytest.approx(2 * (4 / 15 * 16 / 15) ** 2)
