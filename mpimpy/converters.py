@@ -196,7 +196,10 @@ def finest_step(config):
     amperes, full, span = full_scale_amperes(config), full_scale(config, 1), config.adc.range
     if span == "lossless":
         return 1.0
-    shares = [1.0]
+    shares, fmt, levels = [1.0], config.weights, config.device.g_level - 1
+    if fmt.offset and span == "full":
+        # the unit column has taken half of the highest digit away
+        shares = [2 ** (fmt.ascending[-1] - 1) * (levels // (2 ** fmt.ascending[-1] - 1)) / levels]
     if isinstance(span, Ranges):
         shares = [width / amperes for row in span.span for width in row]
     elif span != "full":

@@ -244,7 +244,7 @@ class Engine:
             50 to 100, %. As many currents are left out above the range as below it.
         ratios : str
             ``"powers"``: the widths are full scale divided by powers of two, so that shift-and-add
-            remains a sum of integers. ``"free"``: any widths, somewhat better.
+            remains a sum of integers. ``"free"``: any widths; better pair by pair, and mostly in the whole.
 
         Returns
         -------

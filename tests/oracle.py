@@ -213,6 +213,9 @@ def smallest_lsb(config):
     else:
         width = span[1] - span[0] if isinstance(span, tuple) else amperes if span == "full" else span
         shares = [width / amperes if span != "full" else 1.0]
+        if span == "full" and config.weights.mapping == "offset":
+            widest, levels = widths(config.weights)[-1], device.g_level - 1
+            shares = [2 ** (widest - 1) * (levels // (2**widest - 1)) / levels]
     return full * min(shares) / (max(radc if isinstance(radc, tuple) else (radc,)) - 1)
 
 
