@@ -268,10 +268,9 @@ class Engine:
         if self.config.adc.radc is None or self.config.adc.range == "lossless":
             msg = "calibrate chooses ranges for ADCs of finite resolution: give the engine a radc, such as ADC(256)"
             raise ValueError(msg)
-        base = self.replace(adc={"range": "full"})
-        currents = base.program(w).currents(x)
+        currents = self.program(w).currents(x)
         options = {"method": method, "percentile": percentile, "ratios": ratios}
-        return self.replace(adc={"range": calibration.ranges(base.config, currents, **options)})
+        return self.replace(adc={"range": calibration.ranges(self.config, currents, **options)})
 
     def MapReduceDot(self, x: Any, w: Any, *, read: int | None = None) -> Any:
         """Multiply `x` by `w` on the crossbars.

@@ -53,6 +53,7 @@ def pass_on(kernels, config, grid, written):
             part = cells[j, first * rows : min(last * rows, depth), :]
             tiles = _tiles(xp, part, (last - first, rows, across, cols), extra >> up)
             siemens = device.conductance(config.device, grid, written._replace(cells=tiles))
+            siemens = xp.clip(siemens, 0.0, None)  # a cell at 0 S may be half a grid unit below
             passed = kernels.transfer(siemens, config.wires.r_word, config.wires.r_bit)
             value = (passed[:, :, :-1] - passed[:, :, -1:]) * (2.0**grid.fraction / config.device.step_S)
             value = xp.clip(xp.round(value) + float(extra), -grid.cell_bound, grid.cell_bound)
