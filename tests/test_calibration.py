@@ -133,7 +133,7 @@ def test_many_currents_are_sampled_from_every_column(rng, monkeypatch):
 
 
 @given(products(ideal=False), st.sampled_from(calibration.METHODS), st.sampled_from(calibration.RATIOS))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_every_configuration_can_be_calibrated_and_gives_the_same_bits_everywhere(case, method, ratios):
     config, x, w = case
     if config.adc.range == "lossless":

@@ -31,7 +31,7 @@ def saved(tmp_path, rng):
 
 
 @given(products(drift=True, wired=True), st.booleans(), st.sampled_from(list(RUNNERS)))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_a_chip_comes_back_with_its_bits_on_every_backend(folder, case, compensate, writer):
     config, x, w = case
     make, backend = RUNNERS[writer]

@@ -28,7 +28,7 @@ def frozen(array):
 
 
 @given(products())
-@settings(max_examples=80)
+@settings(max_examples=50)
 def test_every_backend_gives_the_same_bits(case):
     config, x, w = case
     results = {}
@@ -64,6 +64,7 @@ def test_kernels_agree_with_integer_arithmetic(case):
 
 
 @given(products(ideal=False, drift=True), st.sampled_from([20.0, 3600.0, "3 y"]), st.booleans(), st.data())
+@settings(max_examples=30)
 def test_aged_and_faulty_matrices_agree_with_integer_arithmetic(case, t, compensate, data):
     config, x, w = case
     x = x.reshape(-1, x.shape[-1])[:2].astype(np.float64)
