@@ -162,7 +162,7 @@ def covering_window(values, codes, full, percentile, *, free=False):
     return _place(xp, inner, width / (codes - 1), codes), width
 
 
-def ranges(config, currents, *, method="error", percentile=99.9, ratios="powers"):
+def ranges(config, currents, *, method="error", percentile=None, ratios="powers"):
     """Return the `mpimpy.Ranges` that fit currents.
 
     Parameters
@@ -171,8 +171,8 @@ def ranges(config, currents, *, method="error", percentile=99.9, ratios="powers"
     currents : as returned by `samples`
     method : str
         ``"error"``: the least mean squared error. ``"percentile"``: covers that share of the currents.
-    percentile : float
-        50 to 100, %.
+    percentile : float, optional
+        50 to 100, %; 99.9 by default.
     ratios : str
         ``"powers"``: widths have ratios that are powers of two, so that shift-and-add stays one of integers; the
         largest is chosen for the least error of the whole product, or is full scale. ``"free"``: any widths.
@@ -181,7 +181,10 @@ def ranges(config, currents, *, method="error", percentile=99.9, ratios="powers"
         fail(ValueError, f"method {method!r} is unknown: use one of {', '.join(map(repr, METHODS))}")
     if ratios not in RATIOS:
         fail(ValueError, f"ratios {ratios!r} are unknown: use one of {', '.join(map(repr, RATIOS))}")
-    percentile, free = real("percentile", percentile, 50, 100, unit=" %"), ratios == "free"
+    if percentile is not None and method != "percentile":
+        fail(ValueError, f"percentile={percentile:g} has no effect with method={method!r}: leave it out")
+    percentile = 99.9 if percentile is None else real("percentile", percentile, 50, 100, unit=" %")
+    free = ratios == "free"
     unit, full = crossbar.current_unit(config)
     ampere = converters.full_scale_amperes(config) / full
     radc, quanta = config.radc_ascending, _quanta(config, unit)

@@ -64,7 +64,8 @@ def _build_parser():
     parser = _Parser(prog="mpimpy", description="Matrix products on memristor crossbars.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"mpimpy {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    lists = "Lists take commas: --x_slices 1,1,2,4. Names may be written with - for _."
+    lists = "Lists take commas: --x_slices 1,1,2,4; negative numbers =: --adc_range=-1e-5,1e-5. "
+    lists += "Names may be written with - for _. Other laws of variation than numbers are for Python."
 
     def command(name, run, text, *, settings=True):
         epilog = lists if settings else None

@@ -21,6 +21,7 @@ __all__ = [
     "finest_step",
     "full_scale",
     "full_scale_amperes",
+    "highest_current",
     "outermost_codes",
     "single",
     "voltage_bits",
@@ -138,6 +139,22 @@ def full_scale_amperes(config):
     """Return the same in A."""
     device, rows = config.device, config.tile.rows
     return float(rows * config.dac.vread * (device.HGS - device.LGS) * column_share(device, config.wires, rows))
+
+
+def highest_current(config):
+    """Return the bit line current of the highest code of any pair of slices, A."""
+    amperes = full_scale_amperes(config)
+    if config.radc is None:
+        return amperes
+    strides = [
+        tuple(levels // (2**b - 1) for b in fmt.ascending)
+        for fmt, levels in ((config.inputs, config.dac.rdac - 1), (config.weights, config.device.g_level - 1))
+    ]
+    found = codes(config, 1, *strides)
+    rows = zip(found.tops, found.steps, strict=True)
+    return (
+        float(max(top / step for row in rows for top, step in zip(*row, strict=True)) / full_scale(config, 1)) * amperes
+    )
 
 
 def digit_bounds(fmt):

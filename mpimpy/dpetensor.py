@@ -5,6 +5,7 @@ from typing import Any
 
 from . import settings
 from .checks import pair
+from .config import Device
 from .engine import Engine
 
 __all__ = ["DPETensor"]
@@ -80,6 +81,12 @@ class DPETensor(Engine):
         backend: str | None = None,
         **more: Any,
     ):
+        if isinstance(device, Device):
+            msg = (
+                "device=Device(...) is the memristors, and device= here is where operands must be, such as 'cuda': "
+                "build Engine(Device(...)), or give the device's settings by name, such as var=0.02"
+            )
+            raise TypeError(msg)
         config = settings.build(
             HGS=HGS,
             LGS=LGS,

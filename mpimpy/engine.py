@@ -157,7 +157,7 @@ class Engine:
             Row and column of ``w[0, 0]`` in a larger matrix of which `w` is a part: its cells
             then get the random numbers that they have in the whole. The row must be a multiple
             of the tile's rows.
-        faults : integer array, shape (K, N) or (slices, K, N), optional
+        faults : integer array, shape (K, N) or that of ``W.conductance()``, optional
             Cells that are stuck whatever is written: 1 at HGS, -1 at LGS, 0 neither. Slices as in
             `CrossbarMatrix.conductance`, most significant first; (K, N) holds for all of them.
             Beside the cells that the device's rates make stuck.
@@ -228,7 +228,7 @@ class Engine:
         )
 
     def calibrate(
-        self, x: Any, w: Any, *, method: str = "error", percentile: float = 99.9, ratios: str = "powers"
+        self, x: Any, w: Any, *, method: str = "error", percentile: float | None = None, ratios: str = "powers"
     ) -> "Engine":
         """Return an engine whose ADCs have ranges that fit the currents of ``x @ w``.
 
@@ -240,8 +240,8 @@ class Engine:
         method : str
             ``"error"``: each pair of slices gets the range of least mean squared error.
             ``"percentile"``: the range that covers `percentile` of the currents.
-        percentile : float
-            50 to 100, %. As many currents are left out above the range as below it.
+        percentile : float, optional
+            50 to 100, %; 99.9 by default. As many currents are left out above the range as below it.
         ratios : str
             ``"powers"``: the widths are full scale divided by powers of two, so that shift-and-add
             remains a sum of integers. ``"free"``: any widths; better pair by pair, and mostly in the whole.
@@ -254,7 +254,7 @@ class Engine:
         Raises
         ------
         ValueError
-            If the ADC is ideal, or has a code for every current.
+            If the ADC is ideal, or has a code for every current; if there are no currents to look at.
 
         Examples
         --------
@@ -268,7 +268,12 @@ class Engine:
         if self.config.adc.radc is None or self.config.adc.range == "lossless":
             msg = "calibrate chooses ranges for ADCs of finite resolution: give the engine a radc, such as ADC(256)"
             raise ValueError(msg)
-        currents = self.program(w).currents(x)
+        matrix = self.program(w)
+        for name, encoded in (("x", matrix.encode(x)), ("w", matrix.encoded)):
+            if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
+                msg = f"{name} holds nothing but zeros, and typical operands are what ranges are chosen by: give some"
+                raise ValueError(msg)
+        currents = matrix.currents(x)
         options = {"method": method, "percentile": percentile, "ratios": ratios}
         return self.replace(adc={"range": calibration.ranges(self.config, currents, **options)})
 

@@ -33,7 +33,7 @@ def _header(cells):
 
 def _number(text):
     try:
-        value = float(text)
+        value = math.nan if "_" in text else float(text)
     except ValueError:
         return None
     return value if math.isfinite(value) else None

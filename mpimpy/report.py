@@ -55,7 +55,8 @@ class Report:
     dac_conversions, adc_conversions : int
         For the whole product, every array having converters of its own.
     full_scale_A : float
-        Bit line current at the top of the ADC's range, A.
+        Bit line current at the top of the ADC's range, A; the highest where pairs of slices have ranges
+        of their own.
     snr_dB : float
         Of the product as configured, against the exact one.
     effects : tuple of Effect
@@ -290,7 +291,7 @@ def measure(matrix, x=None, w=None):
         reference_cells=0 if config.weights.signed else down * across * slices * tile.rows,
         dac_conversions=drives * depth * across * slices,
         adc_conversions=drives * width * down * slices // mapping.per_digit(config.weights),
-        full_scale_A=converters.full_scale_amperes(config),
+        full_scale_A=converters.highest_current(config),
         snr_dB=snr(total),
         effects=tuple(effects),
         note=note,

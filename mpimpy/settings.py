@@ -57,6 +57,18 @@ ENGINE = {
 }
 
 
+# What only the parts of an Engine have, and how it is given.
+_PARTS = {
+    "levels": "Engine(Device(levels=[1e-6, 2e-6, 4e-6, 9e-6]))",
+    "verify": "Engine(Device(write_var=0.05, verify=WriteVerify(1e-7)))",
+    "drift": "Engine(Device(drift=Drift(0.05)))",
+    "wires": "Engine(wires=Wires(2.93, 2.93)), or give wire_resistance=2.93",
+    "tile": "Engine(tile=Tile(64, 64)), or give array_size=(64, 64)",
+    "adc": "Engine(adc=ADC(256)), or give radc=256",
+    "dac": "Engine(dac=DAC(16)), or give rdac=16",
+}
+
+
 def _formats(given):
     name = given.pop("format", None)
     slices = {part: given.pop(f"{part}_slices", None) for part in "xw"}
@@ -144,6 +156,10 @@ def build(**given):
     >>> build(radc=1024, var=0).adc.radc
     1024
     """
+    for name in given:
+        if name in _PARTS:
+            msg = f"{name} is no flat setting: build the machine from parts, such as {_PARTS[name]}"
+            raise TypeError(msg)
     check_names(given, [*SETTINGS, *ENGINE])
     wires = _wires(given)
     _stuck(given)

@@ -52,8 +52,8 @@ def transfer(conductance, r_word, r_bit):
     """Return the matrices that tiles with wire resistance are: currents = voltages @ matrix.
 
     Nothing is subtracted on the way, so each element is as exact as rounding allows, however large
-    or small the resistances are. A torch tensor that requires a gradient gets one, by the adjoint
-    method.
+    or small the resistances are. A torch tensor of conductances that requires a gradient gets one, by
+    the adjoint method; resistances are numbers, and get none.
 
     Parameters
     ----------
@@ -99,7 +99,8 @@ def transfer(conductance, r_word, r_bit):
 def node_voltages(conductance, voltages, r_word, r_bit):
     """Return the voltages of all nodes of tiles with wire resistance.
 
-    A reference, for looking into a tile: it takes seconds where `transfer` takes milliseconds.
+    A reference, for looking into a tile: it takes seconds where `transfer` takes milliseconds, and
+    has no gradient.
 
     Parameters
     ----------

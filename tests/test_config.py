@@ -9,6 +9,17 @@ from libraries import torch
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, MapReducedot, Ranges, Tile, Wires, settings
 
 REFUSED = [
+    (
+        lambda: DPETensor(device=Device()),
+        TypeError,
+        r"device=Device\(...\) is the memristors, and device= here is where",
+    ),
+    (
+        lambda: DPETensor(levels=(1, 2)),
+        TypeError,
+        r"levels is no flat setting: build the machine from parts, such as Eng",
+    ),
+    (lambda: DPETensor(wires=2), TypeError, r"wires is no flat setting.*or give wire_resistance=2.93"),
     (lambda: Device(HGS=0), ValueError, r"HGS=0 S is out of range: it must be above 0 S"),
     (lambda: Device(LGS=-1e-9), ValueError, r"LGS=-1e-09 S is out of range: it must be at least 0"),
     (lambda: Device(HGS=1e-7, LGS=1e-7), ValueError, r"LGS=1e-07 S must be below HGS=1e-07 S"),

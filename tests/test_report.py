@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from libraries import to_strict, to_torch, torch
 
-from mpimpy import ABSE, ADC, DAC, RE, SNR, Device, DPETensor, Engine, Format, Tile, explain
+from mpimpy import ABSE, ADC, DAC, RE, SNR, Device, DPETensor, Engine, Format, Ranges, Tile, Wires, explain
 
 NAMES = ["input quantisation", "weight quantisation", "DAC noise", "level rounding", "write variation",
          "read variation", "stuck cells", "ADC rounding", "ADC saturation"]  # fmt: skip
@@ -165,3 +165,19 @@ def test_metrics_at_the_ends():
     assert SNR(np.ones(3, np.int8) * 100, np.ones(3, np.int8) * 50) == pytest.approx(0.0)
     with pytest.raises(ValueError, match=r"measured has shape \(3,\) and exact \(2,\)"):
         SNR(ones, np.ones(2))
+
+
+def test_the_full_scale_is_the_range_s():
+    full = 64 * 0.1 * (1e-5 - 1e-7)
+    w = np.random.default_rng(0).standard_normal((70, 9))
+
+    def top(adc, **parts):
+        return Engine(adc=adc, seed=1, **parts).program(w).report().full_scale_A
+
+    assert top(ADC()) == top(ADC(None)) == pytest.approx(full)
+    assert top(ADC(range=3e-5)) == pytest.approx(3e-5)
+    assert top(ADC(range=(1e-6, 2e-5))) == pytest.approx(2e-5, rel=5e-3)  # zero is a code
+    spans = [[1e-5] * 4, [1e-5] * 4, [2e-5] * 4, [1e-5] * 4]
+    assert top(ADC(range=Ranges([[0.0] * 4] * 4, spans))) == pytest.approx(2e-5)
+    assert top(ADC(range="lossless")) == pytest.approx(full)
+    assert top(ADC(), wires=Wires(2.93, 2.93)) == pytest.approx(full * 0.961, rel=1e-3)

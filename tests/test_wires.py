@@ -448,3 +448,16 @@ def test_gradients_flow_where_they_are_wanted(rng):
     np.testing.assert_allclose(single.grad.numpy(), g.grad.numpy(), rtol=1e-5)
     with pytest.raises(ValueError, match="r_word=-1"):
         wires.transfer(g, -1, 0)
+
+
+@pytest.mark.skipif(torch is None, reason="the torch extra is not installed")
+@pytest.mark.parametrize("resistances", [(100.0, 30.0), (0.0, 30.0), (100.0, 0.0)])
+def test_second_derivatives(resistances):
+    g = torch.tensor([[3e-4, 5e-4], [1e-3, 1e-4], [2e-3, 4e-4]], dtype=torch.float64, requires_grad=True)
+
+    def scaled(part):
+        return mpimpy.wires.transfer(part * 1e-3, *resistances) * 1e3
+
+    assert torch.autograd.gradgradcheck(scaled, (g.detach().mul(1e3).requires_grad_(),))
+    hessian = torch.autograd.functional.hessian(lambda part: mpimpy.wires.transfer(part, *resistances).sum(), g)
+    assert hessian.abs().max() > 0.1

@@ -53,7 +53,6 @@ class _Transfer(torch.autograd.Function):
         return function(conductance)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(context, upstream):
         (g,) = context.saved_tensors
         r_word, r_bit = context.resistances

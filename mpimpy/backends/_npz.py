@@ -46,6 +46,10 @@ def read_arrays(path, names=None):
     with open(path, "rb") as file:
         data = file.read() if names is None else None
         source = file if data is None else io.BytesIO(data)
+        if not zipfile.is_zipfile(source):
+            msg = "it is no .npz file"
+            raise ValueError(msg)
+        source.seek(0)
         try:
             with np.load(source, allow_pickle=False) as found:
                 return {name: found[name] for name in (found.files if names is None else names)}

@@ -42,9 +42,10 @@ class Format:
         before any scale can be applied.
     mapping : str
         How a code's sign gets into hardware; see `mpimpy.mapping`. ``"twos"``: two's complement,
-        the sign slice counts negatively. ``"signed"``: sign and magnitude; inputs are positive or
-        negative voltages, weights a differential pair of cells. ``"offset"``, weights only: half the range
-        is added to every code, so that none is negative, and a unit column takes it away again.
+        the sign slice counts negatively. ``"signed"``, for weights also called ``"pair"``: sign and magnitude;
+        inputs are positive or negative voltages, weights a differential pair of cells. ``"offset"``, weights
+        only: half the range is added to every code, so that none is negative, and a unit column takes it
+        away again.
 
     Examples
     --------
