@@ -148,7 +148,7 @@ def test_explain_tells_the_way_that_is_taken(case, copies):
             numba_cpu, "_packed", lambda digits, found, *rest: taken.append(found) or packed(digits, found, *rest)
         )
         matrix.read(x)
-    assert (told.backend, bool(taken)) == ("numba", bool(told.slices))
+    assert (told.backend, bool(taken)) == ("numba", bool(told.slices) and not config.adc.errs)
     for found in taken:
         assert [way for _, way, _ in told.slices] == found[::-1]
     bits = [width for width, *_ in told.slices]

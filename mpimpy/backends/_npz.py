@@ -53,5 +53,14 @@ def read_arrays(path, names=None):
         try:
             with np.load(source, allow_pickle=False) as found:
                 return {name: found[name] for name in (found.files if names is None else names)}
-        except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zipfile.error) as error:
+        except (
+            EOFError,
+            KeyError,
+            NotImplementedError,
+            OSError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+            zipfile.error,
+        ) as error:
             raise ValueError(str(error) or type(error).__name__) from error
