@@ -203,7 +203,7 @@ def explain(kernels, config, height, written):
         grid_dtype = str(cells.dtype).rpartition(".")[2]
     notes = []
     if config.wires is not None:
-        when = "again for each read" if config.wires.exact_reads else "when programmed, so that reads cost no more"
+        when = "again for each read" if config.wires.exact_reads else "when programmed"
         notes.append(f"tiles are solved with the resistance of their wires {when}")
     if numbers.ideal and numbers.exact is None and numbers.limbs is None:
         notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
