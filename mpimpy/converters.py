@@ -9,6 +9,7 @@ from . import random
 from .backends import namespace
 from .backends._errors import ROW_BITS, Errors
 from .config import Ranges
+from .device import strides
 
 __all__ = [
     "Codes",
@@ -146,11 +147,8 @@ def highest_current(config):
     amperes = full_scale_amperes(config)
     if config.radc is None:
         return amperes
-    strides = [
-        tuple(levels // (2**b - 1) for b in fmt.ascending)
-        for fmt, levels in ((config.inputs, config.dac.rdac - 1), (config.weights, config.device.g_level - 1))
-    ]
-    found = codes(config, 1, *strides)
+    x_strides = strides(config.inputs.ascending, config.dac.rdac)
+    found = codes(config, 1, x_strides, strides(config.weights.ascending, config.device.g_level))
     rows = zip(found.tops, found.steps, strict=True)
     return (
         float(max(top / step for row in rows for top, step in zip(*row, strict=True)) / full_scale(config, 1)) * amperes
@@ -213,10 +211,10 @@ def finest_step(config):
     amperes, full, span = full_scale_amperes(config), full_scale(config, 1), config.adc.range
     if span == "lossless":
         return 1.0
-    shares, fmt, levels = [1.0], config.weights, config.device.g_level - 1
+    shares, fmt, levels = [1.0], config.weights, config.device.g_level
     if fmt.offset and span == "full":
         # the unit column has taken half of the highest digit away
-        shares = [2 ** (fmt.ascending[-1] - 1) * (levels // (2 ** fmt.ascending[-1] - 1)) / levels]
+        shares = [2 ** (fmt.ascending[-1] - 1) * strides(fmt.ascending, levels)[-1] / (levels - 1)]
     if isinstance(span, Ranges):
         shares = [width / amperes for row in span.span for width in row]
     elif span != "full":

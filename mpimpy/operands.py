@@ -15,6 +15,7 @@ __all__ = [
     "as_operand",
     "check_device",
     "check_pair",
+    "first_index",
     "float_dtype",
     "library",
     "matrix_shape",
@@ -57,6 +58,15 @@ def _convert(name, value, like):
         return array
     xp = namespace(like)
     return xp.asarray(array.tolist(), device=device_of(like))
+
+
+def first_index(xp, marked):
+    """Return the index of the first True of a bool array, a tuple of int."""
+    first, index = int(xp.argmax(xp.astype(xp.reshape(marked, (-1,)), xp.int8))), []
+    for size in reversed(marked.shape):
+        first, place = divmod(first, size)
+        index.append(place)
+    return tuple(reversed(index))
 
 
 def as_operand(name, value, *, like=None, complex_too=False):
@@ -108,13 +118,7 @@ def as_operand(name, value, *, like=None, complex_too=False):
         msg = f"{name} has dtype {array.dtype}, which {kind}"
         raise TypeError(msg)
     if not xp.isdtype(array.dtype, ("bool", "integral")) and not bool(xp.all(xp.isfinite(array))):
-        flat = xp.reshape(array, (-1,))
-        first = int(xp.argmax(xp.astype(~xp.isfinite(flat), xp.int8)))
-        index = []
-        for size in reversed(array.shape):
-            index.append(first % size)
-            first //= size
-        index = tuple(reversed(index))
+        index = first_index(xp, ~xp.isfinite(array))
         value = complex(array[index]) if imaginary else float(array[index])
         msg = f"{name} has {value} at index {index}: every element must be finite"
         raise ValueError(msg)

@@ -17,7 +17,7 @@ import math
 from . import backends
 from .backends import namespace
 from .checks import real
-from .operands import as_operand, check_pair
+from .operands import as_operand, check_pair, first_index
 
 __all__ = ["node_voltages", "transfer"]
 
@@ -34,14 +34,9 @@ def _check_cells(conductance):
     xp = namespace(array)
     array = xp.astype(array, xp.float64, copy=False)
     if math.prod(shape) and bool(xp.any(array < 0)):
-        flat = xp.reshape(array, (-1,))
-        first = int(xp.argmax(xp.astype(flat < 0, xp.int8)))
-        value, index = float(flat[first]), []
-        for size in reversed(shape):
-            first, place = divmod(first, size)
-            index.append(place)
+        index = first_index(xp, array < 0)
         msg = (
-            f"conductance has {value:g} S at index {tuple(reversed(index))}: every cell must have at least 0 S, "
+            f"conductance has {float(array[index]):g} S at index {index}: every cell must have at least 0 S, "
             "an open cell's; a pair of cells for a signed weight is two tiles"
         )
         raise ValueError(msg)
