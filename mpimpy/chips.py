@@ -18,13 +18,13 @@ from .storage import FORMAT, META, NUMBERS, PARTS, SEAL
 __all__ = ["load"]
 
 
-def _meta(path):
-    # the description of a file, once it is known to be one that this program understands
+def _read(path):
+    # (description, arrays) of a file, once it is known to be one that this program understands
     from .backends import _npz
 
     try:
-        found = _npz.read_arrays(path, [META])[META]
-        meta = json.loads(found.tobytes())
+        arrays = _npz.read_arrays(path)
+        meta = json.loads(arrays[META].tobytes())
         number = meta["format"]
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror or error}"
@@ -38,7 +38,7 @@ def _meta(path):
             "use a newer mpimpy"
         )
         raise ValueError(msg)
-    return meta
+    return meta, arrays
 
 
 def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix:
@@ -80,7 +80,7 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
 
     like = backends.asarray(0.0) if like is None else like
     backends.select(like, backend)
-    meta = _meta(path)
+    meta, arrays = _read(path)
     if not hasattr(namespace(like), meta.get("dtype", "float64")):
         msg = (
             f"{library(like)} has no dtype {meta['dtype']!r}, of which the weights were: load it with "
@@ -88,7 +88,6 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
         )
         raise ValueError(msg)
     try:
-        arrays = _npz.read_arrays(path)
         seal = arrays.pop(SEAL).tobytes().decode()
         if _npz.digest(arrays) != seal:
             msg = "its contents do not fit its checksum: it was altered"

@@ -325,7 +325,7 @@ class Engine:
             if not w.is_weight:
                 msg = "w is a SlicedData of inputs: build it with is_weight=True"
                 raise ValueError(msg)
-            config = config.replace(weights=w.format, tile=Tile(w.rows, w.cols))
+            config = w.configuration(config)
         elif isinstance(w, CrossbarMatrix):
             config = w.config
         else:
@@ -345,7 +345,7 @@ class Engine:
         if len(w.shape) == 2:
             operands.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
         if isinstance(w, SlicedData):
-            matrix = w.programmed(self, config)
+            matrix = w.programmed(self)
         else:
             matrix = w if isinstance(w, CrossbarMatrix) else self.program_checked(w)
         if not isinstance(x, SlicedData):

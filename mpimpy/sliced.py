@@ -11,7 +11,7 @@ from array_api_compat import device as device_of
 from . import formats, operands
 from .backends import namespace
 from .checks import flag, pair
-from .config import Format
+from .config import Format, Tile
 
 __all__ = ["SlicedData"]
 
@@ -206,7 +206,7 @@ class SlicedData:
         self.shape = tuple(data.shape)
         self._engine = self._matrix = None
         if self.inference and self.is_weight:
-            self.programmed(engine, config)
+            self.programmed(engine)
 
     @property
     def rows(self):
@@ -226,12 +226,17 @@ class SlicedData:
         self._need_data()
         return self.prototype.dtype
 
-    def programmed(self, engine, config):
+    def configuration(self, config):
+        """Return an engine's configuration for these weights: their format, and arrays of the size they are cut for."""
+        return config.replace(weights=self.format, tile=Tile(self.rows, self.cols))
+
+    def programmed(self, engine):
         """Return these weights programmed by `engine`; written once, then kept."""
         if self._matrix is None or self._engine is not engine:
             if self.encoded is None:
                 msg = "these weights were programmed by another engine, and inference=True kept nothing else"
                 raise ValueError(msg)
+            config = self.configuration(engine.config)
             self._matrix = engine.program_encoded(self.prototype, self.shape, self.encoded, config)
             self._engine = engine
             if self.inference:

@@ -579,3 +579,18 @@ def test_what_numpy_converts_is_taken(x, w):
         TypeError, match=r"x is a sparse csr_array, and a crossbar holds every element: pass x.toarray\(\)"
     ):
         W.read(sparse.csr_array(x))
+
+
+@pytest.mark.parametrize("paral_size", [(16, 8), (32, 32), (64, 64), None])
+def test_inference_programs_the_arrays_that_the_data_is_cut_for(x, w, paral_size):
+    rows = 64 if paral_size is None else paral_size[0]
+    found = []
+    for inference in (False, True):
+        engine = DPETensor(var=0.05, write_var=0.1, seed=1)
+        sw = SlicedData([1, 1, 2, 4], is_weight=True, paral_size=paral_size, inference=inference)
+        sx = SlicedData([1, 1, 2, 4], paral_size=(1, rows))
+        sx.slice_data_imp(engine, x)
+        sw.slice_data_imp(engine, w)
+        assert sw.programmed(engine).config.tile.rows == rows
+        found.append(engine(sx, sw, read=0))
+    assert same_bits(*found)

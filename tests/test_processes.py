@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import numba
@@ -187,3 +188,69 @@ print(MapReducedot(np.eye(3), np.eye(3), seed=1).shape)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert done.stdout.strip() == "(3, 3)", done.stderr
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_thread_that_cannot_start_only_makes_a_product_slower(monkeypatch, every):
+    x, w = np.random.default_rng(0).standard_normal((2, 300, 300))
+    matrix = DPETensor(seed=1).program(w)
+    mpimpy.set_num_threads(1)
+    expected, start, asked = matrix.read(x, read=3), threading.Thread.start, [0]
+
+    def limited(thread):
+        asked[0] += 1
+        if asked[0] % every == 0:
+            msg = "can't start new thread"
+            raise RuntimeError(msg)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    monkeypatch.setattr(_jit, "_pool", None)
+    monkeypatch.setattr(_jit, "SHARED", 1e-9)
+    try:
+        for threads in range(2, 12):
+            mpimpy.set_num_threads(threads)
+            assert same_bits(matrix.read(x, read=3), expected)
+    finally:
+        mpimpy.set_num_threads(None)
+    assert asked[0] >= every  # threads were asked for, and refused
+
+
+def test_no_result_leaves_while_a_helper_is_at_work(monkeypatch):
+    # the helper starts, and the next thread cannot: the launch still waits for the helper's piece
+    here, done = threading.get_ident(), []
+
+    def kernel(first, last):
+        if threading.get_ident() != here:
+            time.sleep(0.2)
+        done.append((first, last))
+
+    start, asked = threading.Thread.start, [0]
+
+    def limited(thread):
+        asked[0] += 1
+        if asked[0] > 1:
+            msg = "can't start new thread"
+            raise RuntimeError(msg)
+        start(thread)
+        time.sleep(0.05)  # so that it takes a piece
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    monkeypatch.setattr(_jit, "_pool", None)
+    monkeypatch.setattr(_jit, "get_num_threads", lambda: 4)
+    _jit.launch(kernel, 8, 1e9)
+    assert sorted(done) == [(task, task + 1) for task in range(8)]
+
+
+def test_an_error_in_a_helper_is_raised_where_the_product_was_asked_for(monkeypatch):
+    here = threading.get_ident()
+
+    def kernel(first, last):
+        if threading.get_ident() != here:
+            msg = "a helper failed"
+            raise ArithmeticError(msg)
+        time.sleep(0.01)
+
+    monkeypatch.setattr(_jit, "get_num_threads", lambda: 3)
+    with pytest.raises(ArithmeticError, match="a helper failed"):
+        _jit.launch(kernel, 50, 1e9)

@@ -332,3 +332,32 @@ def test_codes_leave_pairs_before_they_pass_16_bits(stride):
     digits, grid = np.full((1, 2, 2), 15, np.int8), np.full((1, 2, 32), 100, np.int16)
     how = {"rows": 2, "bound": 3000 * 15 * 200, "wide": False, "steps": (1.0,), "weights": ((1.0,),)}
     assert _agrees(digits, grid, strides=(stride,), widths=(4,), **how)[0, 0] == 15 * stride * 200
+
+
+@given(st.integers(2, 53), st.integers(2, 15), st.booleans(), st.integers(0, 2**32 - 1))
+@settings(max_examples=40)
+def test_codes_of_every_width_have_one_product(w_bits, x_bits, split, seed):
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((3, 5)), rng.standard_normal((5, 2))
+    if w_bits + x_bits - 2 > 49:
+        x_bits = 51 - w_bits if w_bits < 50 else 2
+    settings = {"var": 0, "radc": None, "x_slices": [1] * x_bits, "w_slices": [1] * w_bits, "array_size": (4, 4)}
+    if split and w_bits > 8:
+        settings["w_slices"] = [1, *[4] * ((w_bits - 1) // 4), *[1] * ((w_bits - 1) % 4)]
+    found = [DPETensor(**settings, seed=1, backend=backend)(x, w) for backend in ("numba", "reference")]
+    assert same_bits(*found)
+    error = np.abs(x).max() * np.abs(w).max() * 5 * (2.0 ** (1 - x_bits) + 2.0 ** (1 - w_bits))
+    assert np.abs(found[0] - x @ w).max() <= error
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "uint8"])
+def test_kernels_refuse_memory_that_they_cannot_read(dtype):
+    with pytest.raises(TypeError, match=rf"kernels read int8, int16 and int32, not {dtype}"):
+        numba_cpu._memory(np.zeros(3, dtype))
+
+
+def test_no_kernel_is_offered_cells_of_64_bits():
+    how = {"strides": (1,), "widths": (1,), "signed": False, "bound": 2**20}
+    assert numba_cpu.ways(64, "int8", "int64", **how) == (
+        ("float", "cells take more than 32 bits: float64 products in plain array-API calls"),
+    )

@@ -74,17 +74,61 @@ def blas_threads():
 
 
 def _call_helpers(count, function):
-    # the futures of `count` calls of `function` in other threads; none when Python is shutting down
+    # start up to `count` calls of `function` in other threads; fewer where the system starts no more
     global _pool, _size
     with _lock:
         if _pool is None or count > _size:
             if _pool is not None:
                 _pool.shutdown(wait=False)  # what it was given it still finishes
             _pool, _size = concurrent.futures.ThreadPoolExecutor(count, "mpimpy"), count
-        try:
-            return [_pool.submit(function) for _ in range(count)]
-        except RuntimeError:
-            return []
+        for _ in range(count):
+            try:
+                _pool.submit(function)
+            except RuntimeError:  # no more threads, or Python is shutting down
+                return
+
+
+class _Pieces:
+    """The pieces of one launch, shared out among threads: each is run by whoever asks next.
+
+    It counts the pieces that are done, not the threads that help: a thread that could not start,
+    or starts late, is no reason to wait, and no result leaves while a piece is under way.
+    """
+
+    def __init__(self, kernel, bounds, arguments):
+        self._kernel, self._bounds, self._arguments = kernel, bounds, arguments
+        self._next, self._running, self._error = 0, 0, None
+        self._changed = threading.Condition()
+
+    def _take(self):
+        with self._changed:
+            if self._error is not None or self._next == len(self._bounds) - 1:
+                return None
+            self._next, self._running = self._next + 1, self._running + 1
+            return self._next - 1
+
+    def _done(self, error=None):
+        with self._changed:
+            self._running -= 1
+            self._error = self._error or error
+            self._changed.notify_all()
+
+    def work_on(self):
+        """Run pieces until none is left; an error ends the launch."""
+        while (piece := self._take()) is not None:
+            try:
+                self._kernel(self._bounds[piece], self._bounds[piece + 1], *self._arguments)
+            except BaseException as error:
+                self._done(error)
+                return
+            self._done()
+
+    def finish(self):
+        """Wait for the pieces that other threads still run; raise the first error of any."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._running == 0)
+        if self._error is not None:
+            raise self._error
 
 
 def launch(kernel, tasks, work, *arguments):
@@ -105,18 +149,7 @@ def launch(kernel, tasks, work, *arguments):
         return
     pieces = min(tasks, threads * PIECES)
     bounds = [tasks * piece // pieces for piece in range(pieces + 1)]
-    pieces_left, turn = iter(range(pieces)), threading.Lock()
-
-    def work_on():
-        while True:
-            with turn:
-                piece = next(pieces_left, None)
-            if piece is None:
-                return
-            kernel(bounds[piece], bounds[piece + 1], *arguments)
-
-    futures = _call_helpers(threads - 1, work_on)
-    work_on()
-    for future in futures:
-        if not future.cancel():
-            future.result()
+    work = _Pieces(kernel, bounds, arguments)
+    _call_helpers(threads - 1, work.work_on)
+    work.work_on()
+    work.finish()

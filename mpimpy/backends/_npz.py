@@ -33,25 +33,24 @@ def write_arrays(file, arrays):
     np.savez(file, **arrays)
 
 
-def read_arrays(path, names=None):
-    """Return {name: NumPy array} of a file, or of some names in it.
+def read_arrays(path):
+    """Return {name: NumPy array} of a file, opened once and read as a whole.
 
     Raises
     ------
     ValueError
-        If it is no such file, is damaged, or a name is missing.
+        If it is no such file, or is damaged.
     OSError
         If it cannot be read.
     """
     with open(path, "rb") as file:
-        data = file.read() if names is None else None
-        source = file if data is None else io.BytesIO(data)
-        if not zipfile.is_zipfile(source):
-            msg = "it is no .npz file"
-            raise ValueError(msg)
-        source.seek(0)
-        try:
-            with np.load(source, allow_pickle=False) as found:
-                return {name: found[name] for name in (found.files if names is None else names)}
-        except Exception as error:  # a damaged file can raise nearly anything
-            raise ValueError(str(error) or type(error).__name__) from error
+        source = io.BytesIO(file.read())
+    if not zipfile.is_zipfile(source):
+        msg = "it is no .npz file"
+        raise ValueError(msg)
+    source.seek(0)
+    try:
+        with np.load(source, allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}
+    except Exception as error:  # a damaged file can raise nearly anything
+        raise ValueError(str(error) or type(error).__name__) from error

@@ -196,6 +196,8 @@ def ways(height, digits_dtype, grid_dtype, *, strides, widths, signed, bound):
         Per slice "look-up", "pairs" or "float", and the reason.
     """
     slices, digits_dtype, grid_dtype = len(strides), np.dtype(digits_dtype), np.dtype(grid_dtype)
+    if _too_wide(grid_dtype):
+        return (("float", "cells take more than 32 bits: float64 products in plain array-API calls"),) * slices
     if bound >= 2**31:
         return (("float", "currents need more than 32 bits"),) * slices
     top = 2 ** (8 * digits_dtype.itemsize - 1) - 1 if widths is None else 2 ** max(widths) - 1
@@ -242,6 +244,22 @@ def _reals(numbers, wide):
     return np.array(numbers, np.float64 if wide else np.float32)
 
 
+CELL_BYTES = (1, 2, 4)  # of the cells and codes that the kernels read as plain memory
+
+
+def _too_wide(dtype):
+    # cells that no kernel reads: the reference's float64 products hold them
+    return np.dtype(dtype).itemsize not in CELL_BYTES
+
+
+def _memory(array):
+    # (bytes, bytes an element) of integers, as kernels read them; they cannot read any other
+    if array.dtype.kind != "i" or _too_wide(array.dtype):
+        msg = f"kernels read int8, int16 and int32, not {array.dtype}"
+        raise TypeError(msg)
+    return array.reshape(-1).view(np.int8), array.itemsize
+
+
 def _packed(digits, found, strides, widths, rows):
     # (bits, pairs, codes): the digits as each way takes them, flat
     slices, height, depth = digits.shape
@@ -259,8 +277,7 @@ def _packed(digits, found, strides, widths, rows):
     paired = _slices_of(found, "pairs")
     if paired.size:
         pairs = np.empty((tiles, height, paired.size, -(-rows // 2)), np.int32)
-        memory = digits.reshape(-1).view(np.int8)
-        launch(_read.pack_pairs, tasks, work, memory, digits.itemsize, depth, paired, _integers(strides), rows, pairs)
+        launch(_read.pack_pairs, tasks, work, *_memory(digits), depth, paired, _integers(strides), rows, pairs)
     if "float" in found:
         codes = np.empty((tiles, height, slices, rows), np.float64)
         launch(_read.pack_floats, tasks, work, digits, _floats(strides), rows, codes)
@@ -291,7 +308,7 @@ def read(
     errors=None,
 ):
     """See `reference.read`."""
-    if errors is not None:
+    if errors is not None or _too_wide(grid.dtype):
         how = {"strides": strides, "widths": widths, "signed": signed, "rows": rows, "bound": bound, "wide": wide}
         how |= {"steps": steps, "ends": ends, "units": units, "weights": weights, "dtype": dtype}
         return reference.read(digits, x_scale, grid, w_scale, **how, errors=errors, draw=perturb)
@@ -325,8 +342,7 @@ def read(
             _integers(widths or (0,) * slices),
             _integers(strides),
             _frozen(x_scale[top:bottom]),
-            grid.reshape(-1).view(np.int8),
-            grid.itemsize,
+            *_memory(grid),
             _frozen(w_scale),
             depth,
             rows,
