@@ -6,21 +6,35 @@
 (2, 3)
 """
 
-from . import backends, presets, wires
+from . import backends, wires
+from ._dot import MapReducedot, explain
+from .analysis.metrics import ABSE, RE, SNR
+from .analysis.report import Effect, Report
 from .backends import get_num_threads, set_num_threads
 from .chips import load
-from .config import ADC, DAC, Config, Device, Format, Ranges, Tile, Wires
-from .dot import MapReducedot, explain
-from .dpetensor import DPETensor
+from .compat.dpetensor import DPETensor
+from .compat.engines import bitslicedpe, diffpairdpe, fpmemdpe
+from .compat.sliced import SlicedData
+from .config import (
+    ADC,
+    DAC,
+    Config,
+    Device,
+    Drift,
+    Flicker,
+    Format,
+    Gaussian,
+    Ranges,
+    Samples,
+    Tile,
+    Wires,
+    WriteVerify,
+)
+from .devices import presets
+from .devices.measured import Measured
 from .engine import Engine
-from .legacy import bitslicedpe, diffpairdpe, fpmemdpe
 from .matrix import CrossbarMatrix
-from .measured import Measured
-from .metrics import ABSE, RE, SNR
-from .operands import MpimpyWarning
-from .report import Effect, Report
-from .sliced import SlicedData
-from .variation import Drift, Flicker, Gaussian, Samples, WriteVerify
+from .operands.edge import MpimpyWarning
 
 __version__ = "2.0.0"
 

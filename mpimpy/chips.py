@@ -1,29 +1,30 @@
-"""Programmed matrices from disk; `mpimpy.storage` writes them."""
+"""Programmed matrices from disk; `mpimpy.files.chips` writes them."""
 
 import json
 from typing import Any
 
 from array_api_compat import device as device_of
 
-from . import backends, storage
-from .backends import namespace
-from .device import Written
+from . import backends
+from .analysis.programming import Age
+from .arrays import asarray, namespace
+from .cells.memristors import Written
 from .engine import Engine
-from .formats import Encoded
-from .history import Age
+from .files import chips
+from .files.chips import FORMAT, META, NUMBERS, PARTS, SEAL
 from .matrix import CrossbarMatrix
-from .operands import library
-from .storage import FORMAT, META, NUMBERS, PARTS, SEAL
+from .operands.edge import library
+from .operands.encoding import Encoded
 
 __all__ = ["load"]
 
 
 def _read(path):
     # (description, arrays) of a file, once it is known to be one that this program understands
-    from .backends import _npz
+    from .files import npz
 
     try:
-        arrays = _npz.read_arrays(path)
+        arrays = npz.read_arrays(path)
         meta = json.loads(arrays[META].tobytes())
         number = meta["format"]
     except OSError as error:
@@ -76,9 +77,9 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     >>> bool(np.all(V.read(np.ones(3), read=5) == W.read(np.ones(3), read=5)))
     True
     """
-    from .backends import _npz
+    from .files import npz
 
-    like = backends.asarray(0.0) if like is None else like
+    like = asarray(0.0) if like is None else like
     backends.select(like, backend)
     meta, arrays = _read(path)
     if not hasattr(namespace(like), meta.get("dtype", "float64")):
@@ -89,7 +90,7 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
         raise ValueError(msg)
     try:
         seal = arrays.pop(SEAL).tobytes().decode()
-        if _npz.digest(arrays) != seal:
+        if npz.digest(arrays) != seal:
             msg = "its contents do not fit its checksum: it was altered"
             raise ValueError(msg)
         return _rebuild(meta, arrays, like, backend)
@@ -99,7 +100,7 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
 
 
 def _rebuild(meta, arrays, like, backend):
-    config = storage.build(meta["config"])
+    config = chips.build(meta["config"])
     engine = Engine.from_config(config, seed=meta["seed"], chip=meta["chip"], backend=backend)
     engine.reads = meta["reads"]
     kernels = engine.kernels(like)

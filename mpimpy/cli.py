@@ -10,13 +10,14 @@ import re
 import sys
 import warnings
 
-from . import __version__, backends, files, random
+from . import __version__, backends, noise
+from ._dot import MapReducedot, explain
+from .analysis.metrics import SNR
 from .checks import check_names
-from .dot import MapReducedot, explain
-from .dpetensor import DPETensor
-from .metrics import SNR
-from .operands import MpimpyWarning
-from .settings import ENGINE, SETTINGS
+from .compat.dpetensor import DPETensor
+from .config._flat import ENGINE, SETTINGS
+from .files import tables
+from .operands.edge import MpimpyWarning
 
 __all__ = ["main"]
 
@@ -84,19 +85,19 @@ def _build_parser():
         help="picture (default): 8 x 8 block DCT of a photograph; matmul: two products with settings of their own",
     )
     demo.add_argument(
-        "-o", "--out", metavar="PICTURE", help=f"{files.either(files.PICTURES)} (picture: default mpimpy_demo.png)"
+        "-o", "--out", metavar="PICTURE", help=f"{tables.either(tables.PICTURES)} (picture: default mpimpy_demo.png)"
     )
     only = {"default": argparse.SUPPRESS}
     demo.add_argument("--keep", type=_value, help="picture: share of the coefficients kept (default 0.25)", **only)
     demo.add_argument("--mode", type=int, choices=(0, 1), help="matmul: run only this one of the two", **only)
 
     dot = command("dot", _dot, "Multiply two matrices on crossbars.")
-    matrix = f"{files.either(files.MATRICES)} file; file.npz:name picks one array of several"
+    matrix = f"{tables.either(tables.MATRICES)} file; file.npz:name picks one array of several"
     dot.add_argument("a", metavar="A", help=f"inputs: {matrix}; .csv has commas and no header")
     dot.add_argument("b", metavar="B", help="weights, likewise")
-    dot.add_argument("-o", "--out", metavar="OUT", help=f"write the product: {files.either(files.MATRICES)}")
+    dot.add_argument("-o", "--out", metavar="OUT", help=f"write the product: {tables.either(tables.MATRICES)}")
     dot.add_argument(
-        "--plot", metavar="FILE", help=f"draw measured against expected elements: {files.either(files.PICTURES)}"
+        "--plot", metavar="FILE", help=f"draw measured against expected elements: {tables.either(tables.PICTURES)}"
     )
     dot.add_argument("--explain", action="store_true", help="print size, conversions and the cost of each effect")
 
@@ -131,21 +132,21 @@ def _exact(a, b):
 
 
 def _dot(args):
-    out = None if args.out is None else files.target(args.out, files.MATRICES)
-    picture = None if args.plot is None else files.picture_target(args.plot)
+    out = None if args.out is None else tables.target(args.out, tables.MATRICES)
+    picture = None if args.plot is None else tables.picture_target(args.plot)
     engine = DPETensor(**_given(args))
-    a, b = files.load(args.a), files.load(args.b)
+    a, b = tables.load(args.a), tables.load(args.b)
     if out and out.suffix.lower() == ".csv":
         _check_csv(args.out, a, b)
     measured = MapReducedot(a, b, engine)
     exact = _exact(a, b)
     table = explain(a, b, engine) if args.explain else None
-    outputs = {out: files.matrix_writer(measured, out)} if out else {}
+    outputs = {out: tables.matrix_writer(measured, out)} if out else {}
     if picture:
         from . import plot
 
-        outputs[picture] = files.picture_writer(plot.scatter(measured, exact).figure, picture)
-    files.save(outputs)
+        outputs[picture] = tables.picture_writer(plot.scatter(measured, exact).figure, picture)
+    tables.save(outputs)
     print(f"product  {a.shape} by {b.shape} is {measured.shape}")
     print(f"SNR      {SNR(measured, exact):.2f} dB against np.dot")
     print(f"seed     {engine.seed}, chip {engine.chip}")
@@ -161,7 +162,7 @@ def _demo(args):
         msg = f"{', '.join(f'--{name}' for name in given)} has no effect on the demo {args.what}: leave it out"
         raise ValueError(msg)
     out = "mpimpy_demo.png" if args.out is None and not matmul else args.out
-    picture = None if out is None else files.picture_target(out)
+    picture = None if out is None else tables.picture_target(out)
     (_demo_matmul if matmul else _demo_picture)(args, picture)
     if picture:
         print(f"written to {out}")
@@ -172,7 +173,7 @@ def _demo_picture(args, picture):
 
     engine = DPETensor(**_given(args))
     result = demo.compress(demo.photograph(), engine, **_given(args, ["keep"]))
-    files.save({picture: files.picture_writer(plot.compression(result), picture)})
+    tables.save({picture: tables.picture_writer(plot.compression(result), picture)})
     print(result)
 
 
@@ -181,13 +182,13 @@ def _demo_matmul(args, picture):
 
     given = {"seed": None} | _given(args, _ENGINE)
     if given["seed"] is None:
-        given["seed"] = random.new_seed()
+        given["seed"] = noise.new_seed()
     results = [demo.matmul(mode, **given) for mode in ([args.mode] if "mode" in args else [0, 1])]
     if picture:
         axes = plot.new_axes(1, len(results))[0]
         for ax, result in zip(axes, results, strict=True):
             plot.scatter(result.measured, result.exact, ax, f"mode {result.mode}")
-        files.save({picture: files.picture_writer(axes[0].figure, picture)})
+        tables.save({picture: tables.picture_writer(axes[0].figure, picture)})
     print(*results, f"seed {given['seed']}, chip {given.get('chip', 0)}", sep="\n")
 
 

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from .analysis.metrics import SNR
+from .analysis.report import Report
 from .checks import real
-from .dpetensor import DPETensor
-from .metrics import SNR
-from .report import Report
-from .sliced import SlicedData
+from .compat.dpetensor import DPETensor
+from .compat.sliced import SlicedData
 
 __all__ = ["Compression", "Product", "compress", "dct_matrix", "matmul", "photograph"]
 

@@ -3,13 +3,16 @@
 import threading
 from typing import Any
 
-from . import backends, calibration, crossbar, formats, mapping, operands
-from . import random as addressed
-from .backends import namespace
+from . import backends, noise
+from .analysis import calibration
+from .arrays import namespace
+from .cells import signs
 from .checks import pair, whole
+from .compat.sliced import SlicedData
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
+from .crossbar import product as crossbar
 from .matrix import CrossbarMatrix
-from .sliced import SlicedData
+from .operands import edge, encoding
 
 __all__ = ["Engine"]
 
@@ -112,8 +115,8 @@ class Engine:
         if backend is not None:
             backends.check(backend)
         self.config, self.backend = config, backend
-        self.seed = addressed.new_seed() if seed is None else whole("seed", seed, 0, addressed.MAX_SEED)
-        self.chip = whole("chip", chip, 0, addressed.MAX_CHIP)
+        self.seed = noise.new_seed() if seed is None else whole("seed", seed, 0, noise.MAX_SEED)
+        self.chip = whole("chip", chip, 0, noise.MAX_CHIP)
         self.reads = 0
         self._lock = threading.Lock()
 
@@ -140,7 +143,7 @@ class Engine:
 
     def kernels(self, array):
         """Return the backend that `array` gets."""
-        operands.check_device(array, self._where, "an operand", "the engine")
+        edge.check_device(array, self._where, "an operand", "the engine")
         return backends.select(array, self.backend)
 
     def program(
@@ -177,16 +180,16 @@ class Engine:
         >>> Engine(seed=1).program(np.eye(100)).tiles
         (2, 2, 4)
         """
-        return self.program_checked(operands.as_operand("w", w), chip=chip, origin=origin, faults=faults)
+        return self.program_checked(edge.as_operand("w", w), chip=chip, origin=origin, faults=faults)
 
     def program_checked(self, w, *, chip=None, origin=(0, 0), faults=None):
-        """Write a matrix that has passed `mpimpy.operands.as_operand`; see `program`."""
+        """Write a matrix that has passed `mpimpy.operands.edge.as_operand`; see `program`."""
         if w.ndim != 2:
             msg = f"w has shape {tuple(w.shape)}: weights are one matrix, (K, N)"
             raise ValueError(msg)
         rows = self.config.tile.rows
-        block = formats.block_shape(self.config.weights, w.shape, rows, weight=True)
-        origin = pair("origin", origin, 0, addressed.MAX_ROW - max(w.shape))
+        block = encoding.block_shape(self.config.weights, w.shape, rows, weight=True)
+        origin = pair("origin", origin, 0, noise.MAX_ROW - max(w.shape))
         if origin[0] % rows:
             msg = f"origin={origin} cuts through a tile of {rows} rows: its row must be a multiple of {rows}"
             raise ValueError(msg)
@@ -198,12 +201,12 @@ class Engine:
             raise ValueError(msg)
         if faults is not None:
             fmt = self.config.weights
-            faults = operands.as_faults(faults, tuple(w.shape), len(fmt.digits), fmt.planes, mapping.per_digit(fmt))
+            faults = edge.as_faults(faults, tuple(w.shape), len(fmt.digits), fmt.planes, signs.per_digit(fmt))
         kernels = self.kernels(w)
         encoded = None
         if 0 not in w.shape:
             grid = crossbar.make_grid(self.config)
-            encoded = formats.encode(
+            encoded = encoding.encode(
                 kernels, kernels.enter(w[None, ...]), self.config.weights, block, grid.strides, grid.level_dtype
             )
         return self._matrix(w, tuple(w.shape), encoded, self.config, kernels, chip, origin, faults)
@@ -213,7 +216,7 @@ class Engine:
         return self._matrix(like, shape, encoded, config, self.kernels(like), None, (0, 0))
 
     def _matrix(self, like, shape, encoded, config, kernels, chip, origin, faults=None):
-        chip = self.chip if chip is None else whole("chip", chip, 0, addressed.MAX_CHIP)
+        chip = self.chip if chip is None else whole("chip", chip, 0, noise.MAX_CHIP)
         return CrossbarMatrix(
             config,
             kernels,
@@ -306,11 +309,11 @@ class Engine:
         if isinstance(w, CrossbarMatrix) and not isinstance(x, SlicedData):
             return w.read(x, read)
         if not isinstance(x, SlicedData) and not isinstance(w, SlicedData):
-            w = operands.as_operand("w", w)
-            x = operands.as_operand("x", x, like=w)
-            operands.check_pair(x, w, "x", "w")
+            w = edge.as_operand("w", w)
+            x = edge.as_operand("x", x, like=w)
+            edge.check_pair(x, w, "x", "w")
             if w.ndim == 2:
-                operands.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
+                edge.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
             return self.program_checked(w).read_checked(x, read)
         return self._sliced_product(x, w, read)
 
@@ -329,7 +332,7 @@ class Engine:
         elif isinstance(w, CrossbarMatrix):
             config = w.config
         else:
-            w = operands.as_operand("w", w)
+            w = edge.as_operand("w", w)
         if isinstance(x, SlicedData):
             config.replace(inputs=x.format).check("inputs")
             if x.rows != config.tile.rows:
@@ -340,17 +343,17 @@ class Engine:
                 raise ValueError(msg)
         else:
             like = getattr(w, "prototype", w)
-            x = operands.as_operand("x", x, like=like)
-            operands.check_pair(x, like, "x", "w")
+            x = edge.as_operand("x", x, like=like)
+            edge.check_pair(x, like, "x", "w")
         if len(w.shape) == 2:
-            operands.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
+            edge.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
         if isinstance(w, SlicedData):
             matrix = w.programmed(self)
         else:
             matrix = w if isinstance(w, CrossbarMatrix) else self.program_checked(w)
         if not isinstance(x, SlicedData):
             return matrix.read_checked(x, read)
-        operands.check_pair(x.prototype, matrix.prototype, "x", "w")
+        edge.check_pair(x.prototype, matrix.prototype, "x", "w")
         y = matrix.read_encoded(x.encoded, x.format, x.dtype, read)
         return namespace(y).reshape(y, (*x.shape[:-1], matrix.shape[1]))
 

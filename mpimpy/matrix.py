@@ -4,11 +4,16 @@ from typing import Any
 
 from array_api_compat import device as device_of
 
-from . import backends, calibration, converters, crossbar, device, formats, history, mapping, operands, report, storage
-from .backends import namespace
+from . import backends, converters
+from .analysis import calibration, programming, report
+from .arrays import namespace
+from .cells import memristors, signs
 from .checks import whole
+from .crossbar import product as crossbar
+from .files import chips
+from .noise import MAX_READ, MAX_ROW, Address
+from .operands import edge, encoding
 from .operators import RightOperand
-from .random import MAX_READ, MAX_ROW, Address
 
 __all__ = ["CrossbarMatrix"]
 
@@ -33,17 +38,17 @@ class CrossbarMatrix(RightOperand):
         An empty array of the weights' library, dtype and device.
     kernels : module
         The backend that reads it.
-    encoded : mpimpy.formats.Encoded
+    encoded : mpimpy.operands.encoding.Encoded
         The weights as integers.
     scales : float64 array, shape (planes, tiles, N)
         Scale of every column in every tile.
-    written : mpimpy.device.Written
+    written : mpimpy.cells.memristors.Written
         The cells, least significant slice first.
-    wired : mpimpy.device.Written
+    wired : mpimpy.cells.memristors.Written
         The same as reads meet them: through the wires, if these have resistance.
     faults : int8 array, shape (planes * cells per digit * slices, K, N), or None
         Map of stuck cells, as given.
-    age : mpimpy.history.Age or None
+    age : mpimpy.analysis.programming.Age or None
         Of a matrix made by `at`; `fresh` is then the matrix as programmed.
 
     Examples
@@ -62,7 +67,7 @@ class CrossbarMatrix(RightOperand):
                 of = encoded.digits
                 self.faults = namespace(of).asarray(faults, device=device_of(of))
             levels = crossbar.targets(config, encoded)
-            self.scales = formats.weight_scales(encoded, config.tile.rows)
+            self.scales = encoding.weight_scales(encoded, config.tile.rows)
             self.written = crossbar.program(kernels, config, levels, self.address(0), self.faults)
             self.wired = crossbar.wire(kernels, config, self.written)
 
@@ -71,7 +76,7 @@ class CrossbarMatrix(RightOperand):
         xp = namespace(like)
         self.config, self.seed, self.chip, self.origin = config, seed, chip, origin
         self.shape = shape
-        self.dtype = operands.float_dtype(xp, like)
+        self.dtype = edge.float_dtype(xp, like)
         self._xp, self._where, self.kernels, self._counter = xp, device_of(like), kernels, counter
         self.prototype = xp.zeros((0,), dtype=self.dtype, device=self._where)
         self.encoded = encoded
@@ -94,7 +99,7 @@ class CrossbarMatrix(RightOperand):
         self._xp, self.kernels = namespace(self.prototype), backends.select(self.prototype, name)
 
     def address(self, read):
-        """Return where the random numbers of a read are; see `mpimpy.random.Address`."""
+        """Return where the random numbers of a read are; see `mpimpy.noise.Address`."""
         return Address(self.seed, self.chip, read, 0, *self.origin)
 
     @property
@@ -111,7 +116,7 @@ class CrossbarMatrix(RightOperand):
     def tiles(self) -> tuple[int, int, int]:
         """(rows of tiles, columns of tiles, slices); a double exponent, and a pair, has twice the slices."""
         tile, fmt = self.config.tile, self.config.weights
-        arrays = len(fmt.digits) * fmt.planes * mapping.per_digit(fmt)
+        arrays = len(fmt.digits) * fmt.planes * signs.per_digit(fmt)
         return (-(-self.shape[0] // tile.rows), -(-self.shape[1] // tile.cols), arrays)
 
     def _public(self, array):
@@ -148,11 +153,11 @@ class CrossbarMatrix(RightOperand):
         """
         if self.written is None:
             return self._empty(*self._lead(), dtype=self._xp.float64)
-        siemens = device.conductance(self.config.device, crossbar.make_grid(self.config), self.written)
+        siemens = memristors.conductance(self.config.device, crossbar.make_grid(self.config), self.written)
         return self.per_slice(siemens)
 
     @property
-    def programming(self) -> history.Programming | None:
+    def programming(self) -> programming.Programming | None:
         """What verified writing took (see `mpimpy.WriteVerify`), or None if writing was not verified.
 
         Examples
@@ -163,7 +168,7 @@ class CrossbarMatrix(RightOperand):
         >>> W.programming.error_S < 1.2e-7
         True
         """
-        return history.programming(self)
+        return programming.programming(self)
 
     def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
         """Return the matrix as it is at a time after programming; this one does not change.
@@ -197,7 +202,7 @@ class CrossbarMatrix(RightOperand):
         >>> print(W.at("30 d").age)
         30 d after programming, not compensated
         """
-        return history.aged(self, t, compensate)
+        return programming.aged(self, t, compensate)
 
     def codes(self) -> Any:
         """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent.
@@ -211,7 +216,7 @@ class CrossbarMatrix(RightOperand):
         """
         if self.encoded is None:
             return self._empty(*(2,) * self.config.weights.double, dtype=self._xp.int64)
-        codes = formats.integers(self.encoded)[:, 0, :, :]
+        codes = encoding.integers(self.encoded)[:, 0, :, :]
         return self._public(codes[0, :, :] if codes.shape[0] == 1 else codes)
 
     def decoded(self) -> Any:
@@ -226,7 +231,7 @@ class CrossbarMatrix(RightOperand):
         """
         if self.encoded is None:
             return self._empty(dtype=self._xp.float64)
-        return self._public(formats.decode(self.encoded)[0, :, :])
+        return self._public(encoding.decode(self.encoded)[0, :, :])
 
     def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
         """Multiply inputs by the programmed matrix.
@@ -259,15 +264,15 @@ class CrossbarMatrix(RightOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
-        x = operands.as_operand("x", x, like=self.prototype)
-        operands.check_pair(x, self.prototype, "x", "the programmed matrix")
+        x = edge.as_operand("x", x, like=self.prototype)
+        edge.check_pair(x, self.prototype, "x", "the programmed matrix")
         return self.read_checked(x, read, first_row=first_row)
 
     def read_checked(self, x, read=None, *, first_row=0):
-        """Multiply inputs that have passed `mpimpy.operands.as_operand`; see `read`."""
-        dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
+        """Multiply inputs that have passed `mpimpy.operands.edge.as_operand`; see `read`."""
+        dims = edge.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
         xp = self._xp
-        dtype = operands.result_dtype(xp, operands.float_dtype(xp, x), self.dtype)
+        dtype = edge.result_dtype(xp, edge.float_dtype(xp, x), self.dtype)
         out_shape = (*x.shape[:-1], self.shape[1])
         encode = self._encoder(x, dims)
         number = self._read_number(read)
@@ -279,8 +284,8 @@ class CrossbarMatrix(RightOperand):
     def _encoder(self, x, dims):
         # what turns inputs into integers, once blocks that do not fit would have been refused
         fmt = self.config.inputs
-        block = formats.block_shape(fmt, dims[1:], self.config.tile.rows, weight=False)
-        return lambda: formats.encode(self.kernels, self.kernels.enter(self._xp.reshape(x, dims)), fmt, block)
+        block = encoding.block_shape(fmt, dims[1:], self.config.tile.rows, weight=False)
+        return lambda: encoding.encode(self.kernels, self.kernels.enter(self._xp.reshape(x, dims)), fmt, block)
 
     def read_encoded(self, encoded, fmt, dtype, read=None):
         """Multiply inputs that are integers already; see `mpimpy.SlicedData`.
@@ -299,7 +304,7 @@ class CrossbarMatrix(RightOperand):
         -------
         array, shape (batch * M, N)
         """
-        dtype = operands.result_dtype(self._xp, dtype, self.dtype)
+        dtype = edge.result_dtype(self._xp, dtype, self.dtype)
         return self._product(self.config.replace(inputs=fmt), encoded, self._read_number(read), 0, dtype)
 
     def save(self, path: Any) -> None:
@@ -328,20 +333,20 @@ class CrossbarMatrix(RightOperand):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
         """
-        storage.save(self, path)
+        chips.save(self, path)
 
     def encode(self, x):
-        """Return inputs as integers, of which there must be some: `mpimpy.formats.Encoded`."""
-        x = operands.as_operand("x", x, like=self.prototype)
-        operands.check_pair(x, self.prototype, "x", "the programmed matrix")
-        dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
+        """Return inputs as integers, of which there must be some: `mpimpy.operands.encoding.Encoded`."""
+        x = edge.as_operand("x", x, like=self.prototype)
+        edge.check_pair(x, self.prototype, "x", "the programmed matrix")
+        dims = edge.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
         if self.encoded is None or 0 in dims:
             msg = f"x of shape {tuple(x.shape)} and weights of shape {self.shape} make no currents to look at"
             raise ValueError(msg)
         return self._encoder(x, dims)()
 
     def currents(self, x):
-        """Return samples of the currents of ``x @ W``; see `mpimpy.calibration.samples`."""
+        """Return samples of the currents of ``x @ W``; see `mpimpy.analysis.calibration.samples`."""
         return calibration.samples(self.kernels, self.config, self.encode(x), self.wired, self.address(MAX_READ))
 
     def _read_number(self, read):
@@ -365,7 +370,7 @@ class CrossbarMatrix(RightOperand):
 
     def explain_read(self, x):
         """Return how ``x @ W`` would be computed; see `mpimpy.backends.explain`."""
-        dims = operands.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
+        dims = edge.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
         height = dims[0] * dims[1]
         if self.encoded is None or not height:
             return backends.Explanation(self.kernels.NAME, "no products to compute", (), ())

@@ -14,16 +14,16 @@ out; results are float64, and `transfer` and `node_voltages` have the same bits 
 
 import math
 
-from . import backends
-from .backends import namespace
+from . import arrays, backends
+from .arrays import namespace
 from .checks import real
-from .operands import as_operand, check_pair, first_index
+from .operands.edge import as_operand, check_pair, first_index
 
 __all__ = ["node_voltages", "transfer"]
 
 
 def _check_cells(conductance):
-    array = as_operand("conductance", backends.detach(conductance))
+    array = as_operand("conductance", arrays.detach(conductance))
     shape = tuple(array.shape)
     if len(shape) < 2 or 0 in shape[-2:]:
         msg = (
@@ -83,7 +83,7 @@ def transfer(conductance, r_word, r_bit):
     def compute(tiles):
         return kernels.leave(kernels.transfer(kernels.enter(tiles), r_word, r_bit), tiles)
 
-    if backends.wants_gradient(conductance):
+    if arrays.wants_gradient(conductance):
         array = xp.astype(conductance, xp.float64, copy=False)
         function = backends.differentiable(compute, r_word, r_bit)
     else:
@@ -125,7 +125,7 @@ def node_voltages(conductance, voltages, r_word, r_bit):
     """
     r_word, r_bit = real("r_word", r_word, 0, unit=" Ohm"), real("r_bit", r_bit, 0, unit=" Ohm")
     g = _check_cells(conductance)
-    v = as_operand("voltages", backends.detach(voltages), like=g)
+    v = as_operand("voltages", arrays.detach(voltages), like=g)
     check_pair(g, v, "conductance", "voltages")
     xp = namespace(g)
     v = xp.astype(v, xp.float64, copy=False)

@@ -3,6 +3,9 @@
 import array_api_strict
 import numpy as np
 
+from mpimpy.cells import memristors
+from mpimpy.crossbar import plan as plans
+
 try:
     import torch
 except ImportError:  # the tests run without the extra; what needs torch is skipped by name
@@ -33,3 +36,11 @@ if torch is not None:
     RUNNERS["torch numba"] = (to_torch, None)
     RUNNERS["torch reference"] = (to_torch, "reference")
     RUNNERS["torch plain"] = (to_torch, "torch")
+
+
+def read_levels(matrix, read):
+    """What one read sees, in levels."""
+    grid = plans.make_grid(matrix.config)
+    place = matrix.address(read)
+    cells = memristors.read(matrix.kernels, matrix.config.device, grid, matrix.written, place)
+    return cells / 2.0**grid.fraction

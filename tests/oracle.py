@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import exp, frexp, fsum, lcm, log
 from statistics import NormalDist
 
-from mpimpy import random
+from mpimpy import noise
 
 MASK = 0xFFFFFFFF
 
@@ -118,7 +118,7 @@ def fraction_for(spreads):
 
 def factor(kind, sigma, index):
     z = NormalDist().inv_cdf((index + 0.5) / 65536)
-    table = random.lognormal_table(sigma) if kind == "lognormal" else random.gaussian_table(sigma)
+    table = noise.lognormal_table(sigma) if kind == "lognormal" else noise.gaussian_table(sigma)
     entry = struct.unpack_from("<i", table, 4 * index)[0]
     exact = 2.718281828459045 ** (sigma * z) if kind == "lognormal" else 1 + sigma * z
     assert abs(entry - exact * 65536) <= 0.5 + 1e-6 * abs(exact) * 65536
@@ -293,9 +293,7 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
     def stuck(index, k, n):
         if faults is not None and faults[index][k][n]:
             return faults[index][k][n]
-        draw = word(seed, chip, 0, random.STUCK, index, k, n) << 16 | word(
-            seed, chip, 0, random.STUCK_FINE, index, k, n
-        )
+        draw = word(seed, chip, 0, noise.STUCK, index, k, n) << 16 | word(seed, chip, 0, noise.STUCK_FINE, index, k, n)
         if draw < round(device.stuck_HGS * 2**32):
             return 1
         return -1 if draw < round(device.stuck_HGS * 2**32) + round(device.stuck_LGS * 2**32) else 0
@@ -318,7 +316,7 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         if device.write_var == 0:
             return goal
         for pulse in range(pulses):
-            draw = word(seed, chip, pulse, random.WRITE, index, k, n)
+            draw = word(seed, chip, pulse, noise.WRITE, index, k, n)
             value = disturb(device.write_var, goal, level, draw, reference, False, None)
             if device.verify and abs(value - goal) <= int(device.verify.tolerance_S / step * 2**f):
                 break
@@ -336,7 +334,7 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         if stuck(index, k, n):
             return min(value + reference - now, bound)
         level = wanted(plane, one, j, k, n)
-        z = NormalDist().inv_cdf((word(seed, chip, 0, random.DRIFT, index, k, n) + 0.5) / 65536)
+        z = NormalDist().inv_cdf((word(seed, chip, 0, noise.DRIFT, index, k, n) + 0.5) / 65536)
         nu, wide = (each(value, levels + 1)[level] for value in (device.drift.nu, device.drift.nu_spread))
         t = round(exp(-max(0.0, nu + wide * z) * log_time) * 65536)
         return clip(((value + reference) * t + 2**15 >> 16) - now)
@@ -347,7 +345,7 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
             return value
         level = wanted(plane, one, j, k, n)
         level = {1: levels, -1: 0, 0: level}[stuck(index, k, n)]
-        draw = word(seed, chip, read, random.READ, index, k, n)
+        draw = word(seed, chip, read, noise.READ, index, k, n)
         return disturb(device.var, value, level, draw, now, True, time_s)
 
     def together(plane, j, k, n):
@@ -368,7 +366,7 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
     def code(plane, i, m, k):
         value = digits(xq[plane][m][k], config.inputs)[i] * u[i]
         if config.dac.vnoise:
-            t = factor("gaussian", config.dac.vnoise, word(seed, chip, read, random.VOLTAGE, plane * len(xb) + i, m, k))
+            t = factor("gaussian", config.dac.vnoise, word(seed, chip, read, noise.VOLTAGE, plane * len(xb) + i, m, k))
             shift = 16 - fx
             value = value * t + (2**shift // 2) >> shift
             value = min(max(value, -noisy_code), noisy_code)
@@ -381,14 +379,14 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         array = pw * len(wb) + j
         step = float(steps[j][i]) if wide else single(float(steps[j][i]))
         if adc.gain_error:
-            draw = word(seed, chip, 0, random.ADC_GAIN, array, tile, n)
+            draw = word(seed, chip, 0, noise.ADC_GAIN, array, tile, n)
             current = current * factor("gaussian", adc.gain_error, draw) + 2**15 >> 16
         if adc.offset_lsb:
-            draw = word(seed, chip, 0, random.ADC_OFFSET, array, tile, n)
+            draw = word(seed, chip, 0, noise.ADC_OFFSET, array, tile, n)
             current += normal(draw) * round(adc.offset_lsb / step) + 2**15 >> 16
         if adc.noise_lsb:
             pair = array * len(xb) * len(xq) + px * len(xb) + i
-            draw = word(seed, chip, read, random.ADC_NOISE, pair, tile * 2**22 + m, n)
+            draw = word(seed, chip, read, noise.ADC_NOISE, pair, tile * 2**22 + m, n)
             current += normal(draw) * round(adc.noise_lsb / step) + 2**15 >> 16
         return current
 

@@ -16,7 +16,7 @@ import pytest
 import mpimpy
 from mpimpy import SNR, DPETensor, MapReducedot, MpimpyWarning, cli, demo, explain, plot
 from mpimpy.cli import main
-from mpimpy.settings import ENGINE, SETTINGS
+from mpimpy.config._flat import ENGINE, SETTINGS
 
 ROOT = Path(__file__).parents[1]
 

@@ -24,9 +24,8 @@ from mpimpy import (
     MpimpyWarning,
     SlicedData,
     Tile,
-    formats,
-    operands,
 )
+from mpimpy.operands import edge, encoding
 
 needs_torch = pytest.mark.skipif(torch is None, reason="the torch extra is not installed")
 
@@ -298,7 +297,7 @@ def test_sliced_data_describes_itself(x, w):
     assert digits.shape == (4, 70, 40)
     np.testing.assert_array_equal(
         -128 * digits[0].astype(int) + 64 * digits[1] + 16 * digits[2] + digits[3],
-        engine(np.eye(70), sw) * 0 + formats.integers(sw.encoded)[0, 0],
+        engine(np.eye(70), sw) * 0 + encoding.integers(sw.encoded)[0, 0],
     )
     assert sx.quantized_data.shape == x.shape
     assert SNR(sx.quantized_data, x) > 35
@@ -420,8 +419,8 @@ def test_arrays_keep_the_engines_format_beside_sliced_weights(x, w):
 
 def test_operands_are_checked_once(x, w, monkeypatch):
     seen = []
-    check = operands.as_operand
-    monkeypatch.setattr(operands, "as_operand", lambda name, *a, **k: (seen.append(name), check(name, *a, **k))[1])
+    check = edge.as_operand
+    monkeypatch.setattr(edge, "as_operand", lambda name, *a, **k: (seen.append(name), check(name, *a, **k))[1])
     engine = DPETensor(seed=1)
     MapReducedot(x, w, engine)
     engine(x, w)

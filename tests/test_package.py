@@ -18,23 +18,21 @@ ROOT = PACKAGE.parent
 
 # From the bottom up. A module may import modules of lower rooms, and those named before it in its own.
 ROOMS = [
-    ["checks", "variation", "readings", "config", "random"],
-    ["backends"],
-    ["metrics", "operands"],
-    ["formats", "mapping", "laws", "device", "converters", "wires"],
-    ["plans", "lines"],
+    ["checks", "arrays", "noise", "operators"],
+    ["config", "backends"],
+    ["operands"],
+    ["cells", "converters", "wires"],
     ["crossbar"],
-    ["calibration"],
-    ["report", "history", "storage"],
-    ["operators", "matrix"],
-    ["sliced", "settings", "engine", "dpetensor"],
-    ["chips", "legacy", "dot"],
-    ["plot", "measured", "presets", "demo", "files", "cli"],
+    ["files", "analysis"],
+    ["matrix"],
+    ["compat", "engine", "chips"],
+    ["devices", "_dot"],
+    ["plot", "demo", "cli"],
     ["__init__", "__main__"],
 ]
 ORDER = [name for room in ROOMS for name in room]
 LIBRARIES = {"numpy", "torch", "numba", "triton", "scipy", "matplotlib", "jax", "cupy", "threadpoolctl"}
-LEAVES = {"plot", "measured", "demo", "files", "cli"}
+LEAVES = {"plot", "devices", "demo", "files", "cli"}
 
 
 def sources():
@@ -72,7 +70,7 @@ def test_imports_run_down_the_rooms(path, parts):
     for name, inside in imports(path, parts):
         if inside and name in ORDER and name != own:
             assert ORDER.index(name) < ORDER.index(own), f"{own} imports {name}, which is above it"
-        if not inside and name in LIBRARIES and own != "backends" and own not in LEAVES:
+        if not inside and name in LIBRARIES and own not in ("backends", "arrays") and own not in LEAVES:
             pytest.fail(f"{own} imports {name}: only backends may")
 
 
@@ -118,7 +116,7 @@ def test_metadata():
 
 
 def test_files_are_one_idea():
-    assert all(len(path.read_text().splitlines()) <= 420 for path, _ in sources())
+    assert all(len(path.read_text().splitlines()) <= 440 for path, _ in sources())
 
 
 def test_backends_say_what_is_there():

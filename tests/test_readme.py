@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from libraries import torch
 
-from mpimpy import cli, settings
+from mpimpy import cli
+from mpimpy.config import _flat as flat
 
 ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -63,7 +64,7 @@ def test_the_printed_budget_is_the_real_one(capsys):
 def test_the_settings_table_is_the_codes_own():
     rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \| (.*?) \| (.+) \|$", TEXT, re.MULTILINE)
     table = {name: (default, unit, meaning) for name, default, unit, meaning in rows}
-    assert table == settings.SETTINGS | settings.ENGINE
+    assert table == flat.SETTINGS | flat.ENGINE
 
 
 def test_set_up_is_two_single_lines_that_ci_runs():

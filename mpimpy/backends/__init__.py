@@ -8,28 +8,23 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
-import sys
 from dataclasses import dataclass
 
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
+from ..arrays import is_numpy, is_torch, is_torch_cpu, namespace
 from ..checks import whole
 
 __all__ = [
     "Backend",
     "Explanation",
-    "asarray",
     "available",
     "check",
-    "detach",
     "differentiable",
     "explain",
     "get_num_threads",
-    "namespace",
     "select",
     "set_num_threads",
-    "unusable",
-    "wants_gradient",
 ]
 
 _MODULES = {"numba": "numba_cpu", "torch": "torch_cuda", "reference": "reference"}
@@ -93,37 +88,6 @@ class Explanation:
         return "\n".join([*lines, *self.notes])
 
 
-_NAMESPACES = {}
-
-
-def namespace(array):
-    """Return the array-API namespace of `array`, remembered for its type: it is asked for often."""
-    kind = type(array)
-    found = _NAMESPACES.get(kind)
-    if found is None:
-        found = _NAMESPACES[kind] = array_namespace(array)
-    return found
-
-
-def _is_numpy(array):
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(array, (numpy.ndarray, numpy.generic))
-
-
-def _is_torch(array):
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(array, torch.Tensor)
-
-
-def _is_torch_cpu(array):
-    return _is_torch(array) and array.device.type == "cpu"
-
-
-def wants_gradient(array):
-    """Return whether torch would record what is done with `array`."""
-    return _is_torch(array) and array.requires_grad and sys.modules["torch"].is_grad_enabled()
-
-
 def differentiable(transfer, r_word, r_bit):
     """Return `transfer`, a function of torch tensors of conductances, with a gradient."""
     from . import _ladder_torch
@@ -131,30 +95,16 @@ def differentiable(transfer, r_word, r_bit):
     return lambda conductance: _ladder_torch.transfer(conductance, r_word, r_bit, transfer)
 
 
-def unusable(array):
-    """Return why an array has no plain values to compute with, or None."""
-    if _is_torch(array) and array.device.type == "meta":
-        return "is on the meta device, without values: give it some, on another device"
-    if _is_torch(array) and array.layout is not sys.modules["torch"].strided:
-        return "is a sparse tensor, and a crossbar holds every element: pass its .to_dense()"
-    return None
-
-
-def detach(array):
-    """Return `array` without its history of gradients."""
-    return array.detach() if _is_torch(array) and array.requires_grad else array
-
-
 def _takes(name, array):
     if name == "numba":
-        return _is_numpy(array) or _is_torch_cpu(array)
-    return name == "reference" or _is_torch(array)
+        return is_numpy(array) or is_torch_cpu(array)
+    return name == "reference" or is_torch(array)
 
 
 def _name_for(array):
     if _takes("numba", array):
         return "numba"
-    return "torch" if _is_torch(array) and array.device.type == "cuda" else "reference"
+    return "torch" if is_torch(array) and array.device.type == "cuda" else "reference"
 
 
 def _detail(name):
@@ -212,7 +162,7 @@ def select(array, force=None):
         kind = f"{type(array).__module__}.{type(array).__name__}"
         msg = f"backend {name!r} takes {_RUNS[name]}, not {kind}: use backend=None"
         raise ValueError(msg)
-    if name != "numba" and not _is_numpy(array):
+    if name != "numba" and not is_numpy(array):
         _check_float64(namespace(array), device(array))
     return importlib.import_module(f".{_MODULES[name]}", __name__)
 
@@ -230,13 +180,6 @@ def check(name):
         msg = f"backend {name!r} is unknown: use one of {', '.join(map(repr, _MODULES))}, or None for the best"
         raise ValueError(msg)
     return name
-
-
-def asarray(values):
-    """Return `values` (a number, nested lists, anything np.asarray takes) as a NumPy array."""
-    import numpy as np
-
-    return np.asarray(values)
 
 
 def explain(x, W):

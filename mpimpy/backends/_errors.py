@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from array_api_compat import device
 
-from .. import random
+from .. import noise
 from ._noise import entries
 
 __all__ = ["Errors", "disturb"]
@@ -21,7 +21,7 @@ class Errors(NamedTuple):
 
     Attributes
     ----------
-    address : mpimpy.random.Address
+    address : mpimpy.noise.Address
         Row of the first input, column of the first output, in the whole product.
     tile : int
         Number of the first tile along the summed axis, in the whole matrix.
@@ -36,7 +36,7 @@ class Errors(NamedTuple):
         Spread of what is added to each current.
     """
 
-    address: random.Address
+    address: noise.Address
     tile: int
     array: int
     pair: int
@@ -48,7 +48,7 @@ class Errors(NamedTuple):
 
 def _column_entries(xp, table, address, index, width, where):
     # one entry of a table for each column: int64, shape (1, width)
-    word = random.words(xp, address, index, (1, width), where)
+    word = noise.words(xp, address, index, (1, width), where)
     return xp.reshape(xp.take(entries(xp, where, table), xp.reshape(word, (-1,)), axis=0), (1, width))
 
 
@@ -82,20 +82,20 @@ def disturb(xp, current, errors, tile, j, i, perturb):
     value, place = xp.astype(current, xp.int64), errors.address
     tile, frozen = errors.tile + tile, place._replace(read=0, row=errors.tile + tile)
     if errors.gain is not None:
-        address = frozen._replace(purpose=random.ADC_GAIN)
+        address = frozen._replace(purpose=noise.ADC_GAIN)
         factor = _column_entries(xp, errors.gain, address, errors.array + j, width, where)
         value = (value * factor + (1 << 15)) >> 16
     if errors.offset is not None:
-        address = frozen._replace(purpose=random.ADC_OFFSET)
-        normal = _column_entries(xp, random.normal_table(), address, errors.array + j, width, where)
+        address = frozen._replace(purpose=noise.ADC_OFFSET)
+        normal = _column_entries(xp, noise.normal_table(), address, errors.array + j, width, where)
         value = value + _times(normal, errors.offset[j][i])
     if errors.noise is not None:
         number = errors.pair + j * errors.pairs + i
         address = place._replace(
-            purpose=random.ADC_NOISE, row=(tile << ROW_BITS) + place.row, chip=number << 20 | place.chip
+            purpose=noise.ADC_NOISE, row=(tile << ROW_BITS) + place.row, chip=number << 20 | place.chip
         )
         limits = {"up": 0, "reference": 1 << 30, "shift": 0, "bound": 1 << 30, "dtype": "int64"}
         none = xp.zeros_like(value)[None, :, :]
-        normal = perturb(none, random.normal_table(), address, additive=True, **limits)[0, :, :]
+        normal = perturb(none, noise.normal_table(), address, additive=True, **limits)[0, :, :]
         value = value + _times(normal, errors.noise[j][i])
     return xp.astype(value, xp.float64)

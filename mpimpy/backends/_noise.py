@@ -4,7 +4,7 @@ import functools
 
 from array_api_compat import array_namespace, device
 
-from .. import random
+from .. import noise
 
 __all__ = ["entries", "perturb", "stick"]
 
@@ -12,7 +12,7 @@ __all__ = ["entries", "perturb", "stick"]
 @functools.lru_cache(maxsize=32)
 def entries(xp, where, table):
     """Return the entries of a packed table: int64, on a device."""
-    return xp.asarray(random.table_values(table), dtype=xp.int64, device=where)
+    return xp.asarray(noise.table_values(table), dtype=xp.int64, device=where)
 
 
 def perturb(
@@ -30,9 +30,9 @@ def perturb(
     ----------
     cells : integer array, shape (slices, A, C)
     table : bytes
-        Packed quantile tables of `mpimpy.random`, one after the other: factors in units of
+        Packed quantile tables of `mpimpy.noise`, one after the other: factors in units of
         ``2**-16``, or numbers.
-    address : mpimpy.random.Address
+    address : mpimpy.noise.Address
     up, reference, shift, bound : int
     dtype : str
         Name of the integer dtype of the result.
@@ -60,9 +60,9 @@ def perturb(
     low = -min(reference, bound) if additive else -bound
     out = []
     for index in range(slices):
-        word = random.words(xp, address, index, (rows, cols), where)
+        word = noise.words(xp, address, index, (rows, cols), where)
         if which is not None:
-            word = word + xp.astype(which[index, :, :], xp.int64) * random.TABLE_SIZE
+            word = word + xp.astype(which[index, :, :], xp.int64) * noise.TABLE_SIZE
         entry = xp.reshape(xp.take(values, xp.reshape(word, (-1,)), axis=0), (rows, cols))
         value = xp.astype(cells[index, :, :], xp.int64) << up
         value = value + entry if additive else (((value + reference) * entry + half) >> shift) - after
@@ -79,7 +79,7 @@ def stick(cells, address, *, high_share, low_share, high, low=0):
     Parameters
     ----------
     cells : integer array, shape (slices, A, C)
-    address : mpimpy.random.Address
+    address : mpimpy.noise.Address
     high_share, low_share : int
         Shares of all cells, in units of ``2**-32``.
     high, low : int
@@ -91,11 +91,11 @@ def stick(cells, address, *, high_share, low_share, high, low=0):
     """
     xp = array_namespace(cells)
     slices, rows, cols = cells.shape
-    fine = address._replace(purpose=random.STUCK_FINE)
+    fine = address._replace(purpose=noise.STUCK_FINE)
     out = []
     for index in range(slices):
-        draw = random.words(xp, address, index, (rows, cols), device(cells)) << 16
-        draw = draw | random.words(xp, fine, index, (rows, cols), device(cells))
+        draw = noise.words(xp, address, index, (rows, cols), device(cells)) << 16
+        draw = draw | noise.words(xp, fine, index, (rows, cols), device(cells))
         cell = cells[index, :, :]
         cell = xp.where(draw < high_share + low_share, xp.full_like(cell, low), cell)
         out.append(xp.where(draw < high_share, xp.full_like(cell, high), cell))

@@ -7,7 +7,7 @@ was imported. Every launch turns floating-point fusion off: a multiply and an ad
 import triton
 import triton.language as tl
 
-from ..random import STUCK_FINE
+from ..noise import STUCK_FINE
 from .reference import PANEL
 
 _PANEL = tl.constexpr(PANEL)

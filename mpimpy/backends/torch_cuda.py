@@ -14,7 +14,7 @@ import warnings
 
 import torch
 
-from .. import random
+from .. import noise
 from . import reference
 
 NAME = "torch"
@@ -103,7 +103,7 @@ def _constant(numbers, dtype, device):
         found = _constants.pop(key, None)
         large = found is None and len(numbers) > 2**16
         if found is None:
-            values = random.table_values(numbers) if isinstance(numbers, bytes) else numbers
+            values = noise.table_values(numbers) if isinstance(numbers, bytes) else numbers
             tensor = torch.tensor(values, dtype=dtype, device="cpu")
             if device.type == "cuda":
                 tensor = tensor.pin_memory().to(device, non_blocking=True)
@@ -155,7 +155,7 @@ def _layout(cells, address):
 
 
 def _tag(address):
-    return _signed(random.counter_word(address, 0))
+    return _signed(noise.counter_word(address, 0))
 
 
 def perturb(
@@ -198,7 +198,7 @@ def stick(cells, address, *, high_share, low_share, high, low=0):
     out = torch.empty_like(cells)
     if out.numel():
         grid, numbers, constants = _layout(cells, address)
-        tags = _tag(address), _tag(address._replace(purpose=random.STUCK_FINE))
+        tags = _tag(address), _tag(address._replace(purpose=noise.STUCK_FINE))
         key = map(_signed, address.key)
         _launch(kernels.stick, grid, cells, out, *numbers, *tags, *key, high_share, low_share, high, low, **constants)
     return out

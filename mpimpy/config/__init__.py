@@ -9,5 +9,20 @@ from ._config import Config
 from ._device import Device
 from ._format import Format
 from ._parts import DAC, Tile, Wires
+from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify
 
-__all__ = ["ADC", "DAC", "Config", "Device", "Format", "Ranges", "Tile", "Wires"]
+__all__ = [
+    "ADC",
+    "DAC",
+    "Config",
+    "Device",
+    "Drift",
+    "Flicker",
+    "Format",
+    "Gaussian",
+    "Ranges",
+    "Samples",
+    "Tile",
+    "Wires",
+    "WriteVerify",
+]

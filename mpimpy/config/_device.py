@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..checks import fail, real, set_fields, whole
-from ..variation import Drift, Flicker, Gaussian, Samples, WriteVerify, per_level, variation
+from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify, per_level, variation
 
 __all__ = ["Device"]
 
@@ -147,7 +147,7 @@ class Device:
         ...     Device.from_csv(path).g_level
         2
         """
-        from ..readings import read_samples
+        from ._samples_csv import read_samples
 
         samples = read_samples(path, unit)
         return cls(**{"var": 0.0, "levels": samples.means_S, "write_var": samples} | settings)

@@ -41,7 +41,7 @@ class Format:
         Along the summed axis a block must hold whole tiles: a current is summed over a tile
         before any scale can be applied.
     mapping : str
-        How a code's sign gets into hardware; see `mpimpy.mapping`. ``"twos"``: two's complement,
+        How a code's sign gets into hardware; see `mpimpy.cells.signs`. ``"twos"``: two's complement,
         the sign slice counts negatively. ``"signed"``, for weights also called ``"pair"``: sign and magnitude;
         inputs are positive or negative voltages, weights a differential pair of cells. ``"offset"``, weights
         only: half the range is added to every code, so that none is negative, and a unit column takes it

@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from .. import backends, crossbar, lines, operands, wires
+from .. import arrays, wires
+from ..cells import wiring
 from ..checks import pair as two
 from ..checks import whole
+from ..crossbar import product as crossbar
 from ..matrix import CrossbarMatrix
+from ..operands import edge
 from ._figure import axes, numbers
 
 __all__ = ["check_matrix", "check_slice", "conductance", "ir_drop", "levels"]
@@ -150,7 +153,7 @@ def _whole_array(W, cells, number):
     found = np.full((rows, cols + 1), config.device.LGS + (W.written.reference - grid.reference) * unit)
     found[: cells.shape[0], : cells.shape[1]] = cells
     if number == 0:
-        found[:, -1] += lines.unit_column(config, grid, W.written) * unit
+        found[:, -1] += wiring.unit_column(config, grid, W.written) * unit
     return found, (np.arange(rows) < cells.shape[0]).astype(float)
 
 
@@ -207,7 +210,7 @@ def ir_drop(conductance, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None
             if value != usual:
                 msg = f"{setting}={value!r} has no effect on an array of conductances, which is one tile: leave it out"
                 raise ValueError(msg)
-        cells = found = numbers(operands.as_operand("conductance", backends.detach(conductance)))
+        cells = found = numbers(edge.as_operand("conductance", arrays.detach(conductance)))
         if found.ndim != 2:
             msg = f"conductance has shape {found.shape}: a picture is of one tile, (rows, cols)"
             raise ValueError(msg)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .. import crossbar
 from ..checks import whole
-from ..random import MAX_READ
+from ..crossbar import product as crossbar
+from ..noise import MAX_READ
 from ._arrays import CURVES, check_matrix, check_slice
 from ._figure import axes, numbers
 

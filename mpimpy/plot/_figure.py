@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import backends
+from .. import arrays
 
 __all__ = ["axes", "new_axes", "numbers"]
 
@@ -48,5 +48,5 @@ def axes(ax, size=(5.0, 5.0)):
 
 def numbers(array):
     """Return an array of any library, on any device, as a NumPy array."""
-    array = backends.detach(array)
+    array = arrays.detach(array)
     return np.asarray(array.cpu() if hasattr(array, "cpu") else array)

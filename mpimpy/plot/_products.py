@@ -113,7 +113,7 @@ def compression(result):
     -------
     Figure
     """
-    from ..metrics import SNR
+    from ..analysis.metrics import SNR
 
     panels = new_axes(2, 3, size=(4.2, 4.9))
     grey(result.original, panels[0, 0], "Original")

@@ -1,0 +1,173 @@
+"""MapReducedot: np.dot's rules over any array library, on crossbars."""
+
+import math
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from .analysis.report import Report
+from .compat.dpetensor import DPETensor
+from .engine import Engine
+from .operands import edge
+
+__all__ = ["MapReducedot", "explain"]
+
+
+def _engine(engine, settings):
+    if "input_size" in settings:
+        msg = "input_size has no effect here: it is for SlicedData(input_en=True) and DPETensor"
+        raise TypeError(msg)
+    if engine is None:
+        return DPETensor(**settings)
+    if not isinstance(engine, Engine):
+        msg = f"engine={type(engine).__name__} must be an Engine; there is no out argument"
+        raise TypeError(msg)
+    if settings:
+        msg = f"settings ({', '.join(sorted(settings))}) have no effect beside an engine: give them to the engine"
+        raise TypeError(msg)
+    return engine
+
+
+def _parts(xp, array):
+    # real and imaginary part of a complex array; a real one has no second part
+    if xp.isdtype(array.dtype, "complex floating"):
+        return [xp.real(array), xp.imag(array)]
+    return [array]
+
+
+def _output_dtype(xp, a, b):
+    """Return (real, result): the floating dtype of the parts, and of the product."""
+    kinds = [
+        array.dtype if xp.isdtype(array.dtype, "complex floating") else edge.float_dtype(xp, array) for array in (a, b)
+    ]
+    result = xp.result_type(*kinds)
+    real = xp.real(xp.zeros((), dtype=result)).dtype if xp.isdtype(result, "complex floating") else result
+    return real, result
+
+
+def _multiply(xp, engine, x, w, real):
+    # Real products combined: the parts of x as more input rows, those of w as more columns, so
+    # that each part of a weight has cells of its own.
+    xs, ws = _parts(xp, x), _parts(xp, w)
+    rows, cols = x.shape[0], w.shape[1]
+    stacked_x = xs[0] if len(xs) == 1 else xp.concat(xs, axis=0)
+    stacked_w = ws[0] if len(ws) == 1 else xp.concat(ws, axis=1)
+    y = engine.program_checked(stacked_w).read_checked(stacked_x)
+    y = xp.astype(y, real, copy=False)
+    part = [[y[i * rows : (i + 1) * rows, j * cols : (j + 1) * cols] for j in range(len(ws))] for i in range(len(xs))]
+    if len(xs) == len(ws) == 1:
+        return part[0][0]
+    if len(ws) == 1:
+        return part[0][0] + 1j * part[1][0]
+    if len(xs) == 1:
+        return part[0][0] + 1j * part[0][1]
+    return (part[0][0] - part[1][1]) + 1j * (part[0][1] + part[1][0])
+
+
+def _operands(a, b):
+    like = next((value for value in (a, b) if getattr(value, "ndim", 0) and hasattr(value, "dtype")), None)
+    a = edge.as_operand("a", a, like=like, complex_too=True)
+    b = edge.as_operand("b", b, like=like, complex_too=True)
+    edge.check_pair(a, b, "a", "b")
+    return array_namespace(a, b), a, b
+
+
+def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Any) -> Any:
+    """Return ``np.dot(a, b)`` as memristor crossbars would have computed it.
+
+    Parameters
+    ----------
+    a, b : array_like
+        Arrays of one library and device: NumPy, torch, or any that follows the array API.
+        Shapes follow np.dot: numbers multiply; 1-D with 1-D is an inner product; N-D with 1-D
+        sums over the last axis; N-D with M-D over the last axis of `a` and the second-to-last of
+        `b`. `b` is written into the arrays, `a` drives them.
+    engine : Engine, optional
+        A machine of your own; by default one is made of the settings.
+    **settings
+        Any of the settings table, such as ``radc=1024, var=0.02, seed=7``; see `DPETensor`.
+
+    Returns
+    -------
+    array
+        Of the library, dtype and device that the exact product would have; integers and
+        booleans give floats.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, devices differ, a number is not finite or a setting is out of range.
+    TypeError
+        If libraries are mixed, a dtype is not numeric, or a setting is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a, b = np.eye(4), np.arange(8.0).reshape(4, 2)
+    >>> MapReducedot(a, b, radc=None, var=0).shape
+    (4, 2)
+    """
+    engine = _engine(engine, settings)
+    xp, a, b = _operands(a, b)
+    real, result = _output_dtype(xp, a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        # every product of numbers is a cell of its own: the array's elements drive one weight
+        array, number = (a, b) if b.ndim == 0 else (b, a)
+        shape = array.shape
+        y = _multiply(xp, engine, xp.reshape(array, (-1, 1)), xp.reshape(number, (1, 1)), real)
+    else:
+        axis = max(b.ndim - 2, 0)
+        if a.shape[-1] != b.shape[axis]:
+            msg = (
+                f"shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit: the last axis of a ({a.shape[-1]}) must be "
+                f"as long as {'the second-to-last' if b.ndim > 1 else 'the only'} axis of b ({b.shape[axis]})"
+            )
+            raise ValueError(msg)
+        depth = a.shape[-1]
+        shape = (*a.shape[:-1], *b.shape[:axis], *b.shape[axis + 1 :])
+        # sizes are spelled out: -1 means nothing beside an empty axis
+        x = xp.reshape(a, (math.prod(a.shape[:-1]), depth))
+        columns = math.prod(b.shape[:axis]) * math.prod(b.shape[axis + 1 :])
+        y = _multiply(xp, engine, x, xp.reshape(xp.moveaxis(b, axis, 0), (depth, columns)), real)
+    y = xp.astype(xp.reshape(y, shape), result, copy=False)
+    # np.dot gives a NumPy number, not an array without axes
+    return y[()] if y.ndim == 0 and edge.library(y) == "numpy" else y
+
+
+def explain(a: Any, b: Any, engine: Engine | None = None, **settings: Any) -> Report:
+    """Return what ``MapReducedot(a, b)`` takes in hardware, and what each effect costs in dB.
+
+    Every effect is switched on alone, and off alone.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., K)
+        Real inputs.
+    b : array_like, shape (K, N) or (K,)
+        Real weights.
+    engine, **settings
+        As for `MapReducedot`.
+
+    Returns
+    -------
+    mpimpy.Report
+        Prints as a table.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `MapReducedot`; also for complex operands.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> report = explain(np.eye(64), np.eye(64), seed=0)
+    >>> report.tiles
+    (1, 1, 4)
+    """
+    engine = _engine(engine, settings)
+    xp, a, b = _operands(a, b)
+    a, b = edge.as_operand("a", a), edge.as_operand("b", b)
+    if b.ndim == 1:
+        b = xp.reshape(b, (-1, 1))
+    return engine.program(b).report(a, b)

@@ -1,0 +1,1 @@
+"""Reports, calibration, what programming took, and metrics."""

@@ -1,0 +1,104 @@
+"""How far a measured result is from the exact one."""
+
+import math
+from typing import Any
+
+from array_api_compat import array_namespace, is_array_api_obj
+
+from .. import arrays
+
+__all__ = ["ABSE", "RE", "SNR"]
+
+
+def _both(measured, exact):
+    pair = [value if is_array_api_obj(value) else arrays.asarray(value) for value in (measured, exact)]
+    xp = array_namespace(*pair)
+    pair = [
+        xp.astype(value, xp.complex128 if xp.isdtype(value.dtype, "complex floating") else xp.float64) for value in pair
+    ]
+    if pair[0].shape != pair[1].shape:
+        msg = f"measured has shape {tuple(pair[0].shape)} and exact {tuple(pair[1].shape)}: they must be the same"
+        raise ValueError(msg)
+    return xp, *pair
+
+
+def _energies(xp, measured, exact):
+    """Return (noise, signal): sums of squares, of numbers scaled so that no square overflows."""
+    noise, peak = measured - exact, 1.0
+    if math.prod(exact.shape):
+        peak = max(float(xp.max(xp.abs(exact))), float(xp.max(xp.abs(noise)))) or 1.0
+    return tuple(float(xp.sum(xp.abs(values / peak) ** 2)) for values in (noise, exact))
+
+
+def SNR(measured: Any, exact: Any) -> float:
+    """Return the signal-to-noise ratio ``10 log10(sum |exact|^2 / sum |measured - exact|^2)``, dB.
+
+    Parameters
+    ----------
+    measured, exact : arrays of one shape, real or complex, any library
+
+    Returns
+    -------
+    float
+        dB; infinite for equal arrays.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> round(SNR([1.0, 2.1], [1.0, 2.0]), 2)
+    26.99
+    """
+    xp, measured, exact = _both(measured, exact)
+    noise, signal = _energies(xp, measured, exact)
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+
+
+def RE(measured: Any, exact: Any) -> float:
+    """Return the relative error ``||measured - exact|| / ||exact||`` (Euclidean norms).
+
+    Parameters
+    ----------
+    measured, exact : arrays of one shape, real or complex, any library
+
+    Returns
+    -------
+    float
+        0 for equal arrays; infinite if only `exact` is all zero.
+
+    Examples
+    --------
+    >>> round(RE([1.1, 0.0], [1.0, 0.0]), 3)
+    0.1
+    """
+    xp, measured, exact = _both(measured, exact)
+    noise, signal = _energies(xp, measured, exact)
+    if noise == 0:
+        return 0.0
+    return math.sqrt(noise / signal) if signal > 0 else math.inf
+
+
+def ABSE(measured: Any, exact: Any) -> float:
+    """Return the mean absolute error ``mean |measured - exact|``.
+
+    Parameters
+    ----------
+    measured, exact : arrays of one shape, real or complex, any library
+
+    Returns
+    -------
+    float
+        In the unit of the arrays.
+
+    Examples
+    --------
+    >>> round(ABSE([1.0, 2.5], [1.0, 2.0]), 2)
+    0.25
+    """
+    xp, measured, exact = _both(measured, exact)
+    return float(xp.mean(xp.abs(measured - exact))) if math.prod(exact.shape) else 0.0

@@ -1,0 +1,1 @@
+"""Memristors: levels to conductances, signs, laws of variation, and the wires of a tile."""

@@ -1,0 +1,1 @@
+"""The predecessors' names: DPETensor and SlicedData, and mPimPy's engines."""

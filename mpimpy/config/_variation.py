@@ -1,0 +1,290 @@
+"""Kinds of variation, drift and write-verify: the laws that a device's conductances follow."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from ..checks import fail, real, set_fields, spread, whole
+
+__all__ = ["Drift", "Flicker", "Gaussian", "Samples", "WriteVerify", "per_level", "seconds", "variation"]
+
+UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "y": 365.25 * 86400.0}
+
+
+def per_level(name, value, check):
+    """Return one checked number, or a tuple of them, one per level; `check` takes a name and a number."""
+    many = hasattr(value, "__iter__") and not isinstance(value, str | bytes) and getattr(value, "ndim", 1) > 0
+    if not many:
+        return check(name, value)
+    items = tuple(check(f"{name}[{index}]", item) for index, item in enumerate(value))
+    if not items:
+        fail(ValueError, f"{name} is empty: give one number, or one per level")
+    return items
+
+
+def _some(name, value):
+    # a law that does nothing is left out
+    if not any(value) if isinstance(value, tuple) else value == 0:
+        fail(ValueError, f"{name}={value!r} varies nothing: leave it out, or use 0 for the variation itself")
+    return value
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Variation by an absolute amount: each draw adds ``N(0, sigma_S)`` to the conductance.
+
+    No conductance falls below 0: what would, sits at 0.
+
+    Parameters
+    ----------
+    sigma_S : float or sequence of float
+        Standard deviation, S: one for all levels, or one per level, lowest level first.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is negative or not a number, or if all are 0.
+
+    Examples
+    --------
+    >>> from mpimpy import Device
+    >>> Device(write_var=Gaussian(2e-7)).write_var.sigma_S
+    2e-07
+    """
+
+    sigma_S: float | tuple[float, ...]
+
+    def __post_init__(self):
+        sigma = per_level("sigma_S", self.sigma_S, lambda name, value: real(name, value, 0, unit=" S"))
+        set_fields(self, sigma_S=_some("sigma_S", sigma))
+
+
+@dataclass(frozen=True, repr=False)
+class Samples:
+    """Variation as measured: each draw takes one of a level's samples, all equally likely.
+
+    Parameters
+    ----------
+    conductance_S : sequence of sequences of float
+        Measured conductances, S, one sequence per level, lowest level first.
+    about_S : sequence of float, optional
+        The conductance of each level that counts as no deviation, S. By default a written cell
+        takes the sample itself, and a read deviates by the sample less the mean of its level.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a level has no samples, or one is negative or not a number.
+
+    Examples
+    --------
+    >>> from mpimpy import Device
+    >>> samples = Samples([[1.0e-7, 1.2e-7], [9.8e-6, 1.0e-5, 1.1e-5]])
+    >>> Device(g_level=2, write_var=samples).write_var
+    Samples(2 levels, 2 to 3 samples each)
+    """
+
+    conductance_S: tuple[tuple[float, ...], ...]
+    about_S: tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        def check(name, value):
+            return real(name, value, 0, unit=" S")
+
+        try:
+            rows = [tuple(row) for row in self.conductance_S]
+        except TypeError:
+            fail(TypeError, "conductance_S must hold one sequence of conductances per level, such as [[1e-7], [1e-5]]")
+        for level, row in enumerate(rows):
+            if not row:
+                fail(ValueError, f"conductance_S holds no samples of level {level}: measure it, or use fewer levels")
+        if len(rows) < 2:
+            fail(ValueError, f"conductance_S holds {len(rows)} levels: a device has at least 2")
+        rows = tuple(tuple(sorted(check(f"conductance_S[{n}]", g) for g in row)) for n, row in enumerate(rows))
+        about = self.about_S
+        if about is not None:
+            about = per_level("about_S", about, check)
+            if not isinstance(about, tuple) or len(about) != len(rows):
+                fail(ValueError, f"about_S must give one conductance for each of the {len(rows)} levels")
+        set_fields(self, conductance_S=rows, about_S=about)
+        # a configuration is looked up by its hash several times a product
+        set_fields(self, _hash=hash((rows, about)))
+
+    def __hash__(self):
+        return self._hash
+
+    @property
+    def counts(self):
+        """Number of samples per level."""
+        return tuple(map(len, self.conductance_S))
+
+    @property
+    def means_S(self):
+        """Mean of the samples per level, S."""
+        return tuple(math.fsum(row) / len(row) for row in self.conductance_S)
+
+    @property
+    def spreads_S(self):
+        """Standard deviation per level, S, of the samples as a whole population."""
+        rows = zip(self.conductance_S, self.means_S, strict=True)
+        return tuple(math.sqrt(math.fsum((g - mean) ** 2 for g in row) / len(row)) for row, mean in rows)
+
+    def __repr__(self):
+        low, high = min(self.counts), max(self.counts)
+        many = f"{low} to {high}" if low < high else f"{low}"
+        about = "" if self.about_S is None else ", about given conductances"
+        return f"Samples({len(self.counts)} levels, {many} samples each{about})"
+
+
+@dataclass(frozen=True)
+class Flicker:
+    """Read noise of 1/f kind, which grows with the time since programming.
+
+    A read at time t multiplies a conductance by ``1 + N(0, q * sqrt(ln((t + t_read) / (2 t_read))))``,
+    or by 0 where that is negative.
+
+    Parameters
+    ----------
+    q : float or sequence of float
+        Relative strength: one for all levels, or one per level.
+    t_read_s : float
+        Duration of a read, s.
+    t0_s : float
+        When a matrix is read that was not aged with `CrossbarMatrix.at`, s after programming.
+
+    Notes
+    -----
+    Source: S. R. Nandakumar et al., "Phase-change memory models for deep learning training and
+    inference", ICECS 2019.
+
+    Examples
+    --------
+    >>> round(Flicker(0.01).sigma(0.01, 20.0), 4)
+    0.0418
+    """
+
+    q: float | tuple[float, ...]
+    t_read_s: float = 250e-9
+    t0_s: float = 20.0
+
+    def __post_init__(self):
+        set_fields(
+            self,
+            q=_some("q", per_level("q", self.q, spread)),
+            t_read_s=real("t_read_s", self.t_read_s, 0, above=True, unit=" s"),
+            t0_s=real("t0_s", self.t0_s, 0, above=True, unit=" s"),
+        )
+        if self.t0_s <= self.t_read_s:
+            fail(ValueError, f"t0_s={self.t0_s:g} s must be later than one read lasts, t_read_s={self.t_read_s:g} s")
+
+    def sigma(self, q, t_s):
+        """Return the relative spread of strength `q` at time `t_s`."""
+        return q * math.sqrt(math.log((t_s + self.t_read_s) / (2 * self.t_read_s)))
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Conductances that decay with time: ``G(t) = G(t0) * (t / t0)**-nu``.
+
+    Every cell has an exponent of its own, ``N(nu, nu_spread)``, at least 0, the same at all times.
+
+    Parameters
+    ----------
+    nu : float or sequence of float
+        Mean exponent: one for all levels, or one per level.
+    nu_spread : float or sequence of float
+        Standard deviation of the exponent.
+    t0_s : float
+        When conductances are as programmed, s after programming.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mpimpy import Device, Engine
+    >>> W = Engine(Device(var=0, drift=Drift(0.05, t0_s=20)), seed=1).program(np.eye(3))
+    >>> float(round(W.at("1 d").conductance().max() / W.conductance().max(), 3))
+    0.658
+    """
+
+    nu: float | tuple[float, ...]
+    nu_spread: float | tuple[float, ...] = 0.0
+    t0_s: float = 1.0
+
+    def __post_init__(self):
+        def check(name, value):
+            return real(name, value, 0, 1)
+
+        set_fields(
+            self,
+            nu=per_level("nu", self.nu, check),
+            nu_spread=per_level("nu_spread", self.nu_spread, check),
+            t0_s=real("t0_s", self.t0_s, 0, above=True, unit=" s"),
+        )
+        if not any(any(v) if isinstance(v, tuple) else v for v in (self.nu, self.nu_spread)):
+            fail(ValueError, "nu=0 and nu_spread=0 let nothing drift: use drift=None")
+
+
+@dataclass(frozen=True)
+class WriteVerify:
+    """Programming with pulses until a cell is near its level: each pulse draws the write variation anew.
+
+    Parameters
+    ----------
+    tolerance_S : float
+        A cell this near to its level, S, is left alone.
+    pulses : int
+        Most pulses a cell gets, the first one included; 1 to 65536.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mpimpy import Device, Engine
+    >>> device = Device(write_var=0.1, verify=WriteVerify(5e-7, pulses=20))
+    >>> Engine(device, seed=1).program(np.eye(64)).programming.failures
+    0
+    """
+
+    tolerance_S: float
+    pulses: int = 20
+
+    def __post_init__(self):
+        set_fields(
+            self,
+            tolerance_S=real("tolerance_S", self.tolerance_S, 0, above=True, unit=" S"),
+            pulses=whole("pulses", self.pulses, 1, 1 << 16),
+        )
+
+
+def variation(name, value):
+    """Return a kind of variation in its plain form: a number, a tuple of numbers, or an object of this module.
+
+    A number or a sequence are spreads of the lognormal factor; 0, or nothing but zeros, is off.
+    """
+    kinds = (Gaussian, Samples) if name == "write_var" else (Gaussian, Samples, Flicker)
+    if isinstance(value, kinds):
+        return value
+    if isinstance(value, Flicker):
+        fail(ValueError, f"{name}: Flicker is noise of reads: give it as var")
+    found = per_level(name, value, spread)
+    return found if not isinstance(found, tuple) or any(found) else 0.0
+
+
+def seconds(name, value):
+    """Return a time in seconds: a number of them, or text such as "30 d" with s, min, h, d or y.
+
+    Examples
+    --------
+    >>> seconds("t", "30 d")
+    2592000.0
+    """
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*([\d.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Z]+)\s*", value)
+        if found is None or found[2] not in UNITS:
+            units = ", ".join(UNITS)
+            fail(ValueError, f"{name}={value!r} is no time: give seconds, or a number with one of {units}, as '30 d'")
+        try:
+            number = float(found[1])
+        except ValueError:
+            fail(ValueError, f"{name}={value!r} is no time: {found[1]!r} is not a number")
+        value = number * UNITS[found[2]]
+    return real(name, value, 0, above=True, unit=" s")

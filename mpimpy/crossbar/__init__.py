@@ -1,0 +1,1 @@
+"""The algorithm: plan, program, read and reduce, written once against the array API."""

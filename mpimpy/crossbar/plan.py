@@ -1,0 +1,291 @@
+"""The plain numbers that follow from a configuration: the grid of the cells, and what kernels are told."""
+
+import functools
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .. import converters, noise
+from ..cells import memristors
+from ..config import ADC
+from ..operands import encoding
+
+__all__ = ["EXACT", "SINGLE_CODES", "Grid", "Plan", "choose_grid", "make_grid", "plan"]
+
+NARROW = 2**31 - 1  # currents that fit 32 bits
+EXACT = 2**53  # currents that fit a float64 exactly
+GOOD_FRACTION = 10  # a grid this fine is worth staying in 32 bits for
+GAIN_BITS = 10  # what a gain of up to 2**19 / 2**16 adds to a current, beyond the 64 bits it may take
+SINGLE_CODES = 2**24  # ADC codes that float32 tells apart
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The integers in which cells are held; it does not depend on the inputs' format.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of a tile.
+    strides : tuple of int
+        Level of digit 1 per weight slice, least significant first.
+    level_dtype, grid_dtype : str
+        Integer dtypes of levels and of grid values.
+    fraction, voltage_fraction : int
+        A level is ``2**fraction`` grid units; a DAC code is ``2**voltage_fraction`` units.
+    reference : int
+        LGS in grid units.
+    cell_bound, code_bound : int
+        Cells and noisy DAC codes beyond saturate.
+    wide : bool
+        Currents take 64 bits and the ADC computes in float64.
+    """
+
+    rows: int
+    strides: tuple
+    level_dtype: str
+    grid_dtype: str
+    fraction: int
+    voltage_fraction: int
+    reference: int
+    cell_bound: int
+    code_bound: int
+    wide: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plain numbers that follow from a configuration: what the kernels are told.
+
+    Attributes
+    ----------
+    grid : Grid
+    x_strides : tuple of int
+        DAC code of digit 1 per input slice, least significant first.
+    code_dtype, drive_dtype : str
+        Integer dtypes of DAC codes without and with noise.
+    bound : int
+        No current exceeds it.
+    full_scale : int
+        The highest current that the ADC covers at full range.
+    ideal : bool
+        No ADC.
+    steps, ends, units, weights : tuples
+        See `mpimpy.backends.reference.read`.
+    factor : float
+        Unit of the shift-and-add's sum, in products of integer codes.
+    exact : tuple or None
+        ``(weight, factor)`` where nothing is lost between the operands' integer codes and the
+        shift-and-add: its sum is then `weight` times the sum of products of codes.
+    limbs : tuple or None
+        ``(bits, count)`` of the limbs in which noisy weights, their slices folded, multiply whole
+        input codes exactly, for an ideal ADC.
+    """
+
+    grid: Grid
+    x_strides: tuple
+    code_dtype: str
+    drive_dtype: str
+    bound: int
+    full_scale: int
+    ideal: bool
+    steps: tuple
+    ends: tuple | None
+    units: tuple | None
+    weights: tuple
+    factor: float
+    exact: tuple | None
+    limbs: tuple | None
+
+
+def _finest(limit, unit, ceiling):
+    # the largest fraction up to `ceiling` with unit * 2**fraction <= limit; -1 if none
+    return next((f for f in range(ceiling, -1, -1) if unit << f <= limit), -1)
+
+
+def _code_bound(config, voltage_fraction):
+    # noisy codes get a factor 2 of head room, as cells always do
+    codes = config.dac.rdac - 1
+    return codes << (voltage_fraction + 1) if config.dac.vnoise > 0 else codes
+
+
+def _most_codes(config):
+    # the largest code, whatever the grid; ranges only move codes
+    if config.adc.range == "lossless":
+        x, w = (
+            max(max(map(abs, ends)) for ends in converters.digit_bounds(f)) for f in (config.inputs, config.weights)
+        )
+        return config.tile.rows * x * w
+    return max(map(abs, converters.outermost_codes(config)))
+
+
+@functools.lru_cache(maxsize=512)
+def choose_grid(config):
+    """Return (fraction, wide): the cells' grid, and the width of the currents on it.
+
+    Raises
+    ------
+    ValueError
+        If the currents of a tile cannot be held exactly.
+    """
+    levels = config.device.g_level - 1
+    wanted = noise.MAX_FRACTION if config.wires is not None else memristors.grid_bits(config.device)
+    limit = EXACT
+    if config.adc.errs:
+        # parts of a step, and room for the product of a current and a gain
+        least = min(filter(None, (1.0, config.adc.noise_lsb, config.adc.offset_lsb)))
+        wanted = max(wanted, noise.fraction_bits(converters.finest_step(config) * least))
+        limit >>= GAIN_BITS
+    # a grid value has to fit int32
+    wanted = min(wanted, _finest(NARROW, 2 * levels, wanted))
+    unit = config.tile.rows * _code_bound(config, converters.voltage_bits(config.dac)) * 2 * levels
+    if config.radc is None or _most_codes(config) <= SINGLE_CODES:
+        fits = _finest(NARROW, unit, wanted)
+        if fits == wanted or fits >= GOOD_FRACTION:
+            return fits, False
+    fits = _finest(limit, unit, wanted)
+    if fits == wanted or fits >= GOOD_FRACTION:
+        return fits, True
+    msg = (
+        f"currents of {config.tile.rows} rows with rdac={config.dac.rdac} and g_level={config.device.g_level} "
+        "pass the 53 bits in which they are exact: use fewer rows, or a smaller rdac or g_level"
+    )
+    raise ValueError(msg)
+
+
+@functools.lru_cache(maxsize=512)
+def make_grid(config):
+    """Return the grid of a configuration.
+
+    Raises
+    ------
+    ValueError
+        If the weights' slices need more levels than there are, or currents cannot be exact.
+    """
+    config.check("weights")
+    levels = config.device.g_level - 1
+    fraction, wide = choose_grid(config)
+    voltage_fraction = converters.voltage_bits(config.dac)
+    cell_bound = 2 * levels << fraction
+    reference = memristors.reference_units(config.device, fraction)
+    if reference + cell_bound > 2**31:
+        msg = (
+            f"LGS={config.device.LGS:g} S is {config.device.rho:.3g} levels, too many beside their variation: "
+            "use a lower LGS or fewer levels"
+        )
+        raise ValueError(msg)
+    return Grid(
+        rows=config.tile.rows,
+        strides=memristors.strides(config.weights.ascending, levels + 1),
+        level_dtype=encoding.narrowest(levels),
+        grid_dtype=encoding.narrowest(cell_bound),
+        fraction=fraction,
+        voltage_fraction=voltage_fraction,
+        reference=reference,
+        cell_bound=cell_bound,
+        code_bound=_code_bound(config, voltage_fraction),
+        wide=wide,
+    )
+
+
+@functools.lru_cache(maxsize=512)
+def plan(config):
+    """Return the numbers of a configuration.
+
+    Raises
+    ------
+    ValueError
+        If slices need more levels than there are, or currents cannot be exact.
+    """
+    config.check("inputs", "weights")
+    grid = make_grid(config)
+    x_bits = config.inputs.ascending
+    levels, codes = config.device.g_level - 1, config.dac.rdac - 1
+    unit = 1 << (grid.fraction + grid.voltage_fraction)
+    x_strides = memristors.strides(x_bits, codes + 1)
+    ideal = config.radc is None
+    real = config.replace(adc=ADC(2)) if ideal else config
+    found = converters.codes(real, unit, x_strides, grid.strides)
+    _check_errors(config, found)
+    strides = x_strides, grid.strides
+    shifts = config.inputs.shifts, config.weights.shifts
+    units, weights, factor = converters.weights_of(found, unit, *strides, *shifts, snap=config.adc.snap)
+    rounded = float if grid.wide else lambda step: converters.single(float(step))
+    return Plan(
+        grid=grid,
+        x_strides=x_strides,
+        code_dtype=encoding.narrowest(codes),
+        drive_dtype=encoding.narrowest(grid.code_bound),
+        bound=grid.rows * grid.code_bound * (grid.cell_bound if grid.fraction else levels),
+        full_scale=converters.full_scale(config, unit),
+        ideal=ideal,
+        steps=tuple(tuple(map(rounded, row)) for row in found.steps),
+        ends=(found.lows, found.tops) if config.adc.saturate and not ideal else None,
+        units=units,
+        weights=weights,
+        factor=factor,
+        exact=_exact(config, grid, x_strides, found, weights, factor),
+        limbs=_limbs(config, grid),
+    )
+
+
+def _check_errors(config, found):
+    # an error that is no unit of current would have no effect
+    finest = max(map(max, found.steps))
+    for name in ("noise_lsb", "offset_lsb"):
+        lsb = getattr(config.adc, name)
+        if lsb and round(lsb / finest) == 0:
+            msg = (
+                f"{name}={lsb:g} LSB is less than the grid of the currents shows, {float(finest):.3g} LSB: "
+                "use fewer codes (radc), or leave it out"
+            )
+            raise ValueError(msg)
+
+
+def _exact(config, grid, x_strides, found, weights, factor):
+    # Slices fold back into one product of codes where cells sit on their levels and the ADC loses
+    # nothing: it has whole codes per digit product, or snaps from less than half a digit away.
+    device = config.device
+    if config.adc.errs or grid.fraction or grid.voltage_fraction or device.stuck_HGS or device.stuck_LGS:
+        return None
+    if grid.rows * 2 ** (config.inputs.bits + config.weights.bits - 2) > EXACT:
+        return None
+    if config.radc is None:
+        return 1.0, 1.0
+    strides = [[u * v for u in x_strides] for v in grid.strides]
+    bounds = [converters.digit_bounds(fmt) for fmt in (config.inputs, config.weights)]
+    safe = 2 ** (50 if grid.wide else 22)  # codes that the ADC's own arithmetic cannot put a half off
+    for j, (row, steps) in enumerate(zip(strides, found.steps, strict=True)):
+        for i, (stride, step) in enumerate(zip(row, steps, strict=True)):
+            ends = [grid.rows * a * b for a in bounds[0][i] for b in bounds[1][j]]
+            low, top = min(ends) * stride * step, max(ends) * stride * step
+            if config.adc.saturate and not (found.lows[j][i] <= low and top <= found.tops[j][i]):
+                return None
+            if config.adc.snap:
+                # half a code, and what float32 rounds when it scales a current
+                if (Fraction(1, 2) + Fraction(found.tops[j][i] + 1, 2**22)) / step >= Fraction(stride, 2):
+                    return None
+            elif (step * stride).denominator > 1 or max(-low, top) > safe:
+                return None
+    if config.adc.snap:
+        return 1.0, factor
+    weight = math.lcm(*x_strides) * math.lcm(*grid.strides) * max(map(max, found.steps))
+    flat = [weight for row in weights for weight in row]
+    if weight.denominator > 1 or not all(map(float.is_integer, flat)) or sum(map(abs, flat)) * found.most > EXACT:
+        return None
+    return float(weight), factor
+
+
+MOST_LIMBS = 4  # more would cost more than a float64 product
+
+
+def _limbs(config, grid):
+    # An ideal ADC loses nothing: currents of whole codes and parts of the folded weights are exact
+    # while they fit 32 bits.
+    if config.radc is not None or config.dac.vnoise > 0 or config.inputs.bits > 15:
+        return None
+    _, weights = encoding.shares(config.weights.shifts, grid.strides)
+    largest = sum(map(abs, weights)) * grid.cell_bound
+    bits = min(15, 30 - math.ceil(math.log2(grid.rows)) - (config.inputs.bits - 1))
+    count = -(-(largest.bit_length() + 1) // bits) if bits > 0 else MOST_LIMBS + 1
+    return (bits, count) if largest < 2**31 and count <= MOST_LIMBS else None

@@ -1,0 +1,1 @@
+"""Devices: measured ones, and those of the literature."""

@@ -1,0 +1,132 @@
+"""Files of the command line: matrices to read, and results that appear whole or not at all."""
+
+import importlib.util
+import io
+import os
+import re
+import warnings
+import zipfile
+from pathlib import Path
+
+from ..checks import check_names
+from .whole import write_whole as save
+
+__all__ = [
+    "MATRICES",
+    "PICTURES",
+    "either",
+    "load",
+    "matrix_writer",
+    "picture_target",
+    "picture_writer",
+    "save",
+    "target",
+]
+
+MATRICES = (".npy", ".npz", ".csv")
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def either(endings):
+    """Return endings in words, such as ".npy, .npz or .csv"."""
+    return f"{', '.join(endings[:-1])} or {endings[-1]}"
+
+
+def target(text, endings):
+    """Return the path of a file to write, or raise before any work is done for nothing."""
+    path = Path(os.path.realpath(text))
+    if path.suffix.lower() not in endings:
+        msg = f"{text}: cannot write this kind of file: the name must end in {either(endings)}"
+        raise ValueError(msg)
+    if not path.parent.is_dir():
+        msg = f"{text}: the folder {path.parent} does not exist"
+        raise ValueError(msg)
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        msg = f"{text}: cannot be written: it is a folder, or its folder is read-only"
+        raise ValueError(msg)
+    return path
+
+
+def picture_target(text):
+    """Return the path of a picture to write, or say what is missing for it."""
+    path = target(text, PICTURES)
+    if importlib.util.find_spec("matplotlib") is None:
+        msg = "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
+        raise ModuleNotFoundError(msg)
+    return path
+
+
+def picture_writer(figure, path):
+    """Return a function that writes a Matplotlib figure into an open file, in the format of `path`."""
+    return lambda file: figure.savefig(file, format=path.suffix[1:].lower())
+
+
+def matrix_writer(matrix, path):
+    """Return a function that writes a matrix into an open file, in the format of `path`."""
+    import numpy as np
+
+    return {
+        ".npy": lambda file: np.save(file, matrix, allow_pickle=False),
+        ".npz": lambda file: np.savez(file, product=matrix),
+        ".csv": lambda file: np.savetxt(file, np.atleast_1d(matrix), delimiter=",", fmt="%.17g"),
+    }[path.suffix.lower()]
+
+
+def _read_npy(file, name):
+    import numpy as np
+
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _read_npz(file, name):
+    import numpy as np
+
+    if not zipfile.is_zipfile(file):
+        msg = "it is not a .npz file"
+        raise ValueError(msg)
+    with np.load(file, allow_pickle=False) as arrays:
+        if name is None and len(arrays.files) != 1:
+            msg = f"it holds {len(arrays.files)} arrays ({', '.join(arrays.files)}): give one as {file.name}:name"
+            raise ValueError(msg)
+        name = arrays.files[0] if name is None else name
+        check_names([name], arrays.files, "array")
+        return np.asarray(arrays[name])
+
+
+def _read_csv(file, name):
+    import numpy as np
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an empty file is an error here
+        try:
+            array = np.loadtxt(io.TextIOWrapper(file, "utf-8-sig"), delimiter=",", ndmin=2)
+        except ValueError as error:
+            msg = f"it must be lines of numbers with commas, without a header: {error}"
+            raise ValueError(msg) from error
+    if array.size == 0:
+        msg = "there are no numbers in it"
+        raise ValueError(msg)
+    return array
+
+
+def load(text):
+    """Return the matrix in a file."""
+    named = re.fullmatch(r"(?i)(.+?\.npz):(.+)", text)
+    path, name = named.groups() if named else (text, None)
+    read = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}.get(Path(path).suffix.lower())
+    if read is None:
+        msg = f"{path}: cannot read this kind of file: the name must end in {either(MATRICES)}"
+        raise ValueError(msg)
+    try:
+        with open(path, "rb") as file:
+            array = read(file, name)
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}"
+        raise OSError(msg) from error
+    except Exception as error:  # a damaged file can raise nearly anything
+        msg = f"{path}: cannot be read: {error}"
+        raise ValueError(msg) from error
+    if array.dtype.kind not in "biufc":
+        msg = f"{path}: holds {array.dtype} elements, not numbers"
+        raise ValueError(msg)
+    return array

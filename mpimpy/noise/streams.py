@@ -1,0 +1,77 @@
+"""Addresses of random numbers: seed, chip, read, purpose and place.
+
+The key is the seed; the counter is made of the cell's row and column in the whole matrix, the slice, the
+purpose, the chip and the read number. So noise does not depend on tile order, batch, partition, thread or device.
+"""
+
+import secrets
+from typing import NamedTuple
+
+__all__ = [
+    "ADC_GAIN",
+    "ADC_NOISE",
+    "ADC_OFFSET",
+    "DRIFT",
+    "MASK",
+    "MAX_CHIP",
+    "MAX_READ",
+    "MAX_ROW",
+    "MAX_SEED",
+    "READ",
+    "STUCK",
+    "STUCK_FINE",
+    "VOLTAGE",
+    "WRITE",
+    "Address",
+    "counter_word",
+    "new_seed",
+]
+
+MASK = 0xFFFFFFFF
+
+# Purposes: what a draw is for. Numbers are part of the noise rule; never reuse one.
+WRITE, READ, STUCK, STUCK_FINE, VOLTAGE, DRIFT, ADC_GAIN, ADC_OFFSET, ADC_NOISE = range(1, 10)
+
+MAX_CHIP = (1 << 20) - 1
+MAX_READ = MASK
+MAX_ROW = 1 << 32
+MAX_SEED = (1 << 64) - 1
+
+
+class Address(NamedTuple):
+    """Where a block of draws lives.
+
+    Attributes
+    ----------
+    seed, chip, read : int
+        The key, the chip's number and the read's number (0 for what is drawn at programming).
+    purpose : int
+        One of the purposes of this module.
+    row, col : int
+        Position of the block's first element in the whole matrix.
+    """
+
+    seed: int
+    chip: int
+    read: int
+    purpose: int
+    row: int = 0
+    col: int = 0
+
+    @property
+    def key(self):
+        """The two 32-bit words of the key."""
+        return self.seed & MASK, self.seed >> 32
+
+
+def new_seed():
+    """Return a fresh seed, a Python int of 63 bits."""
+    return secrets.randbits(63)
+
+
+def counter_word(address, index):
+    """Return the counter's fourth word: purpose (4 bits), slice (8 bits) and chip (20 bits).
+
+    The other three words are the column divided by 8, the row, and the read number.
+    """
+    return address.purpose << 28 | index << 20 | address.chip

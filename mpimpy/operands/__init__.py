@@ -1,0 +1,1 @@
+"""Operands: what may come in, and how it becomes integers."""

@@ -1,0 +1,194 @@
+"""The public edge: what may come in, checked once, before any work."""
+
+import math
+import warnings
+
+from array_api_compat import device as device_of
+from array_api_compat import is_array_api_obj
+
+from .. import arrays
+from ..arrays import namespace
+
+__all__ = [
+    "MpimpyWarning",
+    "as_faults",
+    "as_operand",
+    "check_device",
+    "check_pair",
+    "first_index",
+    "float_dtype",
+    "library",
+    "matrix_shape",
+    "result_dtype",
+]
+
+
+class MpimpyWarning(UserWarning):
+    """Something that mpimpy did was probably not what was asked."""
+
+
+def library(array):
+    """Return the name of the library that `array` belongs to."""
+    return namespace(array).__name__.removeprefix("array_api_compat.").partition(".")[0]
+
+
+def float_dtype(xp, array):
+    """Return the floating dtype that `array` counts as: its own, or its library's default."""
+    if xp.isdtype(array.dtype, "real floating"):
+        return array.dtype
+    return xp.__array_namespace_info__().default_dtypes(device=device_of(array))["real floating"]
+
+
+def result_dtype(xp, first, second):
+    """Return the dtype of a product of operands that count as `first` and `second`."""
+    return xp.result_type(first, second)
+
+
+def _convert(name, value, like):
+    if is_array_api_obj(value) and (like is None or value.ndim or library(value) != "numpy"):
+        return value  # a NumPy number counts as a number, whatever it meets
+    if hasattr(value, "todense"):
+        msg = f"{name} is a sparse {type(value).__name__}, and a crossbar holds every element: pass {name}.toarray()"
+        raise TypeError(msg)
+    array = arrays.asarray(value)
+    if array.dtype.kind not in "biufc":
+        msg = f"{name} has dtype {array.dtype}, which is not numeric: pass integers or floats"
+        raise TypeError(msg)
+    if like is None or library(like) == "numpy":
+        return array
+    xp = namespace(like)
+    return xp.asarray(array.tolist(), device=device_of(like))
+
+
+def first_index(xp, marked):
+    """Return the index of the first True of a bool array, a tuple of int."""
+    first, index = int(xp.argmax(xp.astype(xp.reshape(marked, (-1,)), xp.int8))), []
+    for size in reversed(marked.shape):
+        first, place = divmod(first, size)
+        index.append(place)
+    return tuple(reversed(index))
+
+
+def as_operand(name, value, *, like=None, complex_too=False):
+    """Return `value` as an array with finite numbers in it.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the operand.
+    value : array, nested lists or number
+    like : array, optional
+        Lists and numbers become arrays of this one's library and device.
+    complex_too : bool
+        Whether complex numbers may pass.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not numeric, or complex where that is not allowed.
+    ValueError
+        If there is a NaN or an infinity in it.
+    """
+    for mark, kind, mend in (
+        ("conductance", "a programmed matrix", "write x @ W, or W.report(x)"),
+        ("slice_data_imp", "a SlicedData", "multiply with engine(x, w)"),
+    ):
+        if hasattr(value, mark):
+            msg = f"{name} is {kind}, not an array: {mend}"
+            raise TypeError(msg)
+    if hasattr(value, "mask") and hasattr(value, "filled"):
+        msg = f"{name} is a masked array, and a crossbar has no masked cells: pass {name}.filled(0)"
+        raise TypeError(msg)
+    array = _convert(name, value, like)
+    if reason := arrays.unusable(array):
+        msg = f"{name} {reason}"
+        raise TypeError(msg)
+    xp = namespace(array)
+    try:
+        real = xp.isdtype(array.dtype, ("bool", "real floating", "integral"))
+        imaginary = xp.isdtype(array.dtype, "complex floating")
+    except (TypeError, ValueError):
+        real = imaginary = False
+    if not real and not (imaginary and complex_too):
+        kind = (
+            "is complex: only MapReducedot takes complex operands, others want their real and imaginary parts"
+            if imaginary
+            else "is not numeric"
+        )
+        msg = f"{name} has dtype {array.dtype}, which {kind}"
+        raise TypeError(msg)
+    if not xp.isdtype(array.dtype, ("bool", "integral")) and not bool(xp.all(xp.isfinite(array))):
+        index = first_index(xp, ~xp.isfinite(array))
+        value = complex(array[index]) if imaginary else float(array[index])
+        msg = f"{name} has {value} at index {index}: every element must be finite"
+        raise ValueError(msg)
+    if arrays.wants_gradient(array):
+        warnings.warn(
+            f"{name} requires a gradient, and none flows through a crossbar product: "
+            "use torch.no_grad(), or pass a detached tensor",
+            MpimpyWarning,
+            stacklevel=4,
+        )
+    return arrays.detach(array)
+
+
+def check_pair(x, w, x_name, w_name):
+    """Raise TypeError for arrays of two libraries, ValueError for arrays on two devices."""
+    if library(x) != library(w):
+        msg = (
+            f"{x_name} is a {library(x)} array and {w_name} a {library(w)} one: "
+            "convert one of them, so that both belong to one library"
+        )
+        raise TypeError(msg)
+    if device_of(x) != device_of(w):
+        msg = f"{x_name} is on device {device_of(x)} and {w_name} on {device_of(w)}: move one of them"
+        raise ValueError(msg)
+
+
+def check_device(array, wanted, name, owner):
+    """Raise ValueError if `array` is not on the device that its `owner` was given."""
+    found = str(device_of(array))
+    # torch: "cuda" is the current CUDA device, whose full name ends in a number
+    if wanted is not None and str(wanted).removesuffix(":0") != found.removesuffix(":0"):
+        msg = f"{name} is on device {found} but {owner} has device={wanted}: move the array, or leave device out"
+        raise ValueError(msg)
+
+
+def matrix_shape(shape, depth, x_name, w_name, w_shape):
+    """Return (batch, M, K) of inputs of `shape`, whose last axis must be `depth` long."""
+    if not shape:
+        msg = f"{x_name} is a number: a crossbar reads vectors, so it needs at least one axis of length {depth}"
+        raise ValueError(msg)
+    if shape[-1] != depth:
+        msg = (
+            f"shapes {tuple(shape)} and {tuple(w_shape)} do not fit: the last axis of {x_name} ({shape[-1]}) "
+            f"must be as long as the summed axis of {w_name} ({depth})"
+        )
+        raise ValueError(msg)
+    return (math.prod(shape[:-2]), shape[-2] if len(shape) > 1 else 1, depth)
+
+
+def as_faults(faults, shape, slices, planes, per_digit):
+    """Return a map of stuck cells as a NumPy int8 array, (all slices, K, N), least significant slice first.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not of integers, does not fit a matrix of this shape, or holds more than -1, 0 and 1.
+    """
+    found = arrays.asarray(faults.cpu() if hasattr(faults, "cpu") else faults)
+    if found.dtype.kind not in "iu":
+        msg = f"faults has dtype {found.dtype}: use integers, 1 for stuck at HGS, -1 for stuck at LGS, 0 for neither"
+        raise TypeError(msg)
+    whole = (*(planes,) * (planes > 1), *(per_digit,) * (per_digit > 1), slices, *shape)
+    groups = planes * per_digit
+    if tuple(found.shape) not in (tuple(shape), whole):
+        msg = f"faults has shape {tuple(found.shape)}: use {tuple(shape)} for all slices alike, or {whole}"
+        raise ValueError(msg)
+    wrong = (found < -1) | (found > 1)
+    if wrong.any():
+        index = tuple(map(int, next(zip(*wrong.nonzero(), strict=True))))
+        msg = f"faults has {found[index]} at index {index}: use 1 (stuck at HGS), -1 (stuck at LGS) or 0 (neither)"
+        raise ValueError(msg)
+    full = arrays.asarray([[found] * slices] * groups) if found.ndim == 2 else found.reshape(groups, slices, *shape)
+    return full[:, ::-1].reshape(groups * slices, *shape).astype("int8")

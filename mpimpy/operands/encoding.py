@@ -1,0 +1,273 @@
+"""Operands to integers: INT, block floating point and double exponent; slices and their scales."""
+
+import functools
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from array_api_compat import device as device_of
+
+from ..arrays import namespace
+
+__all__ = ["Encoded", "block_shape", "decode", "encode", "integers", "narrowest", "restride", "shares"]
+
+_LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
+_MIN_EXPONENT = -1022  # below it a block's scale could underflow
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An operand as integers.
+
+    Attributes
+    ----------
+    digits : integer array, shape (planes, slices, batch, A, C)
+        Digits times their stride, least significant slice first.
+    scales : float64 array, shape (planes, batch, nA, nC)
+        Scale of each block's codes; 0 for a block whose elements are all zero.
+    block : (int, int)
+    bits, strides, shifts : tuples of int
+        Per slice, least significant first: width, what digits are multiplied by, what they count for.
+    offset : int
+        What was added to the codes before they were sliced.
+    """
+
+    digits: Any
+    scales: Any
+    block: tuple[int, int]
+    bits: tuple[int, ...]
+    strides: tuple[int, ...]
+    shifts: tuple[int, ...]
+    offset: int = 0
+
+    def transpose(self):
+        """Return the encoding of the transposed operand."""
+        xp = namespace(self.scales)
+        return replace(
+            self,
+            digits=xp.permute_dims(self.digits, (0, 1, 2, 4, 3)),
+            scales=xp.permute_dims(self.scales, (0, 1, 3, 2)),
+            block=self.block[::-1],
+        )
+
+
+def narrowest(largest):
+    """Return the name of the narrowest signed dtype that holds ``-largest .. largest``.
+
+    Examples
+    --------
+    >>> narrowest(128)
+    'int16'
+    """
+    return next(f"int{bits}" for bits in (8, 16, 32, 64) if largest < 2 ** (bits - 1))
+
+
+def shares(shifts, strides):
+    """Return (common, weights): what slices at `strides` count for in units of ``1 / common``.
+
+    Examples
+    --------
+    >>> shares((1, -16), (1, 15))
+    (15, (15, -16))
+    """
+    common = math.lcm(*strides)
+    return common, tuple(a * (common // u) for a, u in zip(shifts, strides, strict=True))
+
+
+def block_shape(fmt, shape, rows, *, weight):
+    """Return the block of `fmt` for an operand, each block holding whole tiles along K.
+
+    Parameters
+    ----------
+    fmt : Format
+    shape : (int, int)
+        (M, K) for inputs, (K, N) for weights.
+    rows : int
+        Rows of a tile.
+    weight : bool
+
+    Raises
+    ------
+    ValueError
+        If blocks cut through a tile along the summed axis.
+    """
+    axis = 0 if weight else 1
+    whole = [max(1, size) for size in shape]
+    whole[axis] = -(-whole[axis] // rows) * rows
+    name = fmt.granularity
+    if name == "finest":
+        return (rows, 1) if weight else (1, rows)
+    if name == "per-matrix":
+        return tuple(whole)
+    if name == "per-row" and not weight:
+        return (1, whole[1])
+    if name == "per-col" and weight:
+        return (whole[0], 1)
+    if isinstance(name, str):
+        operand, good = ("weights", "per-col") if weight else ("inputs", "per-row")
+        msg = (
+            f"granularity {name!r} of the {operand} gives scales that change along the summed axis inside a tile "
+            f"of {rows} rows, where currents are already added: use {good!r}, 'finest', 'per-matrix', or a block "
+            f"of a multiple of {rows} along that axis"
+        )
+        raise ValueError(msg)
+    if name[axis] % rows and name[axis] < shape[axis]:
+        good = list(name)
+        good[axis] = -(-name[axis] // rows) * rows
+        msg = (
+            f"granularity {name} of the {'weights' if weight else 'inputs'} cuts through tiles of {rows} rows, where "
+            f"currents are already added: use a multiple of {rows} along that axis, such as {tuple(good)}"
+        )
+        raise ValueError(msg)
+    block = [min(size, full) for size, full in zip(name, whole, strict=True)]
+    block[axis] = -(-block[axis] // rows) * rows
+    return tuple(block)
+
+
+@functools.lru_cache(maxsize=16)
+def _powers(xp, where):
+    table = [math.ldexp(1.0, exponent) for exponent in range(_LOWEST, _HIGHEST + 1)]
+    return xp.asarray(table, dtype=xp.float64, device=where)
+
+
+def _exponent(xp, values):
+    # floor(log2(values)), exactly; one below the lowest for 0
+    flat = xp.reshape(values, (-1,))
+    place = xp.searchsorted(_powers(xp, device_of(values)), flat, side="right")
+    return xp.reshape(xp.astype(place, xp.int64), values.shape) + (_LOWEST - 1)
+
+
+def _power(xp, exponent):
+    flat = xp.reshape(exponent - _LOWEST, (-1,))
+    return xp.reshape(xp.take(_powers(xp, device_of(exponent)), flat, axis=0), exponent.shape)
+
+
+def _power_in_halves(xp, exponent):
+    # two factors, since their product may pass the range of float64
+    half = exponent >> 1
+    return _power(xp, half), _power(xp, exponent - half)
+
+
+def _block_means(kernels, xp, values, block, peak):
+    # The mean |v| of each block, from a fixed-point sum, so that no order of summation shows.
+    _, rows, cols = values.shape
+    exponent = xp.clip(_exponent(xp, peak), _LOWEST, None)
+    places = min(53, 62 - math.ceil(math.log2(block[0] * block[1])))
+    total = kernels.totals(values, block, *_power_in_halves(xp, places - 1 - exponent))
+    where = device_of(peak)
+
+    def counts(size, length):
+        # made on the device: a list would have to travel there
+        left = size - xp.arange(0, size, length, dtype=xp.int64, device=where)
+        return xp.clip(left, None, length)
+
+    down, across = counts(rows, block[0]), counts(cols, block[1])
+    unit_1, unit_2 = _power_in_halves(xp, exponent + 1 - places)
+    # rounded down to the fixed-point grid: elements on it, which all equal it, are then not above it
+    return xp.astype(total // (down[:, None] * across[None, :]), xp.float64) * unit_1 * unit_2
+
+
+def encode(kernels, values, fmt, block, strides=None, dtype=None):
+    """Quantise and slice an operand.
+
+    Parameters
+    ----------
+    kernels : module
+        A backend.
+    values : real floating array, shape (batch, A, C), finite, not empty
+    fmt : Format
+    block : (int, int)
+    strides : tuple of int, optional
+        What a digit is multiplied by, per slice, least significant first; by default 1.
+    dtype : str, optional
+        Integer dtype of the digits; by default the narrowest.
+
+    Returns
+    -------
+    Encoded
+    """
+    bits = fmt.ascending
+    strides = (1,) * len(bits) if strides is None else strides
+    if dtype is None:
+        dtype = narrowest(max((2**b - 1) * stride for b, stride in zip(bits, strides, strict=True)))
+    peak = kernels.peaks(values, block)
+    xp = namespace(peak)
+    planes = []
+    if fmt.bw_e is None:
+        top = float(2 ** (fmt.bits - 1) - 1)
+        divisor = xp.where(peak > 0, peak, xp.ones_like(peak))
+        planes.append((divisor, xp.full_like(peak, top), None, None, peak / top))
+    else:
+        zero = xp.zeros_like(peak)
+        groups = [(peak, peak, None)]
+        if fmt.double:
+            mean = _block_means(kernels, xp, values, block, peak)
+            below = kernels.peaks(values, block, mean)
+            above = xp.where(peak > mean, peak, zero)
+            groups = [(above, peak, (mean, zero + math.inf)), (below, mean, (zero - 1.0, mean))]
+        lowest = max(-(2 ** (fmt.bw_e - 1)), _MIN_EXPONENT)
+        for size, leader, span in groups:
+            exponent = xp.clip(_exponent(xp, leader), lowest, 2 ** (fmt.bw_e - 1) - 1)
+            scale_1, scale_2 = _power_in_halves(xp, fmt.bits - 2 - exponent)
+            scale = xp.where(size > 0, _power(xp, exponent + 2 - fmt.bits), zero)
+            planes.append((None, scale_1, scale_2, span, scale))
+    sign = {"signed": fmt.signed, "offset": fmt.offset}
+    digits = [kernels.digits(values, block, *plane[:4], bits, strides, dtype, **sign) for plane in planes]
+    scales = [plane[4] for plane in planes]
+    if len(planes) == 1:
+        return Encoded(digits[0][None, ...], scales[0][None, ...], block, bits, strides, fmt.shifts, fmt.offset)
+    return Encoded(xp.stack(digits, axis=0), xp.stack(scales, axis=0), block, bits, strides, fmt.shifts, fmt.offset)
+
+
+def restride(encoded, strides, dtype):
+    """Return `encoded` (of stride 1) with its digits multiplied by `strides`."""
+    xp = namespace(encoded.digits)
+    factor = xp.asarray(strides, dtype=getattr(xp, dtype), device=device_of(encoded.digits))
+    digits = xp.astype(encoded.digits, getattr(xp, dtype)) * xp.reshape(factor, (1, -1, 1, 1, 1))
+    return replace(encoded, digits=digits, strides=strides)
+
+
+def integers(encoded):
+    """Return the integer codes q of an operand, int64, shape (planes, batch, A, C)."""
+    xp = namespace(encoded.digits)
+    total = None
+    for index, (shift, stride) in enumerate(zip(encoded.shifts, encoded.strides, strict=True)):
+        # digits are multiples of their stride: nothing is rounded, whatever their sign
+        term = xp.astype(encoded.digits[:, index, ...], xp.int64) // stride * shift
+        total = term if total is None else total + term
+    return total - encoded.offset
+
+
+def _spread(xp, scales, block, axis, size):
+    # per-block scales repeated over the elements of one axis
+    index = xp.arange(size, dtype=xp.int64, device=device_of(scales)) // block
+    return xp.take(scales, index, axis=axis)
+
+
+def decode(encoded):
+    """Return the float64 values that an encoded operand stands for, shape (batch, A, C)."""
+    xp = namespace(encoded.digits)
+    rows, cols = encoded.digits.shape[-2:]
+    scales = _spread(xp, encoded.scales, encoded.block[0], 2, rows)
+    scales = _spread(xp, scales, encoded.block[1], 3, cols)
+    return xp.sum(xp.astype(integers(encoded), xp.float64) * scales, axis=0)
+
+
+def input_scales(encoded, rows):
+    """Return the scale of every input row in every tile, shape (planes, batch * M, tiles)."""
+    xp = namespace(encoded.scales)
+    planes, _, batch, height, depth = encoded.digits.shape
+    tiles = -(-depth // rows)
+    scales = _spread(xp, encoded.scales, encoded.block[0], 2, height)
+    scales = _spread(xp, scales, encoded.block[1] // rows, 3, tiles)
+    return xp.reshape(scales, (planes, batch * height, tiles))
+
+
+def weight_scales(encoded, rows):
+    """Return the scale of every weight column in every tile, shape (planes, tiles, N)."""
+    xp = namespace(encoded.scales)
+    planes, _, _, depth, width = encoded.digits.shape
+    tiles = -(-depth // rows)
+    scales = _spread(xp, encoded.scales, encoded.block[0] // rows, 2, tiles)
+    scales = _spread(xp, scales, encoded.block[1], 3, width)
+    return xp.reshape(scales, (planes, tiles, width))

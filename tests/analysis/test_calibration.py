@@ -1,0 +1,232 @@
+"""ADC ranges from data: against theory, the figures promised, and every setting that has to work with them."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from libraries import RUNNERS, same_bits
+from scipy import stats
+from strategies import products
+
+from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Engine, Format, Tile, Wires
+from mpimpy.analysis import calibration
+from mpimpy.crossbar import product as crossbar
+
+# optimal clip of a uniform quantiser in standard deviations, and its SQNR in dB, for a Gaussian
+THEORY = {6: (3.33, 29.83), 8: (3.94, 40.57), 10: (4.50, 51.55)}
+
+
+@pytest.mark.parametrize("bits", THEORY)
+def test_a_gaussian_current_gets_the_optimal_range(bits):
+    ends, expected = THEORY[bits]
+    rng = np.random.default_rng(bits)
+    values = stats.norm.ppf((np.arange(2**18) + 0.5) / 2**18) * 1000.0
+    first, width = calibration.best_window(values, 2**bits, 20_000.0, free=True)
+    step = width / (2**bits - 1)
+    assert width / 2000 == pytest.approx(ends, abs=0.12)
+    assert -first == pytest.approx(2 ** (bits - 1), abs=max(1, 0.03 * 2 ** (bits - 1)))
+    fresh = rng.standard_normal(2**20) * 1000.0
+    found = np.clip(np.round(fresh / step), first, first + 2**bits - 1) * step
+    assert abs(SNR(found, fresh) - expected) < 0.2
+
+
+def test_a_window_is_placed_where_it_clips_least():
+    rng = np.random.default_rng(1)
+    values = np.sort(rng.standard_normal(5000) ** 2 * 40 + 300)
+    for width in (20.0, 50.0, 200.0):
+        step = width / 15
+        errors = {
+            k: float(np.sum((values - np.clip(values, k * step, (k + 15) * step)) ** 2)) for k in range(-20, 2000)
+        }
+        found = calibration._place(np, values, step, 16)
+        assert errors[found] == min(errors.values())
+
+
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [([0.0, 3.0, 9.0], 0), ([-3.0, 4.0], -8), ([4.0, 17.0], 3), ([-11.0, -1.0], -14), ([0.0, 0.0], 0)],
+)
+def test_a_window_that_covers_everything_begins_where_one_expects(values, first):
+    assert calibration._place(np, np.array(values), 1.0, 16) == first
+
+
+@pytest.mark.parametrize(("granularity", "full", "best"), [((64, 64), 16.6, 35.5), ("finest", 23.2, 40.0)])
+def test_it_gains_what_was_promised(granularity, full, best):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 256, 256))
+    fmt = Format(granularity=granularity)
+    engine = Engine(Device(var=0), inputs=fmt, weights=fmt, seed=1)
+    before, after = SNR(engine(x, w), x @ w), SNR(engine.calibrate(x, w)(x, w), x @ w)
+    free = SNR(engine.calibrate(x, w, ratios="free")(x, w), x @ w)
+    assert full < before < after < free
+    assert best <= after
+    # and not only on the sample
+    y = rng.standard_normal((256, 256))
+    assert SNR(engine.calibrate(x[:32], w)(y, w), y @ w) > after - 0.5
+
+
+def test_power_of_two_ratios_keep_shift_and_add_an_integer_sum(rng):
+    x, w = rng.standard_normal((2, 64, 64))
+    engine = Engine(seed=1).calibrate(x, w)
+    spans = np.array(engine.config.adc.range.span)
+    assert np.all(np.log2(spans / spans[0, 0]) % 1 == 0)
+    assert len(np.unique(spans)) > 1
+    weights = crossbar.plan(engine.config).weights
+    assert all(weight.is_integer() for row in weights for weight in row)
+    free = Engine(seed=1).calibrate(x, w, ratios="free")
+    assert not all(weight.is_integer() for row in crossbar.plan(free.config).weights for weight in row)
+
+
+@pytest.mark.parametrize("percentile", [90.0, 99.0, 100])
+@pytest.mark.parametrize("ratios", calibration.RATIOS)
+def test_a_percentile_is_the_share_that_is_covered(rng, percentile, ratios):
+    x, w = rng.standard_normal((2, 64, 64))
+    engine = Engine(Device(var=0), adc=ADC(4096), seed=1)
+    engine = engine.calibrate(x, w, method="percentile", percentile=percentile, ratios=ratios)
+    plan, found = crossbar.plan(engine.config), engine.program(w).currents(x)
+    for j, row in enumerate(found):
+        for i, values in enumerate(row):
+            codes = np.round(values * plan.steps[j][i])
+            beyond = np.mean((codes < plan.ends[0][j][i]) | (codes > plan.ends[1][j][i]))
+            # a range of integers may cover a few more
+            assert beyond <= 1 - percentile / 100 + 1e-9
+            if ratios == "free" and percentile == 90 and len(np.unique(values)) > 300:
+                assert beyond > 0.05
+
+
+def test_samples_are_the_currents(rng):
+    config = Config(Device(var=0.1), DAC(vnoise=0.1), tile=Tile(9, 5), inputs=Format((1, 2)), weights=Format((1, 3)))
+    engine = Engine.from_config(config, seed=1)
+    x, w = rng.standard_normal((6, 20)), rng.standard_normal((20, 7))
+    matrix = engine.program(w)
+    found = matrix.currents(x)
+    assert [[values.size for values in row] for row in found] == [[6 * 7 * 3] * 2] * 2
+    again = matrix.currents(x)
+    assert all(
+        same_bits(a, b) for row, other in zip(found, again, strict=True) for a, b in zip(row, other, strict=True)
+    )
+    # what an ADC with a code for every current would have read
+    unit, _ = crossbar.current_unit(config)
+    fine = engine.replace(
+        adc={"radc": None}, inputs={"granularity": "per-matrix"}, weights={"granularity": "per-matrix"}
+    )
+    one = engine.replace(inputs={"granularity": "per-matrix"}, weights={"granularity": "per-matrix"}).program(w)
+    values = one.currents(x)
+    total = sum(
+        part.sum() * a / u * b / v
+        for row, b, v in zip(values, config.weights.shifts, crossbar.make_grid(config).strides, strict=True)
+        for part, a, u in zip(row, config.inputs.shifts, crossbar.plan(config).x_strides, strict=True)
+    )
+    read = fine.program(w).read(x, read=2**32 - 1)
+    top = (2 ** (config.inputs.bits - 1) - 1) * (2 ** (config.weights.bits - 1) - 1)
+    scale = np.abs(x).max() * np.abs(w).max() / top
+    assert read.sum() == pytest.approx(total / unit * scale, rel=1e-9)
+
+
+def test_many_currents_are_sampled_from_every_column(rng, monkeypatch):
+    monkeypatch.setattr(calibration, "SAMPLES", 800)  # every eighth, were it not that there are 64 columns
+    x, w = np.ones((100, 64)), np.diag(np.arange(1.0, 65.0))
+    engine = Engine(Device(var=0), weights=Format(granularity="per-matrix"), seed=1)
+    found = engine.program(w).currents(x)
+    assert all(500 < values.size <= 1100 for row in found for values in row)
+    # least significant input slice is 15: column n has the code of n / 64 * 127
+    codes = {round(n / 64 * 127) % 16 for n in range(1, 65)}
+    assert {int(value) // 15 for value in found[0][0]} == codes
+
+
+@given(products(ideal=False), st.sampled_from(calibration.METHODS), st.sampled_from(calibration.RATIOS))
+@settings(max_examples=6)
+def test_every_configuration_can_be_calibrated_and_gives_the_same_bits_everywhere(case, method, ratios):
+    config, x, w = case
+    assume(x.any() and w.any())
+    if config.adc.range == "lossless":
+        config = config.replace(adc={"range": "full"})
+    found = set()
+    results = []
+    for make, backend in RUNNERS.values():
+        engine = Engine.from_config(config, seed=1, backend=backend)
+        engine = engine.calibrate(make(x), make(w), method=method, ratios=ratios)
+        found.add(engine.config.adc.range)
+        results.append(np.asarray(engine.program(make(w)).read(make(x), read=0)))
+    assert len(found) == 1
+    assert all(same_bits(result, results[0]) for result in results)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"w_mapping": "pair", "x_mapping": "signed"},
+        {"w_mapping": "offset", "g_level": 32},
+        {"wire_resistance": 2.93},
+        {"vnoise": 0.02},
+        {"radc": (1024, 512, 64, 64)},
+        {"bw_e": 8, "dbfp_en": True},
+        {"snap": True},
+        {"w_slices": (1,) * 8, "x_slices": (1, 7), "rdac": 128},
+    ],
+    ids=str,
+)
+def test_it_gains_with_every_setting(rng, given):
+    x, w = rng.standard_normal((100, 130)), rng.standard_normal((130, 60))
+    engine = DPETensor(**{"var": 0.0, "seed": 1, "radc": 64} | given)
+    before, after = engine(x, w), engine.calibrate(x, w)(x, w)
+    assert SNR(after, x @ w) > SNR(before, x @ w) + 1
+
+
+def test_currents_of_zero_have_a_range_too():
+    # those of the sign slices, where nothing is negative and nothing varies
+    x, w = np.ones((3, 70)), np.ones((70, 2))
+    engine = Engine(Device(var=0), seed=1).calibrate(x, w)
+    assert engine.config.adc.range.low[0][0] == 0
+    assert min(map(min, engine.config.adc.range.span)) > 1e-7
+    assert SNR(engine(x, w), x @ w) > SNR(Engine(Device(var=0), seed=1)(x, w), x @ w)
+
+
+def test_calibrating_leaves_the_engine_as_it_is(rng):
+    x, w = rng.standard_normal((2, 64, 64))
+    engine = Engine(wires=Wires(1, 1), seed=3, chip=4, backend="reference")
+    before = engine.config
+    other = engine.calibrate(x, w)
+    assert engine.config is before
+    assert engine.reads == other.reads == 0
+    assert (other.seed, other.chip, other.backend) == (3, 4, "reference")
+    assert other.config.replace(adc={"range": "full"}) == before
+    # calibrated once more it is the same: what was chosen is no input
+    assert other.calibrate(x, w).config == other.config
+
+
+def test_refusals(rng):
+    x, w = rng.standard_normal((2, 8, 8))
+    for adc in (ADC(None), ADC(range="lossless")):
+        with pytest.raises(
+            ValueError, match=r"calibrate chooses ranges for ADCs of finite resolution: give .* ADC\(256\)"
+        ):
+            Engine(adc=adc).calibrate(x, w)
+    for options, message in (
+        ({"method": "mean"}, r"method 'mean' is unknown: use one of 'error', 'percentile'"),
+        ({"ratios": "any"}, r"ratios 'any' are unknown: use one of 'powers', 'free'"),
+        ({"percentile": 99}, r"percentile=99 has no effect with method='error': leave it out"),
+        (
+            {"method": "percentile", "percentile": 40},
+            r"percentile=40 % is out of range: it must be at least 50 and at most 100 %",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Engine().calibrate(x, w, **options)
+    with pytest.raises(ValueError, match=r"x of shape \(0, 8\) and weights of shape \(8, 8\) make no currents to look"):
+        Engine().calibrate(x[:0], w)
+    with pytest.raises(ValueError, match="do not fit"):
+        Engine().calibrate(x[:, :3], w)
+    for operands, name in (((0 * x, w), "x"), ((x, 0 * w), "w")):
+        with pytest.raises(ValueError, match=rf"{name} holds nothing but zeros, and typical operands are what ranges"):
+            Engine().calibrate(*operands)
+
+
+def test_errors_count_by_what_their_slices_count_for():
+    config = Config(Device(g_level=16), DAC(16), inputs=Format((1, 2)), weights=Format((1, 4)))
+    # least significant first: digits of 2 bits and the sign; of 4 bits and the sign
+    windows = [[(1.0, 0, 1.0), (0.0, 0, 1.0)], [(0.0, 0, 1.0), (0.0, 0, 1.0)]]
+    assert calibration._total_error(config, windows) == pytest.approx((1 / 5) ** 2)
+    windows = [[(0.0, 0, 1.0), (0.0, 0, 1.0)], [(0.0, 0, 1.0), (2.0, 0, 1.0)]]
+    assert calibration._total_error(config, windows) == pytest.approx(2 * (4 / 15 * 16 / 15) ** 2)

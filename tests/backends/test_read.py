@@ -1,0 +1,364 @@
+"""The read kernel of the CPU against its reference: every way to find a current, every edge."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from libraries import same_bits
+from strategies import products
+
+from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, Tile, backends
+from mpimpy.backends import _currents, numba_cpu, reference
+from mpimpy.crossbar import product as crossbar
+
+ROWS = [1, 3, 8, 63, 64, 65, 130]
+
+
+@st.composite
+def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33, 64, 70)):
+    """Arguments of a read: arrays from a seed, everything else drawn."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows = draw(st.sampled_from(ROWS))
+    depth = draw(st.integers(1, 3 * rows + 1 if rows < 60 else rows + 7))
+    if draw(st.integers(0, 5)) == 0:
+        depth = 17 * rows + 1 if rows < 4 else depth  # more than a panel of tiles
+    height, width = draw(st.sampled_from(heights)), draw(st.sampled_from(widths))
+    bits = draw(st.sampled_from([(1,), (1, 1), (4, 2, 1, 1), (3, 1), (5, 1), (1,) * 5, (8, 1), (16, 1)]))
+    noisy, wide = draw(st.booleans()), draw(st.booleans())
+    cell_bits = draw(st.sampled_from([3, 7, 15] if max(bits) < 16 else [3]))
+    if wide or (max(bits) < 5 and rows < 60):
+        cell_bits = draw(st.sampled_from([cell_bits, 20]))
+    cell = 2**cell_bits - 1
+    strides = tuple(int(s) for s in rng.integers(1, 4, len(bits)))
+    signed = draw(st.booleans())
+    if noisy:
+        strides = (1,) * len(bits)
+        digits = np.stack([rng.integers(-(2**b), 2 ** (b + 1), (height, depth)) for b in bits])
+    else:
+        digits = np.stack([rng.integers(1 - 2**b if signed else 0, 2**b, (height, depth)) for b in bits])
+    code = int(np.abs(digits).max()) * max(strides)
+    digits = digits.astype(draw(st.sampled_from([d for d in ("int8", "int16", "int32") if np.iinfo(d).max >= code])))
+    slices = draw(st.integers(1, 3))
+    grid = rng.integers(-cell // 4, cell, (slices, depth, width), endpoint=True)
+    kinds = [d for d in ("int8", "int16", "int32") if np.iinfo(d).max >= cell]
+    grid = grid.astype(draw(st.sampled_from(kinds)))
+    bound = rows * max(code, 1) * cell
+    wide = wide or bound > 2**31 - 1
+    tiles = -(-depth // rows)
+    choices = st.sampled_from([1, 20, 255, 1000, 2**20])
+    tops = tuple(tuple(draw(choices) for _ in bits) for _ in range(slices))
+    if draw(st.booleans()):
+        tops = (tops[0][:1] * len(bits),) * slices
+    lows = tuple(tuple(draw(st.sampled_from([0, 0, -top, top // 2])) for top in row) for row in tops)
+    shared = [float(w) for w in rng.integers(-8, 9, len(bits))]
+    weights = tuple(tuple(w * 2.0**j for w in shared) for j in range(slices))
+    if draw(st.integers(0, 2)) == 0:
+        weights = tuple(tuple(float(w) for w in rng.standard_normal(len(bits))) for _ in range(slices))
+    units = None
+    if draw(st.integers(0, 3)) == 0:
+        units = tuple(tuple(float(u) for u in rng.uniform(0.1, 4, len(bits))) for _ in range(slices))
+    steps = tuple(tuple(float(np.float32(top / bound * rng.uniform(0.5, 3))) for top in row) for row in tops)
+    arrays = digits, rng.standard_normal((height, tiles)), grid, rng.standard_normal((tiles, width))
+    return arrays, {
+        "strides": strides,
+        "widths": None if noisy else bits,
+        "signed": noisy or signed,
+        "rows": rows,
+        "bound": bound,
+        "wide": wide,
+        "steps": steps,
+        "ends": draw(st.sampled_from([(lows, tops), None])),
+        "units": units,
+        "weights": weights,
+        "dtype": draw(st.sampled_from(["float32", "float64"])),
+    }
+
+
+@given(readings(), st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3))
+@settings(max_examples=250)
+def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
+    arrays, how = case
+    expected = reference.read(*arrays, **how)
+    for array in arrays:
+        array.flags.writeable = False
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(("ROW_BLOCK", "COL_BLOCK", "CHUNK"), blocks, strict=True):
+            patch.setattr(numba_cpu, name, value)
+        patch.setattr(numba_cpu, "get_num_threads", lambda: threads)
+        patch.setattr("mpimpy.backends._jit.get_num_threads", lambda: threads)
+        patch.setattr("mpimpy.backends._jit.SHARED", 1e-9)  # little work is shared out too
+        assert same_bits(numba_cpu.read(*arrays, **how), expected)
+
+
+@given(readings(heights=(1, 33), widths=(5, 33)))
+@settings(max_examples=6)
+def test_the_kernel_runs_as_plain_python(case):
+    arrays, how = case
+    arrays = (
+        arrays[0][:, :, :9],
+        arrays[1][:, : -(-9 // how["rows"])],
+        arrays[2][:, :9],
+        arrays[3][: -(-9 // how["rows"])],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba_cpu, "launch", lambda kernel, tasks, work, *rest: kernel.py_func(0, tasks, *rest))
+        found = numba_cpu.read(*arrays, **how)
+    assert same_bits(found, reference.read(*arrays, **how))
+
+
+def test_a_read_in_passes_is_the_whole(rng, monkeypatch):
+    x, w = rng.standard_normal((200, 100)), rng.standard_normal((100, 70))
+    matrix = DPETensor(seed=1).program(w)
+    whole = matrix.read(x, read=0)
+    monkeypatch.setattr(numba_cpu, "PACKED", 10_000)
+    assert same_bits(matrix.read(x, read=0), whole)
+
+
+def test_a_read_by_blocks_of_columns_is_the_whole(rng, monkeypatch):
+    x, w = rng.standard_normal((3, 200)), rng.standard_normal((200, 700))
+    engine = Engine(Device(write_var=0.1), weights=Format(bw_e=8, double=True), seed=1)
+    matrix = engine.program(w, origin=(0, 3))
+    whole = matrix.read(x, read=0)
+    drawn = []
+    perturb = numba_cpu.perturb
+    monkeypatch.setattr(numba_cpu, "perturb", lambda *a, **k: drawn.append(k["columns"]) or perturb(*a, **k))
+    monkeypatch.setattr(numba_cpu, "STREAM", 2**17)
+    assert same_bits(matrix.read(x, read=0), whole)
+    assert len(drawn) > 3
+    monkeypatch.setattr(reference, "STREAM", 2**17)
+    again = Engine.from_config(engine.config, seed=1, backend="reference").program(w, origin=(0, 3))
+    assert same_bits(again.read(x, read=0), whole)
+
+
+packed = numba_cpu._packed
+
+
+@given(products(), st.sampled_from([1, 40]))
+def test_explain_tells_the_way_that_is_taken(case, copies):
+    config, x, w = case
+    x = np.concatenate([x.reshape(-1, x.shape[-1])] * copies)
+    matrix = Engine.from_config(config, seed=1).program(w)
+    told, taken = backends.explain(x, matrix), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            numba_cpu, "_packed", lambda digits, found, *rest: taken.append(found) or packed(digits, found, *rest)
+        )
+        matrix.read(x)
+    assert (told.backend, bool(taken)) == ("numba", bool(told.slices) and not config.adc.errs)
+    for found in taken:
+        assert [way for _, way, _ in told.slices] == found[::-1]
+    bits = [width for width, *_ in told.slices]
+    quiet = config.device.var == config.device.write_var == 0
+    assert bits in ([], [None] * len(bits), list(config.inputs.digits))
+    assert told.currents.startswith("float64, ") == (not told.slices)
+    assert told.notes or config.adc.radc is not None or not quiet
+
+
+def test_explain_gives_reasons(rng):
+    x, w = np.ones((2, 50, 300)), np.ones((300, 2000))
+
+    def text(x=x, **given):
+        return str(backends.explain(x, DPETensor(seed=1, **given).program(w)))
+
+    assert text().splitlines() == [
+        "numba: 32-bit currents, ADC in float32, cells int16",
+        *["1-bit slice look-up: one bit asks for table entries, and 100 input rows pay for the tables"] * 2,
+        "2-bit slice pairs: codes and cells fit 16 bits",
+        "4-bit slice pairs: codes and cells fit 16 bits",
+    ]
+    assert "pairs: codes and cells fit 16 bits, and 1 input rows do not pay for tables, 32 would" in text(x[0, 0])
+    few = backends.explain(x[0, 0], DPETensor(seed=1).program(np.ones((300, 5000))))
+    assert few.notes == ("read variation is drawn and read 3456 columns at a time, within the cache",)
+    assert "float: currents need more than 32 bits" in text(vnoise=0.05)
+    assert "look-up: cells take more than 16 bits, digits at most 4" in text(var=0.001)
+    assert "float: cells take more than 16 bits, and 1 input rows do not pay" in text(x[0, 0], var=0.001)
+    assert "codes       pairs: codes and cells fit 16 bits\nnothing is lost" in text(var=0, radc=14401)
+    assert "whole codes meet folded weights in 2 exact parts" in text(radc=None)
+    assert text(radc=None, vnoise=0.1).endswith("the slices fold into one float64 product, by the BLAS at hand")
+    assert "4 such products, one for each pair of planes" in text(bw_e=8, dbfp_en=True)
+    assert "float: float64 products in plain array-API calls" in text(backend="reference")
+    assert str(backends.explain(x[:0], DPETensor().program(w))) == "numba: no products to compute"
+    with pytest.raises(TypeError, match=r"W is a ndarray, not a programmed matrix: make one with engine.program\(w\)"):
+        backends.explain(x, w)
+    with pytest.raises(ValueError, match="do not fit"):
+        backends.explain(x[..., :5], DPETensor().program(w))
+
+
+LOSSLESS = [
+    (Config(Device(var=0), adc=ADC(64 * 15 * 15 + 1)), True),
+    (Config(Device(var=0), adc=ADC(2 * 64 * 15 * 15 + 1)), True),
+    (Config(Device(var=0), adc=ADC(64 * 15 * 15 + 1, saturate=False)), True),
+    (Config(Device(var=0), adc=ADC(64 * 15 * 15)), False),
+    (Config(Device(var=0, stuck_HGS=0.01), adc=ADC(64 * 15 * 15 + 1)), False),
+    (Config(Device(var=0), DAC(vnoise=0.01), ADC(2**32 * 64 * 225 + 1)), False),
+    (Config(Device(write_var=0.1, var=0), adc=ADC(2**40)), False),
+    (Config(Device(g_level=2, var=0), DAC(2), ADC(34, snap=True), Tile(32, 8), Format([1, 1]), Format([1, 1])), True),
+    (Config(Device(g_level=2, var=0), DAC(2), ADC(33, snap=True), Tile(32, 8), Format([1, 1]), Format([1, 1])), False),
+    (Config(Device(g_level=2, var=0), DAC(2), ADC(18, snap=True), Tile(32, 8), Format([1, 1]), Format([1, 1])), False),
+    (Config(Device(g_level=17, var=0), DAC(19), ADC(64 * 18 * 16 + 1), inputs=Format(bw_e=8, double=True)), True),
+]
+
+
+@pytest.mark.parametrize(("config", "exact"), LOSSLESS)
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+def test_slices_fold_only_where_nothing_changes(rng, monkeypatch, config, exact, backend):
+    x, w = rng.standard_normal((40, 150)), rng.standard_normal((150, 40))
+    engine = Engine.from_config(config, seed=1, backend=backend)
+    plan = crossbar.plan(config)
+    assert (plan.exact is not None) == exact
+    folded = engine.program(w).read(x, read=0)
+    monkeypatch.setattr(crossbar, "plan", lambda config: dataclasses.replace(plan, exact=None))
+    assert same_bits(engine.program(w).read(x, read=0), folded)
+
+
+FOLDED = [
+    {"var": 0},
+    {},
+    {"write_var": 0.1, "stuck_HGS": 0.01, "stuck_LGS": 0.1},
+    {"var": 0, "stuck_HGS": 0.1},
+    {"var": 0.3, "LGS": 2e-6, "bw_e": 8, "dbfp_en": True},
+    {"array_size": (500, 8), "g_level": 18, "w_slices": [1, 3, 2], "x_slices": [1, 4]},
+]
+
+
+@pytest.mark.parametrize("given", FOLDED)
+def test_an_ideal_product_of_whole_codes_has_the_same_bits_everywhere(rng, monkeypatch, given):
+    x, w = rng.standard_normal((40, 150)), rng.standard_normal((150, 40))
+    engine = DPETensor(radc=None, seed=1, **given)
+    plan = crossbar.plan(engine.config)
+    assert (plan.exact or plan.limbs) is not None
+    result = engine.program(w).read(x, read=0)
+    reference_ = DPETensor(radc=None, seed=1, backend="reference", **given)
+    assert same_bits(reference_.program(w).read(x, read=0), result)
+    # and is what the float64 product of the same noisy operands is
+    monkeypatch.setattr(crossbar, "plan", lambda config: dataclasses.replace(plan, exact=None, limbs=None))
+    np.testing.assert_allclose(engine.program(w).read(x, read=0), result, rtol=1e-12, atol=1e-12 * np.abs(result).max())
+
+
+def test_limbs_put_together_are_the_weights():
+    rng = np.random.default_rng(5)
+    digits, weights = rng.integers(-30720, 30720, (3, 7, 40)).astype(np.int16), (15, -240, 7000)
+    total = sum(int(b) * digits[s].astype(np.int64) for s, b in enumerate(weights))
+    for bits, count in ((15, 2), (11, 3), (9, 4)):
+        for kernels in (numba_cpu, reference):
+            limbs = kernels.limbs(digits, weights, bits, count)
+            assert limbs.dtype == np.int16
+            np.testing.assert_array_equal(sum(limbs[k].astype(np.int64) << (bits * k) for k in range(count)), total)
+            assert limbs[:-1].min() >= 0
+            assert limbs[:-1].max() < 2**bits
+
+
+@pytest.mark.parametrize("cpu", ["generic", "haswell"])
+def test_processors_without_wide_vectors_give_the_same_bits(cpu, rng):
+    code = """
+import numpy as np
+from mpimpy import DPETensor
+rng = np.random.default_rng(7)
+x, w = rng.standard_normal((70, 200)), rng.standard_normal((200, 90))
+for given in ({}, {"vnoise": 0.05}, {"var": 0.001, "radc": 1000}, {"snap": True, "write_var": 0.1, "stuck_HGS": 0.01}):
+    y = DPETensor(seed=1, **given)(x, w)
+    print(y.tobytes().hex()[:4000], float(y.sum()).hex())
+"""
+    if cpu == "haswell" and "avx2" not in _features():
+        pytest.skip("this processor has no AVX2")
+    names = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": "" if cpu == "generic" else "+avx2,+fma,+avx"}
+    here, there = (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | extra)
+        for extra in ({}, names)
+    )
+    assert here.returncode == there.returncode == 0, there.stderr
+    assert here.stdout == there.stdout
+
+
+def _features():
+    import llvmlite.binding as llvm
+
+    return [name for name, on in llvm.get_host_cpu_features().items() if on]
+
+
+def test_digits_wider_than_a_word_and_tables_of_many_groups():
+    # rows of one word, two, and part of one; every group asked for alone
+    for rows in (4, 64, 68, 128):
+        grid = np.arange(rows * 32).reshape(1, rows, 32).astype(np.int16)
+        digits = np.eye(rows, dtype=np.int8)[None]
+        how = {"strides": (1,), "widths": (1,), "rows": rows, "bound": rows * 2**12, "wide": False, "steps": ((1.0,),)}
+        more = {"signed": False, "ends": None, "units": None, "weights": ((1.0,),), "dtype": "float64"}
+        result = numba_cpu.read(digits, np.ones((rows, 1)), grid, np.ones((1, 32)), **how, **more)
+        np.testing.assert_array_equal(result, grid[0])
+    assert _currents.WORD == 64
+
+
+def _agrees(digits, grid, **how):
+    tiles = -(-grid.shape[1] // how["rows"])
+    arrays = digits, np.ones((digits.shape[1], tiles)), grid, np.ones((tiles, grid.shape[2]))
+    how = {"strides": (1,) * len(digits), "widths": None, "signed": True, "ends": None, "units": None} | how
+    how |= {"steps": tuple((step,) * len(digits) for step in how["steps"]), "dtype": "float64"}
+    expected = reference.read(*arrays, **how)
+    assert same_bits(numba_cpu.read(*arrays, **how), expected)
+    return expected
+
+
+@pytest.mark.parametrize("top", [2**19 - 1, 2**20 - 1])
+def test_shift_and_add_leaves_float32_before_it_rounds(top):
+    # five odd codes with odd weights: beyond 2**24 float32 cannot add them up
+    digits, grid = np.ones((5, 1, 1), np.int8), np.full((1, 1, 32), top, np.int32)
+    how = {"rows": 1, "bound": top, "wide": False, "steps": (1.0,), "weights": ((7.0, 5.0, 3.0, 9.0, 11.0),)}
+    assert _agrees(digits, grid, **how)[0, 0] == 35 * top
+
+
+@pytest.mark.parametrize("outer", [1.0, 2.0**9])
+def test_shift_and_add_leaves_int32_before_it_wraps(outer):
+    digits, grid = np.ones((2, 1, 1), np.int8), np.full((3, 1, 32), 2**20 - 1, np.int32)
+    weights = tuple((outer * 2.0**j, 3 * outer * 2.0**j) for j in (0, 4, 9))
+    how = {"rows": 1, "bound": 2**20, "wide": False, "steps": (1.0,) * 3, "weights": weights}
+    assert _agrees(digits, grid, **how)[0, 0] == (2**20 - 1) * 4 * outer * (1 + 16 + 512)
+
+
+@pytest.mark.parametrize("rows", [3, 16])
+def test_currents_of_pairs_leave_32_bits_before_they_wrap(rows):
+    digits, grid = np.full((1, 2, rows), 2**14, np.int16), np.full((1, rows, 32), 2**15 - 1, np.int16)
+    bound = rows * 2**14 * (2**15 - 1)
+    assert (bound < 2**31) == (rows == 3)
+    how = {"rows": rows, "bound": bound, "wide": True, "steps": (1.0,), "weights": ((1.0,),)}
+    assert _agrees(digits, grid, **how)[0, 0] == bound
+
+
+@pytest.mark.parametrize("stride", [2184, 2185, 3000])
+def test_codes_leave_pairs_before_they_pass_16_bits(stride):
+    digits, grid = np.full((1, 2, 2), 15, np.int8), np.full((1, 2, 32), 100, np.int16)
+    how = {"rows": 2, "bound": 3000 * 15 * 200, "wide": False, "steps": (1.0,), "weights": ((1.0,),)}
+    assert _agrees(digits, grid, strides=(stride,), widths=(4,), **how)[0, 0] == 15 * stride * 200
+
+
+@given(st.integers(2, 53), st.integers(2, 15), st.booleans(), st.integers(0, 2**32 - 1))
+@settings(max_examples=40)
+def test_codes_of_every_width_have_one_product(w_bits, x_bits, split, seed):
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((3, 5)), rng.standard_normal((5, 2))
+    if w_bits + x_bits - 2 > 49:
+        x_bits = 51 - w_bits if w_bits < 50 else 2
+    settings = {"var": 0, "radc": None, "x_slices": [1] * x_bits, "w_slices": [1] * w_bits, "array_size": (4, 4)}
+    if split and w_bits > 8:
+        settings["w_slices"] = [1, *[4] * ((w_bits - 1) // 4), *[1] * ((w_bits - 1) % 4)]
+    found = [DPETensor(**settings, seed=1, backend=backend)(x, w) for backend in ("numba", "reference")]
+    assert same_bits(*found)
+    error = np.abs(x).max() * np.abs(w).max() * 5 * (2.0 ** (1 - x_bits) + 2.0 ** (1 - w_bits))
+    assert np.abs(found[0] - x @ w).max() <= error
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "uint8"])
+def test_kernels_refuse_memory_that_they_cannot_read(dtype):
+    with pytest.raises(TypeError, match=rf"kernels read int8, int16 and int32, not {dtype}"):
+        numba_cpu._memory(np.zeros(3, dtype))
+
+
+def test_no_kernel_is_offered_cells_of_64_bits():
+    how = {"strides": (1,), "widths": (1,), "signed": False, "bound": 2**20}
+    assert numba_cpu.ways(64, "int8", "int64", **how) == (
+        ("float", "cells take more than 32 bits: float64 products in plain array-API calls"),
+    )

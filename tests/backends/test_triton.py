@@ -1,0 +1,317 @@
+"""The Triton kernels, interpreted on CPU, against the other backends; `test_cuda` runs this file."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from libraries import same_bits, to_torch, torch
+from strategies import products
+from vectors import VECTORS, addresses, parse
+
+from mpimpy import Engine, noise
+from mpimpy.backends import reference
+from mpimpy.cells import laws
+from mpimpy.crossbar import product as crossbar
+
+if os.environ.get("TRITON_INTERPRET") != "1":
+    pytest.skip("test_cuda runs these with TRITON_INTERPRET=1", allow_module_level=True)
+interpreter = pytest.importorskip("triton.runtime.interpreter")
+_triton = pytest.importorskip("mpimpy.backends._triton")
+torch_cuda = pytest.importorskip("mpimpy.backends.torch_cuda")
+
+SEED = 0xFEDCBA9876543210
+LOWEST, HIGHEST = -(2**31), 2**31 - 1
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tensor_cores():
+    """Products as cards of before Hopper compute them: sums of 32 numbers that saturate at 32 bits."""
+
+    def dot(self, a, b, d, *_):
+        total = d.data.astype(np.int64)
+        for k in range(0, a.data.shape[1], 32):
+            part = a.data[:, k : k + 32].astype(np.int64) @ b.data[k : k + 32].astype(np.int64)
+            total = np.clip(total + part, LOWEST, HIGHEST)
+        return interpreter.TensorHandle(total.astype(np.int32), d.dtype.scalar)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpreter.InterpreterBuilder, "create_dot", dot)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def launches():
+    """Names of the kernels that ran."""
+    names = []
+    launch = torch_cuda._launch
+
+    def run(kernel, *arguments, **options):
+        names.append(kernel.fn.__name__)
+        return launch(kernel, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch_cuda, "_launch", run)
+        yield names
+
+
+@given(products(ideal=False))
+@settings(max_examples=8, phases=[Phase.explicit, Phase.generate])  # the interpreter is too slow to shrink
+def test_every_configuration_gives_the_same_bits(launches, case):
+    config, x, w = case
+    # ADCs that err are read in plain torch
+    config = config.replace(adc={"noise_lsb": 0.0, "offset_lsb": 0.0, "gain_error": 0.0})
+    launches.clear()
+    results = [
+        Engine.from_config(config, seed=SEED, chip=5, backend=backend).program(make(w)).read(make(x), read=3)
+        for make, backend in ((to_torch, "torch"), (np.asarray, "numba"))
+    ]
+    assert isinstance(results[0], torch.Tensor)
+    assert same_bits(*results)
+    device = config.device
+    fraction = crossbar.make_grid(config).fraction
+    found = [law for law in (laws.write(device, fraction), laws.read(device, fraction)) if law is not None]
+    special = [law.per_level or law.additive for law in found]
+    assert ("perturb" in launches) == (config.dac.vnoise > 0 or not all(special))
+    assert ("perturb_levels" in launches) == any(special)
+    assert ("stick" in launches) == (device.stuck_HGS > 0 or device.stuck_LGS > 0)
+    assert "read" in launches
+
+
+@given(products(ideal=False, drift=True), st.booleans())
+@settings(max_examples=10)
+def test_aged_matrices_give_the_same_bits(launches, case, compensate):
+    config, x, w = case
+    launches.clear()
+    results = [
+        Engine.from_config(config, seed=SEED, backend=backend)
+        .program(make(w))
+        .at("2 h", compensate)
+        .read(make(x), read=3)
+        for make, backend in ((to_torch, "torch"), (np.asarray, "numba"))
+    ]
+    assert same_bits(*results)
+    assert {"perturb", "perturb_levels"} & set(launches)
+
+
+@pytest.mark.parametrize(("counter", "key", "output"), VECTORS)
+def test_published_vectors(counter, key, output):
+    words, key = ([torch_cuda._signed(word) for word in parse(text)] for text in (counter, key))
+    out = torch.zeros(4, dtype=torch.int32)
+    _triton.philox[(1,)](torch.tensor(words, dtype=torch.int32), *key, out)
+    assert [int(word) & noise.MASK for word in out] == parse(output)
+
+
+@given(
+    addresses,
+    st.sampled_from([(1, 1, 1), (2, 3, 9), (3, 40, 17), (1, 3, 2100)]),
+    st.sampled_from(["int8", "int16", "int32"]),
+    st.sampled_from([(0, 0, 0, 2**31 - 1), (10, 51, 16, 30720), (3, 2**30, 1, 100), (0, 0, 6, 2**15 - 1)]),
+)
+@settings(max_examples=10)
+def test_noise_is_the_reference_s(address, shape, dtype, numbers):
+    up, lowest, shift, bound = numbers
+    levels = np.random.default_rng(sum(shape)).integers(0, 127, shape)
+    cells = torch.from_numpy(levels).to(getattr(torch, dtype))
+    words = np.arange(65536, dtype="<i4").tobytes()
+    for table in (words, noise.lognormal_table(0.3)):
+        options = {"up": up, "reference": lowest, "shift": shift, "bound": bound, "dtype": "int32"}
+        assert same_bits(
+            torch_cuda.perturb(cells, table, address, **options), reference.perturb(cells, table, address, **options)
+        )
+    which = torch.from_numpy(levels % 3).to(torch.int8)
+    rows = b"".join(noise.offset_table(sigma) for sigma in (1.0, 30.0, 1000.0))
+    for extra in ({"additive": True}, {"additive": True, "which": which}, {"which": which}, {"after": lowest // 3}):
+        table = rows if "which" in extra else noise.offset_table(50.0)
+        assert same_bits(
+            torch_cuda.perturb(cells, table, address, **options, **extra),
+            reference.perturb(cells, table, address, **options, **extra),
+        )
+    for high_share, low_share in ((0, 0), (2**30, 2**31), (2**32, 0), (0, 2**32), (1, 1)):
+        shares = {"high_share": high_share, "low_share": low_share, "high": 127, "low": -5}
+        assert same_bits(torch_cuda.stick(cells, address, **shares), reference.stick(cells, address, **shares))
+
+
+def pairs(number, options):
+    """The same number for each weight slice and input slice."""
+    return tuple((number,) * len(row) for row in options["steps"])
+
+
+def operands(m, k, n, rows, codes, grid, slices=(2, 2), *, strides=None, widths=(4, 4), seed=0):
+    """Operands of `read` and its options, of extreme and of random integers."""
+    rng = np.random.default_rng(seed)
+    inputs, outputs = slices
+    low, high = (0, 2 ** max(widths) - 1) if widths else (np.iinfo(codes).min, np.iinfo(codes).max)
+
+    def integers(low, high, shape):
+        kind = rng.integers(0, 3, shape)
+        return np.choose(
+            kind, [np.full(shape, low), np.full(shape, high), rng.integers(low, high, shape, endpoint=True)]
+        )
+
+    cells = integers(np.iinfo(grid).min, np.iinfo(grid).max, (outputs, k, n)).astype(grid)
+    digits = integers(low, high, (inputs, m, k)).astype(codes)
+    strides = strides or (1,) * inputs
+    bound = max(1, min(rows, k)) * max(abs(low), high) * max(strides) * 2 ** (np.iinfo(grid).bits - 1)
+    tiles = -(-k // rows)
+    steps = tuple(tuple(float(np.float32(300 * (j + i + 1) / bound)) for i in range(inputs)) for j in range(outputs))
+    options = {"strides": strides, "widths": widths, "signed": False, "rows": rows, "bound": bound}
+    options |= {"wide": bound >= 2**31, "steps": steps, "units": None, "dtype": "float64"}
+    options["ends"] = pairs(0, options), pairs(255, options)
+    options["weights"] = tuple(tuple(float(3 * (-2) ** (i + 2 * j)) for i in range(inputs)) for j in range(outputs))
+    arrays = digits, rng.standard_normal((m, tiles)), cells, rng.standard_normal((tiles, n))
+    return [torch.from_numpy(a) for a in arrays], options
+
+
+def check(case, **changes):
+    arrays, options = case
+    options = options | changes
+    assert same_bits(torch_cuda.read(*arrays, **options), reference.read(*arrays, **options))
+
+
+I8, I16, I32 = np.int8, np.int16, np.int32
+
+
+@pytest.mark.parametrize(
+    ("shape", "codes", "grid", "widths"),
+    [
+        ((1, 1, 1, 1), I8, I8, (4, 4)),
+        ((70, 130, 67, 64), I8, I16, (4, 4)),
+        ((5, 40, 65, 9), I8, I16, (4, 7)),
+        ((3, 40, 5, 2), I8, I8, (1, 1)),  # 20 tiles
+        ((17, 7, 9, 1), I8, I32, (1, 1)),
+        ((17, 300, 9, 129), I8, I16, (1, 2)),  # tiles of more than a chunk
+        ((17, 200, 9, 100), I8, I16, (1, 2)),
+        ((5, 20, 9, 1000), I8, I16, (3, 3)),  # a tile of more rows than there are
+        ((5, 200, 9, 90), I16, I16, None),
+        ((5, 40, 9, 33), I16, I8, (8, 9)),
+        ((5, 40, 9, 33), I16, I8, (2, 3)),  # int16, but nothing in it is wide
+        ((5, 40, 9, 33), I8, I8, None),
+        ((5, 300, 9, 150), I32, I8, None),
+        ((5, 40, 9, 33), I16, I32, None),
+        ((5, 30, 9, 1), I32, I16, None),
+    ],
+)
+def test_integers_of_every_width(shape, codes, grid, widths):
+    case = operands(*shape, codes, grid, widths=widths)
+    check(case)
+    check(case, ends=None)
+    check(case, dtype="float32")
+    if widths:
+        case[0][0][::2] *= -1
+        check(case, signed=True)
+    if case[1]["bound"] < 2**31:
+        check(case, wide=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sums_that_wrap_on_the_way(seed):
+    # currents just inside 32 bits, whose high bytes alone are not
+    k = 500
+    arrays, options = operands(5, k, 33, k, I8, I16, widths=(7, 7), seed=seed)
+    arrays[0][:] = 127
+    arrays[2][:] = torch.where(arrays[2] > 0, 32767, -32768 + (seed % 2) * 255)
+    arrays[2][..., :4], arrays[2][..., 4:8] = 32767, -32768
+    assert 2**30 < options["bound"] < 2**31
+    check((arrays, options), ends=None)
+
+
+@pytest.mark.parametrize("value", [32767, 32512, -32768, -32640, -129])
+def test_limbs_of_both_operands_that_wrap_on_the_way(value):
+    arrays, options = operands(5, 2, 33, 2, I16, I16, widths=None)
+    arrays[0][:], arrays[0][:, 0, 1] = 32767, -32767
+    arrays[2][:], arrays[2][..., 3] = value, -value - 1
+    check((arrays, options), ends=None, wide=False, bound=2**31 - 1)
+
+
+def test_sums_of_chunks_that_wrap_on_the_way():
+    arrays, options = operands(5, 512, 33, 512, I8, I16, widths=(7, 7))
+    arrays[0][..., 128:] = 0  # within the bound for all that
+    arrays[2][..., :4], arrays[2][..., 4:8] = 32767, -32768
+    check((arrays, options), ends=None, wide=False, bound=2**31 - 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("busy", [0, 256])
+def test_panels_one_after_the_other_or_side_by_side(monkeypatch, busy, dtype):
+    monkeypatch.setattr(torch_cuda, "BUSY", busy)
+    for k in (32, 81):
+        check(operands(19, k, 70, 2, I8, I16), dtype=dtype)
+
+
+@pytest.mark.parametrize("strides", [(1, 7), (15, 1), (17, 100), (1, 1)])
+def test_strides(strides):
+    check(operands(5, 40, 9, 9, I8, I16, strides=strides))
+    check(operands(5, 40, 9, 9, I8, I32, strides=strides))
+    check(operands(5, 40, 9, 9, I16, I16, strides=strides, widths=(8, 8)))
+    check(operands(5, 40, 9, 9, I8, I16, strides=strides, widths=None))
+
+
+@pytest.mark.parametrize("top", [1, 255, 2**22 - 1, 2**22, 2**22 + 1, 2**24])
+@pytest.mark.parametrize("step", [0.5, 1.0, 1 / 3])
+def test_rounding_half_to_even_at_every_size(top, step):
+    arrays, options = operands(5, 4, 40, 1, I8, I16, widths=(7, 7))
+    for saturate in (True, False):
+        steps = (step, step * 2), (step * 4, step)
+        for low in (0, -top, -1):
+            ends = (pairs(low, options), pairs(top, options)) if saturate else None
+            check((arrays, options), steps=steps, ends=ends)
+            check((arrays, options), steps=steps, ends=ends, wide=True)
+
+
+def test_sums_of_codes_of_every_size():
+    case = operands(5, 20, 9, 9, I8, I16, slices=(3, 2), widths=(4, 4, 4))
+    for exponent in (0, 20, 22, 23, 28, 40, 44, 45, 46, 48, 50, 52, 60):
+        for step in (1e-4, 1.0):
+            weights = ((2.0**exponent + exponent,) * 3, (3.0, 5.0, 7.0))
+            check(case, weights=weights, steps=((step,) * 3,) * 2)
+    check(case, weights=((0.1, 1.0, 0.3), (3.0, 5.5, 7.0)))
+    check(case, weights=((-1.0, -2.0, -3.0),) * 2, units=((0.1, 1.0, 0.3), (2.5, 0.5, 1 / 3)))
+
+
+def test_code_and_weight_meet_as_a_product_and_a_sum():
+    check(operands(5, 20, 9, 9, I8, I16), weights=((0.1, 0.7), (1 / 3, 1e-3)))
+
+
+def test_constants_of_the_module_are_the_exact_ones():
+    assert np.float32(12582912.0).view(np.int32) == _triton.MAGIC_BITS
+    assert _triton._MAGIC_SINGLE.value == 1.5 * 2**23
+    assert _triton._MAGIC_DOUBLE.value == 1.5 * 2**52
+
+
+def test_operands_in_any_layout():
+    arrays, options = operands(5, 20, 9, 9, I8, I16)
+    turned = [array.flip(0).transpose(-1, -2).contiguous().transpose(-1, -2).flip(0) for array in arrays]
+    assert not turned[0].is_contiguous()
+    assert same_bits(torch_cuda.read(*turned, **options), reference.read(*arrays, **options))
+    cells, address = arrays[2], noise.Address(1, 2, 3, noise.READ, 4, 5)
+    numbers = {"up": 0, "reference": 3, "shift": 16, "bound": 30000, "dtype": "int16"}
+    table = noise.lognormal_table(0.3)
+    assert same_bits(
+        torch_cuda.perturb(turned[2], table, address, **numbers), reference.perturb(cells, table, address, **numbers)
+    )
+    shares = {"high_share": 2**30, "low_share": 2**30, "high": 9}
+    assert same_bits(torch_cuda.stick(turned[2], address, **shares), reference.stick(cells, address, **shares))
+
+
+def test_nothing_to_do():
+    for shape in ((0, 20, 9), (5, 0, 9), (5, 20, 0)):
+        check(operands(*shape, 9, I8, I16))
+    cells, address = torch.zeros((2, 0, 3), dtype=torch.int8), noise.Address(1, 2, 3, noise.READ)
+    numbers = {"up": 0, "reference": 0, "shift": 0, "bound": 1, "dtype": "int16"}
+    assert torch_cuda.perturb(cells, noise.lognormal_table(0.3), address, **numbers).shape == (2, 0, 3)
+    assert torch_cuda.stick(cells, address, high_share=1, low_share=1, high=1).shape == (2, 0, 3)
+
+
+def test_torch_settings_change_nothing():
+    case = operands(5, 40, 9, 2, I16, I16, widths=None)
+    default = torch.get_default_dtype()
+    try:
+        for dtype in (torch.float16, torch.float64):
+            torch.set_default_dtype(dtype)
+            torch_cuda._constants.clear()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                check(case)
+    finally:
+        torch.set_default_dtype(default)

@@ -1,0 +1,214 @@
+"""Operands as integers: recomposition, ranges, granularity, exponents."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from libraries import RUNNERS, same_bits
+from strategies import formats as drawn_formats
+from strategies import matrices
+
+from mpimpy import Format, backends
+from mpimpy.operands import encoding
+
+
+def encode(fmt, values, block, backend=None):
+    kernels = backends.select(values, backend)
+    return encoding.encode(kernels, kernels.enter(values), fmt, block)
+
+
+@st.composite
+def operands(draw):
+    rows, weight = draw(st.integers(1, 5)), draw(st.booleans())
+    fmt = draw(drawn_formats(rows, weight))
+    values = draw(matrices((draw(st.integers(1, 2)), draw(st.integers(1, 9)), draw(st.integers(1, 9)))))
+    return fmt, values, encoding.block_shape(fmt, values.shape[1:], rows, weight=weight)
+
+
+@given(operands())
+def test_codes_and_scales_are_those_of_exact_arithmetic(case):
+    fmt, values, block = case
+    for name, (make, backend) in RUNNERS.items():
+        encoded = encode(fmt, make(values), block, backend)
+        codes, decoded = np.asarray(encoding.integers(encoded)), np.asarray(encoding.decode(encoded))
+        for b, part in enumerate(values.astype(np.float64)):
+            expected, scales = oracle.quantise(part.tolist(), fmt, block)
+            np.testing.assert_array_equal(codes[:, b], expected, err_msg=name)
+            np.testing.assert_array_equal(decoded[b], np.sum(np.array(expected) * np.array(scales), axis=0))
+
+
+@given(operands())
+def test_slices_put_together_are_the_code(case):
+    fmt, values, block = case
+    encoded = encode(fmt, values, block)
+    digits = encoded.digits.astype(object)
+    for s, width in enumerate(fmt.ascending):
+        assert digits[:, s].min() >= (1 - 2**width if fmt.signed else 0)
+        assert digits[:, s].max() < 2**width
+    total = sum(digits[:, s] * shift for s, shift in enumerate(fmt.shifts)) - fmt.offset
+    np.testing.assert_array_equal(total, encoding.integers(encoded).astype(object))
+    again = encoding.restride(encoded, tuple(range(2, 2 + len(fmt.digits))), "int32")
+    np.testing.assert_array_equal(encoding.integers(again), encoding.integers(encoded))
+
+
+@given(operands())
+def test_strides_multiply_the_digits(case):
+    fmt, values, block = case
+    strides = tuple(range(3, 3 + len(fmt.digits)))
+    for backend in ("numba", "reference"):
+        kernels = backends.select(values, backend)
+        encoded = encoding.encode(kernels, kernels.enter(values), fmt, block, strides, "int32")
+        plain = encode(fmt, values, block, backend)
+        assert same_bits(encoded.digits, encoding.restride(plain, strides, "int32").digits)
+
+
+def test_int_error_is_at_most_half_a_step(rng):
+    values = rng.standard_normal((1, 40, 64))
+    for slices in ((1, 1, 2, 4), (1, 1, 2), (1,) * 53):
+        fmt = Format(slices)
+        peak = np.abs(values).max(axis=2, keepdims=True)
+        error = np.abs(encoding.decode(encode(fmt, values, (1, 64))) - values)
+        assert np.all(error <= peak / (2 ** (fmt.bits - 1) - 1) * (0.5 + 2.0 ** (fmt.bits - 53)))
+
+
+def test_all_zero_blocks_are_exactly_zero(rng):
+    values = rng.standard_normal((1, 8, 8))
+    values[0, :4, :4] = 0
+    for fmt in (Format(), Format(bw_e=8), Format(bw_e=8, double=True)):
+        encoded = encode(fmt, values, (4, 4))
+        assert np.all(encoded.scales[:, 0, 0, 0] == 0)
+        assert np.all(encoded.digits[..., :4, :4] == 0)
+        assert np.all(encoded.scales[:, 0, 1, 1] != 0)
+
+
+@pytest.mark.parametrize("bw_e", [1, 2, 4, 8, 11])
+def test_exponent_width_bounds_the_exponent(bw_e):
+    low, high = -(2 ** (bw_e - 1)), 2 ** (bw_e - 1) - 1
+    for exponent in (low - 3, low, 0, high, high + 3):
+        if not -1022 <= exponent <= 1020:
+            continue
+        values = np.full((1, 1, 1), 1.5 * 2.0**exponent)
+        for backend in ("numba", "reference"):
+            result = float(encoding.decode(encode(Format(bw_e=bw_e), values, (1, 1), backend))[0, 0, 0])
+            if low <= exponent <= high:
+                assert result == values[0, 0, 0]
+            elif exponent > high:
+                assert result == 127 * 2.0 ** (high - 6)  # saturates
+            else:
+                assert result == round(1.5 * 2 ** (6 + exponent - low)) * 2.0 ** (low - 6)  # loses bits
+
+
+@pytest.mark.parametrize(
+    "value", [2.0**k * (1 + d) for k in (-1000, -3, 0, 7, 900) for d in (-(2.0**-53), 0, 2.0**-52)]
+)
+def test_exponent_is_exact_beside_powers_of_two(value):
+    for backend in ("numba", "reference"):
+        encoded = encode(Format((1,) * 53, bw_e=11), np.full((1, 1, 1), value), (1, 1), backend)
+        assert float(encoded.scales[0, 0, 0, 0]) == 2.0 ** (math.frexp(value)[1] - 1 + 2 - 53)
+        assert Fraction(float(encoding.decode(encoded)[0, 0, 0])) == pytest.approx(Fraction(value), rel=2**-51)
+
+
+def test_subnormal_numbers_keep_their_order():
+    values = np.array([[[5e-324, 1e-310, -3e-309, 0.0]]])
+    for fmt in (Format(), Format(bw_e=11), Format((1,) * 53, bw_e=11)):
+        for backend in ("numba", "reference"):
+            encoded = encode(fmt, values, (1, 4), backend)
+            codes = encoding.integers(encoded)[0, 0, 0]
+            assert codes[2] < 0 <= codes[0] <= codes[1]
+            assert np.abs(encoding.decode(encoded) - values).max() <= 2.0**-1028
+
+
+def test_double_exponent_keeps_small_elements(rng):
+    values = rng.standard_normal((1, 1, 64)) * 0.05
+    values[0, 0, 5] = 30.0
+    small = np.arange(64) != 5
+
+    def error(double):
+        decoded = encoding.decode(encode(Format(bw_e=8, double=double), values, (1, 64)))
+        return np.abs(decoded - values)[0, 0, small].max()
+
+    # steps 2**-7 around the mean, about 0.5, and 1/4 around the maximum
+    assert error(True) <= 2.0**-8
+    assert error(False) > 0.05
+
+
+def test_mean_of_a_block_does_not_depend_on_the_order(rng):
+    # values whose float sum depends on the order; the planes must not
+    values = (rng.standard_normal((1, 64, 64)) * 10.0 ** rng.integers(-8, 8, (1, 64, 64))).astype(np.float64)
+    encoded = [encode(Format(bw_e=8, double=True), values, (64, 64), backend) for backend in ("numba", "reference")]
+    assert same_bits(encoded[0].digits, encoded[1].digits)
+    flipped = encode(Format(bw_e=8, double=True), values[:, ::-1, ::-1].copy(), (64, 64))
+    assert same_bits(flipped.digits[..., ::-1, ::-1], encoded[0].digits)
+
+
+def test_named_formats_have_the_widths_of_ieee_754():
+    assert {
+        name: (Format.named(name).bits, Format.named(name).bw_e) for name in ("int4", "int8", "bf16", "fp16", "fp32")
+    } == {
+        "int4": (4, None),
+        "int8": (8, None),
+        "bf16": (9, 8),
+        "fp16": (12, 5),
+        "fp32": (25, 8),
+    }
+    assert all(max(Format.named(name).slices) <= 4 for name in ("int4", "int8", "bf16", "fp16", "fp32"))
+
+
+@pytest.mark.parametrize(
+    ("granularity", "weight", "block"),
+    [
+        ("finest", False, (1, 4)),
+        ("finest", True, (4, 1)),
+        ("per-matrix", False, (10, 12)),
+        ("per-matrix", True, (12, 10)),
+        ("per-row", False, (1, 12)),
+        ("per-col", True, (12, 1)),
+        ((3, 8), False, (3, 8)),
+        ((99, 8), False, (10, 8)),
+        ((8, 3), True, (8, 3)),
+        ((3, 99), False, (3, 12)),
+    ],
+)
+def test_blocks(granularity, weight, block):
+    shape = (10, 10)
+    assert encoding.block_shape(Format(granularity=granularity), shape, 4, weight=weight) == block
+
+
+@pytest.mark.parametrize(
+    ("granularity", "weight", "message"),
+    [
+        (
+            "per-col",
+            False,
+            r"granularity 'per-col' of the inputs gives scales that change along the summed axis.*'per-row'",
+        ),
+        ("per-row", True, r"granularity 'per-row' of the weights.*tile of 4 rows.*'per-col'"),
+        ((1, 6), False, r"granularity \(1, 6\) of the inputs cuts through tiles of 4 rows.*such as \(1, 8\)"),
+        ((2, 1), True, r"granularity \(2, 1\) of the weights cuts through.*such as \(4, 1\)"),
+    ],
+)
+def test_blocks_that_cut_a_tile_are_refused(granularity, weight, message):
+    with pytest.raises(ValueError, match=message):
+        encoding.block_shape(Format(granularity=granularity), (10, 10), 4, weight=weight)
+
+
+def test_transposed_encoding(rng):
+    values = rng.standard_normal((1, 8, 12))
+    encoded = encode(Format(bw_e=8, double=True), values, (4, 6))
+    np.testing.assert_array_equal(encoding.decode(encoded.transpose())[0], encoding.decode(encoded)[0].T)
+
+
+@pytest.mark.parametrize("values", [[2.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0], [3.0, -1.0, 0.0, 0.0]])
+def test_an_element_at_the_mean_belongs_to_the_lower_plane(values):
+    fmt = Format(bw_e=8, double=True)
+    for backend in ("numba", "reference"):
+        encoded = encode(fmt, np.array([[values]]), (1, 4), backend)
+        codes = encoding.integers(encoded)[:, 0, 0]
+        np.testing.assert_array_equal(
+            codes[0] != 0, np.array(values) == max(values) if min(values) < max(values) else False
+        )
+        np.testing.assert_array_equal(encoding.decode(encoded)[0, 0], values)
