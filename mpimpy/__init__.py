@@ -8,10 +8,10 @@
 
 from . import backends, wires
 from ._dot import MapReducedot, explain
+from ._load import load
 from .analysis.metrics import ABSE, RE, SNR
 from .analysis.report import Effect, Report
 from .backends import get_num_threads, set_num_threads
-from .chips import load
 from .compat.dpetensor import DPETensor
 from .compat.engines import bitslicedpe, diffpairdpe, fpmemdpe
 from .compat.sliced import SlicedData

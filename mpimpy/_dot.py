@@ -52,7 +52,8 @@ def _multiply(xp, engine, x, w, real):
     rows, cols = x.shape[0], w.shape[1]
     stacked_x = xs[0] if len(xs) == 1 else xp.concat(xs, axis=0)
     stacked_w = ws[0] if len(ws) == 1 else xp.concat(ws, axis=1)
-    y = engine.program_checked(stacked_w).read_checked(stacked_x)
+    w = edge.Operand("w", stacked_w, tuple(stacked_w.shape))
+    y = engine.program(w).read(edge.Operand("x", stacked_x, tuple(stacked_x.shape)))
     y = xp.astype(y, real, copy=False)
     part = [[y[i * rows : (i + 1) * rows, j * cols : (j + 1) * cols] for j in range(len(ws))] for i in range(len(xs))]
     if len(xs) == len(ws) == 1:
@@ -66,8 +67,8 @@ def _multiply(xp, engine, x, w, real):
 
 def _operands(a, b):
     like = next((value for value in (a, b) if getattr(value, "ndim", 0) and hasattr(value, "dtype")), None)
-    a = edge.as_operand("a", a, like=like, complex_too=True)
-    b = edge.as_operand("b", b, like=like, complex_too=True)
+    a = edge.accept("a", a, like, complex_too=True).array
+    b = edge.accept("b", b, like, complex_too=True).array
     edge.check_pair(a, b, "a", "b")
     return array_namespace(a, b), a, b
 
@@ -167,7 +168,7 @@ def explain(a: Any, b: Any, engine: Engine | None = None, **settings: Any) -> Re
     """
     engine = _engine(engine, settings)
     xp, a, b = _operands(a, b)
-    a, b = edge.as_operand("a", a), edge.as_operand("b", b)
+    a, b = edge.accept("a", a).array, edge.accept("b", b).array
     if b.ndim == 1:
         b = xp.reshape(b, (-1, 1))
     return engine.program(b).report(a, b)

@@ -1,18 +1,22 @@
 """Engine: a configuration that programs matrices and reads them."""
 
-import threading
 from typing import Any
+
+from array_api_compat import device as device_of
 
 from . import backends, noise
 from .analysis import calibration
 from .arrays import namespace
-from .cells import signs
-from .checks import pair, whole
-from .compat.sliced import SlicedData
+from .checks import fail, pair, whole
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
-from .crossbar import product as crossbar
+from .crossbar import plan as plans
+from .crossbar.programmed import program
+from .files.chips import Chip
 from .matrix import CrossbarMatrix
+from .noise import Address
 from .operands import edge, encoding
+from .operators import CrossbarOperand
+from .reads import ReadCounter
 
 __all__ = ["Engine"]
 
@@ -39,7 +43,7 @@ class Engine:
         Number of the chip, 0 to 2**20 - 1. The same seed and chip have the same write
         variation and stuck cells everywhere.
     backend : str, optional
-        "numba" or "reference"; None takes the best one for the arrays. The bits are the same.
+        "numba", "torch" or "reference"; None takes the best one for the arrays. The bits are the same.
 
     Attributes
     ----------
@@ -62,8 +66,8 @@ class Engine:
     (2, 4)
     """
 
-    input_size = None
-    _where = None
+    input_size: tuple[int, int] | None = None
+    placement: Any = None  # where operands must be; None: wherever they are
 
     def __init__(
         self,
@@ -111,21 +115,18 @@ class Engine:
 
     def _setup(self, config, *, seed, chip, backend, parts=("inputs", "weights")):
         config.check(*parts)
-        crossbar.choose_grid(config)  # says now if currents could not be exact
+        plans.choose_grid(config)  # says now if currents could not be exact
         if backend is not None:
             backends.check(backend)
         self.config, self.backend = config, backend
         self.seed = noise.new_seed() if seed is None else whole("seed", seed, 0, noise.MAX_SEED)
         self.chip = whole("chip", chip, 0, noise.MAX_CHIP)
-        self.reads = 0
-        self._lock = threading.Lock()
+        self._counter = ReadCounter()
 
-    def __getstate__(self):
-        # locks stay in their process
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
-
-    def __setstate__(self, state):
-        self.__dict__.update(state, _lock=threading.Lock())
+    @property
+    def reads(self) -> int:
+        """Reads made so far: the number of the next one."""
+        return self._counter.reads
 
     def next_read(self) -> int:
         """Return the number of the next read, and count it.
@@ -136,14 +137,23 @@ class Engine:
         >>> engine.next_read(), engine.next_read()
         (0, 1)
         """
-        with self._lock:
-            number = self.reads
-            self.reads = number + 1
-        return number
+        return self._counter.next_read()
 
-    def kernels(self, array):
-        """Return the backend that `array` gets."""
-        edge.check_device(array, self._where, "an operand", "the engine")
+    def backend_for(self, array: Any) -> Any:
+        """Return the module of kernels that products of an array take.
+
+        Raises
+        ------
+        ValueError
+            If the array is not where the engine's operands must be, or the engine's backend cannot take it.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Engine(backend="reference").backend_for(np.eye(2)).NAME
+        'reference'
+        """
+        edge.check_device(array, self.placement, "an operand", "the engine")
         return backends.select(array, self.backend)
 
     def program(
@@ -180,55 +190,60 @@ class Engine:
         >>> Engine(seed=1).program(np.eye(100)).tiles
         (2, 2, 4)
         """
-        return self.program_checked(edge.as_operand("w", w), chip=chip, origin=origin, faults=faults)
-
-    def program_checked(self, w, *, chip=None, origin=(0, 0), faults=None):
-        """Write a matrix that has passed `mpimpy.operands.edge.as_operand`; see `program`."""
-        if w.ndim != 2:
-            msg = f"w has shape {tuple(w.shape)}: weights are one matrix, (K, N)"
-            raise ValueError(msg)
-        rows = self.config.tile.rows
-        block = encoding.block_shape(self.config.weights, w.shape, rows, weight=True)
+        w = edge.accept("w", w)
+        if len(w.shape) != 2:
+            fail(ValueError, f"w has shape {w.shape}: weights are one matrix, (K, N)")
+        config, (rows, cols) = self.config, (self.config.tile.rows, self.config.tile.cols)
+        block = encoding.block_shape(config.weights, w.shape, rows, weight=True)
         origin = pair("origin", origin, 0, noise.MAX_ROW - max(w.shape))
         if origin[0] % rows:
-            msg = f"origin={origin} cuts through a tile of {rows} rows: its row must be a multiple of {rows}"
-            raise ValueError(msg)
-        cols = self.config.tile.cols
-        if self.config.wires is not None and origin[1] % cols:
-            msg = (
-                f"origin={origin} cuts through a tile of {cols} columns, which its wires join: use a multiple of {cols}"
-            )
-            raise ValueError(msg)
+            cut = f"origin={origin} cuts through a tile of {rows} rows"
+            fail(ValueError, f"{cut}: its row must be a multiple of {rows}")
+        if config.wires is not None and origin[1] % cols:
+            cut = f"origin={origin} cuts through a tile of {cols} columns"
+            fail(ValueError, f"{cut}, which its wires join: use a multiple of {cols}")
         if faults is not None:
-            fmt = self.config.weights
-            faults = edge.as_faults(faults, tuple(w.shape), len(fmt.digits), fmt.planes, signs.per_digit(fmt))
-        kernels = self.kernels(w)
-        encoded = None
+            faults = edge.as_faults(faults, w.shape, config.weights)
+        backend, encoded = self.backend_for(w.array), None
         if 0 not in w.shape:
-            grid = crossbar.make_grid(self.config)
-            encoded = encoding.encode(
-                kernels, kernels.enter(w[None, ...]), self.config.weights, block, grid.strides, grid.level_dtype
-            )
-        return self._matrix(w, tuple(w.shape), encoded, self.config, kernels, chip, origin, faults)
+            grid, values = plans.make_grid(config), backend.enter(w.array[None, ...])
+            encoded = encoding.encode(backend, values, config.weights, block, grid.strides, grid.level_dtype)
+        return self.write(w, encoded, chip=chip, origin=origin, faults=faults)
 
-    def program_encoded(self, like, shape, encoded, config):
-        """Write weights that are integers already; see `SlicedData`."""
-        return self._matrix(like, shape, encoded, config, self.kernels(like), None, (0, 0))
+    def write(
+        self,
+        w: edge.Operand,
+        encoded: encoding.Encoded | None,
+        config: Config | None = None,
+        *,
+        chip: int | None = None,
+        origin: tuple[int, int] = (0, 0),
+        faults: Any = None,
+    ) -> CrossbarMatrix:
+        """Write weights that are integers already; see `mpimpy.SlicedData`.
 
-    def _matrix(self, like, shape, encoded, config, kernels, chip, origin, faults=None):
+        Parameters
+        ----------
+        w : mpimpy.operands.edge.Operand
+            Shape of the weights, and an array of their library, dtype and device.
+        encoded : mpimpy.operands.encoding.Encoded or None
+            Shape (1, K, N); None for a matrix without elements.
+        config : Config, optional
+            By default the engine's.
+        chip, origin, faults
+            As for `program`; a map of faults least significant slice first.
+
+        Returns
+        -------
+        CrossbarMatrix
+        """
+        config = self.config if config is None else config
         chip = self.chip if chip is None else whole("chip", chip, 0, noise.MAX_CHIP)
-        return CrossbarMatrix(
-            config,
-            kernels,
-            like,
-            shape,
-            encoded,
-            seed=self.seed,
-            chip=chip,
-            origin=origin,
-            counter=self,
-            faults=faults,
-        )
+        address, backend, xp = Address(self.seed, chip, 0, 0, *origin), self.backend_for(w.array), namespace(w.array)
+        cells = None if encoded is None else program(backend, config, encoded, address, faults)
+        dtype = edge.float_dtype(xp, w.array)
+        prototype = xp.zeros((0,), dtype=dtype, device=device_of(w.array))
+        return CrossbarMatrix(Chip(config, address, w.shape, cells), prototype, backend, self._counter)
 
     def calibrate(
         self, x: Any, w: Any, *, method: str = "error", percentile: float | None = None, ratios: str = "powers"
@@ -272,11 +287,12 @@ class Engine:
             msg = "calibrate chooses ranges for ADCs of finite resolution: give the engine a radc, such as ADC(256)"
             raise ValueError(msg)
         matrix = self.program(w)
-        for name, encoded in (("x", matrix.encode(x)), ("w", matrix.encoded)):
+        inputs = matrix.encoded_inputs(x)
+        for name, encoded in (("x", inputs), ("w", matrix.programmed.encoded)):
             if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
                 msg = f"{name} holds nothing but zeros, and typical operands are what ranges are chosen by: give some"
                 raise ValueError(msg)
-        currents = matrix.currents(x)
+        currents = calibration.samples(matrix.backend, matrix.programmed, inputs, noise.MAX_READ)
         options = {"method": method, "percentile": percentile, "ratios": ratios}
         return self.replace(adc={"range": calibration.ranges(self.config, currents, **options)})
 
@@ -306,56 +322,16 @@ class Engine:
         >>> Engine(seed=1).MapReduceDot(np.ones((2, 5, 4)), np.eye(4)).shape
         (2, 5, 4)
         """
-        if isinstance(w, CrossbarMatrix) and not isinstance(x, SlicedData):
+        for operand in (x, w):
+            if isinstance(operand, CrossbarOperand):
+                return operand.multiply_on(self, x, w, read)
+        if isinstance(w, CrossbarMatrix):
             return w.read(x, read)
-        if not isinstance(x, SlicedData) and not isinstance(w, SlicedData):
-            w = edge.as_operand("w", w)
-            x = edge.as_operand("x", x, like=w)
-            edge.check_pair(x, w, "x", "w")
-            if w.ndim == 2:
-                edge.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
-            return self.program_checked(w).read_checked(x, read)
-        return self._sliced_product(x, w, read)
+        w = edge.accept("w", w)
+        x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None)
+        return self.program(w).read(x, read)
 
     __call__ = MapReduceDot
-
-    def _sliced_product(self, x, w, read):
-        if isinstance(x, SlicedData) and x.is_weight:
-            msg = "x is a SlicedData of weights (is_weight=True): the inputs come first, engine(x, w)"
-            raise ValueError(msg)
-        config = self.config
-        if isinstance(w, SlicedData):
-            if not w.is_weight:
-                msg = "w is a SlicedData of inputs: build it with is_weight=True"
-                raise ValueError(msg)
-            config = w.configuration(config)
-        elif isinstance(w, CrossbarMatrix):
-            config = w.config
-        else:
-            w = edge.as_operand("w", w)
-        if isinstance(x, SlicedData):
-            config.replace(inputs=x.format).check("inputs")
-            if x.rows != config.tile.rows:
-                msg = (
-                    f"inputs are cut for arrays of {x.rows} rows and weights for {config.tile.rows}: "
-                    f"give the inputs paral_size=(..., {config.tile.rows})"
-                )
-                raise ValueError(msg)
-        else:
-            like = getattr(w, "prototype", w)
-            x = edge.as_operand("x", x, like=like)
-            edge.check_pair(x, like, "x", "w")
-        if len(w.shape) == 2:
-            edge.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
-        if isinstance(w, SlicedData):
-            matrix = w.programmed(self)
-        else:
-            matrix = w if isinstance(w, CrossbarMatrix) else self.program_checked(w)
-        if not isinstance(x, SlicedData):
-            return matrix.read_checked(x, read)
-        edge.check_pair(x.prototype, matrix.prototype, "x", "w")
-        y = matrix.read_encoded(x.encoded, x.format, x.dtype, read)
-        return namespace(y).reshape(y, (*x.shape[:-1], matrix.shape[1]))
 
     def replace(self, **parts: Any) -> "Engine":
         """Return an engine of the same seed, chip, backend and device, with parts of its configuration replaced.
@@ -367,7 +343,7 @@ class Engine:
         """
         config = self.config.replace(**parts)
         engine = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
-        engine.input_size, engine._where = self.input_size, self._where
+        engine.input_size, engine.placement = self.input_size, self.placement
         return engine
 
     def __repr__(self):

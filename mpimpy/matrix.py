@@ -1,55 +1,42 @@
 """A programmed matrix: written once, read as often as you like."""
 
+import dataclasses
 from typing import Any
 
-from array_api_compat import device as device_of
-
-from . import backends, converters
-from .analysis import calibration, programming, report
-from .arrays import namespace
-from .cells import memristors, signs
-from .checks import whole
-from .crossbar import product as crossbar
+from . import backends, converters, noise
+from ._view import NAME, MatrixView
+from .analysis.report import Report, measure
+from .cells import laws
+from .checks import fail, flag, whole
+from .config import Format
+from .config._variation import seconds
+from .crossbar.product import explain, product
+from .crossbar.programmed import Programmed, aged
 from .files import chips
-from .noise import MAX_READ, MAX_ROW, Address
 from .operands import edge, encoding
+from .operands.edge import Operand
+from .operands.encoding import Encoded
 from .operators import RightOperand
 
-__all__ = ["CrossbarMatrix"]
+__all__ = ["CrossbarMatrix", "check_read"]
 
 
-class CrossbarMatrix(RightOperand):
+class CrossbarMatrix(MatrixView, RightOperand):
     """A matrix that sits in crossbars; made by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it.
 
     Attributes
     ----------
+    config : Config
     shape : (int, int)
         (K, N).
-    dtype : dtype
-        Floating dtype that the weights count as.
-    config : Config
-    seed, chip : int
-        Address of its random numbers; `chip` names the physical cells.
-    origin : (int, int)
-        Row and column of its first element in the whole matrix, for noise addresses.
+    programmed : mpimpy.crossbar.programmed.Programmed or None
+        The cells, scales and faults as one value; None for a matrix without elements.
     prototype : array, shape (0,)
         An empty array of the weights' library, dtype and device.
-    kernels : module
+    backend : module
         The backend that reads it.
-    encoded : mpimpy.operands.encoding.Encoded
-        The weights as integers.
-    scales : float64 array, shape (planes, tiles, N)
-        Scale of every column in every tile.
-    written : mpimpy.cells.memristors.Written
-        The cells, least significant slice first.
-    wired : mpimpy.cells.memristors.Written
-        The same as reads meet them: through the wires, if these have resistance.
-    faults : int8 array, shape (planes * cells per digit * slices, K, N), or None
-        Map of stuck cells, as given.
-    age : mpimpy.analysis.programming.Age or None
-        Of a matrix made by `at`; `fresh` is then the matrix as programmed.
 
     Examples
     --------
@@ -59,116 +46,6 @@ class CrossbarMatrix(RightOperand):
     >>> (np.ones(3) @ W).shape
     (3,)
     """
-
-    def __init__(self, config, kernels, like, shape, encoded, *, seed, chip, origin, counter, faults=None):
-        self.prepare(config, kernels, like, shape, encoded, seed=seed, chip=chip, origin=origin, counter=counter)
-        if encoded is not None:
-            if faults is not None:
-                of = encoded.digits
-                self.faults = namespace(of).asarray(faults, device=device_of(of))
-            levels = crossbar.targets(config, encoded)
-            self.scales = encoding.weight_scales(encoded, config.tile.rows)
-            self.written = crossbar.program(kernels, config, levels, self.address(0), self.faults)
-            self.wired = crossbar.wire(kernels, config, self.written)
-
-    def prepare(self, config, kernels, like, shape, encoded, *, seed, chip, origin, counter):
-        """Set everything but the cells, which are written, or come from a file."""
-        xp = namespace(like)
-        self.config, self.seed, self.chip, self.origin = config, seed, chip, origin
-        self.shape = shape
-        self.dtype = edge.float_dtype(xp, like)
-        self._xp, self._where, self.kernels, self._counter = xp, device_of(like), kernels, counter
-        self.prototype = xp.zeros((0,), dtype=self.dtype, device=self._where)
-        self.encoded = encoded
-        self.written = self.wired = self.scales = self.faults = self.age = self.fresh = None
-
-    @property
-    def reads(self) -> int:
-        """Reads made so far by the engine that programmed it: the number of the next one."""
-        return self._counter.reads
-
-    def __getstate__(self):
-        # modules are found again from the arrays
-        return {name: value for name, value in self.__dict__.items() if name not in ("_xp", "kernels")} | {
-            "_backend": self.kernels.NAME
-        }
-
-    def __setstate__(self, state):
-        name = state.pop("_backend")
-        self.__dict__.update(state)
-        self._xp, self.kernels = namespace(self.prototype), backends.select(self.prototype, name)
-
-    def address(self, read):
-        """Return where the random numbers of a read are; see `mpimpy.noise.Address`."""
-        return Address(self.seed, self.chip, read, 0, *self.origin)
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes: 2."""
-        return 2
-
-    @property
-    def device(self):
-        """The device that the weights came from."""
-        return self._where
-
-    @property
-    def tiles(self) -> tuple[int, int, int]:
-        """(rows of tiles, columns of tiles, slices); a double exponent, and a pair, has twice the slices."""
-        tile, fmt = self.config.tile, self.config.weights
-        arrays = len(fmt.digits) * fmt.planes * signs.per_digit(fmt)
-        return (-(-self.shape[0] // tile.rows), -(-self.shape[1] // tile.cols), arrays)
-
-    def _public(self, array):
-        return self.kernels.leave(array, self.prototype)
-
-    def per_slice(self, array):
-        """Return what the kernels hold per slice, (all slices, K, N), as `conductance` is given out."""
-        xp = namespace(array)
-        lead = self._lead()
-        return self._public(xp.flip(xp.reshape(array, (*lead, *self.shape)), axis=len(lead) - 1))
-
-    def _lead(self):
-        fmt = self.config.weights
-        return (2,) * fmt.double + (2,) * fmt.signed + (len(fmt.digits),)
-
-    def _empty(self, *lead, dtype):
-        return self._xp.zeros((*lead, *self.shape), dtype=dtype, device=self._where)
-
-    def conductance(self) -> Any:
-        """Return the conductances as programmed, write variation and stuck cells included.
-
-        Returns
-        -------
-        float64 array, shape (slices, K, N)
-            Siemens; most significant slice first. A double exponent has an axis of 2 in front for
-            its planes, and a differential pair one for its g+ and g- cells: ([2,] [2,] slices, K, N).
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> float(Engine(seed=1).program(np.eye(3)).conductance().max())
-        1e-05
-        """
-        if self.written is None:
-            return self._empty(*self._lead(), dtype=self._xp.float64)
-        siemens = memristors.conductance(self.config.device, crossbar.make_grid(self.config), self.written)
-        return self.per_slice(siemens)
-
-    @property
-    def programming(self) -> programming.Programming | None:
-        """What verified writing took (see `mpimpy.WriteVerify`), or None if writing was not verified.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mpimpy import Device, Engine, WriteVerify
-        >>> W = Engine(Device(write_var=0.1, verify=WriteVerify(2e-7)), seed=1).program(np.eye(64))
-        >>> W.programming.error_S < 1.2e-7
-        True
-        """
-        return programming.programming(self)
 
     def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
         """Return the matrix as it is at a time after programming; this one does not change.
@@ -202,36 +79,20 @@ class CrossbarMatrix(RightOperand):
         >>> print(W.at("30 d").age)
         30 d after programming, not compensated
         """
-        return programming.aged(self, t, compensate)
+        time_s, compensate = seconds("t", t), flag("compensate", compensate)
+        start = laws.ages(self.config.device)
+        if start is None:
+            fail(ValueError, "time changes nothing: give the device a drift, such as Device(drift=Drift(nu=0.05))")
+        if time_s < start:
+            since = f"t={time_s:g} s is before t0_s={start:g} s, from when on the device's drift is known"
+            fail(ValueError, f"{since}: use a later time")
+        if self.programmed is None:
+            return self._with(None)
+        return self._with(aged(self.backend, self.programmed, time_s, compensate))
 
-    def codes(self) -> Any:
-        """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> Engine(seed=1).program(np.array([[0.5], [-1.0]])).codes().tolist()
-        [[64], [-127]]
-        """
-        if self.encoded is None:
-            return self._empty(*(2,) * self.config.weights.double, dtype=self._xp.int64)
-        codes = encoding.integers(self.encoded)[:, 0, :, :]
-        return self._public(codes[0, :, :] if codes.shape[0] == 1 else codes)
-
-    def decoded(self) -> Any:
-        """Return the quantised weights, float64, shape (K, N): what ideal cells would multiply by.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> Engine(seed=1).program(np.array([[0.5], [-1.0]])).decoded().round(3).tolist()
-        [[0.504], [-1.0]]
-        """
-        if self.encoded is None:
-            return self._empty(dtype=self._xp.float64)
-        return self._public(encoding.decode(self.encoded)[0, :, :])
+    def _with(self, programmed: Programmed | None) -> "CrossbarMatrix":
+        chip = chips.Chip(self.config, self._address, self.shape, programmed)
+        return CrossbarMatrix(chip, self.prototype, self.backend, self._counter)
 
     def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
         """Multiply inputs by the programmed matrix.
@@ -264,48 +125,59 @@ class CrossbarMatrix(RightOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
-        x = edge.as_operand("x", x, like=self.prototype)
-        edge.check_pair(x, self.prototype, "x", "the programmed matrix")
-        return self.read_checked(x, read, first_row=first_row)
-
-    def read_checked(self, x, read=None, *, first_row=0):
-        """Multiply inputs that have passed `mpimpy.operands.edge.as_operand`; see `read`."""
-        dims = edge.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
-        xp = self._xp
-        dtype = edge.result_dtype(xp, edge.float_dtype(xp, x), self.dtype)
-        out_shape = (*x.shape[:-1], self.shape[1])
-        encode = self._encoder(x, dims)
+        x = self._accept(x)
+        block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
         number = self._read_number(read)
-        first_row = whole("first_row", first_row, 0, MAX_ROW - dims[0] * dims[1])
-        if self.encoded is None or 0 in dims:
-            return xp.zeros(out_shape, dtype=dtype, device=self._where)
-        return xp.reshape(self._product(self.config, encode(), number, first_row, dtype), out_shape)
+        first_row = whole("first_row", first_row, 0, noise.MAX_ROW - x.rows)
+        dtype, shape = edge.float_dtype(self._xp, x.array), (*x.shape[:-1], self.shape[1])
+        if self.programmed is None or 0 in x.dims:
+            return self._xp.zeros(shape, dtype=edge.result_dtype(self._xp, dtype, self.dtype), device=self.device)
+        encoded = self._encode(x, block)
+        return self._xp.reshape(self._multiply(self.programmed, encoded, number, first_row, dtype), shape)
 
-    def _encoder(self, x, dims):
-        # what turns inputs into integers, once blocks that do not fit would have been refused
-        fmt = self.config.inputs
-        block = encoding.block_shape(fmt, dims[1:], self.config.tile.rows, weight=False)
-        return lambda: encoding.encode(self.kernels, self.kernels.enter(self._xp.reshape(x, dims)), fmt, block)
+    def _accept(self, x: Any) -> Operand:
+        return edge.accept("x", x, like=self._operand, depth=self.shape[0])
 
-    def read_encoded(self, encoded, fmt, dtype, read=None):
+    def _encode(self, x: Operand, block: tuple[int, int] | None = None) -> Encoded:
+        if block is None:
+            block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
+        values = self.backend.enter(self._xp.reshape(x.array, x.dims))
+        return encoding.encode(self.backend, values, self.config.inputs, block)
+
+    def _read_number(self, read: int | None) -> int:
+        return self._counter.next_read() if read is None else check_read(read)
+
+    def read_codes(self, encoded: Encoded, fmt: Format, dtype: Any, read: int | None = None) -> Any:
         """Multiply inputs that are integers already; see `mpimpy.SlicedData`.
 
         Parameters
         ----------
-        encoded : Encoded
+        encoded : mpimpy.operands.encoding.Encoded
             Shape (batch, M, K).
         fmt : Format
             Format of `encoded`.
         dtype : dtype
             Floating dtype that the inputs count as.
         read : int, optional
+            Number of this read; by default the next one.
 
         Returns
         -------
         array, shape (batch * M, N)
         """
-        dtype = edge.result_dtype(self._xp, dtype, self.dtype)
-        return self._product(self.config.replace(inputs=fmt), encoded, self._read_number(read), 0, dtype)
+        if self.programmed is None:
+            fail(ValueError, f"a matrix of shape {self.shape} has no cells to read")
+        programmed = dataclasses.replace(self.programmed, config=self.config.replace(inputs=fmt))
+        return self._multiply(programmed, encoded, self._read_number(read), 0, dtype)
+
+    def _multiply(self, programmed: Programmed, encoded: Encoded, number: int, first_row: int, dtype: Any) -> Any:
+        height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
+        converters.check_addresses(programmed.config, first_row, height, -(-depth // self.config.tile.rows))
+        xp = self._xp
+        dtype = edge.result_dtype(xp, dtype, self.dtype)
+        kernel_dtype = "float32" if dtype == xp.float32 else "float64"
+        y = product(self.backend, programmed, encoded, number, first_row, kernel_dtype)
+        return xp.astype(self._public(y), dtype, copy=False)
 
     def save(self, path: Any) -> None:
         """Write the matrix into a file: targets, cells, faults, what wires pass on, settings, seed and chip.
@@ -333,50 +205,39 @@ class CrossbarMatrix(RightOperand):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
         """
-        chips.save(self, path)
+        chip = chips.Chip(self.config, self._address, self.shape, self.programmed)
+        chips.save(chip, path, dtype=str(self.dtype).rpartition(".")[2], reads=self.reads)
 
-    def encode(self, x):
-        """Return inputs as integers, of which there must be some: `mpimpy.operands.encoding.Encoded`."""
-        x = edge.as_operand("x", x, like=self.prototype)
-        edge.check_pair(x, self.prototype, "x", "the programmed matrix")
-        dims = edge.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
-        if self.encoded is None or 0 in dims:
-            msg = f"x of shape {tuple(x.shape)} and weights of shape {self.shape} make no currents to look at"
-            raise ValueError(msg)
-        return self._encoder(x, dims)()
+    def encoded_inputs(self, x: Any) -> Encoded:
+        """Return inputs as the integers that drive the word lines.
 
-    def currents(self, x):
-        """Return samples of the currents of ``x @ W``; see `mpimpy.analysis.calibration.samples`."""
-        return calibration.samples(self.kernels, self.config, self.encode(x), self.wired, self.address(MAX_READ))
+        Parameters
+        ----------
+        x : array, shape (..., K)
 
-    def _read_number(self, read):
-        return self._counter.next_read() if read is None else check_read(read)
+        Returns
+        -------
+        mpimpy.operands.encoding.Encoded
+            Shape (batch, M, K).
 
-    def _product(self, config, encoded, number, first_row, dtype):
-        height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
-        converters.check_addresses(config, first_row, height, -(-depth // config.tile.rows))
-        kernel_dtype = "float32" if dtype == self._xp.float32 else "float64"
-        y = crossbar.product(
-            self.kernels,
-            config,
-            encoded,
-            self.scales,
-            self.wired,
-            self.address(number),
-            first_row,
-            kernel_dtype,
-        )
-        return self._xp.astype(self._public(y), dtype, copy=False)
+        Raises
+        ------
+        ValueError
+            If there is nothing to drive, or no cell.
+        """
+        x = self._accept(x)
+        if self.programmed is None or 0 in x.shape:
+            fail(ValueError, f"x of shape {x.shape} and weights of shape {self.shape} make no currents to look at")
+        return self._encode(x)
 
-    def explain_read(self, x):
+    def explain_read(self, x: Any) -> backends.Explanation:
         """Return how ``x @ W`` would be computed; see `mpimpy.backends.explain`."""
-        dims = edge.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
-        height = dims[0] * dims[1]
-        if self.encoded is None or not height:
-            return backends.Explanation(self.kernels.NAME, "no products to compute", (), ())
-        return backends.Explanation(self.kernels.NAME, *crossbar.explain(self.kernels, self.config, height, self.wired))
+        dims = edge.matrix_shape(x.shape, self.shape[0], "x", NAME, self.shape)
+        if self.programmed is None or not dims[0] * dims[1]:
+            return backends.Explanation(self.backend.NAME, "no products to compute", (), ())
+        return backends.Explanation(self.backend.NAME, *explain(self.backend, self.programmed, dims[0] * dims[1]))
 
-    def report(self, x: Any = None, w: Any = None) -> report.Report:
+    def report(self, x: Any = None, w: Any = None) -> Report:
         """Return what the matrix takes in hardware, and where its errors come from.
 
         Parameters
@@ -398,9 +259,21 @@ class CrossbarMatrix(RightOperand):
         >>> Engine(seed=1).program(np.eye(100)).report().cells
         40000
         """
-        return report.measure(self, x, w)
+        if self.programmed is None:
+            fail(ValueError, f"a matrix of shape {self.shape} has no cells to report on")
+        if x is not None:
+            operand = self._accept(x)
+            if 0 in operand.dims:
+                fail(ValueError, f"x has shape {operand.shape}: errors cannot be measured without inputs")
+            x = self.backend.enter(self._xp.reshape(operand.array, (-1, self.shape[0])))
+        if w is not None:
+            operand = edge.accept("w", w, like=self._operand)
+            if operand.shape != self.shape:
+                fail(ValueError, f"w has shape {operand.shape}, but {self.shape} was programmed")
+            w = self.backend.enter(operand.array)
+        return measure(self.backend, self.programmed, x, w)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         down, across, slices = self.tiles
         tile, age = self.config.tile, "" if self.age is None else f", {self.age}"
         return (
@@ -409,6 +282,6 @@ class CrossbarMatrix(RightOperand):
         )
 
 
-def check_read(read):
+def check_read(read: Any) -> int:
     """Return a read number, or say what is wrong with it."""
-    return whole("read", read, 0, MAX_READ)
+    return whole("read", read, 0, noise.MAX_READ)

@@ -1,12 +1,21 @@
 """Products in the operators and functions of array libraries: ``x @ W``, ``np.dot(x, W)``, ``torch.matmul(x, W)``."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
-__all__ = ["RightOperand"]
+__all__ = ["CrossbarOperand", "RightOperand"]
+
+
+class CrossbarOperand(ABC):
+    """An operand that brings its own integers: an engine leaves the product to it."""
+
+    @abstractmethod
+    def multiply_on(self, engine: Any, x: Any, w: Any, read: int | None) -> Any:
+        """Return the product of `x` and `w`, one of which is this operand, on an engine's crossbars."""
 
 
 class RightOperand:
-    """What stands on the right of a product, and knows how to `read` what stands on the left."""
+    """Right operand of a product: ``x @ W`` in any library calls its `read`."""
 
     # NumPy leaves ``x @ W`` to this class
     __array_priority__ = 101

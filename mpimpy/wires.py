@@ -17,13 +17,14 @@ import math
 from . import arrays, backends
 from .arrays import namespace
 from .checks import real
-from .operands.edge import as_operand, check_pair, first_index
+from .operands import edge
+from .operands.edge import first_index
 
 __all__ = ["node_voltages", "transfer"]
 
 
 def _check_cells(conductance):
-    array = as_operand("conductance", arrays.detach(conductance))
+    array = edge.accept("conductance", arrays.detach(conductance)).array
     shape = tuple(array.shape)
     if len(shape) < 2 or 0 in shape[-2:]:
         msg = (
@@ -125,8 +126,8 @@ def node_voltages(conductance, voltages, r_word, r_bit):
     """
     r_word, r_bit = real("r_word", r_word, 0, unit=" Ohm"), real("r_bit", r_bit, 0, unit=" Ohm")
     g = _check_cells(conductance)
-    v = as_operand("voltages", arrays.detach(voltages), like=g)
-    check_pair(g, v, "conductance", "voltages")
+    v = edge.accept("voltages", arrays.detach(voltages), g).array
+    edge.check_pair(g, v, "conductance", "voltages")
     xp = namespace(g)
     v = xp.astype(v, xp.float64, copy=False)
     rows, cols = g.shape[-2:]

@@ -3,8 +3,10 @@
 import array_api_strict
 import numpy as np
 
+from mpimpy.analysis import calibration
 from mpimpy.cells import memristors
 from mpimpy.crossbar import plan as plans
+from mpimpy.noise import MAX_READ
 
 try:
     import torch
@@ -41,6 +43,11 @@ if torch is not None:
 def read_levels(matrix, read):
     """What one read sees, in levels."""
     grid = plans.make_grid(matrix.config)
-    place = matrix.address(read)
-    cells = memristors.read(matrix.kernels, matrix.config.device, grid, matrix.written, place)
+    place = matrix.programmed.address._replace(read=read)
+    cells = memristors.read(matrix.backend, matrix.config.device, grid, matrix.programmed.as_programmed, place)
     return cells / 2.0**grid.fraction
+
+
+def sampled(matrix, x):
+    """Sorted currents of every pair of slices of ``x @ matrix``, as calibration looks at them."""
+    return calibration.samples(matrix.backend, matrix.programmed, matrix.encoded_inputs(x), MAX_READ)

@@ -241,7 +241,7 @@ def test_mixed_libraries_and_gradients():
 
 
 def test_errors_come_before_any_work(monkeypatch):
-    monkeypatch.setattr(Engine, "_matrix", lambda *_: pytest.fail("programmed"))
+    monkeypatch.setattr(Engine, "write", lambda *_, **__: pytest.fail("programmed"))
     with pytest.raises(ValueError, match="do not fit"):
         MapReducedot(np.ones((2, 3)), np.ones((2, 3)))
     with pytest.raises(ValueError, match="nan"):

@@ -440,7 +440,7 @@ def test_products_are_checked_before_weights_are_programmed(x, w, monkeypatch):
     engine = DPETensor(seed=1)
     sx, sw = sliced(engine, x, w)
     short, _ = sliced(engine, x[:, :9], w)
-    monkeypatch.setattr(Engine, "_matrix", lambda *_: pytest.fail("programmed"))
+    monkeypatch.setattr(Engine, "write", lambda *_, **__: pytest.fail("programmed"))
     with pytest.raises(ValueError, match="do not fit"):
         engine(short, sw)
     with pytest.raises(ValueError, match="do not fit"):

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import pathlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -16,21 +17,10 @@ from mpimpy import backends
 PACKAGE = pathlib.Path(mpimpy.__file__).parent
 ROOT = PACKAGE.parent
 
-# From the bottom up. A module may import modules of lower rooms, and those named before it in its own.
-ROOMS = [
-    ["checks", "arrays", "noise", "operators"],
-    ["config", "backends"],
-    ["operands"],
-    ["cells", "converters", "wires"],
-    ["crossbar"],
-    ["files", "analysis"],
-    ["matrix"],
-    ["compat", "engine", "chips"],
-    ["devices", "_dot"],
-    ["plot", "demo", "cli"],
-    ["__init__", "__main__"],
-]
-ORDER = [name for room in ROOMS for name in room]
+# The floors of docs/architecture.md, from the bottom up; a room may use those before it in its own floor.
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+FLOORS = [line.split() for line in re.search(r"```rooms\n(.*?)```", ARCHITECTURE, re.DOTALL)[1].splitlines()[::-1]]
+ORDER = [name for floor in FLOORS for name in floor]
 LIBRARIES = {"numpy", "torch", "numba", "triton", "scipy", "matplotlib", "jax", "cupy", "threadpoolctl"}
 LEAVES = {"plot", "devices", "demo", "files", "cli"}
 

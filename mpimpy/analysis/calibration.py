@@ -13,7 +13,9 @@ from .. import converters
 from ..arrays import namespace
 from ..checks import fail, real
 from ..config import Ranges
-from ..crossbar import product as crossbar
+from ..crossbar import plan as plans
+from ..crossbar.currents import current_unit
+from ..crossbar.currents import currents as bit_line_currents
 
 __all__ = ["METHODS", "RATIOS", "best_window", "covering_window", "ranges", "samples"]
 
@@ -26,22 +28,18 @@ FITTING = 8  # multiples and parts of a quantum that are tried as a step
 CLOSE = 1e-9  # a better error is better by more than rounding
 
 
-def samples(kernels, config, inputs, written, place):
+def samples(backend, programmed, inputs, read):
     """Return currents of every pair of slices: float64 arrays, sorted, ``found[j][i]``, least significant first.
 
     Parameters
     ----------
-    kernels : module
-        A backend.
-    config : Config
-    inputs : Encoded
-    written : mpimpy.cells.memristors.Written
-        As `mpimpy.crossbar.product.wire` returns it.
-    place : mpimpy.noise.Address
+    backend, programmed, inputs, read
+        As for `mpimpy.crossbar.product.product`.
     """
+    config = programmed.config
     found = [[[] for _ in config.inputs.digits] for _ in config.weights.digits]
     stride = None
-    for j, i, current, count in crossbar.currents(kernels, config, inputs, written, place):
+    for j, i, current, count in bit_line_currents(backend, programmed, inputs, read):
         xp = namespace(current)
         flat = xp.reshape(current, (-1,))
         if stride is None:
@@ -186,7 +184,7 @@ def ranges(config, currents, *, method="error", percentile=None, ratios="powers"
         fail(ValueError, f"percentile={percentile:g} has no effect with method={method!r}: leave it out")
     percentile = 99.9 if percentile is None else real("percentile", percentile, 50, 100, unit=" %")
     free = ratios == "free"
-    unit, full = crossbar.current_unit(config)
+    unit, full = current_unit(config)
     ampere = converters.full_scale_amperes(config) / full
     radc, quanta = config.radc_ascending, _quanta(config, unit)
 
@@ -215,13 +213,13 @@ def ranges(config, currents, *, method="error", percentile=None, ratios="powers"
 
 def _quanta(config, unit):
     # the current of one product of digits, for each pair of slices
-    numbers = crossbar.plan(config)
+    numbers = plans.plan(config)
     return [[float(u * v * unit) for u in numbers.x_strides] for v in numbers.grid.strides]
 
 
 def _total_error(config, windows):
     # what the errors of all pairs do to the product, in squares of digit products
-    numbers = crossbar.plan(config)
+    numbers = plans.plan(config)
     pairs = [
         zip(shifts, strides, strict=True)
         for shifts, strides in (

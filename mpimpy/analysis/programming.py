@@ -1,22 +1,20 @@
-"""What happened to a programmed matrix: the pulses that wrote it, and the time that went by."""
+"""What verified writing took: pulses, failures and the error that is left."""
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from ..arrays import namespace
-from ..cells import laws, memristors
-from ..checks import flag
-from ..config._variation import seconds
-from ..crossbar import product as crossbar
+from ..cells import memristors
+from ..crossbar import plan as plans
+from ..crossbar.programmed import Programmed, target_levels
 
-__all__ = ["Age", "Programming", "aged", "programming"]
+__all__ = ["Programming", "write_statistics"]
 
 
 @dataclass(frozen=True)
 class Programming:
-    """What verified writing took, and what it achieved.
+    """Pulses of verified writing, and the distance from the target levels that they left.
 
     Attributes
     ----------
@@ -42,63 +40,17 @@ class Programming:
         )
 
 
-@dataclass(frozen=True)
-class Age:
-    """When an aged matrix is read.
+def write_statistics(programmed: Programmed) -> Programming | None:
+    """Return what verified writing took and achieved, None if writing was not verified.
 
-    Attributes
-    ----------
-    time_s : float
-        Time since programming, s.
-    compensate : bool
-        Whether products are multiplied by `ratio`.
-    ratio : float
-        Total conductance as programmed, over what it is now.
+    Pulses are in the order of the cells: (planes * cells per digit * slices, K, N), least significant slice first.
     """
-
-    time_s: float
-    compensate: bool
-    ratio: float
-
-    def __str__(self):
-        unit, size = next(
-            (pair for pair in (("y", 31557600.0), ("d", 86400.0), ("h", 3600.0)) if self.time_s >= pair[1]), ("s", 1.0)
-        )
-        how = f"outputs multiplied by {self.ratio:.6g}" if self.compensate else "not compensated"
-        return f"{self.time_s / size:.6g} {unit} after programming, {how}"
-
-
-def programming(matrix):
-    """Return the `Programming` of a matrix, None if writing was not verified; see `CrossbarMatrix.programming`."""
-    written = (matrix.fresh or matrix).written
-    if written is None or written.pulses is None:
+    fresh = programmed.youngest
+    config, cells, grid = fresh.config, fresh.as_programmed, plans.make_grid(fresh.config)
+    if cells.pulses is None:
         return None
-    of, grid = matrix.config.device, crossbar.make_grid(matrix.config)
-    miss = memristors.deviation(of, grid, written.cells, crossbar.targets(matrix.config, matrix.encoded))
+    miss = memristors.deviation(config.device, grid, cells.cells, target_levels(config, fresh.encoded))
     xp = namespace(miss)
-    failures = int(xp.sum(xp.astype(xp.abs(miss) > memristors.tolerance_units(of, grid), xp.int64)))
+    failures = int(xp.sum(xp.astype(xp.abs(miss) > memristors.tolerance_units(config.device, grid), xp.int64)))
     mean = float(xp.mean(xp.astype(miss, xp.float64) ** 2))
-    return Programming(matrix.per_slice(written.pulses), failures, mean**0.5 * of.step_S / 2**grid.fraction)
-
-
-def aged(matrix, t, compensate):
-    """Return a matrix as it is at a time after programming; see `CrossbarMatrix.at`."""
-    time_s, compensate = seconds("t", t), flag("compensate", compensate)
-    start = laws.ages(matrix.config.device)
-    if start is None:
-        msg = "time changes nothing: give the device a drift, such as Device(drift=Drift(nu=0.05))"
-        raise ValueError(msg)
-    if time_s < start:
-        msg = f"t={time_s:g} s is before t0_s={start:g} s, from when on the device's drift is known: use a later time"
-        raise ValueError(msg)
-    fresh = matrix.fresh or matrix
-    found, ratio = copy.copy(fresh), 1.0
-    found.fresh = fresh
-    if fresh.written is not None:
-        levels = crossbar.targets(fresh.config, fresh.encoded)
-        place, faults = fresh.address(0), fresh.faults
-        found.written, ratio = crossbar.age(fresh.kernels, fresh.config, fresh.written, levels, place, time_s, faults)
-        found.wired = crossbar.wire(fresh.kernels, fresh.config, found.written)
-        found.scales = fresh.scales * ratio if compensate else fresh.scales
-    found.age = Age(time_s, compensate, ratio)
-    return found
+    return Programming(cells.pulses, failures, mean**0.5 * config.device.step_S / 2**grid.fraction)

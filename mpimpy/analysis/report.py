@@ -7,12 +7,15 @@ from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from .. import converters, noise
-from ..cells import signs
 from ..config import ADC, Ranges, Samples
 from ..config._adc import MOST_LSB
-from ..crossbar import product as crossbar
-from ..operands import edge, encoding
+from ..crossbar import plan as plans
+from ..crossbar.currents import current_unit
+from ..crossbar.product import product
+from ..crossbar.programmed import aged, wired, written
+from ..operands import encoding
 from . import metrics
+from .counts import counts
 
 __all__ = ["Effect", "Report", "measure"]
 
@@ -131,7 +134,7 @@ def _lossless(config):
     # ADCs without errors, of the same ends, with a code for every unit of current: no rounding
     adc = config.adc
     span = "full" if adc.range == "lossless" else adc.range
-    return config.replace(adc=ADC(crossbar.plan(config).full_scale + 1, saturate=adc.saturate, range=span))
+    return config.replace(adc=ADC(plans.plan(config).full_scale + 1, saturate=adc.saturate, range=span))
 
 
 def _finer(config):
@@ -144,7 +147,7 @@ def _finer(config):
         errors = {"noise_lsb": adc.noise_lsb * parts, "offset_lsb": adc.offset_lsb * parts}
         try:
             found = config.replace(adc={"radc": more, "range": span, "snap": False, **errors})
-            crossbar.choose_grid(found)
+            plans.choose_grid(found)
         except ValueError:
             parts //= 2  # on so fine a grid currents would not be exact
         else:
@@ -154,7 +157,7 @@ def _finer(config):
 
 def _as_ranges(config):
     # (radc, Ranges) of the steps of range="lossless", and of no narrower ends
-    numbers, (unit, full) = crossbar.plan(config), crossbar.current_unit(config)
+    numbers, (unit, full) = plans.plan(config), current_unit(config)
     found = converters.codes(config, unit, numbers.x_strides, numbers.grid.strides)
     ampere = converters.full_scale_amperes(config) / full
     radc = [
@@ -214,89 +217,94 @@ def _variants(config, *, ageing):
     }
 
 
-def measure(matrix, x=None, w=None):
-    """Return the `Report` of a programmed matrix; see `CrossbarMatrix.report`."""
-    config, kernels = matrix.config, matrix.kernels
-    encoded_w = matrix.encoded
-    if encoded_w is None:
-        msg = f"a matrix of shape {matrix.shape} has no cells to report on"
-        raise ValueError(msg)
-    xp = array_namespace(encoded_w.digits)
-    where = device_of(encoded_w.digits)
-    note = "errors measured with the inputs given"
-    if x is None:
-        x = _probe(xp, matrix.shape[0], where)
-        note = f"errors measured with {PROBE_ROWS} rows of standard normal inputs"
-    else:
-        x = edge.as_operand("x", x, like=matrix.prototype)
-        edge.check_pair(x, matrix.prototype, "x", "the programmed matrix")
-        dims = edge.matrix_shape(x.shape, matrix.shape[0], "x", "the programmed matrix", matrix.shape)
-        if 0 in dims:
-            msg = f"x has shape {tuple(x.shape)}: errors cannot be measured without inputs"
-            raise ValueError(msg)
-        x = kernels.enter(array_namespace(x).reshape(x, (-1, matrix.shape[0])))
-    block = encoding.block_shape(config.inputs, x.shape, config.tile.rows, weight=False)
-    encoded_x = encoding.encode(kernels, x[None, ...], config.inputs, block)
-    x, x_hat = xp.astype(x, xp.float64), encoding.decode(encoded_x)[0, :, :]
-    w_hat = encoding.decode(encoded_w)[0, :, :]
-    if w is None:
-        exact_w = w_hat
-        note += "; weight quantisation not known without the weights"
-    else:
-        w = edge.as_operand("w", w, like=matrix.prototype)
-        edge.check_pair(w, matrix.prototype, "w", "the programmed matrix")
-        if tuple(w.shape) != matrix.shape:
-            msg = f"w has shape {tuple(w.shape)}, but {matrix.shape} was programmed"
-            raise ValueError(msg)
-        exact_w = xp.astype(kernels.enter(w), xp.float64)
-    exact, quantised = xp.matmul(x, exact_w), xp.matmul(x_hat, w_hat)
-    place = matrix.address(0)
+def measure(backend, programmed, x=None, w=None):
+    """Return the `Report` of a programmed matrix.
 
-    age = matrix.age
-    scales = matrix.scales if age is None or not age.compensate else encoding.weight_scales(encoded_w, config.tile.rows)
-
-    def run(variant):
-        config, mapped = variant
-        targets, faults, ratio = crossbar.targets(config, encoded_w), matrix.faults if mapped else None, 1.0
-        written = crossbar.program(kernels, config, targets, place, faults)
-        if age is not None:
-            written, ratio = crossbar.age(kernels, config, written, targets, place, age.time_s, faults)
-        ratio = ratio if age is not None and age.compensate else 1.0
-        written = crossbar.wire(kernels, config, written)
-        return crossbar.product(kernels, config, encoded_x, scales * ratio, written, place, 0, "float64")
-
-    def snr(error):
-        return metrics.SNR(exact + error, exact)
-
-    measured = run((config, True))
-    total = measured - exact
-    drop_x, drop_w = xp.matmul(x - x_hat, w_hat), xp.matmul(x_hat, exact_w - w_hat)
-    effects = [Effect("input quantisation", snr(xp.matmul(x_hat - x, exact_w)), snr(total + drop_x))]
-    if w is not None:
-        effects.append(Effect("weight quantisation", snr(xp.matmul(x, w_hat - exact_w)), snr(total + drop_w)))
-    done = {(config, True): measured}
-    for name, pair in _variants(config, ageing=age is not None).items():
-        for variant in pair:
-            if variant not in done:
-                done[variant] = run(variant)
-        alone, without = (done[variant] for variant in pair)
-        effects.append(Effect(name, snr(alone - quantised), snr(without - exact)))
-    down, across, slices = matrix.tiles
-    depth, width = matrix.shape
-    drives = x.shape[0] * len(config.inputs.digits) * config.inputs.planes
-    tile = config.tile
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    programmed : Programmed
+    x : real floating array, shape (M, K), optional
+        Inputs, as the backend takes them; by default rows of standard normal numbers.
+    w : real floating array, shape (K, N), optional
+        The weights before quantisation, as the backend takes them.
+    """
+    config, bench = programmed.config, _Bench(backend, programmed, x, w)
+    found = counts(config, bench.rows, *programmed.shape)
     return Report(
-        inputs=tuple(x.shape),
-        weights=matrix.shape,
-        array=(tile.rows, tile.cols),
-        tiles=matrix.tiles,
-        cells=depth * width * slices,
-        reference_cells=0 if config.weights.signed else down * across * slices * tile.rows,
-        dac_conversions=drives * depth * across * slices,
-        adc_conversions=drives * width * down * slices // signs.per_digit(config.weights),
+        inputs=(bench.rows, programmed.shape[0]),
+        weights=programmed.shape,
+        array=(config.tile.rows, config.tile.cols),
+        tiles=found.tiles,
+        cells=found.cells,
+        reference_cells=found.reference_cells,
+        dac_conversions=found.dac_conversions,
+        adc_conversions=found.adc_conversions,
         full_scale_A=converters.highest_current(config),
-        snr_dB=snr(total),
-        effects=tuple(effects),
-        note=note,
-        age="" if age is None else str(age),
+        snr_dB=bench.snr_dB(bench.error),
+        effects=(*bench.quantisation(), *bench.effects()),
+        note=bench.note,
+        age="" if programmed.age is None else str(programmed.age),
     )
+
+
+class _Bench:
+    """Products of a programmed matrix under variants of its configuration, and their errors."""
+
+    def __init__(self, backend, programmed, x, w):
+        self._backend, self._programmed, self._w_given = backend, programmed, w is not None
+        config, weights = programmed.config, programmed.encoded
+        self._xp = xp = array_namespace(weights.digits)
+        self.note = "errors measured with the inputs given"
+        if x is None:
+            x = _probe(xp, programmed.shape[0], device_of(weights.digits))
+            self.note = f"errors measured with {PROBE_ROWS} rows of standard normal inputs"
+        self.rows = x.shape[0]
+        block = encoding.block_shape(config.inputs, x.shape, config.tile.rows, weight=False)
+        self._inputs = encoding.encode(backend, x[None, ...], config.inputs, block)
+        # operands as given, and as quantised
+        self._x, self._x_hat = xp.astype(x, xp.float64), encoding.decode(self._inputs)[0, :, :]
+        self._w_hat = encoding.decode(weights)[0, :, :]
+        if w is None:
+            self.note += "; weight quantisation not known without the weights"
+        self._w = self._w_hat if w is None else xp.astype(w, xp.float64)
+        self._exact = xp.matmul(self._x, self._w)
+        self._quantised = xp.matmul(self._x_hat, self._w_hat)
+        self._done = {}
+        self.error = self._run((config, True)) - self._exact
+
+    def snr_dB(self, error):
+        """SNR of the exact product plus an error, dB."""
+        return metrics.SNR(self._exact + error, self._exact)
+
+    def _run(self, variant):
+        # the product under (configuration, whether the map of stuck cells holds); each variant runs once
+        if variant not in self._done:
+            (config, mapped), backend, given = variant, self._backend, self._programmed
+            faults = given.faults if mapped else None
+            matrix = written(backend, config, given.encoded, given.address, faults)
+            if given.age is None:
+                matrix = wired(backend, matrix)
+            else:
+                matrix = aged(backend, matrix, given.age.time_s, given.age.compensate)
+            self._done[variant] = product(backend, matrix, self._inputs, 0, 0, "float64")
+        return self._done[variant]
+
+    def quantisation(self):
+        """Effects of quantising each operand: errors that need no other product."""
+        xp = self._xp
+        drop_x = xp.matmul(self._x - self._x_hat, self._w_hat)
+        alone_x = xp.matmul(self._x_hat - self._x, self._w)
+        yield Effect("input quantisation", self.snr_dB(alone_x), self.snr_dB(self.error + drop_x))
+        if self._w_given:
+            drop_w = xp.matmul(self._x_hat, self._w - self._w_hat)
+            alone_w = xp.matmul(self._x, self._w_hat - self._w)
+            yield Effect("weight quantisation", self.snr_dB(alone_w), self.snr_dB(self.error + drop_w))
+
+    def effects(self):
+        """Every effect of the hardware, on alone and off alone."""
+        given = self._programmed
+        for name, pair in _variants(given.config, ageing=given.age is not None).items():
+            alone, without = map(self._run, pair)
+            yield Effect(name, self.snr_dB(alone - self._quantised), self.snr_dB(without - self._exact))

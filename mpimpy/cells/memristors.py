@@ -10,7 +10,7 @@ from .. import noise
 from . import laws
 
 __all__ = [
-    "Written",
+    "Cells",
     "age",
     "conductance",
     "deviation",
@@ -18,6 +18,7 @@ __all__ = [
     "program",
     "read",
     "reference_units",
+    "select_rows",
     "steady",
     "strides",
     "tolerance_units",
@@ -27,15 +28,15 @@ __all__ = [
 SHARE_BITS = 32  # shares of stuck cells count in units of 2**-32
 
 
-class Written(NamedTuple):
-    """Cells as they are.
+class Cells(NamedTuple):
+    """The cells of a matrix, in grid units.
 
     Attributes
     ----------
     cells : integer array, shape (slices, K, N)
         The levels themselves when nothing disturbs them.
-    up : int
-        A cell's conductance above the reference is ``cells << up`` grid units: the cells hold
+    level_shift : int
+        A cell's conductance above the reference is ``cells << level_shift`` grid units: the cells hold
         levels while nothing moves them off.
     reference : int
         Conductance of the reference column's cells, in grid units.
@@ -50,7 +51,7 @@ class Written(NamedTuple):
     """
 
     cells: Any
-    up: int
+    level_shift: int
     reference: int
     levels: Any = None
     time_s: float | None = None
@@ -184,7 +185,7 @@ def program(kernels, device, grid, targets, address, faults=None):
 
     Returns
     -------
-    Written
+    Cells
     """
     law, reading, pulses = laws.write(device, grid.fraction), laws.read(device, grid.fraction), None
     cells, up = _placed(device, grid, targets)
@@ -209,7 +210,7 @@ def program(kernels, device, grid, targets, address, faults=None):
     levels = None
     if reading is not None and reading.per_level:
         levels = _stick(kernels, device, targets, address, faults, device.g_level - 1)
-    return Written(cells, up, grid.reference, levels, None, pulses, faults is not None)
+    return Cells(cells, up, grid.reference, levels, None, pulses, faults is not None)
 
 
 def age(kernels, device, grid, written, targets, address, time_s, faults=None):
@@ -217,7 +218,7 @@ def age(kernels, device, grid, written, targets, address, time_s, faults=None):
 
     Parameters
     ----------
-    written : Written
+    written : Cells
         By `program`, with the same arguments.
     time_s : float
         s, not before the drift's t0.
@@ -226,18 +227,18 @@ def age(kernels, device, grid, written, targets, address, time_s, faults=None):
 
     Returns
     -------
-    Written
+    Cells
     """
     if device.drift is None:
         return written._replace(time_s=time_s)
     reference = round(device.rho * 2**grid.fraction * laws.mean_factor(device, time_s, 0))
     law, place = laws.drift(device, time_s), address._replace(purpose=noise.DRIFT, read=0)
-    up, first = written.up, grid.reference
+    up, first = written.level_shift, grid.reference
     cells = _disturb(kernels, law, written.cells, targets, place, grid, up=up, reference=first, after=reference)
     high, low = ((level << grid.fraction) + first - reference for level in (device.g_level - 1, 0))
     high, low = min(high, grid.cell_bound), min(low, grid.cell_bound)
     cells = _stick(kernels, device, cells, address, faults, high, low)
-    return written._replace(cells=cells, up=0, reference=reference, time_s=time_s)
+    return written._replace(cells=cells, level_shift=0, reference=reference, time_s=time_s)
 
 
 def steady(device, grid, written, level):
@@ -249,10 +250,16 @@ def steady(device, grid, written, level):
     return round((at + device.rho) * 2**grid.fraction * factor) - written.reference
 
 
+def select_rows(cells, span):
+    """Return the `Cells` of some rows, given as a slice, for a read."""
+    levels = None if cells.levels is None else cells.levels[:, span, :]
+    return cells._replace(cells=cells.cells[:, span, :], levels=levels)
+
+
 def total(written):
     """Return the sum of all conductances, in grid units: an int."""
     xp = array_namespace(written.cells)
-    above = int(xp.sum(xp.astype(written.cells, xp.int64), dtype=xp.int64)) << written.up
+    above = int(xp.sum(xp.astype(written.cells, xp.int64), dtype=xp.int64)) << written.level_shift
     return above + written.reference * math.prod(written.cells.shape)
 
 
@@ -271,7 +278,7 @@ def read(kernels, device, grid, written, address, columns=None):
         written.levels,
         address._replace(purpose=noise.READ),
         grid,
-        up=written.up,
+        up=written.level_shift,
         reference=written.reference,
         columns=columns,
     )
@@ -281,4 +288,4 @@ def conductance(device, grid, written):
     """Return conductances in siemens, float64."""
     xp, unit = array_namespace(written.cells), device.step_S * 2.0**-grid.fraction
     lowest = device.LGS + (written.reference - grid.reference) * unit
-    return xp.astype(written.cells, xp.float64) * (unit * 2.0**written.up) + lowest
+    return xp.astype(written.cells, xp.float64) * (unit * 2.0**written.level_shift) + lowest

@@ -28,7 +28,7 @@ def pass_on(kernels, config, grid, written):
     config : Config
         With wires.
     grid : mpimpy.crossbar.plan.Grid
-    written : mpimpy.cells.memristors.Written
+    written : mpimpy.cells.memristors.Cells
         Cells of shape (slices, K, N).
 
     Returns
@@ -36,7 +36,7 @@ def pass_on(kernels, config, grid, written):
     integer array, shape (slices, K, N)
         Grid units, above what the reference column passes on.
     """
-    cells, up = written.cells, written.up
+    cells, up = written.cells, written.level_shift
     slices, depth, width = cells.shape
     unit = unit_column(config, grid, written)
     rows, cols = config.tile.rows, config.tile.cols

@@ -107,6 +107,6 @@ class DPETensor(Engine):
             part for part, name in (("inputs", "x_slices"), ("weights", "w_slices")) if {name, "format"} & set(more)
         ]
         self._setup(config, seed=seed, chip=chip, backend=backend, parts=asked)
-        self._where = device
+        self.placement = device
         if input_size is not None:
             self.input_size = pair("input_size", input_size)

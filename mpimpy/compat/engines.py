@@ -16,7 +16,7 @@ from ..arrays import namespace
 from ..cells import memristors
 from ..checks import flag, pair, real, whole
 from ..config import ADC, DAC, Config, Device, Format, Tile, Wires
-from ..crossbar import product as crossbar
+from ..crossbar import plan as plans
 from ..engine import Engine
 from ..operands import edge
 
@@ -108,17 +108,16 @@ class _Predecessor(Engine):
 
     def _multiply(self, config, xin, matin, read=None):
         # np.dot's shapes, on this engine's seed, chip and next read
-        w = edge.as_operand("matin", matin)
-        x = edge.as_operand("xin", xin, like=w)
-        edge.check_pair(x, w, "xin", "matin")
-        if w.ndim not in (1, 2):
-            msg = f"matin has shape {tuple(w.shape)}: weights are one matrix, (K, N), or a vector, (K,)"
+        w = edge.accept("matin", matin)
+        x = edge.accept("xin", xin, like=w)
+        if len(w.shape) not in (1, 2):
+            msg = f"matin has shape {w.shape}: weights are one matrix, (K, N), or a vector, (K,)"
             raise ValueError(msg)
-        edge.matrix_shape(x.shape, w.shape[0], "xin", "matin", w.shape)
-        column = w.ndim == 1
-        w = namespace(w).reshape(w, (-1, 1)) if column else w
-        matrix = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend).program_checked(w)
-        y = matrix.read_checked(x, self.next_read() if read is None else read)
+        x, column = edge.accept("xin", x, like=w, depth=w.shape[0]), len(w.shape) == 1
+        if column:
+            w = edge.Operand("matin", namespace(w.array).reshape(w.array, (-1, 1)), (*w.shape, 1))
+        matrix = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend).program(w)
+        y = matrix.read(x, self.next_read() if read is None else read)
         y = y[..., 0] if column else y
         # np.dot gives a NumPy number, not an array without axes
         return y if y.ndim else y[()]
@@ -137,7 +136,7 @@ class _Predecessor(Engine):
         if stride < 1:
             msg = f"digits up to {largest} need {largest + 1} levels but {setting}={levels}: use at most {levels - 1}"
             raise ValueError(msg)
-        digits = edge.as_operand(name, digits)
+        digits = edge.accept(name, digits).array
         xp = namespace(digits)
         digits = xp.astype(digits, xp.float64)
         if math.prod(digits.shape) and bool(xp.any((digits != xp.round(digits)) | (digits < 0) | (digits > largest))):
@@ -167,13 +166,15 @@ class _Predecessor(Engine):
     def _conductances(self, levels):
         # as one read sees cells at these levels, S
         # on the grid of the device, whatever slices there are
-        numbers = crossbar.make_grid(self.config.replace(adc=ADC(), weights=Format((1, 1))))
-        kernels = self.kernels(levels)
+        numbers = plans.make_grid(self.config.replace(adc=ADC(), weights=Format((1, 1))))
+        kernels = self.backend_for(levels)
         cells = kernels.enter(levels)
         cells = namespace(cells).astype(cells, getattr(namespace(cells), numbers.level_dtype))[None, :, :]
         address = noise.Address(self.seed, self.chip, self.next_read(), 0)
         written = memristors.program(kernels, self.config.device, numbers, cells, address)
-        found = written._replace(cells=memristors.read(kernels, self.config.device, numbers, written, address), up=0)
+        found = written._replace(
+            cells=memristors.read(kernels, self.config.device, numbers, written, address), level_shift=0
+        )
         siemens = memristors.conductance(self.config.device, numbers, found)
         return kernels.leave(siemens[0, :, :], levels)
 
@@ -375,7 +376,7 @@ class diffpairdpe(_Predecessor):
 
     def _codes(self, data, shape, levels, axis):
         # signed codes, float64, each row or column by its largest
-        data = edge.as_operand("data", data)
+        data = edge.accept("data", data).array
         _check_axes("data", data, shape)
         xp = namespace(data)
         data, top = xp.astype(data, xp.float64), 2 ** int(math.log2(levels)) - 1

@@ -9,14 +9,17 @@ from typing import Any
 from array_api_compat import device as device_of
 
 from ..arrays import namespace
-from ..checks import flag, pair
-from ..config import Format, Tile
+from ..checks import fail, flag, pair
+from ..config import Config, Format, Tile
+from ..engine import Engine
+from ..matrix import CrossbarMatrix
 from ..operands import edge, encoding
+from ..operators import CrossbarOperand
 
 __all__ = ["SlicedData"]
 
 
-class SlicedData:
+class SlicedData(CrossbarOperand):
     """An operand quantised and sliced, ready to be multiplied by `DPETensor`.
 
     Parameters
@@ -93,7 +96,7 @@ class SlicedData:
         self.device = device
         self.shape = None
         self.encoded = None
-        self._engine = self._matrix = self.prototype = self.kernels = None
+        self._engine = self._matrix = self.prototype = self._backend = None
 
     @property
     def slice_method(self):
@@ -198,11 +201,10 @@ class SlicedData:
         matrix = (1, *data.shape) if data.ndim == 1 else data.shape
         dims = (math.prod(matrix[:-2]), *matrix[-2:])
         block = self._block(parallel, dims[1:])
-        kernels = engine.kernels(data)
-        self.kernels = kernels
+        self._backend = backend = engine.backend_for(data)
         self.prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, data), device=device_of(data))
         self._resolved = parallel
-        self.encoded = encoding.encode(kernels, kernels.enter(xp.reshape(data, dims)), self.format, block)
+        self.encoded = encoding.encode(backend, backend.enter(xp.reshape(data, dims)), self.format, block)
         self.shape = tuple(data.shape)
         self._engine = self._matrix = None
         if self.inference and self.is_weight:
@@ -237,14 +239,62 @@ class SlicedData:
                 msg = "these weights were programmed by another engine, and inference=True kept nothing else"
                 raise ValueError(msg)
             config = self.configuration(engine.config)
-            self._matrix = engine.program_encoded(self.prototype, self.shape, self.encoded, config)
+            weights = edge.Operand("w", self.prototype, self.shape)
+            self._matrix = engine.write(weights, self.encoded, config)
             self._engine = engine
             if self.inference:
                 self.encoded = None
         return self._matrix
 
+    def multiply_on(self, engine: Engine, x: Any, w: Any, read: int | None) -> Any:
+        """Return the product of `x` and `w` on an engine's crossbars, one or both of which are in slices.
+
+        Parameters
+        ----------
+        engine : Engine
+        x : array or SlicedData, shape (..., K)
+        w : array, SlicedData or CrossbarMatrix, shape (K, N)
+        read : int or None
+            Number of this read; None: the next one.
+
+        Returns
+        -------
+        array, shape (..., N)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the operands do not fit each other, or the engine.
+        """
+        if isinstance(x, SlicedData) and x.is_weight:
+            fail(ValueError, "x is a SlicedData of weights (is_weight=True): the inputs come first, engine(x, w)")
+        if isinstance(w, SlicedData) and not w.is_weight:
+            fail(ValueError, "w is a SlicedData of inputs: build it with is_weight=True")
+        if isinstance(w, SlicedData):
+            config, left = w.configuration(engine.config), edge.Operand("w", w.prototype, w.shape)
+        elif isinstance(w, CrossbarMatrix):
+            config, left = w.config, edge.Operand("w", w.prototype, w.shape)
+        else:
+            config, left = engine.config, edge.accept("w", w)
+        depth = left.shape[0] if len(left.shape) == 2 else None
+        if isinstance(x, SlicedData):
+            _check_cut(x, config)
+            if depth is not None:
+                edge.matrix_shape(x.shape, depth, "x", "w", left.shape)
+        else:
+            x = edge.accept("x", x, like=left, depth=depth)
+        if isinstance(w, SlicedData):
+            w = w.programmed(engine)
+        elif not isinstance(w, CrossbarMatrix):
+            w = engine.program(left)
+        if not isinstance(x, SlicedData):
+            return w.read(x, read)
+        edge.check_pair(x.prototype, w.prototype, "x", "w")
+        y = w.read_codes(x.encoded, x.format, x.dtype, read)
+        return namespace(y).reshape(y, (*x.shape[:-1], w.shape[1]))
+
     def _public(self, array):
-        return self.kernels.leave(array, self.prototype)
+        return self._backend.leave(array, self.prototype)
 
     @property
     def sliced_data(self):
@@ -289,3 +339,14 @@ class SlicedData:
     def __repr__(self):
         kind = "weights" if self.is_weight else "inputs"
         return f"<SlicedData {kind} {self.shape}, slices {list(self.slice_method)}, bw_e={self.bw_e}>"
+
+
+def _check_cut(x: SlicedData, config: Config) -> None:
+    # inputs have to be cut for the arrays that the weights are in
+    config.replace(inputs=x.format).check("inputs")
+    if x.rows != config.tile.rows:
+        msg = (
+            f"inputs are cut for arrays of {x.rows} rows and weights for {config.tile.rows}: "
+            f"give the inputs paral_size=(..., {config.tile.rows})"
+        )
+        raise ValueError(msg)

@@ -1,83 +1,37 @@
-"""The algorithm: program, read and reduce, written once against the array API."""
+"""The product: drive, read, convert, shift and add, scale and reduce, written once against the array API."""
 
 import dataclasses
+import functools
+import operator
 
 from .. import converters
 from ..arrays import namespace
-from ..cells import laws, memristors, signs, wiring
+from ..backends.reference import PANEL
+from ..cells import memristors, signs, wiring
 from ..operands import encoding
-from .plan import SINGLE_CODES, Grid, Plan, choose_grid, make_grid, plan
+from . import plan as plans
+from .plan import SINGLE_CODES
 
-__all__ = [
-    "Grid",
-    "Plan",
-    "age",
-    "choose_grid",
-    "current_unit",
-    "currents",
-    "explain",
-    "make_grid",
-    "plan",
-    "product",
-    "program",
-    "targets",
-    "wire",
-]
+__all__ = ["explain", "panels", "plan_for", "product", "read_grid", "reduce_panels"]
 
 
-def _flat(xp, digits):
-    # (planes, slices, batch, A, C) -> (planes * slices, batch * A, C)
-    planes, slices, batch, rows, cols = digits.shape
-    return xp.reshape(digits, (planes * slices, batch * rows, cols))
+def read_grid(backend, config, cells, address, columns=None):
+    """Return what one read sees of the cells, each digit's together: integers, (planes * slices, K, N), in grid units.
 
-
-def targets(config, weights):
-    """Return the levels that encoded weights want, integers of shape (planes * cells per digit * slices, K, N)."""
-    grid = make_grid(config)
-    encoded = weights
-    if weights.strides != grid.strides:
-        encoded = encoding.restride(weights, grid.strides, grid.level_dtype)
-    return signs.split(config.weights, _flat(namespace(encoded.digits), encoded.digits))
-
-
-def _grid(kernels, config, written, place, columns=None):
-    # what one read sees of the cells, each digit's together
-    numbers = make_grid(config)
-    found = memristors.read(kernels, config.device, numbers, written, place, columns)
-    if config.wires is not None and config.wires.exact_reads:
-        found = wiring.pass_on(kernels, config, numbers, written._replace(cells=found, up=0))
-    unit = wiring.unit_column(config, numbers, written) if config.weights.offset else 0
-    return signs.combine(config.weights, found, numbers.cell_bound, unit)
-
-
-def wire(kernels, config, written):
-    """Return cells as reads meet them: what the wires pass on, if they are solved once for all reads."""
-    if config.wires is None or config.wires.exact_reads:
-        return written
-    return written._replace(cells=wiring.pass_on(kernels, config, make_grid(config), written), up=0)
-
-
-def program(kernels, config, levels, address, faults=None):
-    """Write levels into cells; see `mpimpy.cells.memristors.program`."""
-    return memristors.program(kernels, config.device, make_grid(config), levels, address, faults)
-
-
-def age(kernels, config, written, levels, address, time_s, faults=None):
-    """Return (freshly written cells as they are at a time, ratio of their total conductance before to after).
-
-    See `mpimpy.cells.memristors.age`; nothing happens, and the ratio is 1, where time changes nothing.
+    Of all columns, or of ``columns = (first, last)`` alone.
     """
-    if laws.ages(config.device) is None:
-        return written, 1.0
-    aged = memristors.age(kernels, config.device, make_grid(config), written, levels, address, time_s, faults)
-    before, after = memristors.total(written), memristors.total(aged)
-    return aged, before / after if after else 1.0
+    grid = plans.make_grid(config)
+    found = memristors.read(backend, config.device, grid, cells, address, columns)
+    if config.wires is not None and config.wires.exact_reads:
+        found = wiring.pass_on(backend, config, grid, cells._replace(cells=found, level_shift=0))
+    unit = wiring.unit_column(config, grid, cells) if config.weights.offset else 0
+    return signs.combine(config.weights, found, grid.cell_bound, unit)
 
 
-def _plan(config, written):
-    # cells that a map made stuck are not what the configuration says
-    numbers = plan(config)
-    return dataclasses.replace(numbers, exact=None) if written.faulty else numbers
+def plan_for(config, cells):
+    """Return the plan of a configuration for its cells: a map of stuck cells is no part of a configuration."""
+    plan = plans.plan(config)
+    return dataclasses.replace(plan, exact=None) if cells.faulty else plan
 
 
 def _fold(kernels, digits, strides, shifts, unit, scales, rows, axis):
@@ -129,10 +83,10 @@ def _ideal_reading(bound, weights):
 FEW_ROWS = 64  # input rows up to which it is the grid that costs
 
 
-def _spans(kernels, config, numbers, height, cells):
+def _spans(kernels, config, numbers, height, written):
     # Columns that are read together: (first, last), or None for all. For few inputs the noisy grid
     # is drawn and read in blocks that stay in the cache; columns may be cut anywhere.
-    slices, depth, width = cells.shape
+    slices, depth, width = written.cells.shape
     if config.wires is not None and config.wires.exact_reads:
         return [None]  # tiles are solved as a whole
     if config.device.var == 0 or kernels.STREAM is None or height > FEW_ROWS:
@@ -157,13 +111,12 @@ def _folding(kernels, config, numbers, strides, widths):
     return None, _reading(numbers, strides, widths, config.inputs.signed), numbers.factor
 
 
-def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_scales, errors, grid, scales, dtype):
-    # the product of each plane of the inputs with each of the weights, added up digitally
-    xp = namespace(digits)
+def _multiply_planes(kernels, config, numbers, inputs, digits, strides, widths, x_scales, errors, grid, scales, dtype):
+    # the product of each plane of the inputs with each of the weights, weights outermost
     x_slices, w_slices = len(inputs.bits), len(config.weights.ascending)
     fold, how, factor = _folding(kernels, config, numbers, strides, widths)
     alone = x_scales.shape[0] * scales.shape[0] == 1
-    y = None
+    products = []
     for j in range(scales.shape[0]):
         w_part = grid[j * w_slices : (j + 1) * w_slices, :, :]
         w_part = w_part if fold is None else fold(w_part)
@@ -182,23 +135,23 @@ def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_sca
                 dtype=dtype if alone else "float64",
                 **how,
             )
-            y = part if y is None else y + part
-    return xp.astype(y, getattr(xp, dtype), copy=False)
+            products.append(part)
+    return products
 
 
-def explain(kernels, config, height, written):
+def explain(kernels, programmed, height):
     """Return how a product would be read: (currents, slices, notes) of `mpimpy.backends.Explanation`.
 
     Parameters
     ----------
     kernels : module
         A backend.
-    config : Config
+    programmed : Programmed
     height : int
         Input rows.
-    written : mpimpy.cells.memristors.Written
     """
-    numbers, bits, cells = _plan(config, written), config.inputs.ascending, written.cells
+    config, cells = programmed.config, programmed.as_read.cells
+    numbers, bits = plan_for(config, programmed.as_read), config.inputs.ascending
     grid, noisy = numbers.grid, config.dac.vnoise > 0
     grid_dtype, drive_dtype = grid.grid_dtype, numbers.drive_dtype
     if config.device.var == 0:
@@ -229,7 +182,7 @@ def explain(kernels, config, height, written):
         found = (("float", why),) * len(found)
     if config.inputs.planes * config.weights.planes > 1:
         notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
-    spans = _spans(kernels, config, numbers, height, cells)
+    spans = _spans(kernels, config, numbers, height, programmed.as_read)
     if len(spans) > 1:
         notes.append(f"read variation is drawn and read {spans[0][1]} columns at a time, within the cache")
     widths = bits if how["widths"] is not None else (None,) * len(found)
@@ -238,71 +191,53 @@ def explain(kernels, config, height, written):
     return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)
 
 
-def currents(kernels, config, inputs, written, place, first_row=0, only=None):
-    """Yield the currents of every tile and pair of slices, as the ADC meets them.
-
-    Parameters
-    ----------
-    kernels, config, inputs, written, place, first_row
-        As for `product`.
-    only : (int, int), optional
-        The only pair of slices, (j, i), to yield; by default all.
-
-    Yields
-    ------
-    j, i : int
-        Weight slice and input slice, least significant first.
-    current : float64 array, shape (batch * M, N)
-        Integers.
-    count : int
-        How many such arrays each pair of slices has in all.
-    """
-    numbers = _plan(config, written)
-    digits = _flat(namespace(inputs.digits), inputs.digits)
-    xp, rows = namespace(digits), numbers.grid.rows
-    digits, strides, _ = converters.drive(
-        kernels, config.dac, numbers, digits, inputs.bits, place._replace(row=first_row, col=place.row)
-    )
-    grid = _grid(kernels, config, written, place)
-    x_slices, w_slices = len(strides), len(numbers.grid.strides)
-    tiles = -(-digits.shape[2] // rows)
-    count = tiles * (digits.shape[0] // x_slices) * (grid.shape[0] // w_slices)
-    for tile in range(tiles):
-        span = slice(tile * rows, min((tile + 1) * rows, digits.shape[2]))
-        for w_index in range(grid.shape[0]):
-            if only is not None and w_index % w_slices != only[0]:
-                continue
-            part = xp.astype(grid[w_index, span, :], xp.float64)
-            for x_index in range(digits.shape[0]):
-                if only is not None and x_index % x_slices != only[1]:
-                    continue
-                code = xp.astype(digits[x_index, :, span], xp.float64) * float(strides[x_index % x_slices])
-                yield w_index % w_slices, x_index % x_slices, xp.matmul(code, part), count
+def _pair_products(backend, programmed, inputs, read, first_row, dtype, tiles=None):
+    # The product of each pair of planes, over all rows of tiles or a range of them.
+    config, address = programmed.config, programmed.address._replace(read=read)
+    rows, cells, scales = config.tile.rows, programmed.as_read, programmed.scales
+    plan = plan_for(config, cells)
+    digits, x_scales = encoding.flat_slices(inputs.digits), encoding.input_scales(inputs, rows)
+    if tiles is not None:
+        span, tiles = slice(tiles[0] * rows, tiles[1] * rows), slice(*tiles)
+        digits, x_scales, scales = digits[:, :, span], x_scales[:, :, tiles], scales[:, tiles, :]
+        cells = memristors.select_rows(cells, span)
+        address = address._replace(row=address.row + span.start)
+    at_inputs = address._replace(row=first_row, col=address.row)
+    digits, strides, widths = converters.drive(backend, config.dac, plan, digits, inputs.bits, at_inputs)
+    if plan.ideal and plan.exact is None and plan.limbs is None:
+        grid = read_grid(backend, config, cells, address)
+        drive_unit, grid_unit = 2**plan.grid.voltage_fraction, 2**plan.grid.fraction
+        x_strides = (1,) * len(strides) if widths else plan.x_strides
+        x_shifts, w_shifts = config.inputs.shifts, config.weights.shifts
+        x = _fold(backend, digits, x_strides, x_shifts, drive_unit, x_scales, rows, 1)
+        w = _fold(backend, grid, plan.grid.strides, w_shifts, grid_unit, scales, rows, 0)
+        return [backend.multiply(x, w)]
+    parts = []
+    for columns in _spans(backend, config, plan, digits.shape[1], cells):
+        grid = read_grid(backend, config, cells, address, columns)
+        part = scales if columns is None else scales[:, :, slice(*columns)]
+        at = address if columns is None else address._replace(col=address.col + columns[0])
+        errors = converters.errors(config, plan.steps, at, first_row)
+        drive = inputs, digits, strides, widths, x_scales, errors
+        parts.append(_multiply_planes(backend, config, plan, *drive, grid, part, dtype))
+    if len(parts) == 1:
+        return parts[0]
+    xp = namespace(digits)
+    return [xp.concat(spans, axis=1) for spans in zip(*parts, strict=True)]
 
 
-def current_unit(config):
-    """Return (current of one level under one DAC code, full scale), both in the grid's integer units."""
-    grid = make_grid(config)
-    unit = 1 << (grid.fraction + grid.voltage_fraction)
-    return unit, converters.full_scale(config, unit)
-
-
-def product(kernels, config, inputs, scales, written, place, first_row, dtype):
+def product(backend, programmed, inputs, read, first_row, dtype):
     """Read a programmed matrix.
 
     Parameters
     ----------
-    kernels : module
+    backend : module
         A backend.
-    config : Config
+    programmed : Programmed
     inputs : Encoded
         The inputs, shape (batch, M, K).
-    scales : float64 array, shape (planes, tiles, N)
-        Scales of the weights.
-    written : mpimpy.cells.memristors.Written
-        By `program` or `age`.
-    place : mpimpy.noise.Address
-        Seed, chip and read; row and col of the programmed block in the whole matrix.
+    read : int
+        Number of the read, which addresses its noise.
     first_row : int
         Row of the first input in the whole input matrix.
     dtype : str
@@ -312,27 +247,65 @@ def product(kernels, config, inputs, scales, written, place, first_row, dtype):
     -------
     array, shape (batch * M, N)
     """
-    numbers = _plan(config, written)
-    digits = _flat(namespace(inputs.digits), inputs.digits)
-    xp = namespace(digits)
-    digits, strides, widths = converters.drive(
-        kernels, config.dac, numbers, digits, inputs.bits, place._replace(row=first_row, col=place.row)
-    )
-    x_scales = encoding.input_scales(inputs, numbers.grid.rows)
-    if numbers.ideal and numbers.exact is None and numbers.limbs is None:
-        grid = _grid(kernels, config, written, place)
-        drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
-        x_strides = (1,) * len(strides) if widths else numbers.x_strides
-        x_shifts, w_shifts = config.inputs.shifts, config.weights.shifts
-        x = _fold(kernels, digits, x_strides, x_shifts, drive_unit, x_scales, numbers.grid.rows, 1)
-        w = _fold(kernels, grid, numbers.grid.strides, w_shifts, grid_unit, scales, numbers.grid.rows, 0)
-        return xp.astype(kernels.multiply(x, w), getattr(xp, dtype), copy=False)
-    parts = []
-    for columns in _spans(kernels, config, numbers, digits.shape[1], written.cells):
-        grid = _grid(kernels, config, written, place, columns)
-        part = scales if columns is None else scales[:, :, slice(*columns)]
-        at = place if columns is None else place._replace(col=place.col + columns[0])
-        errors = converters.errors(config, numbers.steps, at, first_row)
-        drive = inputs, digits, strides, widths, x_scales, errors
-        parts.append(_sum_planes(kernels, config, numbers, *drive, grid, part, dtype))
-    return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
+    return _add_pairs(_pair_products(backend, programmed, inputs, read, first_row, dtype), dtype)
+
+
+def panels(backend, programmed, inputs, read, first_row=0):
+    """Yield the sums of each panel of 16 rows of tiles, in ascending order: `reduce_panels` makes the product of them.
+
+    A matrix that is cut along K where panels end gives the panels of the whole, part by part, if each
+    part is programmed with its `origin`. So the parts may be read anywhere, and the product has the bits
+    of the whole. (With an ideal ADC whose slices do not fold into exact parts, the last bits belong to the BLAS.)
+
+    Parameters
+    ----------
+    backend, programmed, inputs, read, first_row
+        As for `product`.
+
+    Yields
+    ------
+    tuple of float64 arrays, shape (batch * M, N)
+        One for each pair of planes, weights outermost.
+
+    Raises
+    ------
+    ValueError
+        If the matrix does not begin where a panel does.
+    """
+    rows = programmed.config.tile.rows
+    tile, lost = divmod(programmed.address.row, rows)
+    if lost or tile % PANEL:
+        msg = (
+            f"a part of a matrix that begins at row {programmed.address.row} has no panels of its own: cut at a "
+            f"multiple of {PANEL * rows} rows, {PANEL} arrays of {rows} rows"
+        )
+        raise ValueError(msg)
+    count = -(-programmed.shape[0] // rows)
+    for first in range(0, count, PANEL):
+        tiles = first, min(first + PANEL, count)
+        yield tuple(_pair_products(backend, programmed, inputs, read, first_row, "float64", tiles))
+
+
+def reduce_panels(sums, dtype):
+    """Return the product that panels make: added up in order, and rounded once.
+
+    Parameters
+    ----------
+    sums : iterable of tuples of float64 arrays
+        Of all panels, in ascending order; see `panels`.
+    dtype : str
+        Name of the floating dtype of the result.
+
+    Returns
+    -------
+    array, shape (batch * M, N)
+    """
+    total = functools.reduce(lambda before, panel: tuple(map(operator.add, before, panel)), sums)
+    return _add_pairs(total, dtype)
+
+
+def _add_pairs(products, dtype):
+    # planes are added up digitally, and the sum is rounded once
+    total = functools.reduce(operator.add, products)
+    xp = namespace(total)
+    return xp.astype(total, getattr(xp, dtype), copy=False)

@@ -4,19 +4,29 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .. import config
-from ..checks import check_names
+from ..cells.memristors import Cells
+from ..checks import check_names, fail
+from ..config import Config
 from ..config import _variation as variation
+from ..crossbar.programmed import Age, Programmed
+from ..noise import Address
+from ..operands.encoding import Encoded
 from .whole import write_whole
 
-__all__ = ["FORMAT", "META", "NUMBERS", "PARTS", "SEAL", "build", "describe", "save"]
+__all__ = ["Chip", "build", "describe", "read_file", "save", "unpack"]
 
 FORMAT = 1  # of the file; a newer one may hold what this program does not know
 META, SEAL = "mpimpy", "sha256"
 PARTS = ("cells", "levels", "pulses")  # arrays of a Written
-NUMBERS = ("up", "reference", "time_s", "faulty")
+# what a file calls the numbers of Cells
+NUMBERS = {"up": "level_shift", "reference": "reference", "time_s": "time_s", "faulty": "faulty"}
+CODES = ("block", "bits", "strides", "shifts", "offset")  # of an Encoded
 
 _KINDS = {
     kind.__name__: kind
@@ -63,61 +73,178 @@ def build(value):
     return tuple(build(item) for item in value) if isinstance(value, list) else value
 
 
-def _pack_written(name, written, arrays):
-    from . import npz
+@dataclass(frozen=True, eq=False)
+class Chip:
+    """A programmed matrix, or one without elements, and where it is: what a file holds.
 
-    for part in PARTS:
-        if (array := getattr(written, part)) is not None:
-            arrays[f"{name}/{part}"] = npz.to_numpy(array)
-    return {part: getattr(written, part) for part in NUMBERS}
+    Attributes
+    ----------
+    config : Config
+    address : Address
+        Seed and chip of its random numbers; row and column of its first element in the whole matrix.
+    shape : (int, int)
+        (K, N).
+    programmed : Programmed or None
+        None if K or N is 0.
+    """
+
+    config: Config
+    address: Address
+    shape: tuple[int, int]
+    programmed: Programmed | None
 
 
-def _states(matrix):
-    # what of a matrix is kept: {name: matrix}, an aged one with what it was when fresh
-    return {"now": matrix} if matrix.fresh is None else {"now": matrix, "fresh": matrix.fresh}
+def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
+    """Write a programmed matrix into a file; see `mpimpy.CrossbarMatrix.save`.
 
-
-def save(matrix, path):
-    """Write a programmed matrix into a file; see `CrossbarMatrix.save`."""
+    Parameters
+    ----------
+    chip : Chip
+    path : str or path
+    dtype : str
+        Name of the floating dtype that the weights count as.
+    reads : int
+        Reads made so far.
+    """
     from . import npz
 
     path = Path(os.path.realpath(path))
     if path.suffix.lower() != ".npz":
-        msg = f"{path}: the name of a chip's file must end in .npz"
-        raise ValueError(msg)
-    arrays, states = {}, {}
-    for name, state in _states(matrix).items():
-        if state.encoded is None:
-            continue
-        states[name] = {"written": _pack_written(f"{name}/written", state.written, arrays)}
-        if state.wired is not state.written:
-            states[name]["wired"] = _pack_written(f"{name}/wired", state.wired, arrays)
-        arrays[f"{name}/scales"] = npz.to_numpy(state.scales)
-        if state.age is not None:
-            states[name]["age"] = {"compensate": state.age.compensate, "ratio": state.age.ratio}
-            states[name]["age"]["time_s"] = state.age.time_s
-    encoded = None
-    if matrix.encoded is not None:
-        arrays |= {f"encoded/{part}": npz.to_numpy(getattr(matrix.encoded, part)) for part in ("digits", "scales")}
-        encoded = {part: getattr(matrix.encoded, part) for part in ("block", "bits", "strides", "shifts", "offset")}
-    if matrix.faults is not None:
-        arrays["faults"] = npz.to_numpy(matrix.faults)
+        fail(ValueError, f"{path}: the name of a chip's file must end in .npz")
+    arrays: dict[str, Any] = {}
+    states: dict[str, Any] = {}
+    encoded, now = None, chip.programmed
+    if now is not None:
+        arrays |= {f"encoded/{part}": npz.to_numpy(getattr(now.encoded, part)) for part in ("digits", "scales")}
+        encoded = {part: getattr(now.encoded, part) for part in CODES}
+        states["now"] = _pack_state("now", now, arrays)
+        if now.fresh is not None:
+            states["fresh"] = _pack_state("fresh", now.fresh, arrays)
+        if now.faults is not None:
+            arrays["faults"] = npz.to_numpy(now.faults)
     meta = {
         "format": FORMAT,
         "version": getattr(sys.modules[__name__.partition(".")[0]], "__version__", "unknown"),
-        "config": describe(matrix.config),
-        "seed": matrix.seed,
-        "chip": matrix.chip,
-        "origin": matrix.origin,
-        "shape": matrix.shape,
-        "dtype": str(matrix.dtype).rpartition(".")[2],
-        "reads": matrix.reads,
+        "config": describe(chip.config),
+        "seed": chip.address.seed,
+        "chip": chip.address.chip,
+        "origin": (chip.address.row, chip.address.col),
+        "shape": chip.shape,
+        "dtype": dtype,
+        "reads": reads,
         "encoded": encoded,
         "states": states,
     }
     arrays[META] = npz.from_bytes(json.dumps(meta).encode())
     arrays[SEAL] = npz.from_bytes(npz.digest(arrays).encode())
     if not path.parent.is_dir():
-        msg = f"{path}: cannot be written: the folder {path.parent} does not exist"
-        raise OSError(msg)
+        fail(OSError, f"{path}: cannot be written: the folder {path.parent} does not exist")
     write_whole({path: lambda file: npz.write_arrays(file, arrays)})
+
+
+def _pack_state(name: str, state: Programmed, arrays: dict[str, Any]) -> dict[str, Any]:
+    # the description of one state; its arrays go into `arrays`
+    from . import npz
+
+    kept = {"written": _pack_cells(f"{name}/written", state.as_programmed, arrays)}
+    if state.as_read is not state.as_programmed:
+        kept["wired"] = _pack_cells(f"{name}/wired", state.as_read, arrays)
+    arrays[f"{name}/scales"] = npz.to_numpy(state.scales)
+    if state.age is not None:
+        kept["age"] = dataclasses.asdict(state.age)
+    return kept
+
+
+def _pack_cells(name: str, cells: Cells, arrays: dict[str, Any]) -> dict[str, Any]:
+    from . import npz
+
+    for part in PARTS:
+        if (array := getattr(cells, part)) is not None:
+            arrays[f"{name}/{part}"] = npz.to_numpy(array)
+    return {key: getattr(cells, field) for key, field in NUMBERS.items()}
+
+
+def read_file(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (description, NumPy arrays) of a file, once it is known to be one that this program understands.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is damaged, or comes from a newer mpimpy.
+    """
+    from . import npz
+
+    try:
+        arrays = npz.read_arrays(path)
+        meta = json.loads(arrays[META].tobytes())
+        number = meta["format"]
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}"
+        raise type(error)(msg) from error
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{path}: is damaged, or no file that W.save(path) wrote: {error}"
+        raise ValueError(msg) from error
+    if not isinstance(number, int) or number > FORMAT:
+        msg = (
+            f"{path}: has format {number}, of mpimpy {meta.get('version')}, and this mpimpy reads up to {FORMAT}: "
+            "use a newer mpimpy"
+        )
+        raise ValueError(msg)
+    return meta, arrays
+
+
+def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], place: Callable[[Any], Any]) -> tuple[Chip, int]:
+    """Return (chip, reads made so far) of a file that `read_file` read.
+
+    Parameters
+    ----------
+    path : str or path
+        For messages.
+    meta, arrays
+        As `read_file` returns them.
+    place : function
+        Takes a NumPy array to where the backend keeps it.
+
+    Raises
+    ------
+    ValueError
+        If the contents do not fit each other, or the checksum.
+    """
+    from . import npz
+
+    try:
+        seal = arrays.pop(SEAL).tobytes().decode()
+        if npz.digest(arrays) != seal:
+            msg = "its contents do not fit its checksum: it was altered"
+            raise ValueError(msg)
+        return _rebuild(meta, arrays, place), meta["reads"]
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{path}: is damaged: {error}"
+        raise ValueError(msg) from error
+
+
+def _rebuild(meta: dict[str, Any], arrays: dict[str, Any], place: Callable[[Any], Any]) -> Chip:
+    config, address = build(meta["config"]), Address(meta["seed"], meta["chip"], 0, 0, *meta["origin"])
+    programmed = None
+    if meta["encoded"] is not None:
+        plain = {name: tuple(item) if isinstance(item, list) else item for name, item in meta["encoded"].items()}
+        encoded = Encoded(place(arrays["encoded/digits"]), place(arrays["encoded/scales"]), **plain)
+        faults = place(arrays["faults"]) if "faults" in arrays else None
+        for name in ("fresh", "now"):
+            if name != "now" and name not in meta["states"]:
+                continue
+            kept = meta["states"][name]
+            cells = as_read = _unpack_cells(f"{name}/written", kept["written"], arrays, place)
+            if "wired" in kept:
+                as_read = _unpack_cells(f"{name}/wired", kept["wired"], arrays, place)
+            age = Age(**kept["age"]) if "age" in kept else None
+            scales = place(arrays[f"{name}/scales"])
+            programmed = Programmed(config, encoded, scales, cells, as_read, faults, address, age, programmed)
+    return Chip(config, address, (meta["shape"][0], meta["shape"][1]), programmed)
+
+
+def _unpack_cells(name: str, numbers: dict[str, Any], arrays: dict[str, Any], place: Callable[[Any], Any]) -> Cells:
+    parts = {part: place(arrays[f"{name}/{part}"]) if f"{name}/{part}" in arrays else None for part in PARTS}
+    return Cells(**parts, **{field: numbers[key] for key, field in NUMBERS.items()})

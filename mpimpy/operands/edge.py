@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from dataclasses import dataclass
+from typing import Any
 
 from array_api_compat import device as device_of
 from array_api_compat import is_array_api_obj
@@ -11,6 +13,8 @@ from ..arrays import namespace
 
 __all__ = [
     "MpimpyWarning",
+    "Operand",
+    "accept",
     "as_faults",
     "as_operand",
     "check_device",
@@ -25,6 +29,35 @@ __all__ = [
 
 class MpimpyWarning(UserWarning):
     """Something that mpimpy did was probably not what was asked."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An array that has passed the public edge: numeric, finite, without history of gradients.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    array : array
+        Its values; for a programmed matrix, an empty array of its library, dtype and device.
+    shape : tuple of int
+    """
+
+    name: str
+    array: Any
+    shape: tuple[int, ...]
+
+    @property
+    def dims(self) -> tuple[int, int, int]:
+        """(batch, M, K) of inputs."""
+        shape = self.shape
+        return math.prod(shape[:-2]), shape[-2] if len(shape) > 1 else 1, shape[-1]
+
+    @property
+    def rows(self) -> int:
+        """Number of input vectors."""
+        return math.prod(self.shape[:-1])
 
 
 def library(array):
@@ -127,9 +160,48 @@ def as_operand(name, value, *, like=None, complex_too=False):
             f"{name} requires a gradient, and none flows through a crossbar product: "
             "use torch.no_grad(), or pass a detached tensor",
             MpimpyWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return arrays.detach(array)
+
+
+def accept(name, value, like=None, *, depth=None, complex_too=False):
+    """Let an operand in: checked once, before any work.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the operand.
+    value : array, nested lists, number, or Operand
+        An `Operand` has been let in already.
+    like : Operand or array, optional
+        Lists and numbers become arrays of its library and device. An `Operand` is what this one is to be
+        multiplied by: both must then belong to one library and device.
+    depth : int, optional
+        Length of the last axis, which is summed.
+    complex_too : bool
+        Whether complex numbers may pass.
+
+    Returns
+    -------
+    Operand
+
+    Raises
+    ------
+    TypeError
+        If `value` is not numeric, complex where that is not allowed, or of another library than `like`.
+    ValueError
+        If it holds a NaN or an infinity, lies on another device, or its shape does not fit.
+    """
+    other = like if isinstance(like, Operand) else None
+    if not isinstance(value, Operand):
+        array = as_operand(name, value, like=like if other is None else other.array, complex_too=complex_too)
+        value = Operand(name, array, tuple(array.shape))
+    if other is not None:
+        check_pair(value.array, other.array, name, other.name)
+        if depth is not None:
+            matrix_shape(value.shape, depth, name, other.name, other.shape)
+    return value
 
 
 def check_pair(x, w, x_name, w_name):
@@ -168,8 +240,17 @@ def matrix_shape(shape, depth, x_name, w_name, w_shape):
     return (math.prod(shape[:-2]), shape[-2] if len(shape) > 1 else 1, depth)
 
 
-def as_faults(faults, shape, slices, planes, per_digit):
+def as_faults(faults, shape, fmt):
     """Return a map of stuck cells as a NumPy int8 array, (all slices, K, N), least significant slice first.
+
+    Parameters
+    ----------
+    faults : integer array, shape `shape` or that of ``W.conductance()``
+        1: stuck at HGS, -1: at LGS, 0: neither.
+    shape : (int, int)
+        (K, N).
+    fmt : Format
+        Of the weights.
 
     Raises
     ------
@@ -180,6 +261,7 @@ def as_faults(faults, shape, slices, planes, per_digit):
     if found.dtype.kind not in "iu":
         msg = f"faults has dtype {found.dtype}: use integers, 1 for stuck at HGS, -1 for stuck at LGS, 0 for neither"
         raise TypeError(msg)
+    slices, planes, per_digit = len(fmt.digits), fmt.planes, 2 if fmt.signed else 1
     whole = (*(planes,) * (planes > 1), *(per_digit,) * (per_digit > 1), slices, *shape)
     groups = planes * per_digit
     if tuple(found.shape) not in (tuple(shape), whole):

@@ -9,7 +9,7 @@ from array_api_compat import device as device_of
 
 from ..arrays import namespace
 
-__all__ = ["Encoded", "block_shape", "decode", "encode", "integers", "narrowest", "restride", "shares"]
+__all__ = ["Encoded", "block_shape", "decode", "encode", "flat_slices", "integers", "narrowest", "restride", "shares"]
 
 _LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
 _MIN_EXPONENT = -1022  # below it a block's scale could underflow
@@ -217,6 +217,12 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
     if len(planes) == 1:
         return Encoded(digits[0][None, ...], scales[0][None, ...], block, bits, strides, fmt.shifts, fmt.offset)
     return Encoded(xp.stack(digits, axis=0), xp.stack(scales, axis=0), block, bits, strides, fmt.shifts, fmt.offset)
+
+
+def flat_slices(digits):
+    """Return digits of shape (planes, slices, batch, A, C) as kernels take them: (planes * slices, batch * A, C)."""
+    planes, slices, batch, rows, cols = digits.shape
+    return namespace(digits).reshape(digits, (planes * slices, batch * rows, cols))
 
 
 def restride(encoded, strides, dtype):

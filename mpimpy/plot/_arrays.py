@@ -6,7 +6,8 @@ from .. import arrays, wires
 from ..cells import wiring
 from ..checks import pair as two
 from ..checks import whole
-from ..crossbar import product as crossbar
+from ..crossbar import plan as plans
+from ..crossbar.programmed import target_levels
 from ..matrix import CrossbarMatrix
 from ..operands import edge
 from ._figure import axes, numbers
@@ -24,7 +25,7 @@ def check_matrix(W):
     if not isinstance(W, CrossbarMatrix):
         msg = f"W must be a programmed matrix, such as Engine().program(w), not a {type(W).__name__}"
         raise TypeError(msg)
-    if W.encoded is None:
+    if W.programmed is None:
         msg = f"a matrix of shape {W.shape} has no cells to draw"
         raise ValueError(msg)
 
@@ -147,13 +148,13 @@ def conductance(W, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None):
 
 def _whole_array(W, cells, number):
     # (S of a whole array, its last column that of the reference or the unit, share of full scale on each row)
-    config, grid = W.config, crossbar.make_grid(W.config)
+    config, grid, cells_now = W.config, plans.make_grid(W.config), W.programmed.as_programmed
     rows, cols, unit = config.tile.rows, config.tile.cols, config.device.step_S / 2**grid.fraction
     # the reference drifts, too
-    found = np.full((rows, cols + 1), config.device.LGS + (W.written.reference - grid.reference) * unit)
+    found = np.full((rows, cols + 1), config.device.LGS + (cells_now.reference - grid.reference) * unit)
     found[: cells.shape[0], : cells.shape[1]] = cells
     if number == 0:
-        found[:, -1] += wiring.unit_column(config, grid, W.written) * unit
+        found[:, -1] += wiring.unit_column(config, grid, cells_now) * unit
     return found, (np.arange(rows) < cells.shape[0]).astype(float)
 
 
@@ -210,7 +211,7 @@ def ir_drop(conductance, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None
             if value != usual:
                 msg = f"{setting}={value!r} has no effect on an array of conductances, which is one tile: leave it out"
                 raise ValueError(msg)
-        cells = found = numbers(edge.as_operand("conductance", arrays.detach(conductance)))
+        cells = found = numbers(edge.accept("conductance", arrays.detach(conductance)).array)
         if found.ndim != 2:
             msg = f"conductance has shape {found.shape}: a picture is of one tile, (rows, cols)"
             raise ValueError(msg)
@@ -253,7 +254,7 @@ def levels(W, ax=None):
 
     device, cells = W.config.device, numbers(W.conductance()) * 1e6
     # cells are kept least significant slice first
-    target = np.flip(numbers(crossbar.targets(W.config, W.encoded)).reshape(cells.shape), axis=-3).ravel()
+    target = np.flip(numbers(target_levels(W.config, W.programmed.encoded)).reshape(cells.shape), axis=-3).ravel()
     order, present = np.argsort(target, kind="stable"), np.unique(target)
     cells, target = cells.ravel()[order], target[order]
     low, high = min(cells.min(), device.LGS * 1e6), max(cells.max(), device.HGS * 1e6)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..checks import whole
-from ..crossbar import product as crossbar
+from ..crossbar import plan as plans
+from ..crossbar.currents import currents as bit_line_currents
 from ..noise import MAX_READ
 from ._arrays import CURVES, check_matrix, check_slice
 from ._figure import axes, numbers
@@ -31,9 +32,8 @@ def currents(W, x, slice, input_slice, read):
         In units of `unit_A`, less the current of the reference column.
     """
     config = W.config
-    encoded = W.encode(x)
     only = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
-    parts = crossbar.currents(W.kernels, config, encoded, W.wired, W.address(read), only=only)
+    parts = bit_line_currents(W.backend, W.programmed, W.encoded_inputs(x), read, only=only)
     found = np.stack([numbers(current) for _, _, current, _ in parts]).astype(np.int64)
     found = found.reshape(-1, config.weights.planes, config.inputs.planes, *found.shape[1:])
     return np.moveaxis(found, (2, 1), (0, 1))
@@ -41,7 +41,7 @@ def currents(W, x, slice, input_slice, read):
 
 def unit_A(config):
     """Return the current, A, that 1 stands for in `currents`: one grid unit of conductance under one of voltage."""
-    grid = crossbar.make_grid(config)
+    grid = plans.make_grid(config)
     volts = config.dac.vread / (config.dac.rdac - 1)
     return volts * config.device.step_S / 2 ** (grid.fraction + grid.voltage_fraction)
 
@@ -108,7 +108,7 @@ def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
 
 def _draw_codes(ax, config, found, unit, slice, input_slice):
     # codes are found as a read finds them; returns the heights of the bars
-    plan = crossbar.plan(config.replace(adc={"saturate": True}))
+    plan = plans.plan(config.replace(adc={"saturate": True}))
     j, i = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
     step, (low, top) = plan.steps[j][i], (table[j][i] for table in plan.ends)
     kind = np.float64 if plan.grid.wide else np.float32

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from libraries import RUNNERS, same_bits
+from libraries import RUNNERS, same_bits, sampled
 from scipy import stats
 from strategies import products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Engine, Format, Tile, Wires
 from mpimpy.analysis import calibration
-from mpimpy.crossbar import product as crossbar
+from mpimpy.crossbar import plan as plans
+from mpimpy.crossbar.currents import current_unit
 
 # optimal clip of a uniform quantiser in standard deviations, and its SQNR in dB, for a Gaussian
 THEORY = {6: (3.33, 29.83), 8: (3.94, 40.57), 10: (4.50, 51.55)}
@@ -71,10 +72,10 @@ def test_power_of_two_ratios_keep_shift_and_add_an_integer_sum(rng):
     spans = np.array(engine.config.adc.range.span)
     assert np.all(np.log2(spans / spans[0, 0]) % 1 == 0)
     assert len(np.unique(spans)) > 1
-    weights = crossbar.plan(engine.config).weights
+    weights = plans.plan(engine.config).weights
     assert all(weight.is_integer() for row in weights for weight in row)
     free = Engine(seed=1).calibrate(x, w, ratios="free")
-    assert not all(weight.is_integer() for row in crossbar.plan(free.config).weights for weight in row)
+    assert not all(weight.is_integer() for row in plans.plan(free.config).weights for weight in row)
 
 
 @pytest.mark.parametrize("percentile", [90.0, 99.0, 100])
@@ -83,7 +84,7 @@ def test_a_percentile_is_the_share_that_is_covered(rng, percentile, ratios):
     x, w = rng.standard_normal((2, 64, 64))
     engine = Engine(Device(var=0), adc=ADC(4096), seed=1)
     engine = engine.calibrate(x, w, method="percentile", percentile=percentile, ratios=ratios)
-    plan, found = crossbar.plan(engine.config), engine.program(w).currents(x)
+    plan, found = plans.plan(engine.config), sampled(engine.program(w), x)
     for j, row in enumerate(found):
         for i, values in enumerate(row):
             codes = np.round(values * plan.steps[j][i])
@@ -99,23 +100,23 @@ def test_samples_are_the_currents(rng):
     engine = Engine.from_config(config, seed=1)
     x, w = rng.standard_normal((6, 20)), rng.standard_normal((20, 7))
     matrix = engine.program(w)
-    found = matrix.currents(x)
+    found = sampled(matrix, x)
     assert [[values.size for values in row] for row in found] == [[6 * 7 * 3] * 2] * 2
-    again = matrix.currents(x)
+    again = sampled(matrix, x)
     assert all(
         same_bits(a, b) for row, other in zip(found, again, strict=True) for a, b in zip(row, other, strict=True)
     )
     # what an ADC with a code for every current would have read
-    unit, _ = crossbar.current_unit(config)
+    unit, _ = current_unit(config)
     fine = engine.replace(
         adc={"radc": None}, inputs={"granularity": "per-matrix"}, weights={"granularity": "per-matrix"}
     )
     one = engine.replace(inputs={"granularity": "per-matrix"}, weights={"granularity": "per-matrix"}).program(w)
-    values = one.currents(x)
+    values = sampled(one, x)
     total = sum(
         part.sum() * a / u * b / v
-        for row, b, v in zip(values, config.weights.shifts, crossbar.make_grid(config).strides, strict=True)
-        for part, a, u in zip(row, config.inputs.shifts, crossbar.plan(config).x_strides, strict=True)
+        for row, b, v in zip(values, config.weights.shifts, plans.make_grid(config).strides, strict=True)
+        for part, a, u in zip(row, config.inputs.shifts, plans.plan(config).x_strides, strict=True)
     )
     read = fine.program(w).read(x, read=2**32 - 1)
     top = (2 ** (config.inputs.bits - 1) - 1) * (2 ** (config.weights.bits - 1) - 1)
@@ -127,7 +128,7 @@ def test_many_currents_are_sampled_from_every_column(rng, monkeypatch):
     monkeypatch.setattr(calibration, "SAMPLES", 800)  # every eighth, were it not that there are 64 columns
     x, w = np.ones((100, 64)), np.diag(np.arange(1.0, 65.0))
     engine = Engine(Device(var=0), weights=Format(granularity="per-matrix"), seed=1)
-    found = engine.program(w).currents(x)
+    found = sampled(engine.program(w), x)
     assert all(500 < values.size <= 1100 for row in found for values in row)
     # least significant input slice is 15: column n has the code of n / 64 * 127
     codes = {round(n / 64 * 127) % 16 for n in range(1, 65)}

@@ -14,7 +14,7 @@ from strategies import products
 
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, Tile, backends
 from mpimpy.backends import _currents, numba_cpu, reference
-from mpimpy.crossbar import product as crossbar
+from mpimpy.crossbar import plan as plans
 
 ROWS = [1, 3, 8, 63, 64, 65, 130]
 
@@ -209,10 +209,10 @@ LOSSLESS = [
 def test_slices_fold_only_where_nothing_changes(rng, monkeypatch, config, exact, backend):
     x, w = rng.standard_normal((40, 150)), rng.standard_normal((150, 40))
     engine = Engine.from_config(config, seed=1, backend=backend)
-    plan = crossbar.plan(config)
+    plan = plans.plan(config)
     assert (plan.exact is not None) == exact
     folded = engine.program(w).read(x, read=0)
-    monkeypatch.setattr(crossbar, "plan", lambda config: dataclasses.replace(plan, exact=None))
+    monkeypatch.setattr(plans, "plan", lambda config: dataclasses.replace(plan, exact=None))
     assert same_bits(engine.program(w).read(x, read=0), folded)
 
 
@@ -230,13 +230,13 @@ FOLDED = [
 def test_an_ideal_product_of_whole_codes_has_the_same_bits_everywhere(rng, monkeypatch, given):
     x, w = rng.standard_normal((40, 150)), rng.standard_normal((150, 40))
     engine = DPETensor(radc=None, seed=1, **given)
-    plan = crossbar.plan(engine.config)
+    plan = plans.plan(engine.config)
     assert (plan.exact or plan.limbs) is not None
     result = engine.program(w).read(x, read=0)
     reference_ = DPETensor(radc=None, seed=1, backend="reference", **given)
     assert same_bits(reference_.program(w).read(x, read=0), result)
     # and is what the float64 product of the same noisy operands is
-    monkeypatch.setattr(crossbar, "plan", lambda config: dataclasses.replace(plan, exact=None, limbs=None))
+    monkeypatch.setattr(plans, "plan", lambda config: dataclasses.replace(plan, exact=None, limbs=None))
     np.testing.assert_allclose(engine.program(w).read(x, read=0), result, rtol=1e-12, atol=1e-12 * np.abs(result).max())
 
 

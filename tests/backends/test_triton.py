@@ -13,7 +13,7 @@ from vectors import VECTORS, addresses, parse
 from mpimpy import Engine, noise
 from mpimpy.backends import reference
 from mpimpy.cells import laws
-from mpimpy.crossbar import product as crossbar
+from mpimpy.crossbar import plan as plans
 
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("test_cuda runs these with TRITON_INTERPRET=1", allow_module_level=True)
@@ -70,7 +70,7 @@ def test_every_configuration_gives_the_same_bits(launches, case):
     assert isinstance(results[0], torch.Tensor)
     assert same_bits(*results)
     device = config.device
-    fraction = crossbar.make_grid(config).fraction
+    fraction = plans.make_grid(config).fraction
     found = [law for law in (laws.write(device, fraction), laws.read(device, fraction)) if law is not None]
     special = [law.per_level or law.additive for law in found]
     assert ("perturb" in launches) == (config.dac.vnoise > 0 or not all(special))

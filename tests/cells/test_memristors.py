@@ -25,7 +25,7 @@ from mpimpy import (
     explain,
 )
 from mpimpy.cells import memristors
-from mpimpy.crossbar import product as crossbar
+from mpimpy.crossbar import plan as plans
 from mpimpy.devices import presets
 
 COUNT = 16
@@ -54,8 +54,8 @@ def written(device, **more):
 def seen(matrix, read=0):
     """Conductances that one read sees, S: (levels, cells)."""
     d = matrix.config.device
-    grid = crossbar.make_grid(matrix.config)
-    lowest = d.LGS + (matrix.written.reference - grid.reference) * d.step_S / 2**grid.fraction
+    grid = plans.make_grid(matrix.config)
+    lowest = d.LGS + (matrix.programmed.as_programmed.reference - grid.reference) * d.step_S / 2**grid.fraction
     return read_levels(matrix, read)[0] * d.step_S + lowest
 
 
@@ -80,7 +80,7 @@ def levels_of(device):
 
 
 def grid_step(device):
-    return device.step_S / 2 ** crossbar.make_grid(Engine(device, seed=0).config).fraction
+    return device.step_S / 2 ** plans.make_grid(Engine(device, seed=0).config).fraction
 
 
 RISING = [0.02 + 0.01 * n for n in range(COUNT)]
@@ -268,7 +268,7 @@ def test_a_map_of_stuck_cells(runner, rng):
 def test_a_map_of_stuck_cells_is_no_lossless_product(rng):
     # nothing in the configuration says that cells are off their digits
     engine = DPETensor(seed=1, var=0, g_level=17, radc=64 * 15 * 16 + 1)
-    assert crossbar.plan(engine.config).exact is not None
+    assert plans.plan(engine.config).exact is not None
     x, w = rng.integers(-126, 127, (5, 64)).astype(float), rng.standard_normal((64, 8))
     x[:, 0] = 127  # the inputs are their own codes
     faults = np.zeros((64, 8), np.int64)
@@ -646,6 +646,6 @@ def test_strong_variation_of_few_levels_still_has_a_grid(rng):
     # the spread is many levels wide: the cells are noisy all the same, and nothing folds into codes
     d = Device(LGS=9e-6, HGS=1e-5, g_level=16, var=2.0)
     engine = Engine(d, adc=ADC(64 * 225 + 1), seed=1)
-    assert crossbar.make_grid(engine.config).fraction == 1
+    assert plans.make_grid(engine.config).fraction == 1
     x, w = rng.standard_normal((3, 70)), rng.standard_normal((70, 4))
     assert SNR(engine(x, w), x @ w) < 10

@@ -11,7 +11,7 @@ from scipy import stats
 from mpimpy import DAC, SNR, Device, DPETensor, Engine, Format, converters, noise
 from mpimpy.backends import numba_cpu
 from mpimpy.cells import memristors
-from mpimpy.crossbar import product as crossbar
+from mpimpy.crossbar import plan as plans
 
 ROWS, COLS = 256, 400
 
@@ -44,7 +44,7 @@ def test_variation_is_lognormal(var, when):
     assert abs(factor.mean() - low) < 5 * spread / math.sqrt(n)
     assert abs(factor.std() / spread - 1) < 5 * math.sqrt((stats.lognorm(var).stats("k") + 2) / (4 * n)) + 1e-3
     # the sample is a multiple of 2**-f: a spread of noise below the grid makes it continuous
-    grid = 2.0 ** -crossbar.make_grid(matrix.config).fraction / (15 + d.rho)
+    grid = 2.0 ** -plans.make_grid(matrix.config).fraction / (15 + d.rho)
     smooth = factor + np.random.default_rng(0).uniform(-grid / 2, grid / 2, factor.shape)
     assert stats.kstest(smooth.ravel()[:20000], stats.lognorm(var).cdf).pvalue > 1e-3
     # level 0 varies around LGS: the reference column's cell is nominal
@@ -71,10 +71,10 @@ def test_cells_saturate_at_twice_the_range():
 
 def test_voltage_noise_is_gaussian_and_relative():
     engine = Engine(Device(var=0), DAC(vnoise=0.05), inputs=Format([1, 4]), seed=5)
-    plan = crossbar.plan(engine.config)
+    plan = plans.plan(engine.config)
     digits = np.full((2, 300, 200), 15, np.int8)
     digits[1] = 0
-    kernels = engine.kernels(digits)
+    kernels = engine.backend_for(digits)
     driven, strides, widths = converters.drive(
         kernels, engine.config.dac, plan, digits, (4, 1), noise.Address(5, 0, 0, 0)
     )
@@ -180,7 +180,9 @@ def test_an_effect_that_is_off_draws_nothing(monkeypatch, rng):
     monkeypatch.setattr(noise, "words", forbidden)
     monkeypatch.setattr(noise, "lognormal_table", forbidden)
     matrix = engine.program(w)
-    assert np.shares_memory(matrix.written.cells, matrix.encoded.digits)  # the levels themselves, not a copy
+    assert np.shares_memory(
+        matrix.programmed.as_programmed.cells, matrix.programmed.encoded.digits
+    )  # the levels themselves, not a copy
     matrix.read(x)
     with pytest.raises(AssertionError, match="drew"):
         engine.replace(device={"var": 0.1}).MapReduceDot(x, w)

@@ -100,9 +100,9 @@ def test_products_are_those_of_transfer_matrices(rng, mapping, shape, disturbed)
     x, w = operands(rng, 5, *shape)
     W = engine_for(mapping, **disturbed).program(w)
     levels = levels_through_wires(W.conductance(), mapping, (7, 4), OHMS)
-    expected = x @ weights_of(levels, W.scales[0], mapping, 7)
+    expected = x @ weights_of(levels, W.programmed.scales[0], mapping, 7)
     # the cells are on the grid before they are solved, and what they pass on is rounded to it
-    tolerance = half_a_grid_unit(x, W.scales[0], mapping, cells=1.01)
+    tolerance = half_a_grid_unit(x, W.programmed.scales[0], mapping, cells=1.01)
     agree(W.read(x), expected, tolerance, engine_for(mapping, None, **disturbed)(x, w))
 
 
@@ -112,8 +112,8 @@ def test_both_planes_of_a_double_exponent_pass_through_wires(rng, mapping):
     W = engine_for(mapping, double=True).program(w)
     cells = W.conductance()
     parts = [levels_through_wires(plane, mapping, (7, 4), OHMS) for plane in cells]
-    expected = sum(x @ weights_of(one, W.scales[p], mapping, 7) for p, one in enumerate(parts))
-    tolerance = sum(half_a_grid_unit(x, scales, mapping, cells=1.01) for scales in W.scales)
+    expected = sum(x @ weights_of(one, W.programmed.scales[p], mapping, 7) for p, one in enumerate(parts))
+    tolerance = sum(half_a_grid_unit(x, scales, mapping, cells=1.01) for scales in W.programmed.scales)
     agree(W.read(x), expected, tolerance, engine_for(mapping, None, double=True)(x, w))
 
 
@@ -122,8 +122,8 @@ def test_word_and_bit_lines_are_told_apart(rng, wires):
     x, w = operands(rng, 5, 17, 10)
     W = engine_for(wires=wires).program(w)
     levels = levels_through_wires(W.conductance(), "twos", (7, 4), wires)
-    expected = x @ weights_of(levels, W.scales[0], "twos", 7)
-    tolerance = half_a_grid_unit(x, W.scales[0], "twos", cells=1.01)
+    expected = x @ weights_of(levels, W.programmed.scales[0], "twos", 7)
+    tolerance = half_a_grid_unit(x, W.programmed.scales[0], "twos", cells=1.01)
     agree(W.read(x), expected, tolerance, engine_for(wires=Wires(wires.r_bit, wires.r_word))(x, w))
 
 
@@ -145,10 +145,10 @@ def test_conductances_stay_those_of_the_cells(rng, mapping):
     for settings_ in ({}, disturbed):
         wired, plain = (engine_for(mapping, wires, **settings_).program(w) for wires in (OHMS, None))
         np.testing.assert_allclose(wired.conductance(), plain.conductance(), atol=STEP * 2.0**-8, rtol=0)
-        assert wired.written is not wired.wired
+        assert wired.programmed.as_programmed is not wired.programmed.as_read
         assert wired.tiles == plain.tiles
         np.testing.assert_array_equal(wired.codes(), plain.codes())
-    assert plain.wired is plain.written
+    assert plain.programmed.as_read is plain.programmed.as_programmed
 
 
 NO_TIES = [(mapping, adc) for mapping in MAPPINGS for adc in (ADC(None), ADC(2**20))]
@@ -188,13 +188,13 @@ def test_exact_reads_solve_the_circuit_with_each_reads_conductances(rng, mapping
     wires = Wires(OHMS.r_word, OHMS.r_bit, exact_reads=True)
     W = engine_for(mapping, wires, var=0.1, write_var=write_var).program(w)
     cells = W.conductance()
-    tolerance = half_a_grid_unit(x, W.scales[0], mapping, cells=3.0)  # cells, factors and what is passed on
+    tolerance = half_a_grid_unit(x, W.programmed.scales[0], mapping, cells=3.0)  # cells, factors and what is passed on
     results = []
     for read in (3, 4):
         noisy = cells * factors(cells, 0.1, read)
         # cells saturate two ranges above the reference, beyond any of these
         levels = levels_through_wires(noisy, mapping, (7, 4), wires)
-        expected = x @ weights_of(levels, W.scales[0], mapping, 7)
+        expected = x @ weights_of(levels, W.programmed.scales[0], mapping, 7)
         y = W.read(x, read=read)
         results.append(y)
         agree(
@@ -204,7 +204,7 @@ def test_exact_reads_solve_the_circuit_with_each_reads_conductances(rng, mapping
             engine_for(mapping, OHMS, var=0.1, write_var=write_var).program(w).read(x, read=read),
         )
     assert not same_bits(*results)
-    assert W.wired is W.written
+    assert W.programmed.as_read is W.programmed.as_programmed
 
 
 @mapped
@@ -221,8 +221,8 @@ def test_other_reads_scale_what_cells_pass_on(rng, mapping):
     levels = noisy[0] - noisy[1] if mapping == "pair" else noisy
     if mapping == "offset":
         levels[0] -= 16
-    expected = x @ weights_of(levels, W.scales[0], mapping, 7)
-    tolerance = half_a_grid_unit(x, W.scales[0], mapping, cells=4.0)
+    expected = x @ weights_of(levels, W.programmed.scales[0], mapping, 7)
+    tolerance = half_a_grid_unit(x, W.programmed.scales[0], mapping, cells=4.0)
     agree(W.read(x, read=3), expected, tolerance, engine_for(mapping, None, var=0.1).program(w).read(x, read=3))
 
 
@@ -239,13 +239,13 @@ def test_aged_cells_are_solved_again(rng, mapping, exact):
     np.testing.assert_allclose(old.conductance(), W.conductance() * decay, atol=STEP * 2.0**-9, rtol=1e-4)
     unit = (LOW + 16 * STEP) * decay
     levels = levels_through_wires(old.conductance(), mapping, (7, 4), wires, LOW * decay, unit)
-    expected = x @ weights_of(levels, W.scales[0], mapping, 7)
+    expected = x @ weights_of(levels, W.programmed.scales[0], mapping, 7)
     size = np.abs(expected).max()
     # LGS and the unit column are rounded to the grid too; reads vary by 1e-4
-    tolerance = half_a_grid_unit(x, W.scales[0], mapping, cells=4.0) + (2e-3 * size if exact else 0)
+    tolerance = half_a_grid_unit(x, W.programmed.scales[0], mapping, cells=4.0) + (2e-3 * size if exact else 0)
     assert np.abs(old.read(x, read=0) - expected).max() <= tolerance
     stale = x @ weights_of(
-        levels_through_wires(W.conductance(), mapping, (7, 4), wires) * decay, W.scales[0], mapping, 7
+        levels_through_wires(W.conductance(), mapping, (7, 4), wires) * decay, W.programmed.scales[0], mapping, 7
     )
     assert np.abs(stale - expected).max() > 2 * tolerance  # not the fresh transfer matrix, scaled
     compensated = W.at(1e6, compensate=True).read(x, read=0)
@@ -320,7 +320,7 @@ def test_reading_some_columns_at_a_time_changes_nothing(rng, exact, monkeypatch)
     W = engine_for("twos", Wires(20.0, 35.0, exact_reads=exact), ADC(256), (7, 5), var=0.05).program(w)
     found = []
     for stream in (None, 1):
-        monkeypatch.setattr(W.kernels, "STREAM", stream)
+        monkeypatch.setattr(W.backend, "STREAM", stream)
         found.append(W.read(x, read=5))
     assert same_bits(*found)
     assert ("columns at a time" in str(W.explain_read(x))) != exact

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from libraries import RUNNERS, same_bits
+from libraries import RUNNERS, same_bits, sampled
 from oracle import word
 from scipy import stats
 
@@ -28,7 +28,8 @@ from mpimpy import (
     wires,
 )
 from mpimpy.backends import _errors, numba_cpu, reference
-from mpimpy.crossbar import product as crossbar
+from mpimpy.crossbar import plan as plans
+from mpimpy.crossbar import product
 
 ONE = Format((1, 1), granularity="per-matrix", mapping="signed")  # codes -1, 0, 1: one digit, one pair of slices
 ROWS = 8
@@ -50,7 +51,7 @@ def weights(count, cols, *, tiles=1):
 def codes_of(engine, w, *, height=1, read=0, **program):
     """Codes of the ADCs: shape (height, columns), of all-ones inputs."""
     y = engine.program(w, **program).read(np.ones((height, w.shape[0])), read=read)
-    return (y / crossbar.plan(engine.config).factor)[:, :-1]
+    return (y / plans.plan(engine.config).factor)[:, :-1]
 
 
 def smooth(codes):
@@ -58,7 +59,7 @@ def smooth(codes):
 
 
 def errors_of(engine, read=0, first_row=0, origin=(0, 0)):
-    steps = crossbar.plan(engine.config).steps
+    steps = plans.plan(engine.config).steps
     place = noise.Address(engine.seed, engine.chip, read, 0, *origin)
     return converters.errors(engine.config, steps, place, first_row)
 
@@ -67,7 +68,7 @@ def seen(engine, shape, *, tile=0, j=0, i=0, current=0, **place):
     """What the ADCs make of currents that are all the same, in LSB."""
     found = errors_of(engine, **place)
     value = _errors.disturb(np, np.full(shape, float(current)), found, tile, j, i, reference.perturb)
-    return (value - current) * float(crossbar.plan(engine.config).steps[j][i])
+    return (value - current) * float(plans.plan(engine.config).steps[j][i])
 
 
 # -- noise ---------------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ def test_noise_is_in_steps_of_each_slices_own_code():
 def test_noise_of_a_product_adds_up_over_slices_and_tiles(rng):
     x, w = np.ones((200, 128)), np.ones((128, 200))
     engine = Engine(Device(var=0), adc=ADC(4096, noise_lsb=3, saturate=False), seed=2)
-    plan = crossbar.plan(engine.config)
+    plan = plans.plan(engine.config)
     quiet = engine.replace(adc={"noise_lsb": 0.0})
     found = (engine(x, w) - quiet(x, w)) * 127 * 127
     expected = math.sqrt(2 * (3**2 + 1 / 12) * sum(weight**2 for row in plan.weights for weight in row)) * plan.factor
@@ -201,7 +202,7 @@ def test_every_column_and_array_has_a_converter_of_its_own(errors):
     engine = Engine(Device(var=0), adc=ADC(4096, **errors), inputs=Format((1, 2, 3)), weights=Format((1, 2, 2)), seed=1)
     current = 100_000
     arrays = [
-        seen(engine, (3, 2000), tile=tile, j=j, current=current)[0] / float(crossbar.plan(engine.config).steps[j][0])
+        seen(engine, (3, 2000), tile=tile, j=j, current=current)[0] / float(plans.plan(engine.config).steps[j][0])
         for tile in range(2)
         for j in range(3)
     ]
@@ -225,7 +226,7 @@ def test_addresses_and_rounding_are_those_that_are_written_down():
         seed=2**40 + 7,
         chip=9,
     )
-    plan = crossbar.plan(engine.config)
+    plan = plans.plan(engine.config)
     found = errors_of(engine, read=4, first_row=11, origin=(48, 5))
     current = np.array([[12345.0, -777.0, 0.0], [-1.0, 1.0, 2.0**29]])
     normal, gain = (noise.table_values(table) for table in (noise.normal_table(), noise.gaussian_table(0.05)))
@@ -262,7 +263,7 @@ def test_few_rows_read_in_blocks_of_columns_have_the_same_errors(rng, monkeypatc
     engine = Engine(adc=ADC(**ALL), seed=1)
     whole = engine.program(w).read(x, read=0)
     monkeypatch.setattr(numba_cpu, "STREAM", 1)
-    assert len(crossbar._spans(numba_cpu, engine.config, crossbar.plan(engine.config), 3, np.zeros((4, 64, 300)))) == 3
+    assert len(product._spans(numba_cpu, engine.config, plans.plan(engine.config), 3, np.zeros((4, 64, 300)))) == 3
     assert same_bits(engine.program(w).read(x, read=0), whole)
 
 
@@ -350,7 +351,7 @@ def test_the_report_tells_what_noise_costs_alone(rng, rms, span):
         "ranges": Ranges([[0.0] * 4] * 4, [[amperes / k for k in (2, 4, 3, 2)]] * 4),
     }.get(span, span)
     engine = Engine(Device(var=0), adc=ADC(range=given, noise_lsb=rms), seed=1)
-    plan = crossbar.plan(engine.config)
+    plan = plans.plan(engine.config)
     sigma = math.sqrt(sum(weight**2 for row in plan.weights for weight in row)) * plan.factor * rms
     scale = np.abs(x).max(axis=1)[:, None] * np.abs(w).max(axis=0) / 127**2
     expected = 10 * np.log10(np.mean((x @ w) ** 2) / np.mean((sigma * scale) ** 2))
@@ -472,7 +473,7 @@ def test_codes_saturate_at_both_ends(span, lowest, highest, backend):
     ones = np.arange(-8, 9)
     w = np.sign(ones) * (np.arange(ROWS)[:, None] < np.abs(ones))
     engine = bare(ADC(8, range=given), backend=backend)
-    factor = crossbar.plan(engine.config).factor
+    factor = plans.plan(engine.config).factor
     x = np.ones((1, ROWS))
     found = engine(x, w)[0] / factor
     wanted = np.round(ones / 8 * 7 / width)
@@ -504,7 +505,7 @@ def test_resolution_is_worth_6_dB_a_bit(bits, kernels, wave, more, window):
     config = Config(
         Device(var=0, write_var=1e-4), adc=ADC(2**bits, range=(-amperes / 2, amperes / 2) if window else "full")
     )
-    plan = crossbar.plan(config)
+    plan = plans.plan(config)
     shape = np.linspace(-1, 1, 20001) if wave == "uniform" else np.sin(np.linspace(0, 2 * np.pi, 20001))
     step, (low, top) = plan.steps[0][0], (end[0][0] for end in plan.ends)
     assert top - low == 2**bits - 1
@@ -572,5 +573,5 @@ def test_full_scale_is_what_a_column_behind_wires_delivers():
     assert full == round(64 * 15 * 15 * 2**16 * share)
     assert converters.full_scale_amperes(engine.config) == pytest.approx(64 * 0.1 * 9.9e-6 * float(share))
     # the highest code is within reach, and not passed by more than the reference column's own loss
-    top = engine.program(np.ones((64, 1))).currents(np.ones((1, 64)))[0][0][-1]
+    top = sampled(engine.program(np.ones((64, 1))), np.ones((1, 64)))[0][0][-1]
     assert top / full == pytest.approx(1, abs=0.02)

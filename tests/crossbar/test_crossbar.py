@@ -14,7 +14,7 @@ from strategies import configs, matrices, products
 from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends
 from mpimpy.backends import _jit, numba_cpu
 from mpimpy.cells import signs
-from mpimpy.crossbar import product as crossbar
+from mpimpy.crossbar import plan as plans
 from mpimpy.operands import encoding
 
 SEED = 0xFEDCBA9876543210
@@ -94,7 +94,7 @@ def test_aged_and_faulty_matrices_agree_with_integer_arithmetic(case, t, compens
 @given(configs(noise=False, ideal=False), st.data())
 def test_lossless_adc_gives_the_integer_product(config, data):
     config = config.replace(inputs={"double": False}, weights={"double": False})
-    full = crossbar.plan(config).full_scale
+    full = plans.plan(config).full_scale
     every = data.draw(st.booleans()) or config.weights.mapping == "offset"
     config = config.replace(adc=ADC(range="lossless") if every else ADC(full + 1))
     depth = data.draw(st.integers(1, config.tile.rows))
@@ -103,12 +103,12 @@ def test_lossless_adc_gives_the_integer_product(config, data):
     for backend in ("numba", "reference"):
         matrix = engine_for(config, backend).program(w)
         block = encoding.block_shape(config.inputs, x.shape, config.tile.rows, weight=False)
-        encoded = encoding.encode(matrix.kernels, x[None], config.inputs, block)
+        encoded = encoding.encode(matrix.backend, x[None], config.inputs, block)
         integers = encoding.integers(encoded)[0, 0].astype(object) @ matrix.codes().astype(object)
-        scales = encoding.input_scales(encoded, config.tile.rows)[0] * crossbar.plan(config).factor
-        u, v = (np.lcm.reduce(s) for s in (crossbar.plan(config).x_strides, crossbar.make_grid(config).strides))
-        least = min(crossbar.plan(config).x_strides) * min(crossbar.make_grid(config).strides) if every else 1
-        expected = (integers * (int(u) * int(v) // least)).astype(np.float64) * scales * matrix.scales[0]
+        scales = encoding.input_scales(encoded, config.tile.rows)[0] * plans.plan(config).factor
+        u, v = (np.lcm.reduce(s) for s in (plans.plan(config).x_strides, plans.make_grid(config).strides))
+        least = min(plans.plan(config).x_strides) * min(plans.make_grid(config).strides) if every else 1
+        expected = (integers * (int(u) * int(v) // least)).astype(np.float64) * scales * matrix.programmed.scales[0]
         assert same_bits(matrix.read(x), expected), backend
 
 
@@ -119,7 +119,7 @@ def test_ideal_adc_gives_the_product_of_the_quantised_operands(case):
     matrix = engine_for(config).program(w)
     x2 = x.reshape(-1, *x.shape[-2:]).astype(np.float64)
     block = encoding.block_shape(config.inputs, x.shape[-2:], config.tile.rows, weight=False)
-    encoded = encoding.encode(matrix.kernels, x2, config.inputs, block)
+    encoded = encoding.encode(matrix.backend, x2, config.inputs, block)
     expected = encoding.decode(encoded) @ matrix.decoded()
     atol = 1e-6 * np.abs(x).max() * np.abs(w).max() * x.shape[-1]
     np.testing.assert_allclose(matrix.read(x).reshape(expected.shape), expected, rtol=1e-6, atol=atol)
@@ -321,14 +321,14 @@ def test_fifty_one_bit_slices_keep_float64_precision(rng):
     ],
 )
 def test_grid_follows_the_configuration_alone(config, fraction, wide):
-    grid = crossbar.make_grid(config)
+    grid = plans.make_grid(config)
     assert (grid.fraction, grid.wide) == (fraction, wide)
 
 
 def test_grid_is_stored_in_the_narrowest_dtype():
-    assert crossbar.make_grid(Config()).grid_dtype == "int16"  # 2 * 15 * 1024
-    assert crossbar.make_grid(Config(Device(var=0))).grid_dtype == "int8"
-    assert crossbar.make_grid(Config(Device(var=0.005))).grid_dtype == "int32"
+    assert plans.make_grid(Config()).grid_dtype == "int16"  # 2 * 15 * 1024
+    assert plans.make_grid(Config(Device(var=0))).grid_dtype == "int8"
+    assert plans.make_grid(Config(Device(var=0.005))).grid_dtype == "int32"
 
 
 def test_currents_beyond_53_bits_are_refused():

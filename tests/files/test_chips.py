@@ -86,7 +86,7 @@ def test_every_part_is_kept(tmp_path, rng, given):
     assert same_bits(found.read(x), matrix.read(x))
     assert found.reads == matrix.reads == 2
     assert same_bits(found.report(x).snr_dB, matrix.report(x).snr_dB)
-    assert same_bits(found.faults, matrix.faults)
+    assert same_bits(found.programmed.faults, matrix.programmed.faults)
     assert (found.origin, found.chip) == ((128, 64), 4)
     if matrix.programming is not None:
         assert same_bits(found.programming.pulses, matrix.programming.pulses)
@@ -138,7 +138,7 @@ def test_the_file_is_plain_arrays_and_json(saved):
         assert meta["version"] == mpimpy.__version__
         assert meta["config"]["device"]["write_var"] == 0.1
         assert (meta["seed"], meta["chip"], meta["shape"]) == (7, 3, [70, 40])
-        np.testing.assert_array_equal(arrays["now/written/cells"], matrix.written.cells)
+        np.testing.assert_array_equal(arrays["now/written/cells"], matrix.programmed.as_programmed.cells)
 
 
 @given(st.data())

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mpimpy import ADC, DAC, Device, Drift, Effect, Engine, Format, Tile, Wires, explain, plot, wires
-from mpimpy.crossbar import product as crossbar
+from mpimpy.crossbar import plan as plans
 from mpimpy.operands import encoding
 from mpimpy.plot import _conversions
 
@@ -125,8 +125,8 @@ def test_ir_drop_of_conductances(make, rng):
 def test_ir_drop_of_a_matrix_is_what_reads_meet(mapping, exact_reads, w):
     W = engine(wires=Wires(30.0, 20.0, exact_reads), **MAPPINGS[mapping]).program(w)
     still = engine(Device(write_var=0.1, stuck_HGS=0.02, stuck_LGS=0.02), wires=Wires(30.0, 20.0), **MAPPINGS[mapping])
-    passed = still.program(w).wired[0]
-    fmt, grid = W.config.weights, crossbar.make_grid(still.config)
+    passed = still.program(w).programmed.as_read[0]
+    fmt, grid = W.config.weights, plans.make_grid(still.config)
     unit = W.config.device.step_S / 2.0**grid.fraction
     slices, index = len(fmt.digits), 0
     for plane in range(fmt.planes):
@@ -164,9 +164,9 @@ def test_ir_drop_of_an_aged_matrix(w):
         drawn = image(plot.ir_drop(W, tile=(0, 0))) / 100
         cells = image(plot.conductance(W, tile=(0, 0))) * 1e-6
         assert cells.max() < 0.5e-5
-        unit = device.step_S / 2.0 ** crossbar.make_grid(W.config).fraction
+        unit = device.step_S / 2.0 ** plans.make_grid(W.config).fraction
         index = len(W.config.weights.digits) - 1
-        met = np.sum(W.wired.cells[index, :16, :12], axis=0) * unit
+        met = np.sum(W.programmed.as_read.cells[index, :16, :12], axis=0) * unit
         current = np.sum(cells * (1 - drawn), axis=0)
         np.testing.assert_allclose(np.diff(current), np.diff(met), atol=20 * unit)
 
@@ -242,9 +242,9 @@ def test_many_levels_are_drawn_together(w):
 def replayed(W, x, read):
     """Return the product that the currents of all pairs of slices make, added up here."""
     config, rows = W.config, W.config.tile.rows
-    plan = crossbar.plan(config)
+    plan = plans.plan(config)
     block = encoding.block_shape(config.inputs, x.shape, rows, weight=False)
-    encoded = encoding.encode(W.kernels, x[None], config.inputs, block)
+    encoded = encoding.encode(W.backend, x[None], config.inputs, block)
     x_scales = encoding.input_scales(encoded, rows)
     y = np.zeros((x.shape[0], W.shape[1]))
     slices = range(len(config.weights.digits)), range(len(config.inputs.digits))
@@ -257,7 +257,7 @@ def replayed(W, x, read):
             if plan.ends is not None:
                 codes = np.clip(codes, plan.ends[0][a][b], plan.ends[1][a][b])
             for p, q, t in np.ndindex(found.shape[:3]):
-                scale = x_scales[p, :, t, None] * W.scales[q, t, :]
+                scale = x_scales[p, :, t, None] * W.programmed.scales[q, t, :]
                 y += codes[p, q, t].astype(float) * plan.weights[a][b] * scale * plan.factor
     return y
 

@@ -1,0 +1,71 @@
+"""Programmed matrices from disk; `mpimpy.CrossbarMatrix.save` writes them."""
+
+from typing import Any
+
+from array_api_compat import device as device_of
+
+from . import backends
+from .arrays import asarray, namespace
+from .checks import fail
+from .files import chips
+from .matrix import CrossbarMatrix
+from .operands.edge import library
+from .reads import ReadCounter
+
+__all__ = ["load"]
+
+
+def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix:
+    """Return a programmed matrix from a file that `CrossbarMatrix.save` wrote.
+
+    It reads the same bits on every backend, and goes on counting reads where it was saved.
+
+    Parameters
+    ----------
+    path : str or path
+    like : array, optional
+        An array of the library and on the device that products are to be of; by default NumPy's.
+    backend : str, optional
+        As for `Engine`.
+
+    Returns
+    -------
+    CrossbarMatrix
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is damaged, has been altered, or comes from a newer mpimpy.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from mpimpy import Engine
+    >>> W = Engine(seed=1).program(np.eye(3))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     W.save(pathlib.Path(folder) / "chip.npz")
+    ...     V = load(pathlib.Path(folder) / "chip.npz")
+    >>> bool(np.all(V.read(np.ones(3), read=5) == W.read(np.ones(3), read=5)))
+    True
+    """
+    like = asarray(0.0) if like is None else like
+    kernels, xp, where = backends.select(like, backend), namespace(like), device_of(like)
+    meta, found = chips.read_file(path)
+    dtype = meta.get("dtype", "float64")
+    if not hasattr(xp, dtype):
+        fail(
+            ValueError,
+            f"{library(like)} has no dtype {dtype!r}, of which the weights were: load it with "
+            "like=, an array of a library that has",
+        )
+
+    def place(array: Any) -> Any:
+        # Numba's kernels take NumPy arrays, whatever library products are to be of
+        return array if kernels.NAME == "numba" else xp.asarray(array, device=where)
+
+    chip, reads = chips.unpack(path, meta, found, place)
+    prototype = xp.zeros((0,), dtype=getattr(xp, dtype), device=where)
+    return CrossbarMatrix(chip, prototype, kernels, ReadCounter(reads))

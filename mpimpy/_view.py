@@ -1,0 +1,185 @@
+"""Views of a programmed matrix: shape, seed, tiles, conductances, codes, and how writing went."""
+
+import dataclasses
+from typing import Any
+
+from array_api_compat import device as device_of
+
+from . import backends
+from .analysis.counts import counts
+from .analysis.programming import Programming, write_statistics
+from .arrays import namespace
+from .cells import memristors
+from .crossbar import plan as plans
+from .crossbar.programmed import Age
+from .files.chips import Chip
+from .operands import encoding
+from .operands.edge import Operand
+from .reads import ReadCounter
+
+__all__ = ["NAME", "MatrixView"]
+
+NAME = "the programmed matrix"
+
+
+class MatrixView:
+    """The contents of a programmed matrix, in the library and on the device of its weights.
+
+    Parameters
+    ----------
+    chip : mpimpy.files.chips.Chip
+        Configuration, address, shape and cells.
+    prototype : array, shape (0,)
+        An empty array of the weights' library, dtype and device.
+    backend : module
+        The backend that reads it.
+    counter : mpimpy.reads.ReadCounter
+        Of the engine that programmed it.
+    """
+
+    def __init__(self, chip: Chip, prototype: Any, backend: Any, counter: ReadCounter) -> None:
+        self.config, self.programmed, self.shape = chip.config, chip.programmed, chip.shape
+        self.prototype = prototype
+        self.backend, self._address, self._counter = backend, chip.address, counter
+        self._operand = Operand(NAME, prototype, self.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """Floating dtype that the weights count as."""
+        return self.prototype.dtype
+
+    @property
+    def seed(self) -> int:
+        """Key of its random numbers."""
+        return self._address.seed
+
+    @property
+    def chip(self) -> int:
+        """Number of the chip that it is written on, which names the physical cells."""
+        return self._address.chip
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column of its first element in the whole matrix, for noise addresses."""
+        return self._address.row, self._address.col
+
+    @property
+    def age(self) -> Age | None:
+        """Age of a matrix made by `at`; None as programmed."""
+        return None if self.programmed is None else self.programmed.age
+
+    @property
+    def reads(self) -> int:
+        """Reads made so far by the engine that programmed it: the number of the next one."""
+        return self._counter.reads
+
+    def __getstate__(self) -> dict[str, Any]:
+        # modules are found again from the arrays
+        return {name: value for name, value in self.__dict__.items() if name != "backend"} | {
+            "backend_name": self.backend.NAME
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        name = state.pop("backend_name")
+        self.__dict__.update(state)
+        self.backend = backends.select(self.prototype, name)
+
+    @property
+    def _xp(self) -> Any:
+        return namespace(self.prototype)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes: 2."""
+        return 2
+
+    @property
+    def device(self) -> Any:
+        """The device that the weights came from."""
+        return device_of(self.prototype)
+
+    @property
+    def tiles(self) -> tuple[int, int, int]:
+        """(rows of tiles, columns of tiles, slices); a double exponent, and a pair, has twice the slices."""
+        return counts(self.config, 0, *self.shape).tiles
+
+    def _public(self, array: Any) -> Any:
+        return self.backend.leave(array, self.prototype)
+
+    def _slice_axes(self) -> tuple[int, ...]:
+        # the axes in front of (K, N) as they are given out
+        fmt = self.config.weights
+        return (2,) * fmt.double + (2,) * fmt.signed + (len(fmt.digits),)
+
+    def _per_slice(self, array: Any) -> Any:
+        # cells, (all slices, K, N), as they are given out: most significant slice first
+        xp, lead = namespace(array), self._slice_axes()
+        return self._public(xp.flip(xp.reshape(array, (*lead, *self.shape)), axis=len(lead) - 1))
+
+    def _empty(self, *lead: int, dtype: Any) -> Any:
+        return self._xp.zeros((*lead, *self.shape), dtype=dtype, device=self.device)
+
+    def conductance(self) -> Any:
+        """Return the conductances as programmed, write variation and stuck cells included.
+
+        Returns
+        -------
+        float64 array, shape (slices, K, N)
+            Siemens; most significant slice first. A double exponent has an axis of 2 in front for
+            its planes, and a differential pair one for its g+ and g- cells: ([2,] [2,] slices, K, N).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> float(Engine(seed=1).program(np.eye(3)).conductance().max())
+        1e-05
+        """
+        if self.programmed is None:
+            return self._empty(*self._slice_axes(), dtype=self._xp.float64)
+        grid = plans.make_grid(self.config)
+        return self._per_slice(memristors.conductance(self.config.device, grid, self.programmed.as_programmed))
+
+    @property
+    def programming(self) -> Programming | None:
+        """What verified writing took (see `mpimpy.WriteVerify`), or None if writing was not verified.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Device, Engine, WriteVerify
+        >>> W = Engine(Device(write_var=0.1, verify=WriteVerify(2e-7)), seed=1).program(np.eye(64))
+        >>> W.programming.error_S < 1.2e-7
+        True
+        """
+        found = None if self.programmed is None else write_statistics(self.programmed)
+        return found if found is None else dataclasses.replace(found, pulses=self._per_slice(found.pulses))
+
+    def codes(self) -> Any:
+        """Return the integer codes of the weights, int64, shape (K, N); (2, K, N) with a double exponent.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> Engine(seed=1).program(np.array([[0.5], [-1.0]])).codes().tolist()
+        [[64], [-127]]
+        """
+        if self.programmed is None:
+            return self._empty(*(2,) * self.config.weights.double, dtype=self._xp.int64)
+        codes = encoding.integers(self.programmed.encoded)[:, 0, :, :]
+        return self._public(codes[0, :, :] if codes.shape[0] == 1 else codes)
+
+    def decoded(self) -> Any:
+        """Return the quantised weights, float64, shape (K, N): what ideal cells would multiply by.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> Engine(seed=1).program(np.array([[0.5], [-1.0]])).decoded().round(3).tolist()
+        [[0.504], [-1.0]]
+        """
+        if self.programmed is None:
+            return self._empty(dtype=self._xp.float64)
+        return self._public(encoding.decode(self.programmed.encoded)[0, :, :])

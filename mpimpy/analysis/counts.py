@@ -1,0 +1,72 @@
+"""Sizes and numbers of conversions of a product, reckoned without a read."""
+
+from dataclasses import dataclass
+
+from ..cells import signs
+from ..config import Config
+
+__all__ = ["Counts", "counts"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Arrays, cells and operations of one product of an (M, K) matrix by a (K, N) one.
+
+    Attributes
+    ----------
+    tiles : (int, int, int)
+        Rows of tiles, columns of tiles, arrays that hold one tile: a double exponent, and a differential
+        pair, has twice as many as slices.
+    cells : int
+        Memristors that hold weights (the padding of ragged tiles left out).
+    reference_cells : int
+        Memristors in the reference columns, one column to an array; pairs need none.
+    dac_conversions, adc_conversions : int
+        For the whole product, every array having converters of its own.
+    additions : int
+        Additions that bring the ADC codes of an output together: one less than it has conversions.
+    """
+
+    tiles: tuple[int, int, int]
+    cells: int
+    reference_cells: int
+    dac_conversions: int
+    adc_conversions: int
+    additions: int
+
+    @property
+    def arrays(self) -> int:
+        """Number of arrays."""
+        down, across, each = self.tiles
+        return down * across * each
+
+
+def counts(config: Config, M: int, K: int, N: int) -> Counts:
+    """Return the `Counts` of a product of ``M x K`` inputs by ``K x N`` weights.
+
+    Parameters
+    ----------
+    config : Config
+    M, K, N : int
+        At least 0.
+
+    Examples
+    --------
+    >>> from mpimpy import Config
+    >>> found = counts(Config(), 100, 130, 90)
+    >>> found.tiles, found.arrays, found.cells, found.adc_conversions
+    ((3, 2, 4), 24, 46800, 432000)
+    """
+    tile, inputs, weights = config.tile, config.inputs, config.weights
+    down, across = -(-K // tile.rows), -(-N // tile.cols)
+    arrays = len(weights.digits) * weights.planes * signs.per_digit(weights)
+    drives = M * len(inputs.digits) * inputs.planes
+    adc_conversions = drives * N * down * arrays // signs.per_digit(weights)
+    return Counts(
+        tiles=(down, across, arrays),
+        cells=K * N * arrays,
+        reference_cells=0 if weights.signed else down * across * arrays * tile.rows,
+        dac_conversions=drives * K * across * arrays,
+        adc_conversions=adc_conversions,
+        additions=max(0, adc_conversions - M * N),
+    )

@@ -1,0 +1,57 @@
+"""Bit line currents, one pair of slices at a time: for calibration and pictures."""
+
+from .. import converters
+from ..arrays import namespace
+from ..operands import encoding
+from . import plan as plans
+from .product import plan_for, read_grid
+
+__all__ = ["current_unit", "currents"]
+
+
+def currents(backend, programmed, inputs, read, only=None):
+    """Yield the currents of every tile and pair of slices, as the ADC meets them.
+
+    Parameters
+    ----------
+    backend, programmed, inputs, read
+        As for `mpimpy.crossbar.product.product`.
+    only : (int, int), optional
+        The only pair of slices, (j, i), to yield; by default all.
+
+    Yields
+    ------
+    j, i : int
+        Weight slice and input slice, least significant first.
+    current : float64 array, shape (batch * M, N)
+        Integers.
+    count : int
+        How many such arrays each pair of slices has in all.
+    """
+    config, address = programmed.config, programmed.address._replace(read=read)
+    plan, digits = plan_for(config, programmed.as_read), encoding.flat_slices(inputs.digits)
+    xp, rows = namespace(digits), plan.grid.rows
+    at_inputs = address._replace(row=0, col=address.row)
+    digits, strides, _ = converters.drive(backend, config.dac, plan, digits, inputs.bits, at_inputs)
+    grid = read_grid(backend, config, programmed.as_read, address)
+    x_slices, w_slices = len(strides), len(plan.grid.strides)
+    tiles = -(-digits.shape[2] // rows)
+    count = tiles * (digits.shape[0] // x_slices) * (grid.shape[0] // w_slices)
+    for tile in range(tiles):
+        span = slice(tile * rows, min((tile + 1) * rows, digits.shape[2]))
+        for w_index in range(grid.shape[0]):
+            if only is not None and w_index % w_slices != only[0]:
+                continue
+            part = xp.astype(grid[w_index, span, :], xp.float64)
+            for x_index in range(digits.shape[0]):
+                if only is not None and x_index % x_slices != only[1]:
+                    continue
+                code = xp.astype(digits[x_index, :, span], xp.float64) * float(strides[x_index % x_slices])
+                yield w_index % w_slices, x_index % x_slices, xp.matmul(code, part), count
+
+
+def current_unit(config):
+    """Return (current of one level under one DAC code, full scale), both in the grid's integer units."""
+    grid = plans.make_grid(config)
+    unit = 1 << (grid.fraction + grid.voltage_fraction)
+    return unit, converters.full_scale(config, unit)

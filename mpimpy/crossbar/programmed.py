@@ -1,0 +1,166 @@
+"""A programmed matrix as one value: written, wired, aged; read and saved by the rooms above."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from array_api_compat import device as device_of
+
+from ..arrays import namespace
+from ..cells import laws, memristors, signs, wiring
+from ..cells.memristors import Cells
+from ..config import Config
+from ..config._variation import UNITS
+from ..noise import Address
+from ..operands import encoding
+from ..operands.encoding import Encoded
+from . import plan as plans
+
+__all__ = ["Age", "Programmed", "aged", "program", "target_levels", "wired", "written"]
+
+
+@dataclass(frozen=True)
+class Age:
+    """Time after programming at which an aged matrix is read.
+
+    Attributes
+    ----------
+    time_s : float
+        Time since programming, s.
+    compensate : bool
+        Whether products are multiplied by `ratio`.
+    ratio : float
+        Total conductance as programmed, over the total at that time.
+    """
+
+    time_s: float
+    compensate: bool
+    ratio: float
+
+    def __str__(self) -> str:
+        unit = next((unit for unit in ("y", "d", "h") if self.time_s >= UNITS[unit]), "s")
+        how = f"outputs multiplied by {self.ratio:.6g}" if self.compensate else "not compensated"
+        return f"{self.time_s / UNITS[unit]:.6g} {unit} after programming, {how}"
+
+
+@dataclass(frozen=True, eq=False)
+class Programmed:
+    """A matrix in crossbars: everything that reads, reports, ageing and files need of it.
+
+    Attributes
+    ----------
+    config : Config
+    encoded : Encoded
+        The weights as integers, batch of 1.
+    scales : float64 array, shape (planes, tiles, N)
+        Scale of every column in every tile, the compensation of an aged matrix included.
+    as_programmed : Cells
+        The cells as written, least significant slice first: shape (planes * cells per digit * slices, K, N).
+    as_read : Cells
+        The same as reads meet them: through the wires, if these have resistance.
+    faults : int8 array, shape (planes * cells per digit * slices, K, N), or None
+        Map of stuck cells: 1 at HGS, -1 at LGS, 0 neither.
+    address : Address
+        Seed and chip of its random numbers; row and column of its first element in the whole matrix.
+    age : Age or None
+        None for a matrix as programmed.
+    fresh : Programmed or None
+        Of an aged matrix, the matrix as programmed.
+    """
+
+    config: Config
+    encoded: Encoded
+    scales: Any
+    as_programmed: Cells
+    as_read: Cells
+    faults: Any
+    address: Address
+    age: Age | None = None
+    fresh: "Programmed | None" = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(K, N)."""
+        depth, width = self.encoded.digits.shape[-2:]
+        return depth, width
+
+    @property
+    def youngest(self) -> "Programmed":
+        """The matrix as programmed: itself, if it is not aged."""
+        return self if self.fresh is None else self.fresh
+
+
+def target_levels(config: Config, encoded: Encoded) -> Any:
+    """Return the levels that encoded weights ask for, integers of shape (planes * cells per digit * slices, K, N)."""
+    grid = plans.make_grid(config)
+    if encoded.strides != grid.strides:
+        encoded = encoding.restride(encoded, grid.strides, grid.level_dtype)
+    return signs.split(config.weights, encoding.flat_slices(encoded.digits))
+
+
+def written(backend: Any, config: Config, encoded: Encoded, address: Address, faults: Any = None) -> Programmed:
+    """Write encoded weights into cells, and leave the wires for `wired`; the parameters are those of `program`."""
+    if faults is not None:
+        faults = namespace(encoded.digits).asarray(faults, device=device_of(encoded.digits))
+    levels, grid = target_levels(config, encoded), plans.make_grid(config)
+    cells = memristors.program(backend, config.device, grid, levels, address, faults)
+    return Programmed(config, encoded, encoding.weight_scales(encoded, config.tile.rows), cells, cells, faults, address)
+
+
+def wired(backend: Any, programmed: Programmed) -> Programmed:
+    """Solve the wires of a matrix, if they have resistance and are solved once for all reads."""
+    config, cells = programmed.config, programmed.as_programmed
+    if config.wires is None or config.wires.exact_reads:
+        return programmed
+    passed = wiring.pass_on(backend, config, plans.make_grid(config), cells)
+    return dataclasses.replace(programmed, as_read=cells._replace(cells=passed, level_shift=0))
+
+
+def program(backend: Any, config: Config, encoded: Encoded, address: Address, faults: Any = None) -> Programmed:
+    """Write encoded weights into cells, and solve their wires.
+
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    config : Config
+    encoded : Encoded
+        Weights, batch of 1, not empty.
+    address : Address
+        Seed and chip; row and column of the first element in the whole matrix.
+    faults : int8 array, shape (planes * cells per digit * slices, K, N), optional
+        Of any library; see `Programmed`.
+    """
+    return wired(backend, written(backend, config, encoded, address, faults))
+
+
+def aged(backend: Any, programmed: Programmed, time_s: float, compensate: bool) -> Programmed:
+    """Return a matrix as it is at a time after programming; see `mpimpy.CrossbarMatrix.at`.
+
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    programmed : Programmed
+        Of any age: ageing starts from the matrix as programmed.
+    time_s : float
+        s, not before the earliest time of the device's laws.
+    compensate : bool
+        Multiply the scales by the ratio of total conductances.
+    """
+    fresh, ratio = programmed.youngest, 1.0
+    config, cells = fresh.config, fresh.as_programmed
+    if laws.ages(config.device) is not None:
+        levels, grid = target_levels(config, fresh.encoded), plans.make_grid(config)
+        cells = memristors.age(backend, config.device, grid, cells, levels, fresh.address, time_s, fresh.faults)
+        before, after = memristors.total(fresh.as_programmed), memristors.total(cells)
+        ratio = before / after if after else 1.0
+    found = dataclasses.replace(
+        fresh,
+        scales=fresh.scales * ratio if compensate else fresh.scales,
+        as_programmed=cells,
+        as_read=cells,
+        age=Age(time_s, compensate, ratio),
+        fresh=fresh,
+    )
+    return wired(backend, found)
