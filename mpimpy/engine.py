@@ -207,7 +207,7 @@ class Engine:
         if 0 not in w.shape:
             grid = crossbar.make_grid(self.config)
             encoded = encoding.encode(
-                kernels, kernels.enter(w[None, ...]), self.config.weights, block, grid.strides, grid.level_dtype
+                kernels, kernels.to_backend(w[None, ...]), self.config.weights, block, grid.strides, grid.level_dtype
             )
         return self._matrix(w, tuple(w.shape), encoded, self.config, kernels, chip, origin, faults)
 

@@ -120,7 +120,7 @@ class CrossbarMatrix(RightOperand):
         return (-(-self.shape[0] // tile.rows), -(-self.shape[1] // tile.cols), arrays)
 
     def _public(self, array):
-        return self.kernels.leave(array, self.prototype)
+        return self.kernels.from_backend(array, self.prototype)
 
     def per_slice(self, array):
         """Return what the kernels hold per slice, (all slices, K, N), as `conductance` is given out."""
@@ -285,7 +285,7 @@ class CrossbarMatrix(RightOperand):
         # what turns inputs into integers, once blocks that do not fit would have been refused
         fmt = self.config.inputs
         block = encoding.block_shape(fmt, dims[1:], self.config.tile.rows, weight=False)
-        return lambda: encoding.encode(self.kernels, self.kernels.enter(self._xp.reshape(x, dims)), fmt, block)
+        return lambda: encoding.encode(self.kernels, self.kernels.to_backend(self._xp.reshape(x, dims)), fmt, block)
 
     def read_encoded(self, encoded, fmt, dtype, read=None):
         """Multiply inputs that are integers already; see `mpimpy.SlicedData`.

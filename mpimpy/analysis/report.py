@@ -234,7 +234,7 @@ def measure(matrix, x=None, w=None):
         if 0 in dims:
             msg = f"x has shape {tuple(x.shape)}: errors cannot be measured without inputs"
             raise ValueError(msg)
-        x = kernels.enter(array_namespace(x).reshape(x, (-1, matrix.shape[0])))
+        x = kernels.to_backend(array_namespace(x).reshape(x, (-1, matrix.shape[0])))
     block = encoding.block_shape(config.inputs, x.shape, config.tile.rows, weight=False)
     encoded_x = encoding.encode(kernels, x[None, ...], config.inputs, block)
     x, x_hat = xp.astype(x, xp.float64), encoding.decode(encoded_x)[0, :, :]
@@ -248,7 +248,7 @@ def measure(matrix, x=None, w=None):
         if tuple(w.shape) != matrix.shape:
             msg = f"w has shape {tuple(w.shape)}, but {matrix.shape} was programmed"
             raise ValueError(msg)
-        exact_w = xp.astype(kernels.enter(w), xp.float64)
+        exact_w = xp.astype(kernels.to_backend(w), xp.float64)
     exact, quantised = xp.matmul(x, exact_w), xp.matmul(x_hat, w_hat)
     place = matrix.address(0)
 

@@ -14,15 +14,25 @@ from array_api_compat import device
 
 from ..arrays import is_numpy, is_torch, is_torch_cpu, namespace
 from ..checks import whole
+from .fallback import read_paths
+from .reading import PANEL, ROW_BITS, BlockScales, Draw, Errors, Reading, Slicing
 
 __all__ = [
+    "PANEL",
+    "ROW_BITS",
     "Backend",
+    "BlockScales",
+    "Draw",
+    "Errors",
     "Explanation",
+    "Reading",
+    "Slicing",
     "available",
     "check",
     "differentiable",
     "explain",
     "get_num_threads",
+    "read_paths",
     "select",
     "set_num_threads",
 ]

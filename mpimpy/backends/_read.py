@@ -25,7 +25,7 @@ from ._currents import (
 )
 from ._jit import inline, kernel
 from ._lanes import LANES, bits64, clip, load, muladd, pack, real64, rint, store, whole32, zeros
-from .reference import PANEL
+from .reading import PANEL
 
 # Numba's cache sees a change in this file only: this digest of what is inlined from others brings it here.
 INLINED = "9fc0ff678c06f6e8"

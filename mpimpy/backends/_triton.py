@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from ..noise import STUCK_FINE
-from .reference import PANEL
+from .reading import PANEL
 
 _PANEL = tl.constexpr(PANEL)
 _FINE = tl.constexpr(STUCK_FINE)
@@ -68,7 +68,7 @@ def _place(rows, cols, first_row, first_group, lead, ROWS: tl.constexpr, GROUPS:
     return index, row, group, at, inside
 
 
-@triton.jit(do_not_specialize=[*_DRAW, "up", "reference", "shift", "bound"])
+@triton.jit(do_not_specialize=[*_DRAW, "level_shift", "reference", "shift", "bound"])
 def perturb(
     cells,
     table,
@@ -82,7 +82,7 @@ def perturb(
     tag,
     key_0,
     key_1,
-    up,
+    level_shift,
     reference,
     shift,
     bound,
@@ -97,13 +97,13 @@ def perturb(
     one = tl.full((), 1, tl.int64)
     half = (one << shift) >> 1
     value = tl.load(cells + at, mask=inside, other=0).to(tl.int64)
-    value = (value << up.to(tl.int64)) + reference.to(tl.int64)
+    value = (value << level_shift.to(tl.int64)) + reference.to(tl.int64)
     value = ((value * factor + half) >> shift) - reference.to(tl.int64)
     value = tl.minimum(tl.maximum(value, -bound), bound)
     tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit(do_not_specialize=[*_DRAW, "up", "reference", "after", "shift", "low", "bound"])
+@triton.jit(do_not_specialize=[*_DRAW, "level_shift", "reference", "after", "shift", "low", "bound"])
 def perturb_levels(
     cells,
     which,
@@ -118,7 +118,7 @@ def perturb_levels(
     tag,
     key_0,
     key_1,
-    up,
+    level_shift,
     reference,
     after,
     shift,
@@ -135,7 +135,7 @@ def perturb_levels(
     if MANY:
         word += tl.load(which + at, mask=inside, other=0).to(tl.int64) << 16
     entry = tl.load(table + word).to(tl.int64)
-    value = tl.load(cells + at, mask=inside, other=0).to(tl.int64) << up.to(tl.int64)
+    value = tl.load(cells + at, mask=inside, other=0).to(tl.int64) << level_shift.to(tl.int64)
     if ADDITIVE:
         value += entry
     else:
@@ -147,7 +147,7 @@ def perturb_levels(
 
 
 @triton.jit(do_not_specialize=[*_DRAW, "fine_tag", "high_share", "low_share", "high", "low"])
-def stick(
+def apply_stuck_cells(
     cells,
     out,
     rows,
@@ -167,7 +167,7 @@ def stick(
     ROWS: tl.constexpr,
     GROUPS: tl.constexpr,
 ):
-    """See `reference.stick`."""
+    """See `reference.apply_stuck_cells`."""
     index, row, group, at, inside = _place(rows, cols, first_row, first_group, lead, ROWS, GROUPS)
     index = index.to(tl.uint32) << 20
     coarse = _eight(group, row, read, _word(tag) + index, key_0, key_1, ROWS, GROUPS)

@@ -1,4 +1,4 @@
-"""Numba kernels for CPU: NumPy arrays, and torch CPU tensors without a copy.
+"""The backend "numba": NumPy arrays, and torch CPU tensors without a copy.
 
 Each function has the signature, the meaning and the bits of its twin in `reference`, whose
 docstrings are the specification.
@@ -6,20 +6,22 @@ docstrings are the specification.
 
 import functools
 import math
-import operator
 import sys
+from typing import Any
 
 import numpy as np
 
-from . import _kernels, _ladder, _ladder_numba, _read, reference
-from ._jit import blas_threads, get_num_threads, launch
-from .reference import code_range
+from .. import noise
+from . import _jit, _kernels, _ladder, _ladder_numba, _read, reference
+from ._paths import adc_constants, floats, integers, read_paths, too_wide
+from .fallback import with_fallback
+from .reading import BlockScales, Draw, Reading, Slicing
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: what a cache holds
 
 
-def enter(array):
+def to_backend(array: Any) -> Any:
     """Return `array` as a read-only, C-contiguous NumPy array of float32 or float64.
 
     Integers, booleans and half precision widen exactly (integers up to 2**53); no copy is made
@@ -36,7 +38,7 @@ def enter(array):
     return _frozen(array)
 
 
-def leave(array, like):
+def from_backend(array: Any, like: Any) -> Any:
     """Return the NumPy array `array` in the library of `like`, sharing its memory where torch can."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(like, torch.Tensor):
@@ -46,7 +48,7 @@ def leave(array, like):
     return array
 
 
-def _frozen(array):
+def _frozen(array: Any) -> Any:
     # one compiled kernel serves every caller's array
     if not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
@@ -59,336 +61,241 @@ def _frozen(array):
 _NONE = _frozen(np.empty((0, 0, 0), np.float64))
 
 
-def _block_counts(values, block):
+def _block_counts(values: Any, block: tuple[int, int]) -> tuple[int, int, int]:
     batch, rows, cols = values.shape
     return batch, -(-rows // block[0]), -(-cols // block[1])
 
 
-def peaks(values, block, ceiling=None):
-    """See `reference.peaks`."""
+def block_max(values: Any, block: tuple[int, int], ceiling: Any = None) -> Any:
+    """See `reference.block_max`."""
     out = np.zeros(_block_counts(values, block), np.float64)
     ceiling = np.full_like(out, np.inf) if ceiling is None else ceiling
-    launch(_kernels.peaks, out.shape[0] * out.shape[1], values.size * 1e-3, values, *block, _frozen(ceiling), out)
+    tasks, work = out.shape[0] * out.shape[1], values.size * 1e-3
+    _jit.launch(_kernels.block_max, tasks, work, values, *block, _frozen(ceiling), out)
     return out
 
 
-def totals(values, block, scale_1, scale_2):
-    """See `reference.totals`."""
+def block_sums(values: Any, block: tuple[int, int], scale_1: Any, scale_2: Any) -> Any:
+    """See `reference.block_sums`."""
     out = np.zeros(_block_counts(values, block), np.int64)
     tasks, scales = out.shape[0] * out.shape[1], (_frozen(scale_1), _frozen(scale_2))
-    launch(_kernels.totals, tasks, values.size * 1e-3, values, *block, *scales, out)
+    _jit.launch(_kernels.block_sums, tasks, values.size * 1e-3, values, *block, *scales, out)
     return out
 
 
-def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype, *, signed=False, offset=0):
+def digits(values: Any, block: tuple[int, int], scales: BlockScales, slicing: Slicing) -> Any:
     """See `reference.digits`."""
-    out = np.empty((len(bits), *values.shape), dtype)
-    per_block = [_NONE if a is None else _frozen(a) for a in (divisor, scale_1, scale_2, *(span or (None, None)))]
+    out = np.empty((len(slicing.bits), *values.shape), slicing.dtype)
+    per_block = (scales.divisor, scales.scale_1, scales.scale_2, *(scales.span or (None, None)))
+    arrays = [_NONE if array is None else _frozen(array) for array in per_block]
     tasks, work = values.shape[0] * values.shape[1], values.size * 1e-2
-    how = _integers(bits), _integers(strides), *code_range(bits, signed), offset, signed
-    launch(_kernels.digits, tasks, work, values, *block, *per_block, *how, out)
+    limits = reference.code_limits(slicing.bits, slicing.signed)
+    numbers = integers(slicing.bits), integers(slicing.strides), *limits, slicing.offset, slicing.signed
+    _jit.launch(_kernels.digits, tasks, work, values, *block, *arrays, *numbers, out)
     return out
-
-
-@functools.lru_cache(maxsize=256)
-def _integers(numbers):
-    return np.array(numbers, np.int64)
-
-
-@functools.lru_cache(maxsize=256)
-def _floats(numbers):
-    return np.array(numbers, np.float64)
 
 
 @functools.lru_cache(maxsize=64)
-def _table(table):
-    # (factors, factors less one, the largest of these)
+def _table(table: bytes) -> tuple[Any, Any, int]:
+    # (factors, factors less one, the largest magnitude of these)
     factors = np.frombuffer(table, "<i4").astype(np.int32)
     excess = factors - np.int32(65536)
     return factors, excess, max(abs(int(excess[0])), abs(int(excess[-1])))
 
 
-def _plain(address):
+def _address_words(address: noise.Address) -> Any:
     # an Address as kernels take it: its key in two words
-    return _integers((*address.key, address.purpose, address.chip, address.read, address.row, address.col))
+    return integers((*address.key, address.purpose, address.chip, address.read, address.row, address.col))
 
 
 def perturb(
-    cells, table, address, *, up, reference, shift, bound, dtype, columns=None, which=None, additive=False, after=None
-):
+    cells: Any, draw: Draw, address: noise.Address, columns: tuple[int, int] | None = None, which: Any = None
+) -> Any:
     """See `reference.perturb`."""
     first, last = columns or (0, cells.shape[2])
-    out = np.empty((*cells.shape[:2], last - first), dtype)
-    plain = _plain(address._replace(col=address.col + first))
+    out = np.empty((*cells.shape[:2], last - first), draw.dtype)
+    words = _address_words(address._replace(col=address.col + first))
     tasks, cells = out.shape[0] * out.shape[1], _frozen(cells)
-    if which is not None or additive or after not in (None, reference):
-        low = -min(reference, bound) if additive else -bound
-        entries, which = np.frombuffer(table, "<i4"), cells if which is None else _frozen(which)
-        numbers = up, reference, reference if after is None else after, shift, low, bound, additive
+    if which is not None or draw.additive or draw.after != draw.reference:
+        low = -min(draw.reference, draw.bound) if draw.additive else -draw.bound
+        entries, which = np.frombuffer(draw.table, "<i4"), cells if which is None else _frozen(which)
+        numbers = draw.level_shift, draw.reference, draw.after, draw.shift, low, draw.bound, draw.additive
         work = out.size * 3e-3
-        launch(_kernels.perturb_levels, tasks, work, cells, first, which, entries, plain, *numbers, out)
+        _jit.launch(_kernels.perturb_levels, tasks, work, cells, first, which, entries, words, *numbers, out)
         return out
-    factors, excess, most = _table(table)
-    narrow = shift == 16 and (bound + reference) * most + 2**15 < 2**31
-    arguments = tasks, out.size * 7e-4, cells, first, excess if narrow else factors, plain, up, reference
+    factors, excess, most = _table(draw.table)
+    narrow = draw.shift == 16 and (draw.bound + draw.reference) * most + 2**15 < 2**31
+    entries = excess if narrow else factors
+    arguments = tasks, out.size * 7e-4, cells, first, entries, words, draw.level_shift, draw.reference
     if narrow:
-        launch(_kernels.perturb_narrow, *arguments, bound, out)
+        _jit.launch(_kernels.perturb_narrow, *arguments, draw.bound, out)
     else:
-        launch(_kernels.perturb, *arguments, shift, bound, out)
+        _jit.launch(_kernels.perturb, *arguments, draw.shift, draw.bound, out)
     return out
 
 
-def stick(cells, address, *, high_share, low_share, high, low=0):
-    """See `reference.stick`."""
+def apply_stuck_cells(
+    cells: Any, address: noise.Address, *, high_share: int, low_share: int, high: int, low: int = 0
+) -> Any:
+    """See `reference.apply_stuck_cells`."""
     out = np.array(cells, order="C")
     tasks, work = cells.shape[0] * cells.shape[1], cells.size * 2e-3
-    launch(_kernels.stick, tasks, work, _plain(address), high_share, low_share, high, low, out)
+    shares = high_share, low_share
+    _jit.launch(_kernels.apply_stuck_cells, tasks, work, _address_words(address), *shares, high, low, out)
     return out
 
 
-def fold(digits, weights, divisor, scales=None, *, rows=1, axis=0, dtype="float64"):
+def fold(
+    digits: Any,
+    weights: tuple[float, ...],
+    divisor: float,
+    scales: Any = None,
+    *,
+    rows: int = 1,
+    axis: int = 0,
+    dtype: str = "float64",
+) -> Any:
     """See `reference.fold`."""
     out = np.empty(digits.shape[1:], dtype)
-    scales = np.empty((0, 0), np.float64) if scales is None else scales
-    work = digits.size * 5e-4
-    launch(_kernels.fold, len(out), work, _frozen(digits), _floats(weights), divisor, _frozen(scales), rows, axis, out)
+    scales = _frozen(np.empty((0, 0), np.float64) if scales is None else scales)
+    arguments = _frozen(digits), floats(weights), divisor, scales, rows, axis, out
+    _jit.launch(_kernels.fold, len(out), digits.size * 5e-4, *arguments)
     return out
 
 
-def limbs(digits, weights, bits, count):
+def limbs(digits: Any, weights: tuple[int, ...], bits: int, count: int) -> Any:
     """See `reference.limbs`."""
     out = np.empty((count, *digits.shape[1:]), np.int16)
     work = digits.size * 5e-4
-    launch(_kernels.limbs, out.shape[1], work, _frozen(digits), _integers(weights), bits, out)
+    _jit.launch(_kernels.limbs, out.shape[1], work, _frozen(digits), integers(weights), bits, out)
     return out
 
 
-def multiply(x, w):
+def multiply(x: Any, w: Any) -> Any:
     """See `reference.multiply`; on as many threads as `mpimpy.set_num_threads` says."""
-    with blas_threads():
+    with _jit.blas_threads():
         return np.matmul(x, w)
 
 
 ROW_BLOCK, COL_BLOCK = 256, 256  # outputs of a task: their float64 totals stay in the second-level cache
 CHUNK = 128  # currents of a strip converted together, while they are in the first-level cache
-LOOK_UP_ROWS = 32  # input rows from which look-up tables are worth building
-LOOK_UP_BITS = 4  # widest digits that are looked up where pairs cannot be had
-_EMPTY = np.empty(0, np.float32), np.empty(0, np.float64), np.empty(0, np.int32), np.empty(0, np.int64)
+_NO_BITS, _NO_PAIRS, _NO_CODES = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64)
+_NO_SINGLE, _NO_DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
 PACKED = 2**26  # bytes of packed inputs held at once
 _PACKED_BYTES = {"look-up": 1 / 8, "pairs": 2, "float": 8}  # of one digit
 
 
-@functools.lru_cache(maxsize=256)
-def ways(height, digits_dtype, grid_dtype, *, strides, widths, signed, bound):
-    """Return how the currents of every input slice are found, and why; see `_currents`.
-
-    Parameters
-    ----------
-    height : int
-        Input rows.
-    digits_dtype, grid_dtype : dtype or its name
-    strides, widths, signed, bound
-        See `reference.read`.
-
-    Returns
-    -------
-    tuple of (str, str)
-        Per slice "look-up", "pairs" or "float", and the reason.
-    """
-    slices, digits_dtype, grid_dtype = len(strides), np.dtype(digits_dtype), np.dtype(grid_dtype)
-    if _too_wide(grid_dtype):
-        return (("float", "cells take more than 32 bits: float64 products in plain array-API calls"),) * slices
-    if bound >= 2**31:
-        return (("float", "currents need more than 32 bits"),) * slices
-    top = 2 ** (8 * digits_dtype.itemsize - 1) - 1 if widths is None else 2 ** max(widths) - 1
-    pairs = grid_dtype.itemsize <= 2 and digits_dtype.itemsize <= 2 and max(strides) * top < 2**15
-    bits = None if signed else widths  # what tables can be asked for
-    few = f"{height} input rows do not pay for tables, {LOOK_UP_ROWS} would"
-    if pairs:
-        found = []
-        for width in bits or (None,) * slices:
-            if width == 1 and height >= LOOK_UP_ROWS:
-                found.append(("look-up", f"one bit asks for table entries, and {height} input rows pay for the tables"))
-            else:
-                found.append(("pairs", "codes and cells fit 16 bits" + (f", and {few}" if width == 1 else "")))
-        return tuple(found)
-    reason = "cells take more than 16 bits" if grid_dtype.itemsize > 2 else "codes take more than 16 bits"
-    if bits is not None and max(bits) <= LOOK_UP_BITS and height >= LOOK_UP_ROWS:
-        return (("look-up", f"{reason}, digits at most {LOOK_UP_BITS}"),) * slices
-    if signed:
-        return (("float", f"{reason}, and signed digits ask no tables"),) * slices
-    return (("float", reason + (f", and {few}" if height < LOOK_UP_ROWS else "")),) * slices
-
-
-@functools.lru_cache(maxsize=256)
-def _factors(weights, units, steps, ends, bound):
-    # (inner, outer) with weights[j][i] = inner[j][i] * outer[j], if float32 adds up the inner sums
-    # exactly and int32 the outer ones; None if not
-    if units is not None or not all(weight.is_integer() for row in weights for weight in row):
-        return None
-    outer = [math.gcd(*map(int, row)) or 1 for row in weights]
-    inner = [[int(weight) // common for weight in row] for row, common in zip(weights, outer, strict=True)]
-    if ends is None:
-        codes = [[math.ceil(bound * step) + 1 for step in row] for row in steps]
-    else:
-        lows, tops = ends
-        codes = [list(map(max, map(abs, low), map(abs, top))) for low, top in zip(lows, tops, strict=True)]
-    totals = [sum(c * abs(a) for c, a in zip(code, row, strict=True)) for code, row in zip(codes, inner, strict=True)]
-    if max(totals) > 2**24 or sum(map(operator.mul, totals, outer)) >= 2**31:
-        return None
-    return np.array(inner, np.float32), np.array(outer, np.int32)
-
-
-@functools.lru_cache(maxsize=256)
-def _reals(numbers, wide):
-    return np.array(numbers, np.float64 if wide else np.float32)
-
-
-CELL_BYTES = (1, 2, 4)  # of the cells and codes that the kernels read as plain memory
-
-
-def _too_wide(dtype):
-    # cells that no kernel reads: the reference's float64 products hold them
-    return np.dtype(dtype).itemsize not in CELL_BYTES
-
-
-def _memory(array):
-    # (bytes, bytes an element) of integers, as kernels read them; they cannot read any other
-    if array.dtype.kind != "i" or _too_wide(array.dtype):
+def _memory(array: Any) -> tuple[Any, int]:
+    # (bytes, bytes an element) of integers, as kernels read them; they read no other dtype
+    if array.dtype.kind != "i" or too_wide(array.dtype):
         msg = f"kernels read int8, int16 and int32, not {array.dtype}"
         raise TypeError(msg)
     return array.reshape(-1).view(np.int8), array.itemsize
 
 
-def _packed(digits, found, strides, widths, rows):
-    # (bits, pairs, codes): the digits as each way takes them, flat
+def _packed(digits: Any, paths: list[str], reading: Reading) -> tuple[Any, Any, Any]:
+    # (bits, pairs, codes): the digits as each path takes them, flat
     slices, height, depth = digits.shape
-    tiles = -(-depth // rows)
-    _, codes, pairs, bits = _EMPTY
+    rows, tiles = reading.rows, -(-depth // reading.rows)
+    bits, pairs, codes = _NO_BITS, _NO_PAIRS, _NO_CODES
     tasks, work = tiles * height, digits.size * 1e-3
-    looked_up = _slices_of(found, "look-up")
+    looked_up = _slices_of(paths, "look-up")
     if looked_up.size:
-        planes = sum(widths[i] for i in looked_up)
+        planes = sum(reading.widths[i] for i in looked_up)
         shape = (tiles, height, planes, -(-rows // _read.WORD))
         # three rows more: four are looked up at a time
         bits = np.zeros(math.prod(shape) + 3 * math.prod(shape[2:]), np.int64)
         packed = bits[: math.prod(shape)].reshape(shape)
-        launch(_read.pack_bits, tasks, work, digits, looked_up, _integers(widths), rows, packed)
-    paired = _slices_of(found, "pairs")
+        _jit.launch(_read.pack_bits, tasks, work, digits, looked_up, integers(reading.widths), rows, packed)
+    paired, strides = _slices_of(paths, "pairs"), integers(reading.strides)
     if paired.size:
         pairs = np.empty((tiles, height, paired.size, -(-rows // 2)), np.int32)
-        launch(_read.pack_pairs, tasks, work, *_memory(digits), depth, paired, _integers(strides), rows, pairs)
-    if "float" in found:
+        _jit.launch(_read.pack_pairs, tasks, work, *_memory(digits), depth, paired, strides, rows, pairs)
+    if "float" in paths:
         codes = np.empty((tiles, height, slices, rows), np.float64)
-        launch(_read.pack_floats, tasks, work, digits, _floats(strides), rows, codes)
+        _jit.launch(_read.pack_floats, tasks, work, digits, floats(reading.strides), rows, codes)
     return bits.reshape(-1), pairs.reshape(-1), codes.reshape(-1)
 
 
-def _slices_of(found, name):
-    return _integers(tuple(i for i, other in enumerate(found) if other == name))
+def _slices_of(paths: list[str], name: str) -> Any:
+    return integers(tuple(i for i, other in enumerate(paths) if other == name))
 
 
-def read(
-    digits,
-    x_scale,
-    grid,
-    w_scale,
-    *,
-    strides,
-    widths,
-    signed,
-    rows,
-    bound,
-    wide,
-    steps,
-    ends,
-    units,
-    weights,
-    dtype,
-    errors=None,
-):
-    """See `reference.read`."""
-    if errors is not None or _too_wide(grid.dtype):
-        how = {"strides": strides, "widths": widths, "signed": signed, "rows": rows, "bound": bound, "wide": wide}
-        how |= {"steps": steps, "ends": ends, "units": units, "weights": weights, "dtype": dtype}
-        return reference.read(digits, x_scale, grid, w_scale, **how, errors=errors, draw=perturb)
-    slices, height, depth = digits.shape
-    width = grid.shape[2]
+def _read_cells(digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str) -> Any:
+    # `read` with a kernel: in passes over the input rows, so that packed inputs take little memory
+    (_, height, depth), width = digits.shape, grid.shape[2]
     if width < _read.STRIP:
         # a strip needs its columns
         more = ((0, 0), (0, _read.STRIP - width))
         grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
-    digits, grid = _frozen(digits), _frozen(grid)
+    digits, grid, w_scale = _frozen(digits), _frozen(grid), _frozen(w_scale)
     out = np.empty((height, grid.shape[2]), dtype)
-    how = {"strides": strides, "widths": widths, "signed": signed, "bound": bound}
-    found = [name for name, _ in ways(height, digits.dtype, grid.dtype, **how)]
-    factors = None if wide else _factors(weights, units, steps, ends, bound)
-    inner, outer = factors or (_reals(((),), wide), _EMPTY[2])
-    lows, tops = ends or [((end,) * slices,) * len(steps) for end in (-np.inf, np.inf)]
-    row_bytes = depth * sum(_PACKED_BYTES[name] for name in found)
-    passes = max(1, round(height * row_bytes / PACKED))
+    paths = [name for name, _ in read_paths(height, digits.dtype, grid.dtype, reading)]
+    passes = max(1, round(height * depth * sum(_PACKED_BYTES[name] for name in paths) / PACKED))
     for turn in range(passes):
-        top, bottom = height * turn // passes, height * (turn + 1) // passes
-        part, result = _frozen(digits[:, top:bottom, :]), out[top:bottom].reshape(-1)
-        blocks, tasks = _blocks(bottom - top, grid.shape[2], slices)
-        work = (bottom - top) * depth * out.shape[1] * slices * len(steps) * 1.5e-5
-        launch(
-            _read.read,
-            tasks,
-            work,
-            *_packed(part, found, strides, widths, rows),
-            _slices_of(found, "look-up"),
-            _slices_of(found, "pairs"),
-            _integers(widths or (0,) * slices),
-            _integers(strides),
-            _frozen(x_scale[top:bottom]),
-            *_memory(grid),
-            _frozen(w_scale),
-            depth,
-            rows,
-            _reals(steps, wide),
-            _reals(lows, wide),
-            _reals(tops, wide),
-            units is not None,
-            factors is not None,
-            inner,
-            outer,
-            _floats(units or weights),
-            _floats(weights),
-            blocks,
-            *((result, _EMPTY[1]) if out.dtype == np.float32 else (_EMPTY[0], result)),
-        )
+        rows = slice(height * turn // passes, height * (turn + 1) // passes)
+        inputs = _frozen(digits[:, rows, :]), _frozen(x_scale[rows])
+        _read_rows(inputs, (grid, w_scale), reading, paths, out[rows])
     return out if width == out.shape[1] else out[:, :width].copy()
 
 
-def _blocks(height, width, slices):
+def _read_rows(inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Reading, paths: list[str], out: Any) -> None:
+    # one pass: (digits, scales) of some input rows meet (cells, scales) of all weights
+    (digits, x_scale), (grid, w_scale) = inputs, weights
+    slices, height, depth = digits.shape
+    blocks, tasks = _blocks(height, out.shape[1], slices)
+    result = out.reshape(-1)
+    _jit.launch(
+        _read.read,
+        tasks,
+        height * depth * out.shape[1] * slices * len(grid) * 1.5e-5,
+        *_packed(digits, paths, reading),
+        _slices_of(paths, "look-up"),
+        _slices_of(paths, "pairs"),
+        integers(reading.widths or (0,) * slices),
+        integers(reading.strides),
+        x_scale,
+        *_memory(grid),
+        w_scale,
+        depth,
+        reading.rows,
+        *adc_constants(reading),
+        blocks,
+        *((result, _NO_DOUBLE) if out.dtype == np.float32 else (_NO_SINGLE, result)),
+    )
+
+
+read = with_fallback(_read_cells, lambda digits, grid: not too_wide(grid.dtype), reference.reader(perturb))
+
+
+def _blocks(height: int, width: int, slices: int) -> tuple[tuple[int, int, int], int]:
     # ((rows and columns of a task, rows converted together), tasks)
     down = -(-height // ROW_BLOCK)
     strips = -(-width // _read.STRIP)
-    across = min(strips, max(-(-width // COL_BLOCK), -(-2 * get_num_threads() // down)))
+    across = min(strips, max(-(-width // COL_BLOCK), -(-2 * _jit.get_num_threads() // down)))
     row_block, col_block = -(-height // down), -(-strips // across) * _read.STRIP
     chunk = min(-(-row_block // 4) * 4, max(4, CHUNK // slices // 4 * 4))
     return (row_block, col_block, chunk), down * -(-width // col_block)
 
 
-def _two_sided(g, gw, gb):
+def _two_sided(g: Any, gw: float, gb: float) -> Any:
     out = np.empty(g.shape, np.float64)
     batch, rows, cols = g.shape
     work = batch * rows * cols * (40 + cols * (cols + rows)) * 3e-5
-    launch(_ladder_numba.two_sided, batch, work, _frozen(g), gw, gb, out)
+    _jit.launch(_ladder_numba.two_sided, batch, work, _frozen(g), gw, gb, out)
     return out
 
 
-def _plain_array(array):
-    # no turned view, which torch would not take
+def _contiguous(array: Any) -> Any:
+    # torch takes no flipped view
     return np.array(array, order="C")
 
 
-def transfer(conductance, r_word, r_bit):
+def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
     """See `reference.transfer`."""
-    return _plain_array(_ladder.transfer(conductance, r_word, r_bit, _two_sided))
+    return _contiguous(_ladder.transfer(conductance, r_word, r_bit, _two_sided))
 
 
-def node_voltages(conductance, voltages, r_word, r_bit):
+def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
     """See `reference.node_voltages`."""
-    return tuple(map(_plain_array, _ladder.node_voltages(conductance, voltages, r_word, r_bit)))
+    return tuple(map(_contiguous, _ladder.node_voltages(conductance, voltages, r_word, r_bit)))

@@ -7,32 +7,34 @@ device. Input is clean: whoever calls has checked it.
 """
 
 import functools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import array_api_extra as xpx
 from array_api_compat import array_namespace, device
 
 from . import _ladder
 from ._errors import disturb
+from ._noise import apply_stuck_cells as apply_stuck_cells
 from ._noise import perturb
-from ._noise import stick as stick
+from .reading import PANEL, BlockScales, Errors, Reading, Slicing
 
 NAME = "reference"
 STREAM = None  # bytes of a noisy grid drawn at once; None: all of it
-PANEL = 16  # tiles per panel of the float sum
 
 
-def enter(array):
-    """Return `array` as this backend's kernels take it: any real dtype, any array library."""
+def to_backend(array: Any) -> Any:
+    """Return `array` as the kernels take it: any real dtype, any array library."""
     return array
 
 
-def leave(array, like):
-    """Return a kernel's result in the library of `like`: the same for this backend."""
+def from_backend(array: Any, like: Any) -> Any:
+    """Return a kernel's result in the library of `like`: unchanged, since it is there already."""
     return array
 
 
-def _blocks(xp, values, block):
-    # (batch, nA, a, nC, c) with zeros beyond the ragged edge
+def _blocks(xp: Any, values: Any, block: tuple[int, int]) -> Any:
+    # (batch, nA, a, nC, c), zeros beyond the ragged edge
     batch, rows, cols = values.shape
     a, c = block
     high, wide = -(-rows // a), -(-cols // c)
@@ -40,14 +42,14 @@ def _blocks(xp, values, block):
     return xp.reshape(values, (batch, high, a, wide, c))
 
 
-def _spread(xp, quantity, block, shape):
-    # a per-block quantity, repeated over the elements of its block
+def expand_blocks(xp: Any, quantity: Any, block: tuple[int, int], shape: tuple[int, ...]) -> Any:
+    """Return a per-block quantity repeated over the elements of its block: an array of `shape`."""
     _, rows, cols = shape
     full = xp.repeat(xp.repeat(quantity, block[0], axis=1), block[1], axis=2)
     return full[:, :rows, :cols]
 
 
-def peaks(values, block, ceiling=None):
+def block_max(values: Any, block: tuple[int, int], ceiling: Any = None) -> Any:
     """Return max |v| over each block, of the elements with ``|v| <= ceiling`` (0 if none).
 
     Parameters
@@ -63,11 +65,11 @@ def peaks(values, block, ceiling=None):
     xp = array_namespace(values)
     size = xp.abs(xp.astype(values, xp.float64))
     if ceiling is not None:
-        size = xp.where(size <= _spread(xp, ceiling, block, values.shape), size, xp.zeros_like(size))
+        size = xp.where(size <= expand_blocks(xp, ceiling, block, values.shape), size, xp.zeros_like(size))
     return xp.max(_blocks(xp, size, block), axis=(2, 4))
 
 
-def totals(values, block, scale_1, scale_2):
+def block_sums(values: Any, block: tuple[int, int], scale_1: Any, scale_2: Any) -> Any:
     """Return, per block, the sum of ``rint(|v| * scale_1 * scale_2)``: exact, in any order.
 
     Parameters
@@ -75,72 +77,74 @@ def totals(values, block, scale_1, scale_2):
     values : real floating array, shape (batch, A, C)
     block : (int, int)
     scale_1, scale_2 : float64 arrays, shape (batch, nA, nC)
-        Powers of two; two, because their product may pass the range of float64.
+        Powers of two. Two of them, because their product may pass the range of float64.
 
     Returns
     -------
     int64 array, shape (batch, nA, nC)
     """
     xp = array_namespace(values)
-    spread = functools.partial(_spread, xp, block=block, shape=values.shape)
-    fixed = xp.round(xp.abs(xp.astype(values, xp.float64)) * spread(scale_1) * spread(scale_2))
+    expand = functools.partial(expand_blocks, xp, block=block, shape=values.shape)
+    fixed = xp.round(xp.abs(xp.astype(values, xp.float64)) * expand(scale_1) * expand(scale_2))
     return xp.sum(_blocks(xp, xp.astype(fixed, xp.int64), block), axis=(2, 4), dtype=xp.int64)
 
 
-def code_range(bits, signed):
-    """Return the least and the greatest code of `sum(bits)` bits, as floats; a `signed` one has its sign besides."""
+def code_limits(bits: tuple[int, ...], signed: bool) -> tuple[float, float]:
+    """Return the lowest and the highest code of `sum(bits)` bits, as floats; a `signed` code has its sign besides."""
     top = 2.0 ** (sum(bits) if signed else sum(bits) - 1)
     return (1 - top if signed else -top), top - 1
 
 
-def digits(values, block, divisor, scale_1, scale_2, span, bits, strides, dtype, *, signed=False, offset=0):
+def digits(values: Any, block: tuple[int, int], scales: BlockScales, slicing: Slicing) -> Any:
     """Quantise and slice: the digits of every element, times their stride.
 
-    The code is ``q = rint(v / divisor * scale_1 * scale_2)``, clipped to the range of
-    ``sum(bits)`` bits, where ``low < |v| <= high``, and 0 elsewhere. Its digits are those of two's
-    complement; or, with `signed`, of its magnitude, each with the sign of the code; or those of
-    ``q + offset``, which no code makes negative.
+    The code is ``q = rint(v / divisor * scale_1 * scale_2)``, clipped to the range of ``sum(bits)``
+    bits; outside the span of the block's scales it is 0. The digits are those of q in two's
+    complement; or, if signed, those of its magnitude, each with the sign of the code; or those of
+    ``q + offset``, which is never negative.
 
     Parameters
     ----------
     values : real floating array, shape (batch, A, C)
     block : (int, int)
-    divisor, scale_1, scale_2 : float64 arrays, shape (batch, nA, nC), or None for 1
-    span : (low, high), float64 arrays of that shape, or None for everything
-    bits, strides : tuples of int
-        Per slice, least significant first.
-    dtype : str
-        Name of the integer dtype of the result.
-    signed : bool
-    offset : int
-        0, or ``2**(sum(bits) - 1)``.
+    scales : BlockScales
+    slicing : Slicing
 
     Returns
     -------
-    array, shape (slices, batch, A, C)
+    integer array, shape (slices, batch, A, C)
     """
     xp = array_namespace(values)
-    spread = functools.partial(_spread, xp, block=block, shape=values.shape)
+    expand = functools.partial(expand_blocks, xp, block=block, shape=values.shape)
     v = xp.astype(values, xp.float64)
-    low, high = code_range(bits, signed)
-    q = v if divisor is None else v / spread(divisor)
-    for scale in (scale_1, scale_2):
-        q = q if scale is None else q * spread(scale)
+    low, high = code_limits(slicing.bits, slicing.signed)
+    q = v if scales.divisor is None else v / expand(scales.divisor)
+    for scale in (scales.scale_1, scales.scale_2):
+        q = q if scale is None else q * expand(scale)
     q = xp.clip(xp.round(q), low, high)
-    if span is not None:
+    if scales.span is not None:
         size = xp.abs(v)
-        q = xp.where((size > spread(span[0])) & (size <= spread(span[1])), q, xp.zeros_like(q))
-    q = xp.astype(q, xp.int64) + offset
-    sign = xp.sign(q) if signed else 1
-    q = xp.abs(q) if signed else q
+        q = xp.where((size > expand(scales.span[0])) & (size <= expand(scales.span[1])), q, xp.zeros_like(q))
+    q = xp.astype(q, xp.int64) + slicing.offset
+    sign = xp.sign(q) if slicing.signed else 1
+    q = xp.abs(q) if slicing.signed else q
     out, below = [], 0
-    for width, stride in zip(bits, strides, strict=True):
-        out.append(xp.astype(((q >> below) & (2**width - 1)) * (sign * stride), getattr(xp, dtype)))
+    for width, stride in zip(slicing.bits, slicing.strides, strict=True):
+        out.append(xp.astype(((q >> below) & (2**width - 1)) * (sign * stride), getattr(xp, slicing.dtype)))
         below += width
     return xp.stack(out, axis=0)
 
 
-def fold(digits, weights, divisor, scales=None, *, rows=1, axis=0, dtype="float64"):
+def fold(
+    digits: Any,
+    weights: tuple[float, ...],
+    divisor: float,
+    scales: Any = None,
+    *,
+    rows: int = 1,
+    axis: int = 0,
+    dtype: str = "float64",
+) -> Any:
     """Return the operand that slices stand for: ``sum over s of digits[s] * weights[s] / divisor``.
 
     Parameters
@@ -149,8 +153,7 @@ def fold(digits, weights, divisor, scales=None, *, rows=1, axis=0, dtype="float6
     weights : tuple of float
     divisor : float
     scales : float64 array, optional
-        What the elements of each tile are multiplied by: shape (A, tiles) for axis 1, (tiles, C)
-        for axis 0.
+        Factor of the elements of each tile: shape (A, tiles) for axis 1, (tiles, C) for axis 0.
     rows : int
         Rows of a tile.
     axis : int
@@ -173,17 +176,18 @@ def fold(digits, weights, divisor, scales=None, *, rows=1, axis=0, dtype="float6
     return xp.astype(total, getattr(xp, dtype), copy=False)
 
 
-def limbs(digits, weights, bits, count):
+def limbs(digits: Any, weights: tuple[int, ...], bits: int, count: int) -> Any:
     """Return the integers ``sum over s of digits[s] * weights[s]``, cut into limbs.
 
-    Limb k holds ``bits`` bits from bit ``k * bits`` on; the last one the sign and all that is left.
+    Limb k holds ``bits`` bits, from bit ``k * bits`` on. The last limb holds the rest, with the sign.
 
     Parameters
     ----------
     digits : integer array, shape (slices, A, C)
     weights : tuple of int
-        No sum may pass 32 bits.
+        Every sum fits 32 bits.
     bits, count : int
+        Bits of a limb, and number of limbs.
 
     Returns
     -------
@@ -197,117 +201,101 @@ def limbs(digits, weights, bits, count):
     return xp.astype(xp.stack([*parts, total >> (bits * (count - 1))], axis=0), xp.int16)
 
 
-def ways(height, digits_dtype, grid_dtype, *, strides, widths, signed, bound):
-    """Return how the currents of every input slice are found, and why: (way, reason) per slice."""
-    return (("float", "float64 products in plain array-API calls, exact to 2**53"),) * len(strides)
+def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading) -> tuple[tuple[str, str], ...]:
+    """Return how the currents of every input slice are found, and why: (path, reason) per slice.
+
+    Parameters
+    ----------
+    height : int
+        Input rows.
+    digits_dtype, grid_dtype : dtype or its name
+    reading : Reading
+    """
+    return (("float", "float64 products in plain array-API calls, exact to 2**53"),) * len(reading.strides)
 
 
-def multiply(x, w):
+def multiply(x: Any, w: Any) -> Any:
     """Return the product of two float64 matrices; its last bits belong to the library at hand."""
     return array_namespace(x, w).matmul(x, w)
 
 
-def read(
-    digits,
-    x_scale,
-    grid,
-    w_scale,
-    *,
-    strides,
-    widths,
-    signed,
-    rows,
-    bound,
-    wide,
-    steps,
-    ends,
-    units,
-    weights,
-    dtype,
-    errors=None,
-    draw=perturb,
-):
-    """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
+def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `read` in plain array-API calls, drawing the noise of ADCs with a backend's `perturb`."""
 
-    For every tile t and pair of slices (j, i):
-    ``I = (digits[i] * strides[i]) @ grid[j]`` exactly; ``adc = rint(I * steps[j][i])``, clipped to
-    the two `ends` of that pair; if `units` is given ``adc = rint(adc * units[j][i])``;
-    ``acc += adc * weights[j][i]``, j outermost; then ``y += (acc * x_scale[:, t]) * w_scale[t]``,
-    tiles in ascending order within panels of 16, then panels. All sums are float64, never fused.
+    def read(
+        digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None = None
+    ) -> Any:
+        """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
 
-    Parameters
-    ----------
-    digits : integer array, shape (input slices, R, K)
-    x_scale : float64 array, shape (R, tiles)
-    grid : integer array, shape (weight slices, K, N)
-    w_scale : float64 array, shape (tiles, N)
-    strides : tuple of int
-        DAC code of digit 1, per input slice.
-    widths : tuple of int, or None
-        Bits per input slice: its digits are 0 .. ``2**bits - 1``. None: they are noisy, any integers.
-        Of use to kernels that look digits up; the result does not depend on it.
-    signed : bool
-        Whether digits may be negative, down to ``1 - 2**bits``.
-    rows : int
-        Rows of a tile.
-    bound : int
-        No sum of products exceeds it in magnitude; at most ``2**53``. Kernels choose by it an
-        arithmetic that is exact.
-    wide : bool
-        Currents need more than 32 bits: the ADC computes in float64 instead of float32.
-    steps : tuple of tuples of float
-        ADC codes per unit of current, per weight slice and input slice, as are all that follow.
-    ends : (lows, tops), two tuples of tuples of int, or None
-        The lowest and the highest ADC code; None for no saturation.
-    units : tuple of tuples of float, or None
-        Digit units per ADC code, for snapping.
-    weights : tuple of tuples of float
-        Weight of each pair in the shift-and-add.
-    dtype : str
-        Name of the floating dtype of the result.
-    errors : mpimpy.backends._errors.Errors, optional
-        What the ADCs do wrong: currents go through `disturb` first.
-    draw : function
-        The `perturb` that draws for them.
+        For every tile t and pair of slices (j, i):
+        ``I = (digits[i] * strides[i]) @ grid[j]`` exactly; ``adc = rint(I * adc_gain[j][i])``, clipped
+        to the code range of that pair; if there are digit units ``adc = rint(adc * digit_units[j][i])``;
+        ``acc += adc * shift_weights[j][i]``, j outermost; then ``y += (acc * x_scale[:, t]) * w_scale[t]``,
+        tiles in ascending order within panels of 16, then panels. All sums are float64, never fused.
 
-    Returns
-    -------
-    array, shape (R, N)
-    """
-    xp = array_namespace(digits, grid)
-    height, depth = digits.shape[1:]
-    shape = (height, grid.shape[2])
-    y = xp.zeros(shape, dtype=xp.float64, device=device(digits))
-    tiles = -(-depth // rows)
-    for panel in range(0, tiles, PANEL):
-        total = xp.zeros_like(y)
-        for tile in range(panel, min(panel + PANEL, tiles)):
-            span = slice(tile * rows, min((tile + 1) * rows, depth))
-            acc = xp.zeros_like(y)
-            for j in range(len(steps)):
-                cells = xp.astype(grid[j, span, :], xp.float64)
-                for i, weight in enumerate(weights[j]):
-                    # float64 products of these integers are exact: every sum stays below 2**53
-                    codes = xp.astype(digits[i, :, span], xp.float64) * float(strides[i])
-                    current = xp.matmul(codes, cells)
+        Parameters
+        ----------
+        digits : integer array, shape (input slices, R, K)
+        x_scale : float64 array, shape (R, tiles)
+        grid : integer array, shape (weight slices, K, N)
+        w_scale : float64 array, shape (tiles, N)
+        reading : Reading
+            Everything else; its attributes are the names above.
+        dtype : str
+            Name of the floating dtype of the result.
+        errors : Errors, optional
+            Errors of the ADCs: currents go through `disturb` first.
+
+        Returns
+        -------
+        array, shape (R, N)
+        """
+        xp = array_namespace(digits, grid)
+        height, depth = digits.shape[1:]
+        y = xp.zeros((height, grid.shape[2]), dtype=xp.float64, device=device(digits))
+        tiles = -(-depth // reading.rows)
+        for panel in range(0, tiles, PANEL):
+            total = xp.zeros_like(y)
+            for tile in range(panel, min(panel + PANEL, tiles)):
+                acc = xp.zeros_like(y)
+                for j, i, current in _currents(xp, digits, grid, tile, reading):
                     if errors is not None:
-                        current = disturb(xp, current, errors, tile, j, i, draw)
-                    adc = xp.round((current if wide else xp.astype(current, xp.float32)) * steps[j][i])
-                    if ends is not None:
-                        adc = xp.clip(adc, float(ends[0][j][i]), float(ends[1][j][i]))
-                    adc = xp.astype(adc, xp.float64)
-                    if units is not None:
-                        adc = xp.round(adc * units[j][i])
-                    acc = acc + adc * weight
-            total = total + acc * x_scale[:, tile][:, None] * w_scale[tile, :][None, :]
-        y = y + total
-    return xp.astype(y, getattr(xp, dtype))
+                        current = disturb(xp, current, errors, tile, j, i, perturb)
+                    acc = acc + _codes(xp, current, reading, j, i) * reading.shift_weights[j][i]
+                total = total + acc * x_scale[:, tile][:, None] * w_scale[tile, :][None, :]
+            y = y + total
+        return xp.astype(y, getattr(xp, dtype))
+
+    return read
 
 
-def transfer(conductance, r_word, r_bit):
-    """Return the matrices that tiles with wire resistance are: currents = voltages @ matrix.
+def _currents(xp: Any, digits: Any, grid: Any, tile: int, reading: Reading) -> Iterator[tuple[int, int, Any]]:
+    # (j, i, currents) of every pair of slices of a tile: exact in float64, since every sum stays below 2**53
+    span = slice(tile * reading.rows, min((tile + 1) * reading.rows, digits.shape[2]))
+    for j in range(len(reading.shift_weights)):
+        cells = xp.astype(grid[j, span, :], xp.float64)
+        for i, stride in enumerate(reading.strides):
+            codes = xp.astype(digits[i, :, span], xp.float64) * float(stride)
+            yield j, i, xp.matmul(codes, cells)
 
-    The circuit, and the order of every operation, stand in `_ladder`.
+
+def _codes(xp: Any, current: Any, reading: Reading, j: int, i: int) -> Any:
+    # the ADC of a pair of slices, as float64
+    adc = xp.round((current if reading.wide else xp.astype(current, xp.float32)) * reading.adc_gain[j][i])
+    if reading.code_range is not None:
+        lows, tops = reading.code_range
+        adc = xp.clip(adc, float(lows[j][i]), float(tops[j][i]))
+    adc = xp.astype(adc, xp.float64)
+    return adc if reading.digit_units is None else xp.round(adc * reading.digit_units[j][i])
+
+
+read = reader(perturb)
+
+
+def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
+    """Return the transfer matrices of tiles with wire resistance: currents = voltages @ matrix.
+
+    `_ladder` describes the circuit and the order of every operation.
 
     Parameters
     ----------
@@ -323,8 +311,8 @@ def transfer(conductance, r_word, r_bit):
     return _ladder.transfer(conductance, r_word, r_bit)
 
 
-def node_voltages(conductance, voltages, r_word, r_bit):
-    """Return the voltages of all nodes: (word lines', bit lines').
+def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
+    """Return the voltages of all nodes: (of the word lines, of the bit lines).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Kernels for torch tensors on CUDA: Triton for noise and reads, plain torch for the rest.
+"""The backend "torch": on CUDA, Triton for noise and reads, plain torch for the rest.
 
 Each function has the signature, the meaning and the bits of its twin in `reference`, whose
 docstrings are the specification. Without Triton, everything is the reference on torch tensors:
@@ -11,33 +11,37 @@ import math
 import os
 import threading
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from .. import noise
 from . import reference
+from .fallback import with_fallback
+from .reading import PANEL, Draw, Reading
 
 NAME = "torch"
 STREAM = None  # bytes of a noisy grid drawn at once; None: all of it
 KEPT = 256  # constants that stay on a device
-KEPT_BYTES = 2**28  # and what they may take together
+KEPT_BYTES = 2**28  # of memory that they take together
 BUSY = 256  # blocks of outputs that keep a card busy
 _INTEGERS = (torch.int8, torch.int16, torch.int32)
 
 
-def enter(array):
+def to_backend(array: Any) -> Any:
     """Return `array` without its history of gradients; kernels take any real dtype."""
     return array.detach()
 
 
-def leave(array, like):
-    """Return a kernel's result as it is: a tensor on the operand's device."""
+def from_backend(array: Any, like: Any) -> Any:
+    """Return a kernel's result unchanged: it is a tensor on the operand's device already."""
     return array
 
 
 @functools.cache
-def _usable(kind, index):
-    # the module of Triton kernels, or None: then plain torch runs
+def _usable(kind: str, index: int | None) -> Any:
+    # the module of Triton kernels; None where plain torch runs instead
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     if kind != "cuda" and not interpreted:
         return None
@@ -60,43 +64,43 @@ def _usable(kind, index):
     return _triton
 
 
-def _kernels(array):
+def _kernels(array: Any) -> Any:
     return _usable(array.device.type, array.device.index)
 
 
-def _plain(function):
-    # no autocast: nothing here may run in a precision that the caller's context chooses
+def _without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
+    # the caller's context must not choose the precision of anything here
     @functools.wraps(function)
-    def run(*arguments, **options):
+    def run(*arguments: Any, **options: Any) -> Any:
         with torch.autocast(arguments[0].device.type, enabled=False):
             return function(*arguments, **options)
 
     return run
 
 
-peaks = _plain(reference.peaks)
-totals = _plain(reference.totals)
-digits = _plain(reference.digits)
-fold = _plain(reference.fold)
-limbs = _plain(reference.limbs)
-multiply = _plain(reference.multiply)
-transfer = _plain(reference.transfer)
-node_voltages = _plain(reference.node_voltages)
+block_max = _without_autocast(reference.block_max)
+block_sums = _without_autocast(reference.block_sums)
+digits = _without_autocast(reference.digits)
+fold = _without_autocast(reference.fold)
+limbs = _without_autocast(reference.limbs)
+multiply = _without_autocast(reference.multiply)
+transfer = _without_autocast(reference.transfer)
+node_voltages = _without_autocast(reference.node_voltages)
 
 
-_constants = {}
+_constants: dict[Any, Any] = {}
 _lock = threading.Lock()
 
 
-def _held():
+def _held() -> int:
     return sum(tensor.nbytes for tensor, *_ in _constants.values())
 
 
-def _constant(numbers, dtype, device):
+def _constant(numbers: Any, dtype: Any, device: Any) -> Any:
     """Return a tuple of numbers, or a packed quantile table, as a tensor that stays on `device`.
 
-    The copy waits for nothing: it goes from pinned memory, on the current stream, once. Another
-    stream that asks while the copy may still be under way is told to wait for it, not the host.
+    It is copied once, from pinned memory, on the current stream, and the host does not wait. Another
+    stream that asks for it waits for the copy.
     """
     key = (numbers, dtype, device)
     with _lock:
@@ -111,7 +115,7 @@ def _constant(numbers, dtype, device):
                 found = tensor, stream, stream.record_event()
             else:
                 found = tensor, None, None
-        _constants[key] = found  # the latest asked for is last
+        _constants[key] = found  # last: used most recently
         while len(_constants) > KEPT or (large and len(_constants) > 1 and _held() > KEPT_BYTES):
             del _constants[next(iter(_constants))]
     tensor, stream, copied = found
@@ -119,11 +123,11 @@ def _constant(numbers, dtype, device):
         current = torch.cuda.current_stream(device)
         if current != stream:
             current.wait_event(copied)
-            tensor.record_stream(current)  # should the cache let go of it while kernels use it
+            tensor.record_stream(current)  # keeps the tensor alive if the cache evicts it while a kernel runs
     return tensor
 
 
-def _launch(kernel, grid, *arguments, warps=4, **constants):
+def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, warps: int = 4, **constants: Any) -> None:
     """Launch a kernel on the arrays' own device, on its current stream; `arguments[0]` is an array."""
     where = arguments[0].device
     options = {"num_warps": warps, "enable_fp_fusion": False}
@@ -133,16 +137,16 @@ def _launch(kernel, grid, *arguments, warps=4, **constants):
         kernel[grid](*arguments, **constants, **options)
 
 
-def _signed(word):
+def _signed(word: int) -> int:
     # 32 bits as a signed number: all launches then share one compiled kernel
     return word - (1 << 32) if word >> 31 else word
 
 
-def _ceil_power(number):
+def _ceil_power(number: int) -> int:
     return 1 << max(0, number - 1).bit_length()
 
 
-def _layout(cells, address):
+def _layout(cells: Any, address: noise.Address) -> tuple[tuple[int, int], tuple[int, ...], dict[str, int]]:
     """Return (grid, plain numbers, constants) of a launch that draws for every cell."""
     slices, rows, cols = cells.shape
     first, lead = divmod(address.col, 8)
@@ -154,210 +158,193 @@ def _layout(cells, address):
     return grid, numbers, {"ROWS": high, "GROUPS": wide}
 
 
-def _tag(address):
+def _tag(address: noise.Address) -> int:
     return _signed(noise.counter_word(address, 0))
 
 
 def perturb(
-    cells, table, address, *, up, reference, shift, bound, dtype, columns=None, which=None, additive=False, after=None
-):
+    cells: Any, draw: Draw, address: noise.Address, columns: tuple[int, int] | None = None, which: Any = None
+) -> Any:
     """See `reference.perturb`."""
     if columns is not None:
         cells, address = cells[:, :, slice(*columns)], address._replace(col=address.col + columns[0])
         which = which if which is None else which[:, :, slice(*columns)]
     kernels = _kernels(cells)
     if kernels is None:
-        options = {"up": up, "reference": reference, "shift": shift, "bound": bound, "dtype": dtype}
-        return _plain_perturb(cells, table, address, which=which, additive=additive, after=after, **options)
+        return _plain_perturb(cells, draw, address, which=which)
     cells = cells.contiguous()
-    out = torch.empty(cells.shape, dtype=getattr(torch, dtype), device=cells.device)
+    out = torch.empty(cells.shape, dtype=getattr(torch, draw.dtype), device=cells.device)
     if not out.numel():
         return out
     grid, numbers, constants = _layout(cells, address)
-    entries = _constant(table, torch.int32, cells.device)
-    numbers = *numbers, _tag(address), *map(_signed, address.key), up, reference
-    if which is None and not additive and after in (None, reference):
-        _launch(kernels.perturb, grid, cells, entries, out, *numbers, shift, bound, **constants)
+    entries = _constant(draw.table, torch.int32, cells.device)
+    numbers = *numbers, _tag(address), *map(_signed, address.key), draw.level_shift, draw.reference
+    if which is None and not draw.additive and draw.after == draw.reference:
+        _launch(kernels.perturb, grid, cells, entries, out, *numbers, draw.shift, draw.bound, **constants)
         return out
-    after, low = reference if after is None else after, -min(reference, bound) if additive else -bound
+    low = -min(draw.reference, draw.bound) if draw.additive else -draw.bound
+    numbers = *numbers, draw.after, draw.shift, low, draw.bound
     levels = cells if which is None else which.contiguous()
-    constants |= {"MANY": which is not None, "ADDITIVE": additive}
-    _launch(kernels.perturb_levels, grid, cells, levels, entries, out, *numbers, after, shift, low, bound, **constants)
+    constants |= {"MANY": which is not None, "ADDITIVE": draw.additive}
+    _launch(kernels.perturb_levels, grid, cells, levels, entries, out, *numbers, **constants)
     return out
 
 
-_plain_perturb = _plain(reference.perturb)
+_plain_perturb = _without_autocast(reference.perturb)
 
 
-def stick(cells, address, *, high_share, low_share, high, low=0):
-    """See `reference.stick`."""
+def apply_stuck_cells(
+    cells: Any, address: noise.Address, *, high_share: int, low_share: int, high: int, low: int = 0
+) -> Any:
+    """See `reference.apply_stuck_cells`."""
     kernels = _kernels(cells)
     if kernels is None:
-        return _plain_stick(cells, address, high_share=high_share, low_share=low_share, high=high, low=low)
+        return _plain_stuck(cells, address, high_share=high_share, low_share=low_share, high=high, low=low)
     cells = cells.contiguous()
     out = torch.empty_like(cells)
     if out.numel():
         grid, numbers, constants = _layout(cells, address)
         tags = _tag(address), _tag(address._replace(purpose=noise.STUCK_FINE))
-        key = map(_signed, address.key)
-        _launch(kernels.stick, grid, cells, out, *numbers, *tags, *key, high_share, low_share, high, low, **constants)
+        numbers = *numbers, *tags, *map(_signed, address.key), high_share, low_share, high, low
+        _launch(kernels.apply_stuck_cells, grid, cells, out, *numbers, **constants)
     return out
 
 
-_plain_stick = _plain(reference.stick)
+_plain_stuck = _without_autocast(reference.apply_stuck_cells)
 
 
-def _sum_dtype(*, bound, wide, steps, ends, units, weights):
+@functools.lru_cache(maxsize=256)
+def _sum_dtype(reading: Reading) -> Any:
     """Return the dtype in which shift-and-add is exact and equal to the float64 sum."""
-    if ends is None:
-        highest = max(math.ceil(bound * step * (1 + 2**-20)) + 1 for step in _flat(steps))
+    if reading.code_range is None:
+        highest = max(math.ceil(reading.bound * gain * (1 + 2**-20)) + 1 for gain in _flat(reading.adc_gain))
     else:
-        highest = max(map(abs, _flat(ends[0]) + _flat(ends[1])))
-    flat = _flat(weights)
-    if wide or units is not None or highest > 2**22 or any(weight != int(weight) for weight in flat):
+        lows, tops = reading.code_range
+        highest = max(map(abs, _flat(lows) + _flat(tops)))
+    weights, snap = _flat(reading.shift_weights), reading.digit_units is not None
+    if reading.wide or snap or highest > 2**22 or any(weight != int(weight) for weight in weights):
         return torch.float64
-    largest = highest * sum(abs(int(weight)) for weight in flat)
+    largest = highest * sum(abs(int(weight)) for weight in weights)
     if largest < 2**31:
         return torch.int32
     return torch.int64 if largest < 2**53 else torch.float64
 
 
-def _flat(table):
+def _flat(table: tuple[tuple[Any, ...], ...]) -> tuple[Any, ...]:
     return tuple(number for row in table for number in row)
 
 
-def _blocks(height, wide):
+def _tile_sizes(height: int, wide: bool) -> tuple[int, int, int]:
     """Return (BM, BN, warps): 16 to 32 outputs a thread, half as many where sums take 64 bits."""
     down = min(64, max(16, _ceil_power(height)))
     return down, 64, 8 if wide and down == 64 else 4
 
 
-_plain_read = _plain(reference.read)
-
-
-def ways(height, digits_dtype, grid_dtype, *, strides, widths, signed, bound):
-    """Return how the currents of every input slice are found, and why; see `numba_cpu.ways`."""
+def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading) -> tuple[tuple[str, str], ...]:
+    """See `reference.read_paths`."""
     limbs = {"int8": 1, "int16": 2, "int32": 4}
     if {digits_dtype, grid_dtype} - set(limbs):
-        return (("float", "64-bit operands take float64 products in plain torch"),) * len(strides)
-    codes = 1 if widths is not None and max(widths) <= 7 else limbs[digits_dtype]
-    products = codes * limbs[grid_dtype]
+        return (("float", "64-bit operands take float64 products in plain torch"),) * len(reading.strides)
+    products = (1 if _fits_int8(reading) else limbs[digits_dtype]) * limbs[grid_dtype]
     reason = f"{products} int8 product{'s' * (products > 1)} on tensor cores, exact in int32"
-    return (("limbs", f"{reason}; float64 products in plain torch where Triton cannot run"),) * len(strides)
+    reason += "; float64 products in plain torch where Triton cannot run"
+    return (("limbs", reason),) * len(reading.strides)
 
 
-def read(
-    digits,
-    x_scale,
-    grid,
-    w_scale,
-    *,
-    strides,
-    widths,
-    signed,
-    rows,
-    bound,
-    wide,
-    steps,
-    ends,
-    units,
-    weights,
-    dtype,
-    errors=None,
-):
-    """See `reference.read`.
+def _fits_int8(reading: Reading) -> bool:
+    return reading.widths is not None and max(reading.widths) <= 7
 
-    Products run on the int8 tensor cores. Whatever is wider than 8 bits is cut into bytes, each
-    less 128 so that it fits; products of bytes are exact in int32, and their weighted sum wraps in
-    32 bits where every current fits 32 bits, and has 64 bits where not. So all integer operands of
-    up to 32 bits are exact; 64-bit ones go to float64 products in plain torch.
-    """
-    kernels = _kernels(digits)
-    height, depth, width = *digits.shape[1:], grid.shape[2]
-    out_dtype = getattr(torch, dtype)
+
+def _takes(digits: Any, grid: Any) -> bool:
     integers = digits.dtype in _INTEGERS and grid.dtype in _INTEGERS
-    if kernels is None or errors is not None or not integers or not height * depth * width:
-        options = {"strides": strides, "widths": widths, "signed": signed, "rows": rows, "bound": bound, "wide": wide}
-        options |= {"steps": steps, "ends": ends, "units": units, "weights": weights, "dtype": dtype}
-        options |= {"errors": errors, "draw": perturb}
-        return _plain_read(digits, x_scale, grid, w_scale, **options)
-    where = digits.device
-    highest = (
-        None
-        if widths is None
-        else max((2**bits - 1) * max(stride, 1) for bits, stride in zip(widths, strides, strict=True))
-    )
-    narrow = widths is not None and max(widths) <= 7
-    if highest is not None and highest <= 127 and max(strides) > 1:
-        # a pass over the digits costs less than one over the currents
-        digits = digits.to(torch.int8) * _constant(strides, torch.int8, where)[:, None, None]
-        strides = (1,) * len(strides)
-    real = torch.float64 if wide else torch.float32
-    sums = _sum_dtype(bound=bound, wide=wide, steps=steps, ends=ends, units=units, weights=weights)
-    flat, (lows, tops) = _flat(weights), ends or (steps, steps)
+    return integers and digits.numel() > 0 and grid.numel() > 0 and _kernels(digits) is not None
+
+
+def _apply_strides(digits: Any, reading: Reading) -> tuple[Any, tuple[int, ...]]:
+    # (digits, strides that are left to apply): a pass over the digits costs less than one over the currents
+    strides = reading.strides
+    if reading.widths is None or max(strides) == 1:
+        return digits, strides
+    codes = ((2**bits - 1) * max(stride, 1) for bits, stride in zip(reading.widths, strides, strict=True))
+    if max(codes) > 127:
+        return digits, strides
+    return digits.to(torch.int8) * _constant(strides, torch.int8, digits.device)[:, None, None], (1,) * len(strides)
+
+
+def _read_constants(kernels: Any, reading: Reading, strides: tuple[int, ...], where: Any) -> list[Any]:
+    # tensors of the ADC and the shift-and-add, in the order of the kernel's arguments
+    real, sums = torch.float64 if reading.wide else torch.float32, _sum_dtype(reading)
+    gain, weights = _flat(reading.adc_gain), _flat(reading.shift_weights)
+    lows, tops = (gain, gain) if reading.code_range is None else map(_flat, reading.code_range)
     # what MAGIC_BITS adds to a sum of codes, modulo 2**32
-    excess = kernels.MAGIC_BITS * sum(map(int, flat)) if sums is torch.int32 else 0
-    numbers = [
-        _constant(_flat(steps), real, where),
-        _constant(_flat(lows), real, where),
-        _constant(_flat(tops), real, where),
-        _constant(flat if units is None else _flat(units), torch.float64, where),
-        _constant(flat, sums, where),
+    excess = kernels.MAGIC_BITS * sum(map(int, weights)) if sums is torch.int32 else 0
+    return [
+        _constant(gain, real, where),
+        _constant(lows, real, where),
+        _constant(tops, real, where),
+        _constant(weights if reading.digit_units is None else _flat(reading.digit_units), torch.float64, where),
+        _constant(weights, sums, where),
         _constant((*strides, _signed(excess & 0xFFFFFFFF)), torch.int32, where),
     ]
-    tiles = -(-depth // rows)
-    panels = -(-tiles // reference.PANEL)
-    down, across, warps = _blocks(height, wide or sums is not torch.int32)
-    chunk = max(32, _ceil_power(rows)) if rows <= 128 else 64
-    x_limbs, g_limbs = 1 if narrow else digits.dtype.itemsize, grid.dtype.itemsize
-    blocks = -(-height // down) * -(-width // across)
 
-    def launch(out, panel, count, *, add):
-        _launch(
-            kernels.read,
-            (blocks, count),
-            digits,
-            x_scale,
-            grid,
-            w_scale,
-            out,
-            *numbers,
-            height,
-            depth,
-            width,
-            rows,
-            tiles,
-            panel,
-            len(strides),
-            len(steps),
-            X_LIMBS=x_limbs,
-            G_LIMBS=g_limbs,
-            WIDE=wide,
-            SATURATE=ends is not None,
-            SNAP=units is not None,
-            STRIDES=max(strides) > 1,
-            SUM=getattr(kernels.tl, str(sums).removeprefix("torch.")),
-            ADD=add,
-            ONE_CHUNK=rows <= chunk,
-            BM=down,
-            BN=across,
-            BK=chunk,
-            warps=warps,
-        )
+
+def _panel_launcher(kernels: Any, arrays: list[Any], reading: Reading) -> tuple[Callable[..., Any], int]:
+    # (what launches the read of `count` panels of tiles from `panel` on, blocks of outputs)
+    digits, x_scale, grid, w_scale = arrays
+    digits, strides = _apply_strides(digits, reading)
+    arrays = [array.contiguous() for array in (digits, x_scale, grid, w_scale)]
+    sums, rows, numbers = _sum_dtype(reading), reading.rows, _read_constants(kernels, reading, strides, digits.device)
+    (slices, height, depth), width = digits.shape, grid.shape[2]
+    down, across, warps = _tile_sizes(height, reading.wide or sums is not torch.int32)
+    chunk = max(32, _ceil_power(rows)) if rows <= 128 else 64
+    blocks = -(-height // down) * -(-width // across)
+    options = {
+        "X_LIMBS": 1 if _fits_int8(reading) else digits.dtype.itemsize,
+        "G_LIMBS": grid.dtype.itemsize,
+        "WIDE": reading.wide,
+        "SATURATE": reading.code_range is not None,
+        "SNAP": reading.digit_units is not None,
+        "STRIDES": max(strides) > 1,
+        "SUM": getattr(kernels.tl, str(sums).removeprefix("torch.")),
+        "ONE_CHUNK": rows <= chunk,
+        "BM": down,
+        "BN": across,
+        "BK": chunk,
+        "warps": warps,
+    }
+
+    def launch(out: Any, panel: int, count: int, *, add: bool) -> Any:
+        shape = height, depth, width, rows, -(-depth // rows), panel, slices, len(grid)
+        _launch(kernels.read, (blocks, count), *arrays, out, *numbers, *shape, ADD=add, **options)
         return out
 
-    digits, grid, x_scale, w_scale = (a.contiguous() for a in (digits, grid, x_scale, w_scale))
+    return launch, blocks
 
-    def empty(*shape, dtype):
-        return torch.empty(shape, dtype=dtype, device=where)
+
+def _read_with_triton(digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str) -> Any:
+    """Read with the int8 tensor cores.
+
+    Whatever is wider than 8 bits is cut into bytes, each less 128 so that it fits. Products of bytes
+    are exact in int32. Their weighted sum wraps in 32 bits where every current fits 32 bits, and has
+    64 bits where not. So all integer operands of up to 32 bits are exact.
+    """
+    launch, blocks = _panel_launcher(_kernels(digits), [digits, x_scale, grid, w_scale], reading)
+    shape, real = (digits.shape[1], grid.shape[2]), getattr(torch, dtype)
+    panels = -(-digits.shape[2] // (reading.rows * PANEL))
+
+    def empty(*shape: int, dtype: Any = torch.float64) -> Any:
+        return torch.empty(shape, dtype=dtype, device=digits.device)
 
     if panels == 1:
-        return launch(empty(height, width, dtype=out_dtype), 0, 1, add=False)
+        return launch(empty(*shape, dtype=real), 0, 1, add=False)
     if blocks < BUSY:
         # few outputs: panels side by side keep the card busy, and their sums are added up after
-        first, *others = launch(empty(panels, height, width, dtype=torch.float64), 0, panels, add=False)
-        return functools.reduce(torch.add, others, first).to(out_dtype)
-    total = launch(empty(height, width, dtype=torch.float64), 0, 1, add=False)
+        first, *others = launch(empty(panels, *shape), 0, panels, add=False)
+        return functools.reduce(torch.add, others, first).to(real)
+    total = launch(empty(*shape), 0, 1, add=False)
     for panel in range(1, panels):
         launch(total, panel, 1, add=True)
-    return total.to(out_dtype)
+    return total.to(real)
+
+
+read = with_fallback(_read_with_triton, _takes, _without_autocast(reference.reader(perturb)))

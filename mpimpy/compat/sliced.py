@@ -202,7 +202,7 @@ class SlicedData:
         self.kernels = kernels
         self.prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, data), device=device_of(data))
         self._resolved = parallel
-        self.encoded = encoding.encode(kernels, kernels.enter(xp.reshape(data, dims)), self.format, block)
+        self.encoded = encoding.encode(kernels, kernels.to_backend(xp.reshape(data, dims)), self.format, block)
         self.shape = tuple(data.shape)
         self._engine = self._matrix = None
         if self.inference and self.is_weight:
@@ -244,7 +244,7 @@ class SlicedData:
         return self._matrix
 
     def _public(self, array):
-        return self.kernels.leave(array, self.prototype)
+        return self.kernels.from_backend(array, self.prototype)
 
     @property
     def sliced_data(self):

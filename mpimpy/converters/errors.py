@@ -1,7 +1,7 @@
 """Errors of ADCs: noise, offset and gain, from LSB to units of current, and their addresses."""
 
 from .. import noise
-from ..backends._errors import ROW_BITS, Errors
+from ..backends import ROW_BITS, Errors
 
 __all__ = ["MOST_TILES", "check_addresses", "errors"]
 

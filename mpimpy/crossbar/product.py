@@ -1,12 +1,15 @@
 """The algorithm: program, read and reduce, written once against the array API."""
 
 import dataclasses
+from typing import Any, NamedTuple
 
-from .. import converters
+from .. import backends, converters
 from ..arrays import namespace
+from ..backends import Errors
 from ..cells import laws, memristors, signs, wiring
+from ..config import Config, Format
 from ..operands import encoding
-from .plan import SINGLE_CODES, Grid, Plan, choose_grid, make_grid, plan
+from .plan import Grid, Plan, choose_grid, make_grid, plan
 
 __all__ = [
     "Grid",
@@ -77,7 +80,7 @@ def age(kernels, config, written, levels, address, time_s, faults=None):
 def _plan(config, written):
     # cells that a map made stuck are not what the configuration says
     numbers = plan(config)
-    return dataclasses.replace(numbers, exact=None) if written.faulty else numbers
+    return dataclasses.replace(numbers, lossless_fold=None) if written.faulty else numbers
 
 
 def _fold(kernels, digits, strides, shifts, unit, scales, rows, axis):
@@ -91,39 +94,11 @@ def _fold(kernels, digits, strides, shifts, unit, scales, rows, axis):
     return total
 
 
-def _codes(kernels, digits, strides, fmt):
+def _codes(backend: Any, digits: Any, strides: tuple[int, ...], fmt: Format) -> Any:
     # the integer codes that undisturbed slices stand for, shape (1, A, C)
     common, weights = encoding.shares(fmt.shifts, strides)
     weights = tuple(map(float, weights))
-    return kernels.fold(digits, weights, float(common), dtype=encoding.narrowest(2 ** (fmt.bits - 1)))[None, :, :]
-
-
-def _reading(numbers, strides, widths, signed):
-    # what `reference.read` is told
-    return {
-        "strides": strides,
-        "widths": widths,
-        "signed": signed,
-        "bound": numbers.bound,
-        "wide": numbers.grid.wide,
-        "steps": numbers.steps,
-        "ends": numbers.ends,
-        "units": numbers.units,
-        "weights": numbers.weights,
-    }
-
-
-def _exact_reading(config, numbers):
-    # the same of the one product that all slices fold into
-    bound = numbers.grid.rows * 2 ** (config.inputs.bits + config.weights.bits - 2)
-    return _ideal_reading(bound, (numbers.exact[0],))
-
-
-def _ideal_reading(bound, weights):
-    # whole codes, one weight slice for each of `weights`, and an ADC that reads currents as they are
-    none = {"strides": (1,), "widths": None, "signed": True, "ends": None, "units": None}
-    many = {"steps": ((1.0,),) * len(weights), "weights": tuple((weight,) for weight in weights)}
-    return none | many | {"bound": bound, "wide": bound > SINGLE_CODES}
+    return backend.fold(digits, weights, float(common), dtype=encoding.narrowest(2 ** (fmt.bits - 1)))[None, :, :]
 
 
 FEW_ROWS = 64  # input rows up to which it is the grid that costs
@@ -142,46 +117,46 @@ def _spans(kernels, config, numbers, height, cells):
     return [(first, min(first + step, width)) for first in range(0, width, step)] if step < width else [None]
 
 
-def _folding(kernels, config, numbers, strides, widths):
-    # (how the slices of the weights fold, or None; what `reference.read` is told; factor)
-    w_strides = numbers.grid.strides
-    if numbers.exact is not None:
-        how = _exact_reading(config, numbers)
-        return lambda w: _codes(kernels, w, w_strides, config.weights), how, numbers.exact[1]
-    if numbers.limbs is not None:
-        bits, count = numbers.limbs
-        common, weights = encoding.shares(config.weights.shifts, w_strides)
-        bound = numbers.grid.rows * 2 ** (config.inputs.bits - 1 + bits)
-        how = _ideal_reading(bound, tuple(2.0 ** (bits * k) for k in range(count)))
-        return lambda w: kernels.limbs(w, weights, bits, count), how, 1.0 / (common << numbers.grid.fraction)
-    return None, _reading(numbers, strides, widths, config.inputs.signed), numbers.factor
+def _input_part(backend: Any, config: Config, plan: Plan, digits: Any) -> Any:
+    # one plane of the inputs, as `plan.way` reads it
+    if plan.way is plan:
+        return digits
+    return _codes(backend, digits, (1,) * len(plan.x_strides), config.inputs)
 
 
-def _sum_planes(kernels, config, numbers, inputs, digits, strides, widths, x_scales, errors, grid, scales, dtype):
+def _weight_part(backend: Any, config: Config, plan: Plan, grid: Any) -> Any:
+    # one plane of the weights, as `plan.way` reads it
+    if plan.lossless_fold is not None:
+        return _codes(backend, grid, plan.grid.strides, config.weights)
+    if plan.limbs is not None:
+        return backend.limbs(grid, plan.limbs.weights, plan.limbs.bits, plan.limbs.count)
+    return grid
+
+
+class _Scaled(NamedTuple):
+    # integers of all planes and slices of an operand, and their scales by plane and tile
+    integers: Any
+    scales: Any
+
+
+def _sum_planes(
+    backend: Any, config: Config, plan: Plan, x: _Scaled, w: _Scaled, dtype: str, errors: Errors | None
+) -> Any:
     # the product of each plane of the inputs with each of the weights, added up digitally
-    xp = namespace(digits)
-    x_slices, w_slices = len(inputs.bits), len(config.weights.ascending)
-    fold, how, factor = _folding(kernels, config, numbers, strides, widths)
-    alone = x_scales.shape[0] * scales.shape[0] == 1
-    y = None
-    for j in range(scales.shape[0]):
-        w_part = grid[j * w_slices : (j + 1) * w_slices, :, :]
-        w_part = w_part if fold is None else fold(w_part)
-        for i in range(x_scales.shape[0]):
-            x_part = digits[i * x_slices : (i + 1) * x_slices, :, :]
-            if fold is not None:
-                x_part = _codes(kernels, x_part, (1,) * x_slices, config.inputs)
+    xp, way = namespace(x.integers), plan.way
+    x_slices, w_slices = len(plan.x_strides), len(plan.grid.strides)
+    x_planes, w_planes = x.scales.shape[0], w.scales.shape[0]
+    read_dtype, y = dtype if x_planes * w_planes == 1 else "float64", None
+    for j in range(w_planes):
+        w_part = _weight_part(backend, config, plan, w.integers[j * w_slices : (j + 1) * w_slices, :, :])
+        for i in range(x_planes):
+            x_part = _input_part(backend, config, plan, x.integers[i * x_slices : (i + 1) * x_slices, :, :])
+            x_scale = x.scales[i, :, :] * way.sum_scale
+            wrong = errors
             if errors is not None:
-                how["errors"] = errors._replace(array=j * w_slices, pair=j * w_slices * errors.pairs + i * x_slices)
-            part = kernels.read(
-                x_part,
-                x_scales[i, :, :] * factor,
-                w_part,
-                scales[j, :, :],
-                rows=numbers.grid.rows,
-                dtype=dtype if alone else "float64",
-                **how,
-            )
+                pair = j * w_slices * errors.pairs + i * x_slices
+                wrong = dataclasses.replace(errors, array=j * w_slices, pair=pair)
+            part = backend.read(x_part, x_scale, w_part, w.scales[j, :, :], way.reading, read_dtype, wrong)
             y = part if y is None else y + part
     return xp.astype(y, getattr(xp, dtype), copy=False)
 
@@ -198,43 +173,36 @@ def explain(kernels, config, height, written):
         Input rows.
     written : mpimpy.cells.memristors.Written
     """
-    numbers, bits, cells = _plan(config, written), config.inputs.ascending, written.cells
-    grid, noisy = numbers.grid, config.dac.vnoise > 0
-    grid_dtype, drive_dtype = grid.grid_dtype, numbers.drive_dtype
+    plan, cells, errs = _plan(config, written), written.cells, bool(config.adc.errs)
+    reading, grid_dtype, drive_dtype = plan.way.reading, plan.grid.grid_dtype, plan.drive_dtype
     if config.device.var == 0:
         grid_dtype = str(cells.dtype).rpartition(".")[2]
     notes = []
     if config.wires is not None:
         when = "again for each read" if config.wires.exact_reads else "when programmed"
         notes.append(f"tiles are solved with the resistance of their wires {when}")
-    if numbers.ideal and numbers.exact is None and numbers.limbs is None:
+    if plan.blas:
         notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
         return f"float64, cells {grid_dtype}", (), tuple(notes)
-    strides = (1,) * len(bits) if noisy else numbers.x_strides
-    fold, how, _ = _folding(kernels, config, numbers, strides, None if noisy else bits)
-    if fold is not None:
-        bits, drive_dtype = (None,), encoding.narrowest(2 ** (config.inputs.bits - 1))
-    elif not noisy:
-        drive_dtype = encoding.narrowest(2 ** max(bits) - 1)
-    if numbers.exact is not None:
+    if plan.way is not plan:
+        drive_dtype = encoding.narrowest(2 ** (config.inputs.bits - 1))
+    elif reading.widths is not None:
+        drive_dtype = encoding.narrowest(2 ** max(reading.widths) - 1)
+    if plan.lossless_fold is not None:
         grid_dtype = encoding.narrowest(2 ** (config.weights.bits - 1))
         notes.append("nothing is lost between codes and shift-and-add: the slices fold into one product of codes")
-    elif fold is not None:
+    elif plan.limbs is not None:
         grid_dtype = "int16"
-        notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {numbers.limbs[1]} exact parts")
-    names = {name: how[name] for name in ("strides", "widths", "signed", "bound")}
-    found = kernels.ways(height, drive_dtype, grid_dtype, **names)
-    if config.adc.errs:
-        why = "errors of the ADC come in between: float64 products in plain array-API calls"
-        found = (("float", why),) * len(found)
+        notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {plan.limbs.count} exact parts")
+    paths = backends.read_paths(kernels, height, drive_dtype, grid_dtype, reading, errs)
     if config.inputs.planes * config.weights.planes > 1:
         notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
-    spans = _spans(kernels, config, numbers, height, cells)
+    spans = _spans(kernels, config, plan, height, cells)
     if len(spans) > 1:
         notes.append(f"read variation is drawn and read {spans[0][1]} columns at a time, within the cache")
-    widths = bits if how["widths"] is not None else (None,) * len(found)
-    slices = tuple((width, *way) for width, way in zip(widths, found, strict=True))
-    currents = "64-bit currents, ADC in float64" if how["wide"] else "32-bit currents, ADC in float32"
+    widths = reading.widths or (None,) * len(paths)
+    slices = tuple((width, *path) for width, path in zip(widths, paths, strict=True))
+    currents = "64-bit currents, ADC in float64" if reading.wide else "32-bit currents, ADC in float32"
     return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)
 
 
@@ -260,9 +228,8 @@ def currents(kernels, config, inputs, written, place, first_row=0, only=None):
     numbers = _plan(config, written)
     digits = _flat(namespace(inputs.digits), inputs.digits)
     xp, rows = namespace(digits), numbers.grid.rows
-    digits, strides, _ = converters.drive(
-        kernels, config.dac, numbers, digits, inputs.bits, place._replace(row=first_row, col=place.row)
-    )
+    digits = converters.drive(kernels, config.dac, numbers, digits, place._replace(row=first_row, col=place.row))
+    strides = numbers.reading.strides
     grid = _grid(kernels, config, written, place)
     x_slices, w_slices = len(strides), len(numbers.grid.strides)
     tiles = -(-digits.shape[2] // rows)
@@ -315,14 +282,13 @@ def product(kernels, config, inputs, scales, written, place, first_row, dtype):
     numbers = _plan(config, written)
     digits = _flat(namespace(inputs.digits), inputs.digits)
     xp = namespace(digits)
-    digits, strides, widths = converters.drive(
-        kernels, config.dac, numbers, digits, inputs.bits, place._replace(row=first_row, col=place.row)
-    )
+    digits = converters.drive(kernels, config.dac, numbers, digits, place._replace(row=first_row, col=place.row))
     x_scales = encoding.input_scales(inputs, numbers.grid.rows)
-    if numbers.ideal and numbers.exact is None and numbers.limbs is None:
+    if numbers.blas:
         grid = _grid(kernels, config, written, place)
         drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
-        x_strides = (1,) * len(strides) if widths else numbers.x_strides
+        # digits are not multiplied by their strides, noisy codes are
+        x_strides = numbers.x_strides if numbers.reading.widths is None else (1,) * len(numbers.x_strides)
         x_shifts, w_shifts = config.inputs.shifts, config.weights.shifts
         x = _fold(kernels, digits, x_strides, x_shifts, drive_unit, x_scales, numbers.grid.rows, 1)
         w = _fold(kernels, grid, numbers.grid.strides, w_shifts, grid_unit, scales, numbers.grid.rows, 0)
@@ -332,7 +298,7 @@ def product(kernels, config, inputs, scales, written, place, first_row, dtype):
         grid = _grid(kernels, config, written, place, columns)
         part = scales if columns is None else scales[:, :, slice(*columns)]
         at = place if columns is None else place._replace(col=place.col + columns[0])
-        errors = converters.errors(config, numbers.steps, at, first_row)
-        drive = inputs, digits, strides, widths, x_scales, errors
-        parts.append(_sum_planes(kernels, config, numbers, *drive, grid, part, dtype))
+        errors = converters.errors(config, numbers.reading.adc_gain, at, first_row)
+        operands = _Scaled(digits, x_scales), _Scaled(grid, part)
+        parts.append(_sum_planes(kernels, config, numbers, *operands, dtype, errors))
     return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)

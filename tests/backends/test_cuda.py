@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from libraries import same_bits, to_torch, torch
+from libraries import plain_reading, same_bits, to_torch, torch
 from strategies import products
 
 from mpimpy import DAC, Device, Engine, Format, Gaussian, Tile, WriteVerify, backends, noise
@@ -17,7 +17,7 @@ from mpimpy import DAC, Device, Engine, Format, Gaussian, Tile, WriteVerify, bac
 if torch is None:
     pytest.skip("needs torch", allow_module_level=True)
 
-from mpimpy.backends import reference, torch_cuda
+from mpimpy.backends import Draw, reference, torch_cuda
 
 HERE = pathlib.Path(__file__).parents[1]
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -69,7 +69,7 @@ class Compiler:
     def __init__(self, kernels, cards):
         self.triton, self.cards, self.found = kernels.triton, cards, []
         self.tl, self.MAGIC_BITS = kernels.tl, kernels.MAGIC_BITS
-        for name in ("perturb", "perturb_levels", "stick", "read"):
+        for name in ("perturb", "perturb_levels", "apply_stuck_cells", "read"):
             setattr(self, name, self.launcher(name, getattr(kernels, name)))
 
     def launcher(self, name, kernel):
@@ -248,15 +248,23 @@ def test_kernels_never_wait_for_the_device(monkeypatch):
         torch.ones((70, 38), dtype=torch.float64, device="cuda"),
         torch.ones((38, 90), dtype=torch.float64, device="cuda"),
     )
-    options = {"strides": (1, 2), "widths": (1, 1), "rows": 16, "bound": 2**20, "wide": False, "steps": (1.0, 1.0)}
-    options |= {"tops": (255, 255), "units": None, "weights": ((1.0, 2.0), (2.0, 4.0)), "dtype": "float32"}
-    numbers = {"up": 0, "reference": 3, "shift": 16, "bound": 30000, "dtype": "int16"}
+    reading = plain_reading(
+        strides=(1, 2),
+        widths=(1, 1),
+        signed=False,
+        rows=16,
+        bound=2**20,
+        adc_gain=((1.0, 1.0),) * 2,
+        code_range=(((0, 0),) * 2, ((255, 255),) * 2),
+        shift_weights=((1.0, 2.0), (2.0, 4.0)),
+    )
+    draw = Draw(noise.lognormal_table(0.1), 0, 3, 3, shift=16, bound=30000, dtype="int16")
     address = noise.Address(1, 2, 3, noise.READ)
 
     def run():
-        cells = torch_cuda.perturb(grid, noise.lognormal_table(0.1), address, **numbers)
-        cells = torch_cuda.stick(cells, address, high_share=2**30, low_share=2**30, high=9)
-        return torch_cuda.read(digits, scales[0], cells, scales[1], **options)
+        cells = torch_cuda.perturb(grid, draw, address)
+        cells = torch_cuda.apply_stuck_cells(cells, address, high_share=2**30, low_share=2**30, high=9)
+        return torch_cuda.read(digits, scales[0], cells, scales[1], reading, "float32")
 
     first = run()  # compiles
     monkeypatch.setattr(torch_cuda, "_constants", {})
@@ -266,7 +274,7 @@ def test_kernels_never_wait_for_the_device(monkeypatch):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert same_bits(first.cpu(), second.cpu())
-    cells = reference.perturb(grid.cpu(), noise.lognormal_table(0.1), address, **numbers)
-    cells = reference.stick(cells, address, high_share=2**30, low_share=2**30, high=9)
-    expected = reference.read(digits.cpu(), scales[0].cpu(), cells, scales[1].cpu(), **options)
+    cells = reference.perturb(grid.cpu(), draw, address)
+    cells = reference.apply_stuck_cells(cells, address, high_share=2**30, low_share=2**30, high=9)
+    expected = reference.read(digits.cpu(), scales[0].cpu(), cells, scales[1].cpu(), reading, "float32")
     assert same_bits(first.cpu(), expected)
