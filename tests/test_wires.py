@@ -12,7 +12,9 @@ from libraries import RUNNERS, same_bits, to_strict, to_torch, torch
 
 import mpimpy
 from mpimpy import backends, wires
-from mpimpy.backends import _jit, _ladder, _ladder_numba, reference
+from mpimpy.backends import reference
+from mpimpy.backends.cpu import _jit, _ladder_numba
+from mpimpy.backends.reference import _ladder
 
 needs_torch = pytest.mark.skipif(torch is None, reason="torch is not installed")
 

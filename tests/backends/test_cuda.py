@@ -17,7 +17,8 @@ from mpimpy import DAC, Device, Engine, Format, Gaussian, Tile, WriteVerify, bac
 if torch is None:
     pytest.skip("needs torch", allow_module_level=True)
 
-from mpimpy.backends import Draw, reference, torch_cuda
+from mpimpy.backends import Draw, choice, reference
+from mpimpy.backends.cuda import torch_cuda
 
 HERE = pathlib.Path(__file__).parents[1]
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -110,7 +111,7 @@ class _Grid:
 @pytest.mark.parametrize("name", ENGINES)
 def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rng):
     pytest.importorskip("triton")
-    from mpimpy.backends import _triton
+    from mpimpy.backends.cuda import _triton
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     compiler = Compiler(_triton, (80, 90))
@@ -158,14 +159,14 @@ def test_who_gets_the_backend():
 
 
 def test_a_tensor_on_cuda_is_chosen_for(monkeypatch):
-    monkeypatch.setattr(backends, "_is_torch_cpu", lambda array: False)
+    monkeypatch.setattr(choice, "is_torch_cpu", lambda array: False)
     tensor = torch.ones(2)
-    assert backends._name_for(tensor) == "reference"
+    assert choice._name_for(tensor) == "reference"
 
     class OnCuda(torch.Tensor):
         device = torch.device("cuda", 0)
 
-    assert backends._name_for(tensor.as_subclass(OnCuda)) == "torch"
+    assert choice._name_for(tensor.as_subclass(OnCuda)) == "torch"
 
 
 def test_constants_are_made_once_and_the_oldest_go(monkeypatch):

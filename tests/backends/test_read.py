@@ -13,7 +13,8 @@ from libraries import plain_reading, same_bits
 from strategies import products
 
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, Tile, backends
-from mpimpy.backends import Reading, _currents, _jit, numba_cpu, reference
+from mpimpy.backends import Reading, reference
+from mpimpy.backends.cpu import _currents, _jit, numba_cpu
 from mpimpy.crossbar import product as crossbar
 
 ROWS = [1, 3, 8, 63, 64, 65, 130]
@@ -89,8 +90,8 @@ def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in zip(("ROW_BLOCK", "COL_BLOCK", "CHUNK"), blocks, strict=True):
             patch.setattr(numba_cpu, name, value)
-        patch.setattr("mpimpy.backends._jit.get_num_threads", lambda: threads)
-        patch.setattr("mpimpy.backends._jit.SHARED", 1e-9)  # little work is shared out too
+        patch.setattr(_jit, "get_num_threads", lambda: threads)
+        patch.setattr(_jit, "SHARED", 1e-9)  # little work is shared out too
         assert same_bits(numba_cpu.read(*arrays, *how), expected)
 
 

@@ -19,8 +19,8 @@ from mpimpy.crossbar import product as crossbar
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("test_cuda runs these with TRITON_INTERPRET=1", allow_module_level=True)
 interpreter = pytest.importorskip("triton.runtime.interpreter")
-_triton = pytest.importorskip("mpimpy.backends._triton")
-torch_cuda = pytest.importorskip("mpimpy.backends.torch_cuda")
+_triton = pytest.importorskip("mpimpy.backends.cuda._triton")
+torch_cuda = pytest.importorskip("mpimpy.backends.cuda.torch_cuda")
 
 SEED = 0xFEDCBA9876543210
 LOWEST, HIGHEST = -(2**31), 2**31 - 1

@@ -9,7 +9,7 @@ from libraries import plain_reading, read_levels, same_bits
 from scipy import stats
 
 from mpimpy import DAC, SNR, Device, DPETensor, Engine, Format, converters, noise
-from mpimpy.backends import numba_cpu
+from mpimpy.backends.cpu import numba_cpu
 from mpimpy.cells import memristors
 from mpimpy.crossbar import product as crossbar
 

@@ -27,7 +27,8 @@ from mpimpy import (
     noise,
     wires,
 )
-from mpimpy.backends import _errors, numba_cpu, reference
+from mpimpy.backends import reference
+from mpimpy.backends.cpu import numba_cpu
 from mpimpy.crossbar import product as crossbar
 
 ONE = Format((1, 1), granularity="per-matrix", mapping="signed")  # codes -1, 0, 1: one digit, one pair of slices
@@ -66,7 +67,7 @@ def errors_of(engine, read=0, first_row=0, origin=(0, 0)):
 def seen(engine, shape, *, tile=0, j=0, i=0, current=0, **place):
     """What the ADCs make of currents that are all the same, in LSB."""
     found = errors_of(engine, **place)
-    value = _errors.disturb(np, np.full(shape, float(current)), found, tile, j, i, reference.perturb)
+    value = reference.disturb(np, np.full(shape, float(current)), found, tile, j, i, reference.perturb)
     return (value - current) * float(crossbar.plan(engine.config).reading.adc_gain[j][i])
 
 
@@ -234,7 +235,7 @@ def test_addresses_and_rounding_are_those_that_are_written_down():
     current = np.array([[12345.0, -777.0, 0.0], [-1.0, 1.0, 2.0**29]])
     normal, gain = (noise.table_values(table) for table in (noise.normal_table(), noise.gaussian_table(0.05)))
     for tile, j, i in itertools.product(range(2), range(3), range(2)):
-        value = _errors.disturb(np, current, found, tile, j, i, numba_cpu.perturb)
+        value = reference.disturb(np, current, found, tile, j, i, numba_cpu.perturb)
         step, row = plan.reading.adc_gain[j][i], 48 // 16 + tile
         for m, n in itertools.product(range(2), range(3)):
             expected = int(current[m, n])

@@ -12,7 +12,7 @@ from libraries import RUNNERS, plain_reading, same_bits
 from strategies import configs, matrices, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends
-from mpimpy.backends import _jit
+from mpimpy.backends.cpu import _jit
 from mpimpy.cells import signs
 from mpimpy.crossbar import product as crossbar
 from mpimpy.operands import encoding

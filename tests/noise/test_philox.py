@@ -14,7 +14,8 @@ from scipy import stats
 from vectors import VECTORS, addresses, parse
 
 from mpimpy import noise
-from mpimpy.backends import Draw, _kernels, numba_cpu, reference
+from mpimpy.backends import Draw, reference
+from mpimpy.backends.cpu import _kernels, numba_cpu
 from mpimpy.noise import Address
 
 # Random123's known answers for philox4x32-10: counter, key, output

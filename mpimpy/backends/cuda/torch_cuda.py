@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from .. import noise
-from . import reference
-from .fallback import with_fallback
-from .reading import PANEL, Draw, Reading
+from ... import noise
+from .. import reference
+from ..fallback import with_fallback
+from ..reading import PANEL, Draw, Reading
 
 NAME = "torch"
 STREAM = None  # bytes of a noisy grid drawn at once; None: all of it

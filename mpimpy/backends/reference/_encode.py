@@ -1,36 +1,14 @@
-"""The kernels in plain array-API calls: the specification that every other backend must match.
-
-Operands are three-dimensional, ``(batch, A, C)``, and cut into blocks of ``block = (a, c)``
-elements; a per-block quantity has shape ``(batch, nA, nC)``. Coded operands carry the slices in
-front, ``(slices, A, C)``, least significant first. All arrays of a call share one namespace and
-device. Input is clean: whoever calls has checked it.
-"""
+"""Operands to digits and back, in plain array-API calls: a part of the reference."""
 
 import functools
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import array_api_extra as xpx
 from array_api_compat import array_namespace, device
 
-from . import _ladder
-from ._errors import disturb
-from ._noise import apply_stuck_cells as apply_stuck_cells
-from ._noise import perturb
-from .reading import PANEL, BlockScales, Errors, Reading, Slicing
+from ..reading import BlockScales, Slicing
 
-NAME = "reference"
-STREAM = None  # bytes of a noisy grid drawn at once; None: all of it
-
-
-def to_backend(array: Any) -> Any:
-    """Return `array` as the kernels take it: any real dtype, any array library."""
-    return array
-
-
-def from_backend(array: Any, like: Any) -> Any:
-    """Return a kernel's result in the library of `like`: unchanged, since it is there already."""
-    return array
+__all__ = ["block_max", "block_sums", "code_limits", "digits", "expand_blocks", "fold", "limbs", "multiply"]
 
 
 def _blocks(xp: Any, values: Any, block: tuple[int, int]) -> Any:
@@ -201,127 +179,6 @@ def limbs(digits: Any, weights: tuple[int, ...], bits: int, count: int) -> Any:
     return xp.astype(xp.stack([*parts, total >> (bits * (count - 1))], axis=0), xp.int16)
 
 
-def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading) -> tuple[tuple[str, str], ...]:
-    """Return how the currents of every input slice are found, and why: (path, reason) per slice.
-
-    Parameters
-    ----------
-    height : int
-        Input rows.
-    digits_dtype, grid_dtype : dtype or its name
-    reading : Reading
-    """
-    return (("float", "float64 products in plain array-API calls, exact to 2**53"),) * len(reading.strides)
-
-
 def multiply(x: Any, w: Any) -> Any:
     """Return the product of two float64 matrices; its last bits belong to the library at hand."""
     return array_namespace(x, w).matmul(x, w)
-
-
-def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `read` in plain array-API calls, drawing the noise of ADCs with a backend's `perturb`."""
-
-    def read(
-        digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None = None
-    ) -> Any:
-        """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
-
-        For every tile t and pair of slices (j, i):
-        ``I = (digits[i] * strides[i]) @ grid[j]`` exactly; ``adc = rint(I * adc_gain[j][i])``, clipped
-        to the code range of that pair; if there are digit units ``adc = rint(adc * digit_units[j][i])``;
-        ``acc += adc * shift_weights[j][i]``, j outermost; then ``y += (acc * x_scale[:, t]) * w_scale[t]``,
-        tiles in ascending order within panels of 16, then panels. All sums are float64, never fused.
-
-        Parameters
-        ----------
-        digits : integer array, shape (input slices, R, K)
-        x_scale : float64 array, shape (R, tiles)
-        grid : integer array, shape (weight slices, K, N)
-        w_scale : float64 array, shape (tiles, N)
-        reading : Reading
-            Everything else; its attributes are the names above.
-        dtype : str
-            Name of the floating dtype of the result.
-        errors : Errors, optional
-            Errors of the ADCs: currents go through `disturb` first.
-
-        Returns
-        -------
-        array, shape (R, N)
-        """
-        xp = array_namespace(digits, grid)
-        height, depth = digits.shape[1:]
-        y = xp.zeros((height, grid.shape[2]), dtype=xp.float64, device=device(digits))
-        tiles = -(-depth // reading.rows)
-        for panel in range(0, tiles, PANEL):
-            total = xp.zeros_like(y)
-            for tile in range(panel, min(panel + PANEL, tiles)):
-                acc = xp.zeros_like(y)
-                for j, i, current in _currents(xp, digits, grid, tile, reading):
-                    if errors is not None:
-                        current = disturb(xp, current, errors, tile, j, i, perturb)
-                    acc = acc + _codes(xp, current, reading, j, i) * reading.shift_weights[j][i]
-                total = total + acc * x_scale[:, tile][:, None] * w_scale[tile, :][None, :]
-            y = y + total
-        return xp.astype(y, getattr(xp, dtype))
-
-    return read
-
-
-def _currents(xp: Any, digits: Any, grid: Any, tile: int, reading: Reading) -> Iterator[tuple[int, int, Any]]:
-    # (j, i, currents) of every pair of slices of a tile: exact in float64, since every sum stays below 2**53
-    span = slice(tile * reading.rows, min((tile + 1) * reading.rows, digits.shape[2]))
-    for j in range(len(reading.shift_weights)):
-        cells = xp.astype(grid[j, span, :], xp.float64)
-        for i, stride in enumerate(reading.strides):
-            codes = xp.astype(digits[i, :, span], xp.float64) * float(stride)
-            yield j, i, xp.matmul(codes, cells)
-
-
-def _codes(xp: Any, current: Any, reading: Reading, j: int, i: int) -> Any:
-    # the ADC of a pair of slices, as float64
-    adc = xp.round((current if reading.wide else xp.astype(current, xp.float32)) * reading.adc_gain[j][i])
-    if reading.code_range is not None:
-        lows, tops = reading.code_range
-        adc = xp.clip(adc, float(lows[j][i]), float(tops[j][i]))
-    adc = xp.astype(adc, xp.float64)
-    return adc if reading.digit_units is None else xp.round(adc * reading.digit_units[j][i])
-
-
-read = reader(perturb)
-
-
-def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
-    """Return the transfer matrices of tiles with wire resistance: currents = voltages @ matrix.
-
-    `_ladder` describes the circuit and the order of every operation.
-
-    Parameters
-    ----------
-    conductance : float64 array, shape (batch, rows, cols)
-        Of the cells, at least 0.
-    r_word, r_bit : float
-        Resistance of a segment of word line, of bit line, at least 0.
-
-    Returns
-    -------
-    float64 array, shape (batch, rows, cols)
-    """
-    return _ladder.transfer(conductance, r_word, r_bit)
-
-
-def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
-    """Return the voltages of all nodes: (of the word lines, of the bit lines).
-
-    Parameters
-    ----------
-    conductance : float64 array, shape (batch, rows, cols)
-    voltages : float64 array, shape (batch, rows, inputs)
-    r_word, r_bit : float
-
-    Returns
-    -------
-    (float64 array, float64 array), shape (batch, rows, cols, inputs)
-    """
-    return _ladder.node_voltages(conductance, voltages, r_word, r_bit)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .reading import Reading
+from ..reading import Reading
 
 __all__ = ["LOOK_UP_BITS", "LOOK_UP_ROWS", "adc_constants", "floats", "integers", "read_paths", "too_wide"]
 

@@ -1,12 +1,12 @@
-"""The kernels that draw random numbers, in plain array-API calls: a part of `reference`."""
+"""The kernels that draw random numbers, in plain array-API calls: a part of the reference."""
 
 import functools
 from typing import Any
 
 from array_api_compat import array_namespace, device
 
-from .. import noise
-from .reading import Draw
+from ... import noise
+from ..reading import Draw
 
 __all__ = ["apply_stuck_cells", "entries", "perturb"]
 

@@ -8,7 +8,7 @@ Its last bits belong to torch's linear algebra.
 
 import torch
 
-from ._ladder import turn
+from .reference._ladder import turn
 
 __all__ = ["transfer"]
 

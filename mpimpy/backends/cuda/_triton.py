@@ -7,8 +7,8 @@ was imported. Every launch turns floating-point fusion off: a multiply and an ad
 import triton
 import triton.language as tl
 
-from ..noise import STUCK_FINE
-from .reading import PANEL
+from ...noise import STUCK_FINE
+from ..reading import PANEL
 
 _PANEL = tl.constexpr(PANEL)
 _FINE = tl.constexpr(STUCK_FINE)

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import noise
-from . import _jit, _kernels, _ladder, _ladder_numba, _read, reference
+from ... import noise
+from .. import reference
+from ..fallback import with_fallback
+from ..reading import BlockScales, Draw, Reading, Slicing
+from . import _jit, _kernels, _ladder_numba, _read
 from ._paths import adc_constants, floats, integers, read_paths, too_wide
-from .fallback import with_fallback
-from .reading import BlockScales, Draw, Reading, Slicing
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: what a cache holds
@@ -293,9 +294,9 @@ def _contiguous(array: Any) -> Any:
 
 def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
     """See `reference.transfer`."""
-    return _contiguous(_ladder.transfer(conductance, r_word, r_bit, _two_sided))
+    return _contiguous(reference.transfer(conductance, r_word, r_bit, _two_sided))
 
 
 def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
     """See `reference.node_voltages`."""
-    return tuple(map(_contiguous, _ladder.node_voltages(conductance, voltages, r_word, r_bit)))
+    return tuple(map(_contiguous, reference.node_voltages(conductance, voltages, r_word, r_bit)))

@@ -1,7 +1,7 @@
-"""Errors of the ADCs in plain array-API calls: a part of `reference`.
+"""Errors of the ADCs in plain array-API calls: a part of the reference.
 
-They come between a current and its code, so only the reference's `read` has a place for them. Every
-backend runs that one where they are on, and draws the noise with its own `perturb`.
+They come between a current and its code, so only the `read` in plain array-API calls has a place for
+them. Every backend runs that one where they are on, and draws the noise with its own `perturb`.
 """
 
 import functools
@@ -10,9 +10,9 @@ from typing import Any
 
 from array_api_compat import device
 
-from .. import noise
-from ._noise import entries
-from .reading import ROW_BITS, Draw, Errors
+from ... import noise
+from ..reading import ROW_BITS, Draw, Errors
+from ._draws import entries
 
 __all__ = ["disturb"]
 

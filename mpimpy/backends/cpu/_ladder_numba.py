@@ -1,4 +1,4 @@
-"""The Numba kernel of `_ladder`, whose head says what is computed.
+"""The Numba kernel of `reference._ladder`, whose head says what is computed.
 
 Nodes are eliminated eight at a time. First what connects those eight to everything (a panel of
 eight rows) is brought to the state in which each of them is eliminated; then every other element
@@ -26,7 +26,7 @@ def _aligned(count):
 
 @inline
 def _add_word_line(cells, gw, links, pitch, wide, volts, passed, own, driver):
-    # adds one word line to the window: see `_ladder.word_lines` and `_ladder._links`
+    # adds one word line to the window: see `reference._ladder.word_lines` and `reference._ladder._links`
     cols = cells.size
     left = gw
     for j in range(cols):
@@ -55,7 +55,7 @@ def _add_word_line(cells, gw, links, pitch, wide, volts, passed, own, driver):
 
 @inline
 def _tree(left, left_at, right, at, start, wide, sums):
-    # `_ladder.total` of the first `wide` elements of a row; beyond them `sums` holds zeros
+    # `reference._ladder.total` of the first `wide` elements of a row; beyond them `sums` holds zeros
     half = sums.size // 2
     for k in range(start):
         sums[k] = left[left_at + k]
@@ -164,7 +164,7 @@ def _mesh(links, pitch, start, cols, end, shares, room, stars):
 
 @kernel
 def two_sided(first, last, conductance, gw, gb, out):
-    """Write the transfer matrices of tiles with resistance on both kinds of line: see `_ladder`.
+    """Write the transfer matrices of tiles with resistance on both kinds of line: see `reference._ladder`.
 
     A row of the window holds its node's links to the nodes right of it, from `wide` on those to
     all the drivers together and to each of them.

@@ -7,6 +7,7 @@ tile and weight slice of a strip, the currents of a few rows are found by one of
 
 import numpy as np
 
+from ..reading import PANEL
 from ._currents import (
     GROUP,
     STRIP,
@@ -25,7 +26,6 @@ from ._currents import (
 )
 from ._jit import inline, kernel
 from ._lanes import LANES, bits64, clip, load, muladd, pack, real64, rint, store, whole32, zeros
-from .reading import PANEL
 
 # Numba's cache sees a change in this file only: this digest of what is inlined from others brings it here.
 INLINED = "9fc0ff678c06f6e8"

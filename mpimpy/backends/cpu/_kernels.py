@@ -6,7 +6,7 @@ another one. Nothing raises, and every task writes its own outputs.
 
 import numpy as np
 
-from ..noise import MULTIPLIERS, ROUNDS, STUCK_FINE, WEYL
+from ...noise import MULTIPLIERS, ROUNDS, STUCK_FINE, WEYL
 from ._jit import inline, kernel
 
 _M0, _M1 = MULTIPLIERS
