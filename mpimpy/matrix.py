@@ -368,8 +368,31 @@ class CrossbarMatrix(RightOperand):
         )
         return self._xp.astype(self._public(y), dtype, copy=False)
 
-    def explain_read(self, x):
-        """Return how ``x @ W`` would be computed; see `mpimpy.backends.explain`."""
+    def read_plan(self, x: Any) -> backends.Explanation:
+        """Return how ``x @ W`` would be computed, and why. Nothing is multiplied.
+
+        Parameters
+        ----------
+        x : array, shape (..., K)
+            Inputs; only their shape counts.
+
+        Returns
+        -------
+        mpimpy.backends.Explanation
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> W = Engine(seed=1).program(np.eye(64))
+        >>> [path for bits, path, why in W.read_plan(np.ones((100, 64))).slices]
+        ['look-up', 'look-up', 'pairs', 'pairs']
+        """
         dims = edge.matrix_shape(x.shape, self.shape[0], "x", "the programmed matrix", self.shape)
         height = dims[0] * dims[1]
         if self.encoded is None or not height:

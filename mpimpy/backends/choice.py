@@ -4,7 +4,10 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from array_api_compat import device
 
@@ -56,54 +59,56 @@ class Backend:
 
 @dataclass(frozen=True)
 class Explanation:
-    """How a product is computed, and why; made by `explain`, printed as a few lines.
+    """How a product is computed, and why; made by `mpimpy.CrossbarMatrix.read_plan`.
+
+    Printed, it is a few lines of text.
 
     Attributes
     ----------
     backend : str
         Name of the backend.
     currents : str
-        What the currents are held in, and the cells' grid.
+        Arithmetic of the currents and the ADC, and dtype of the cells.
     slices : tuple of (int or None, str, str)
         Per input slice, most significant first: its bits (None: noisy codes, or a whole code),
-        the way its currents are found, and why.
+        the path by which its currents are found, and the reason.
     notes : tuple of str
-        What else was decided.
+        Other decisions.
     """
 
     backend: str
     currents: str
-    slices: tuple
-    notes: tuple
+    slices: tuple[tuple[int | None, str, str], ...]
+    notes: tuple[str, ...]
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{self.backend}: {self.currents}"]
-        for bits, way, why in self.slices:
+        for bits, path, why in self.slices:
             slice_ = "codes" if bits is None else f"{bits}-bit slice"
-            lines.append(f"{slice_:<12}{way}: {why}")
+            lines.append(f"{slice_:<12}{path}: {why}")
         return "\n".join([*lines, *self.notes])
 
 
-def differentiable(transfer, r_word, r_bit):
+def differentiable(transfer: Callable[[Any], Any], r_word: float, r_bit: float) -> Callable[[Any], Any]:
     """Return `transfer`, a function of torch tensors of conductances, with a gradient."""
     from . import gradient
 
     return lambda conductance: gradient.transfer(conductance, r_word, r_bit, transfer)
 
 
-def _takes(name, array):
+def _takes(name: str, array: Any) -> bool:
     if name == "numba":
         return is_numpy(array) or is_torch_cpu(array)
     return name == "reference" or is_torch(array)
 
 
-def _name_for(array):
+def _name_for(array: Any) -> str:
     if _takes("numba", array):
         return "numba"
     return "torch" if is_torch(array) and array.device.type == "cuda" else "reference"
 
 
-def _detail(name):
+def _detail(name: str) -> tuple[bool, str]:
     version = importlib.metadata.version
     if name == "reference":
         return True, f"array-api-compat {version('array-api-compat')}"
@@ -118,8 +123,8 @@ def _detail(name):
     return True, f"Numba {version('numba')}, {get_num_threads()} threads"
 
 
-def available(array=None):
-    """List the backends: what is there, why something is not, and which one `array` would get.
+def available(array: Any = None) -> list[Backend]:
+    """List the backends: which can run here, why the others cannot, and which one `array` would get.
 
     Parameters
     ----------
@@ -139,7 +144,7 @@ def available(array=None):
     return [Backend(name, *_detail(name), _RUNS[name], name == chosen) for name in _MODULES]
 
 
-def select(array, force=None):
+def select(array: Any, force: str | None = None) -> Any:
     """Return the module whose kernels `array` gets.
 
     Parameters
@@ -164,13 +169,13 @@ def select(array, force=None):
 
 
 @functools.cache
-def _check_float64(xp, where):
+def _check_float64(xp: Any, where: Any) -> None:
     if "float64" not in xp.__array_namespace_info__().dtypes(device=where, kind="real floating"):
         msg = f"device {where} has no float64, in which products are added up: move the operands to another device"
         raise ValueError(msg)
 
 
-def check(name):
+def check(name: str) -> str:
     """Return `name` if it is a backend's, else raise ValueError."""
     if name not in _MODULES:
         msg = f"backend {name!r} is unknown: use one of {', '.join(map(repr, _MODULES))}, or None for the best"
@@ -178,8 +183,11 @@ def check(name):
     return name
 
 
-def explain(x, W):
-    """Return which way a product ``x @ W`` takes, and why. Nothing is multiplied.
+def explain(x: Any, W: Any) -> Explanation:
+    """Return ``W.read_plan(x)``; deprecated.
+
+    .. deprecated:: 2.0.0
+        Use `mpimpy.CrossbarMatrix.read_plan`.
 
     Parameters
     ----------
@@ -197,26 +205,20 @@ def explain(x, W):
         If `W` is not a programmed matrix.
     ValueError
         If the shapes do not fit.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from mpimpy import Engine
-    >>> W = Engine(seed=1).program(np.eye(64))
-    >>> [way for bits, way, why in explain(np.ones((100, 64)), W).slices]
-    ['look-up', 'look-up', 'pairs', 'pairs']
     """
-    if not hasattr(W, "explain_read"):
+    warnings.warn("backends.explain(x, W) is deprecated: use W.read_plan(x)", DeprecationWarning, stacklevel=2)
+    if not hasattr(W, "read_plan"):
         msg = f"W is a {type(W).__name__}, not a programmed matrix: make one with engine.program(w)"
         raise TypeError(msg)
-    return W.explain_read(x)
+    plan: Explanation = W.read_plan(x)
+    return plan
 
 
-def get_num_threads():
+def get_num_threads() -> int:
     """Return how many threads a product on the CPU uses.
 
-    As `set_num_threads` was told; else the environment variable NUMBA_NUM_THREADS; else one for
-    each core that this process may use.
+    The number that `set_num_threads` set; else the environment variable NUMBA_NUM_THREADS; else one
+    for each core that this process may use.
 
     Returns
     -------
@@ -232,12 +234,12 @@ def get_num_threads():
     return _jit.get_num_threads()
 
 
-def set_num_threads(number):
+def set_num_threads(number: int | None) -> None:
     """Set how many threads a product on the CPU uses, from the next product on.
 
-    It holds for the whole process, and for the BLAS that multiplies for an ideal ADC as well.
+    The number holds for the whole process, and for the BLAS that multiplies for an ideal ADC.
     Products that run in several Python threads at once share these threads: each adds only the
-    thread that called it. The number changes nothing but time.
+    thread that called it. The number changes the time alone, never a result.
 
     Parameters
     ----------

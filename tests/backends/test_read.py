@@ -135,11 +135,11 @@ packed = numba_cpu._packed
 
 
 @given(products(), st.sampled_from([1, 40]))
-def test_explain_tells_the_way_that_is_taken(case, copies):
+def test_the_plan_of_a_read_tells_the_path_that_is_taken(case, copies):
     config, x, w = case
     x = np.concatenate([x.reshape(-1, x.shape[-1])] * copies)
     matrix = Engine.from_config(config, seed=1).program(w)
-    told, taken = backends.explain(x, matrix), []
+    told, taken = matrix.read_plan(x), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             numba_cpu, "_packed", lambda digits, paths, reading: taken.append(paths) or packed(digits, paths, reading)
@@ -155,11 +155,11 @@ def test_explain_tells_the_way_that_is_taken(case, copies):
     assert told.notes or config.adc.radc is not None or not quiet
 
 
-def test_explain_gives_reasons(rng):
+def test_the_plan_of_a_read_gives_reasons(rng):
     x, w = np.ones((2, 50, 300)), np.ones((300, 2000))
 
     def text(x=x, **given):
-        return str(backends.explain(x, DPETensor(seed=1, **given).program(w)))
+        return str(DPETensor(seed=1, **given).program(w).read_plan(x))
 
     assert text().splitlines() == [
         "numba: 32-bit currents, ADC in float32, cells int16",
@@ -168,7 +168,7 @@ def test_explain_gives_reasons(rng):
         "4-bit slice pairs: codes and cells fit 16 bits",
     ]
     assert "pairs: codes and cells fit 16 bits, and 1 input rows do not pay for tables, 32 would" in text(x[0, 0])
-    few = backends.explain(x[0, 0], DPETensor(seed=1).program(np.ones((300, 5000))))
+    few = DPETensor(seed=1).program(np.ones((300, 5000))).read_plan(x[0, 0])
     assert few.notes == ("read variation is drawn and read 3456 columns at a time, within the cache",)
     assert "float: currents need more than 32 bits" in text(vnoise=0.05)
     assert "look-up: cells take more than 16 bits, digits at most 4" in text(var=0.001)
@@ -178,11 +178,21 @@ def test_explain_gives_reasons(rng):
     assert text(radc=None, vnoise=0.1).endswith("the slices fold into one float64 product, by the BLAS at hand")
     assert "4 such products, one for each pair of planes" in text(bw_e=8, dbfp_en=True)
     assert "float: float64 products in plain array-API calls" in text(backend="reference")
-    assert str(backends.explain(x[:0], DPETensor().program(w))) == "numba: no products to compute"
-    with pytest.raises(TypeError, match=r"W is a ndarray, not a programmed matrix: make one with engine.program\(w\)"):
-        backends.explain(x, w)
+    assert str(DPETensor().program(w).read_plan(x[:0])) == "numba: no products to compute"
     with pytest.raises(ValueError, match="do not fit"):
-        backends.explain(x[..., :5], DPETensor().program(w))
+        DPETensor().program(w).read_plan(x[..., :5])
+
+
+def test_the_old_name_of_a_plan_warns_and_gives_the_same(rng):
+    x, w = rng.standard_normal((50, 70)), rng.standard_normal((70, 9))
+    matrix = DPETensor(seed=1).program(w)
+    with pytest.warns(DeprecationWarning, match=r"backends.explain\(x, W\) is deprecated: use W.read_plan\(x\)"):
+        assert backends.explain(x, matrix) == matrix.read_plan(x)
+    with (
+        pytest.warns(DeprecationWarning, match="deprecated"),
+        pytest.raises(TypeError, match=r"W is a ndarray, not a programmed matrix: make one with engine.program\(w\)"),
+    ):
+        backends.explain(x, w)
 
 
 LOSSLESS = [

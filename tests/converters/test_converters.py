@@ -21,7 +21,6 @@ from mpimpy import (
     Ranges,
     Tile,
     Wires,
-    backends,
     converters,
     explain,
     noise,
@@ -382,7 +381,7 @@ def test_the_report_leaves_errors_in_where_it_leaves_rounding_out(rng):
 def test_explain_says_why_errors_take_the_plain_way(rng):
     x, w = rng.standard_normal((4, 64)), rng.standard_normal((64, 4))
     for errors in ({}, *({name: value} for name, value in ALL.items())):
-        found = backends.explain(x, Engine(adc=ADC(**errors), seed=1).program(w))
+        found = Engine(adc=ADC(**errors), seed=1).program(w).read_plan(x)
         ways = {(way, why) for _, way, why in found.slices}
         if errors:
             assert ways == {("float", "errors of the ADC come in between: float64 products in plain array-API calls")}
