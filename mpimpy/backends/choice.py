@@ -1,4 +1,4 @@
-"""Which backend computes with an array, what each of them needs, and how many threads there are."""
+"""Choice of a backend for an array, the list of backends, and the number of threads."""
 
 import functools
 import importlib
@@ -145,7 +145,7 @@ def available(array: Any = None) -> list[Backend]:
 
 
 def select(array: Any, force: str | None = None) -> Any:
-    """Return the module whose kernels `array` gets.
+    """Return the backend of an array: a module of kernels.
 
     Parameters
     ----------

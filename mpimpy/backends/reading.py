@@ -1,4 +1,4 @@
-"""The values that kernels are told: how to read, how to draw, how to quantise. Frozen, and made once."""
+"""Instructions for kernels: how to read, how to draw, how to quantise. Frozen values, made once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,9 @@ Codes = tuple[tuple[int, ...], ...]  # the same, whole numbers
 
 @dataclass(frozen=True)
 class Reading:
-    """How a programmed matrix is read: what `read` is told beside its arrays.
+    """How a programmed matrix is read: all that `read` needs besides its arrays.
 
-    Hashable: results that follow from it alone are cached by it.
+    Hashable: results that depend on it alone are cached by it.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Draw:
-    """A random effect on every cell: what `perturb` is told beside its arrays. Hashable.
+    """A random effect on every cell: all that `perturb` needs besides its arrays. Hashable.
 
     With factors a cell becomes ``clip(((((cell << level_shift) + reference) * factor + half) >> shift)
     - after, -bound, bound)``, where ``half = 2**(shift - 1)`` (0 if shift is 0) and the shift is
@@ -77,10 +77,10 @@ class Draw:
     level_shift : int
         A cell holds multiples of ``2**level_shift`` units.
     reference : int
-        What a cell holding 0 has, in units.
+        Value of a cell that holds 0, in units.
     after : int
-        What the result is counted from, in units: `reference` while the reference stays. Only with
-        factors.
+        Origin of the result, in units: `reference`, unless the reference column changes too. Only
+        with factors.
     shift : int
         Bits that the product of a value and a factor loses. Only with factors.
     bound : int
@@ -135,7 +135,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class BlockScales:
-    """From values to codes: what the elements of each block are divided and multiplied by.
+    """From values to codes: divisors and factors of the elements of each block.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class Slicing:
     Attributes
     ----------
     bits, strides : tuples of int
-        Per slice, least significant first: its width, and what its digits are multiplied by.
+        Per slice, least significant first: its width, and the factor of its digits.
     dtype : str
         Name of the integer dtype of the digits.
     signed : bool

@@ -25,7 +25,7 @@ def check_addresses(config, first_row, height, tiles):
 
 
 def errors(config, steps, place, first_row):
-    """Return what the ADCs do wrong, as `mpimpy.backends.reference.read` takes it; None if nothing.
+    """Return the errors of the ADCs, as `mpimpy.backends.reference.read` takes them; None if there are none.
 
     Parameters
     ----------

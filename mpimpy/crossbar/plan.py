@@ -1,4 +1,4 @@
-"""The plain numbers that follow from a configuration: the grid of the cells, and what kernels are told."""
+"""The plain numbers that follow from a configuration: the grid of the cells, and how it is read."""
 
 import functools
 import math
@@ -57,7 +57,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class LosslessFold:
-    """The one product of integer codes that all slices fold into, where nothing is lost on their way.
+    """One product of whole integer codes, into which all slices fold where nothing is lost.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Limbs:
     sum_scale : float
         See `Plan`.
     weights : tuple of int
-        What the weights' slices count for in the folded integers.
+        Weight of each weight slice in the folded integers.
     bits, count : int
         Bits of a limb, and number of limbs.
     """
@@ -96,7 +96,7 @@ class Limbs:
 
 @dataclass(frozen=True)
 class Plan:
-    """The plain numbers that follow from a configuration: what the kernels are told.
+    """The plain numbers that follow from a configuration.
 
     Attributes
     ----------
@@ -131,13 +131,13 @@ class Plan:
     limbs: Limbs | None
 
     @property
-    def blas(self) -> bool:
+    def by_blas(self) -> bool:
         """Whether an ideal ADC leaves one float64 product of folded slices, by the BLAS at hand."""
         return self.ideal and self.lossless_fold is None and self.limbs is None
 
     @property
-    def way(self) -> "Plan | LosslessFold | Limbs":
-        """What is read: whole codes if they fold without loss, else limbs, else slices."""
+    def read_as(self) -> "Plan | LosslessFold | Limbs":
+        """The form in which operands are read: whole codes if they fold without loss, else limbs, else slices."""
         return self.lossless_fold or self.limbs or self
 
 

@@ -118,14 +118,14 @@ def _spans(kernels, config, numbers, height, cells):
 
 
 def _input_part(backend: Any, config: Config, plan: Plan, digits: Any) -> Any:
-    # one plane of the inputs, as `plan.way` reads it
-    if plan.way is plan:
+    # one plane of the inputs, as `plan.read_as` reads it
+    if plan.read_as is plan:
         return digits
     return _codes(backend, digits, (1,) * len(plan.x_strides), config.inputs)
 
 
 def _weight_part(backend: Any, config: Config, plan: Plan, grid: Any) -> Any:
-    # one plane of the weights, as `plan.way` reads it
+    # one plane of the weights, as `plan.read_as` reads it
     if plan.lossless_fold is not None:
         return _codes(backend, grid, plan.grid.strides, config.weights)
     if plan.limbs is not None:
@@ -143,7 +143,7 @@ def _sum_planes(
     backend: Any, config: Config, plan: Plan, x: _Scaled, w: _Scaled, dtype: str, errors: Errors | None
 ) -> Any:
     # the product of each plane of the inputs with each of the weights, added up digitally
-    xp, way = namespace(x.integers), plan.way
+    xp, read_as = namespace(x.integers), plan.read_as
     x_slices, w_slices = len(plan.x_strides), len(plan.grid.strides)
     x_planes, w_planes = x.scales.shape[0], w.scales.shape[0]
     read_dtype, y = dtype if x_planes * w_planes == 1 else "float64", None
@@ -151,12 +151,12 @@ def _sum_planes(
         w_part = _weight_part(backend, config, plan, w.integers[j * w_slices : (j + 1) * w_slices, :, :])
         for i in range(x_planes):
             x_part = _input_part(backend, config, plan, x.integers[i * x_slices : (i + 1) * x_slices, :, :])
-            x_scale = x.scales[i, :, :] * way.sum_scale
+            x_scale = x.scales[i, :, :] * read_as.sum_scale
             wrong = errors
             if errors is not None:
                 pair = j * w_slices * errors.pairs + i * x_slices
                 wrong = dataclasses.replace(errors, array=j * w_slices, pair=pair)
-            part = backend.read(x_part, x_scale, w_part, w.scales[j, :, :], way.reading, read_dtype, wrong)
+            part = backend.read(x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong)
             y = part if y is None else y + part
     return xp.astype(y, getattr(xp, dtype), copy=False)
 
@@ -174,17 +174,17 @@ def explain(kernels, config, height, written):
     written : mpimpy.cells.memristors.Written
     """
     plan, cells, errs = _plan(config, written), written.cells, bool(config.adc.errs)
-    reading, grid_dtype, drive_dtype = plan.way.reading, plan.grid.grid_dtype, plan.drive_dtype
+    reading, grid_dtype, drive_dtype = plan.read_as.reading, plan.grid.grid_dtype, plan.drive_dtype
     if config.device.var == 0:
         grid_dtype = str(cells.dtype).rpartition(".")[2]
     notes = []
     if config.wires is not None:
         when = "again for each read" if config.wires.exact_reads else "when programmed"
         notes.append(f"tiles are solved with the resistance of their wires {when}")
-    if plan.blas:
+    if plan.by_blas:
         notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
         return f"float64, cells {grid_dtype}", (), tuple(notes)
-    if plan.way is not plan:
+    if plan.read_as is not plan:
         drive_dtype = encoding.narrowest(2 ** (config.inputs.bits - 1))
     elif reading.widths is not None:
         drive_dtype = encoding.narrowest(2 ** max(reading.widths) - 1)
@@ -284,7 +284,7 @@ def product(kernels, config, inputs, scales, written, place, first_row, dtype):
     xp = namespace(digits)
     digits = converters.drive(kernels, config.dac, numbers, digits, place._replace(row=first_row, col=place.row))
     x_scales = encoding.input_scales(inputs, numbers.grid.rows)
-    if numbers.blas:
+    if numbers.by_blas:
         grid = _grid(kernels, config, written, place)
         drive_unit, grid_unit = 2**numbers.grid.voltage_fraction, 2**numbers.grid.fraction
         # digits are not multiplied by their strides, noisy codes are

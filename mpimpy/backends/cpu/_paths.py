@@ -1,4 +1,4 @@
-"""What a read on the CPU follows from: the path of every input slice, and the constants of the kernel."""
+"""Decisions of a read on the CPU: the path of every input slice, and the constants of the kernel."""
 
 import functools
 import math
@@ -85,7 +85,7 @@ def _factors(reading: Reading) -> tuple[Any, Any] | None:
 
 @functools.lru_cache(maxsize=256)
 def adc_constants(reading: Reading) -> tuple[Any, ...]:
-    """Return what `_read.read` takes of the ADC and the shift-and-add, from `steps` to `weights`."""
+    """Return the arguments of `_read.read` on the ADC and the shift-and-add, from `steps` to `weights`."""
     real = np.float64 if reading.wide else np.float32
     gain = np.array(reading.adc_gain, real)
     lows, tops = reading.code_range or (np.full_like(gain, -np.inf), np.full_like(gain, np.inf))

@@ -19,7 +19,7 @@ from . import _jit, _kernels, _ladder_numba, _read
 from ._paths import adc_constants, floats, integers, read_paths, too_wide
 
 NAME = "numba"
-STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: what a cache holds
+STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: they fit a cache
 
 
 def to_backend(array: Any) -> Any:

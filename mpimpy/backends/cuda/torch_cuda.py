@@ -51,7 +51,7 @@ def _usable(kind: str, index: int | None) -> Any:
         from . import _triton
 
         if not interpreted:
-            _triton.triton.runtime.driver.active.get_current_target()  # builds what launches kernels
+            _triton.triton.runtime.driver.active.get_current_target()  # builds the launcher of kernels
     except ImportError:
         return None
     except Exception as error:  # a driver or C compiler that Triton cannot use
@@ -138,7 +138,7 @@ def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, warps: int = 4,
 
 
 def _signed(word: int) -> int:
-    # 32 bits as a signed number: all launches then share one compiled kernel
+    # 32 bits as a signed number, so that all launches share one compiled kernel
     return word - (1 << 32) if word >> 31 else word
 
 
@@ -276,7 +276,7 @@ def _read_constants(kernels: Any, reading: Reading, strides: tuple[int, ...], wh
     real, sums = torch.float64 if reading.wide else torch.float32, _sum_dtype(reading)
     gain, weights = _flat(reading.adc_gain), _flat(reading.shift_weights)
     lows, tops = (gain, gain) if reading.code_range is None else map(_flat, reading.code_range)
-    # what MAGIC_BITS adds to a sum of codes, modulo 2**32
+    # MAGIC_BITS of all codes, as they enter the weighted sum, modulo 2**32
     excess = kernels.MAGIC_BITS * sum(map(int, weights)) if sums is torch.int32 else 0
     return [
         _constant(gain, real, where),
@@ -289,7 +289,7 @@ def _read_constants(kernels: Any, reading: Reading, strides: tuple[int, ...], wh
 
 
 def _panel_launcher(kernels: Any, arrays: list[Any], reading: Reading) -> tuple[Callable[..., Any], int]:
-    # (what launches the read of `count` panels of tiles from `panel` on, blocks of outputs)
+    # (function that launches the read of `count` panels of tiles from `panel` on, number of blocks of outputs)
     digits, x_scale, grid, w_scale = arrays
     digits, strides = _apply_strides(digits, reading)
     arrays = [array.contiguous() for array in (digits, x_scale, grid, w_scale)]
@@ -324,9 +324,9 @@ def _panel_launcher(kernels: Any, arrays: list[Any], reading: Reading) -> tuple[
 def _read_with_triton(digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str) -> Any:
     """Read with the int8 tensor cores.
 
-    Whatever is wider than 8 bits is cut into bytes, each less 128 so that it fits. Products of bytes
-    are exact in int32. Their weighted sum wraps in 32 bits where every current fits 32 bits, and has
-    64 bits where not. So all integer operands of up to 32 bits are exact.
+    Integers of more than 8 bits are cut into bytes, each less 128 so that it fits int8. Products of
+    bytes are exact in int32. Their weighted sum has 32 bits, and may wrap on the way, where every
+    current fits 32 bits; else it has 64. So all operands of up to 32 bits are exact.
     """
     launch, blocks = _panel_launcher(_kernels(digits), [digits, x_scale, grid, w_scale], reading)
     shape, real = (digits.shape[1], grid.shape[2]), getattr(torch, dtype)

@@ -61,7 +61,7 @@ def perturb(
 def apply_stuck_cells(
     cells: Any, address: noise.Address, *, high_share: int, low_share: int, high: int, low: int = 0
 ) -> Any:
-    """Put the stuck cells at `high` or `low`, whatever they held.
+    """Put the stuck cells at `high` or `low`; the other cells keep their values.
 
     Each cell has a 32-bit word, of two 16-bit draws. Below `high_share` the cell is stuck at the
     top; else, below ``high_share + low_share``, at the bottom.

@@ -3,16 +3,16 @@
 The circuit: word line i is driven at column 0 through one segment of wire, one segment lies
 between neighbouring cells, bit line j ends below the last row, through one segment, at 0 V.
 
-Nothing is subtracted anywhere, so nothing cancels: a network of conductances is held as what
-connects its nodes, never as the diagonal of a matrix. Every word line is replaced by the links
-that it makes between its cells' bit lines, and to its driver (`word_lines`). What is known of the
-rows so far is a window of one node a bit line: its links to one another, and to the drivers. A
-node p of total conductance d is eliminated as a star becomes a mesh, and the node below it, one
-segment further down its bit line, takes its place. Below the last row these are the outputs, and
-their links to the drivers are the transfer matrix.
+Nothing is subtracted, so nothing cancels: a network is stored as the conductances between its
+nodes, never as a matrix with a diagonal. Each word line is replaced by links: between the bit lines
+of its cells, and from them to its driver (`word_lines`). The rows so far are a window with one node
+for each bit line, linked to one another and to the drivers. Eliminating a node p of total
+conductance d turns a star into a mesh; the node below it, one segment further down its bit line,
+takes its place. Below the last row the nodes are the outputs, and their links to the drivers are
+the transfer matrix.
 
-Each element goes through the same multiplies, adds and divides in the same order on every backend,
-none of them fused: with ``e = 1 / d`` and j < k, ``c_jk += (c_jp * e) * c_kp``, for a driver s
+Every backend does the same multiplications, additions and divisions in the same order, none of
+them fused: with ``e = 1 / d`` and j < k, ``c_jk += (c_jp * e) * c_kp``, for a driver s
 ``c_js += (c_jp * e) * c_ps``, and for the node below ``c_pk = (gb * e) * c_pk``. Square roots would
 make this symmetric, but torch does not round them to the nearest.
 """
@@ -227,7 +227,7 @@ def solve_lines(g, current, segment):
 
 
 def _bit_nodes(g, voltages, gw, gb):
-    # as `_two_sided`, then back: what each node was connected to when it was eliminated gives its voltage
+    # eliminates as `_two_sided`, then goes back: a node's voltage follows from its links when it was eliminated
     xp = array_namespace(g)
     batch, rows, cols = g.shape
     index = xp.arange(cols, dtype=xp.int64, device=device(g))

@@ -1,4 +1,4 @@
-"""The read in plain array-API calls: a part of the reference, and what other backends fall back to."""
+"""The read in plain array-API calls: a part of the reference, and the fallback of all other backends."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
