@@ -104,7 +104,7 @@ class MatrixView:
         return counts(self.config, 0, *self.shape).tiles
 
     def _public(self, array: Any) -> Any:
-        return self.backend.leave(array, self.prototype)
+        return self.backend.from_backend(array, self.prototype)
 
     def _slice_axes(self) -> tuple[int, ...]:
         # the axes in front of (K, N) as they are given out

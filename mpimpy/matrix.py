@@ -141,7 +141,7 @@ class CrossbarMatrix(MatrixView, RightOperand):
     def _encode(self, x: Operand, block: tuple[int, int] | None = None) -> Encoded:
         if block is None:
             block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
-        values = self.backend.enter(self._xp.reshape(x.array, x.dims))
+        values = self.backend.to_backend(self._xp.reshape(x.array, x.dims))
         return encoding.encode(self.backend, values, self.config.inputs, block)
 
     def _read_number(self, read: int | None) -> int:
@@ -265,12 +265,12 @@ class CrossbarMatrix(MatrixView, RightOperand):
             operand = self._accept(x)
             if 0 in operand.dims:
                 fail(ValueError, f"x has shape {operand.shape}: errors cannot be measured without inputs")
-            x = self.backend.enter(self._xp.reshape(operand.array, (-1, self.shape[0])))
+            x = self.backend.to_backend(self._xp.reshape(operand.array, (-1, self.shape[0])))
         if w is not None:
             operand = edge.accept("w", w, like=self._operand)
             if operand.shape != self.shape:
                 fail(ValueError, f"w has shape {operand.shape}, but {self.shape} was programmed")
-            w = self.backend.enter(operand.array)
+            w = self.backend.to_backend(operand.array)
         return measure(self.backend, self.programmed, x, w)
 
     def __repr__(self) -> str:

@@ -82,7 +82,7 @@ def transfer(conductance, r_word, r_bit):
     kernels = backends.select(array)
 
     def compute(tiles):
-        return kernels.leave(kernels.transfer(kernels.enter(tiles), r_word, r_bit), tiles)
+        return kernels.from_backend(kernels.transfer(kernels.to_backend(tiles), r_word, r_bit), tiles)
 
     if arrays.wants_gradient(conductance):
         array = xp.astype(conductance, xp.float64, copy=False)
@@ -146,9 +146,9 @@ def node_voltages(conductance, voltages, r_word, r_bit):
         shape = _broadcast(g.shape, v.shape)
         tiles = xp.reshape(xp.broadcast_to(g, shape), (-1, rows, cols))
         driven = xp.reshape(xp.broadcast_to(v, shape[:-1]), (-1, rows, 1))
-    found = kernels.node_voltages(kernels.enter(tiles), kernels.enter(driven), r_word, r_bit)
+    found = kernels.node_voltages(kernels.to_backend(tiles), kernels.to_backend(driven), r_word, r_bit)
     # (batch, rows, cols, inputs); one of batch and inputs is 1
-    found = (kernels.leave(each, g) for each in found)
+    found = (kernels.from_backend(each, g) for each in found)
     return tuple(xp.reshape(xp.permute_dims(each, (0, 3, 1, 2)), shape) for each in found)
 
 

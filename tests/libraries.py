@@ -4,6 +4,7 @@ import array_api_strict
 import numpy as np
 
 from mpimpy.analysis import calibration
+from mpimpy.backends import Reading
 from mpimpy.cells import memristors
 from mpimpy.crossbar import plan as plans
 from mpimpy.noise import MAX_READ
@@ -38,6 +39,13 @@ if torch is not None:
     RUNNERS["torch numba"] = (to_torch, None)
     RUNNERS["torch reference"] = (to_torch, "reference")
     RUNNERS["torch plain"] = (to_torch, "torch")
+
+
+def plain_reading(**changes):
+    """A `Reading` of one slice of whole codes by an ADC that takes currents as they are, but for `changes`."""
+    plain = {"strides": (1,), "widths": None, "signed": True, "rows": 1, "bound": 1, "wide": False}
+    plain |= {"adc_gain": ((1.0,),), "code_range": None, "digit_units": None, "shift_weights": ((1.0,),)}
+    return Reading(**plain | changes)
 
 
 def read_levels(matrix, read):

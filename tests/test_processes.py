@@ -15,7 +15,7 @@ from libraries import same_bits
 
 import mpimpy
 from mpimpy import DPETensor
-from mpimpy.backends import _jit
+from mpimpy.backends.cpu import _jit
 
 x, w = np.ones((4, 70)), np.eye(70)
 
@@ -101,7 +101,7 @@ def test_a_forked_process_has_threads_of_its_own():
     code = """
 import os, threading
 from mpimpy import set_num_threads
-from mpimpy.backends import _jit
+from mpimpy.backends.cpu import _jit
 
 def meet():
     meeting, seen = threading.Barrier(2, timeout=60), set()

@@ -12,7 +12,9 @@ from libraries import RUNNERS, same_bits, to_strict, to_torch, torch
 
 import mpimpy
 from mpimpy import backends, wires
-from mpimpy.backends import _jit, _ladder, _ladder_numba, numba_cpu, reference
+from mpimpy.backends import reference
+from mpimpy.backends.cpu import _jit, _ladder_numba
+from mpimpy.backends.reference import _ladder
 
 needs_torch = pytest.mark.skipif(torch is None, reason="torch is not installed")
 
@@ -195,7 +197,7 @@ def run(name, g, r_word, r_bit):
     make, force = RUNNERS[name]
     array = make(g)
     kernels = backends.select(array, force)
-    return np.asarray(kernels.leave(kernels.transfer(kernels.enter(array), r_word, r_bit), array))
+    return np.asarray(kernels.from_backend(kernels.transfer(kernels.to_backend(array), r_word, r_bit), array))
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
@@ -250,7 +252,7 @@ def test_the_kernel_runs_as_plain_python(rng, shape):
     g = 10 ** rng.uniform(-6, 0, shape)
     compiled = wires.transfer(g, 2.0, 0.5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numba_cpu, "launch", lambda kernel, tasks, work, *rest: kernel.py_func(0, tasks, *rest))
+        patch.setattr(_jit, "launch", lambda kernel, tasks, work, *rest: kernel.py_func(0, tasks, *rest))
         for name, helper in vars(_ladder_numba).copy().items():
             if hasattr(helper, "py_func") and name.startswith("_"):
                 patch.setattr(_ladder_numba, name, helper.py_func)

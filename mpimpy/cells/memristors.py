@@ -7,6 +7,7 @@ from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from .. import noise
+from ..backends import Draw
 from . import laws
 
 __all__ = [
@@ -91,7 +92,7 @@ def _share(rate):
 def _stick(kernels, device, cells, address, faults, high, low=0):
     # stuck cells, by rate and by map, put at what `high` and `low` say
     if device.stuck_HGS > 0 or device.stuck_LGS > 0:
-        cells = kernels.stick(
+        cells = kernels.apply_stuck_cells(
             cells,
             address._replace(purpose=noise.STUCK),
             high_share=_share(device.stuck_HGS),
@@ -110,20 +111,17 @@ def _stick_mapped(cells, faults, high, low=0):
     return xp.where(faults > 0, xp.full_like(cells, high), cells)
 
 
-def _disturb(kernels, law, cells, levels, address, grid, *, up, reference, after=None, columns=None):
-    return kernels.perturb(
-        cells,
+def _draw(law: laws.Law, grid: Any, *, level_shift: int, reference: int, after: int | None = None) -> Draw:
+    # what a law does to cells; the result counts from `after`, by default from `reference`
+    return Draw(
         law.table,
-        address,
-        up=up,
+        level_shift=level_shift,
         reference=reference,
+        after=reference if after is None else after,
         shift=noise.TABLE_BITS,
         bound=grid.cell_bound,
         dtype=grid.grid_dtype,
-        columns=columns,
-        which=levels if law.per_level else None,
         additive=law.additive,
-        after=after,
     )
 
 
@@ -190,10 +188,11 @@ def program(kernels, device, grid, targets, address, faults=None):
     law, reading, pulses = laws.write(device, grid.fraction), laws.read(device, grid.fraction), None
     cells, up = _placed(device, grid, targets)
     if law is not None:
+        effect = _draw(law, grid, level_shift=up, reference=grid.reference)
+        which = targets if law.per_level else None
 
-        def draw(pulse):
-            place = address._replace(purpose=noise.WRITE, read=pulse)
-            return _disturb(kernels, law, cells, targets, place, grid, up=up, reference=grid.reference)
+        def draw(pulse: int) -> Any:
+            return kernels.perturb(cells, effect, address._replace(purpose=noise.WRITE, read=pulse), which=which)
 
         if device.verify is not None:
             cells, pulses = _verified(kernels, device, grid, draw, targets, address, faults)
@@ -233,8 +232,9 @@ def age(kernels, device, grid, written, targets, address, time_s, faults=None):
         return written._replace(time_s=time_s)
     reference = round(device.rho * 2**grid.fraction * laws.mean_factor(device, time_s, 0))
     law, place = laws.drift(device, time_s), address._replace(purpose=noise.DRIFT, read=0)
-    up, first = written.level_shift, grid.reference
-    cells = _disturb(kernels, law, written.cells, targets, place, grid, up=up, reference=first, after=reference)
+    first = grid.reference
+    effect = _draw(law, grid, level_shift=written.level_shift, reference=first, after=reference)
+    cells = kernels.perturb(written.cells, effect, place, which=targets if law.per_level else None)
     high, low = ((level << grid.fraction) + first - reference for level in (device.g_level - 1, 0))
     high, low = min(high, grid.cell_bound), min(low, grid.cell_bound)
     cells = _stick(kernels, device, cells, address, faults, high, low)
@@ -271,17 +271,9 @@ def read(kernels, device, grid, written, address, columns=None):
     law = laws.read(device, grid.fraction, written.time_s)
     if law is None:
         return written.cells if columns is None else written.cells[:, :, slice(*columns)]
-    return _disturb(
-        kernels,
-        law,
-        written.cells,
-        written.levels,
-        address._replace(purpose=noise.READ),
-        grid,
-        up=written.level_shift,
-        reference=written.reference,
-        columns=columns,
-    )
+    effect = _draw(law, grid, level_shift=written.level_shift, reference=written.reference)
+    which = written.levels if law.per_level else None
+    return kernels.perturb(written.cells, effect, address._replace(purpose=noise.READ), columns, which)
 
 
 def conductance(device, grid, written):

@@ -168,7 +168,7 @@ class _Predecessor(Engine):
         # on the grid of the device, whatever slices there are
         numbers = plans.make_grid(self.config.replace(adc=ADC(), weights=Format((1, 1))))
         kernels = self.backend_for(levels)
-        cells = kernels.enter(levels)
+        cells = kernels.to_backend(levels)
         cells = namespace(cells).astype(cells, getattr(namespace(cells), numbers.level_dtype))[None, :, :]
         address = noise.Address(self.seed, self.chip, self.next_read(), 0)
         written = memristors.program(kernels, self.config.device, numbers, cells, address)
@@ -176,7 +176,7 @@ class _Predecessor(Engine):
             cells=memristors.read(kernels, self.config.device, numbers, written, address), level_shift=0
         )
         siemens = memristors.conductance(self.config.device, numbers, found)
-        return kernels.leave(siemens[0, :, :], levels)
+        return kernels.from_backend(siemens[0, :, :], levels)
 
     def Num2R(self, matint: Any, mmax: int) -> Any:
         """Return the conductances of cells that hold digits, as one read sees them.

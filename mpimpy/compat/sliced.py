@@ -204,7 +204,7 @@ class SlicedData(CrossbarOperand):
         self._backend = backend = engine.backend_for(data)
         self.prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, data), device=device_of(data))
         self._resolved = parallel
-        self.encoded = encoding.encode(backend, backend.enter(xp.reshape(data, dims)), self.format, block)
+        self.encoded = encoding.encode(backend, backend.to_backend(xp.reshape(data, dims)), self.format, block)
         self.shape = tuple(data.shape)
         self._engine = self._matrix = None
         if self.inference and self.is_weight:
@@ -294,7 +294,7 @@ class SlicedData(CrossbarOperand):
         return namespace(y).reshape(y, (*x.shape[:-1], w.shape[1]))
 
     def _public(self, array):
-        return self._backend.leave(array, self.prototype)
+        return self._backend.from_backend(array, self.prototype)
 
     @property
     def sliced_data(self):

@@ -1,7 +1,10 @@
 """DACs: codes on the word lines, and their voltage noise."""
 
+from typing import Any
+
 from .. import noise
 from ..arrays import namespace
+from ..backends import Draw
 
 __all__ = ["drive", "voltage_bits"]
 
@@ -11,35 +14,36 @@ def voltage_bits(dac):
     return noise.fraction_bits(dac.vnoise) if dac.vnoise > 0 else 0
 
 
-def drive(kernels, dac, plan, digits, widths, address):
-    """Return what the DACs put on the word lines: (digits, strides, widths) of `reference.read`.
+def drive(backend: Any, dac: Any, plan: Any, digits: Any, address: noise.Address) -> Any:
+    """Return what the DACs put on the word lines: the digits that ``plan.reading`` speaks of.
 
-    Voltage noise moves codes to a grid of their own, where they are digits no more.
+    Voltage noise moves codes to a grid of their own, where they are no digits any more.
 
     Parameters
     ----------
-    kernels : module
-        A backend.
+    backend : module
     dac : DAC
     plan : mpimpy.crossbar.plan.Plan
     digits : integer array, shape (planes * slices, R, K)
-    widths : tuple of int
-        Bits per slice.
     address : mpimpy.noise.Address
+
+    Returns
+    -------
+    integer array, shape (planes * slices, R, K)
     """
     if dac.vnoise == 0:
-        return digits, plan.x_strides, widths
+        return digits
     xp = namespace(digits)
     # slice by slice: an array of strides would have to travel to the device
-    wide, slices = xp.astype(digits, getattr(xp, plan.code_dtype), copy=False), len(widths)
-    codes = kernels.perturb(
-        xp.stack([wide[s, :, :] * plan.x_strides[s % slices] for s in range(wide.shape[0])], axis=0),
+    wide, slices = xp.astype(digits, getattr(xp, plan.code_dtype), copy=False), len(plan.x_strides)
+    codes = xp.stack([wide[s, :, :] * plan.x_strides[s % slices] for s in range(wide.shape[0])], axis=0)
+    draw = Draw(
         noise.gaussian_table(dac.vnoise),
-        address._replace(purpose=noise.VOLTAGE),
-        up=0,
+        level_shift=0,
         reference=0,
+        after=0,
         shift=noise.TABLE_BITS - plan.grid.voltage_fraction,
         bound=plan.grid.code_bound,
         dtype=plan.drive_dtype,
     )
-    return codes, (1,) * slices, None
+    return backend.perturb(codes, draw, address._replace(purpose=noise.VOLTAGE))

@@ -1,7 +1,7 @@
 """Errors of ADCs: noise, offset and gain, from LSB to units of current, and their addresses."""
 
 from .. import noise
-from ..backends._errors import ROW_BITS, Errors
+from ..backends import ROW_BITS, Errors
 
 __all__ = ["MOST_TILES", "check_addresses", "errors"]
 
@@ -25,7 +25,7 @@ def check_addresses(config, first_row, height, tiles):
 
 
 def errors(config, steps, place, first_row):
-    """Return what the ADCs do wrong, as `mpimpy.backends.reference.read` takes it; None if nothing.
+    """Return the errors of the ADCs, as `mpimpy.backends.reference.read` takes them; None if there are none.
 
     Parameters
     ----------

@@ -32,7 +32,8 @@ def currents(backend, programmed, inputs, read, only=None):
     plan, digits = plan_for(config, programmed.as_read), encoding.flat_slices(inputs.digits)
     xp, rows = namespace(digits), plan.grid.rows
     at_inputs = address._replace(row=0, col=address.row)
-    digits, strides, _ = converters.drive(backend, config.dac, plan, digits, inputs.bits, at_inputs)
+    digits = converters.drive(backend, config.dac, plan, digits, at_inputs)
+    strides = plan.reading.strides
     grid = read_grid(backend, config, programmed.as_read, address)
     x_slices, w_slices = len(strides), len(plan.grid.strides)
     tiles = -(-digits.shape[2] // rows)

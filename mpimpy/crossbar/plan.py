@@ -1,16 +1,18 @@
-"""The plain numbers that follow from a configuration: the grid of the cells, and what kernels are told."""
+"""The plain numbers that follow from a configuration: the grid of the cells, and how it is read."""
 
 import functools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from .. import converters, noise
+from ..backends import Reading
 from ..cells import memristors
-from ..config import ADC
+from ..config import ADC, Config
 from ..operands import encoding
 
-__all__ = ["EXACT", "SINGLE_CODES", "Grid", "Plan", "choose_grid", "make_grid", "plan"]
+__all__ = ["EXACT", "SINGLE_CODES", "Grid", "Limbs", "LosslessFold", "Plan", "choose_grid", "make_grid", "plan"]
 
 NARROW = 2**31 - 1  # currents that fit 32 bits
 EXACT = 2**53  # currents that fit a float64 exactly
@@ -54,8 +56,47 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class LosslessFold:
+    """One product of whole integer codes, into which all slices fold where nothing is lost.
+
+    Attributes
+    ----------
+    reading : mpimpy.backends.Reading
+        Of whole codes.
+    sum_scale : float
+        See `Plan`.
+    """
+
+    reading: Reading
+    sum_scale: float
+
+
+@dataclass(frozen=True)
+class Limbs:
+    """Noisy weights, their slices folded and cut into limbs, which whole input codes multiply exactly.
+
+    Attributes
+    ----------
+    reading : mpimpy.backends.Reading
+        Of whole codes; each limb is a weight slice.
+    sum_scale : float
+        See `Plan`.
+    weights : tuple of int
+        Weight of each weight slice in the folded integers.
+    bits, count : int
+        Bits of a limb, and number of limbs.
+    """
+
+    reading: Reading
+    sum_scale: float
+    weights: tuple[int, ...]
+    bits: int
+    count: int
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The plain numbers that follow from a configuration: what the kernels are told.
+    """The plain numbers that follow from a configuration.
 
     Attributes
     ----------
@@ -64,38 +105,40 @@ class Plan:
         DAC code of digit 1 per input slice, least significant first.
     code_dtype, drive_dtype : str
         Integer dtypes of DAC codes without and with noise.
-    bound : int
-        No current exceeds it.
     full_scale : int
         The highest current that the ADC covers at full range.
     ideal : bool
-        No ADC.
-    steps, ends, units, weights : tuples
-        See `mpimpy.backends.reference.read`.
-    factor : float
+        The ADC is ideal: it rounds nothing.
+    reading : mpimpy.backends.Reading
+        How the slices are read, one by one, digits or noisy codes.
+    sum_scale : float
         Unit of the shift-and-add's sum, in products of integer codes.
-    exact : tuple or None
-        ``(weight, factor)`` where nothing is lost between the operands' integer codes and the
-        shift-and-add: its sum is then `weight` times the sum of products of codes.
-    limbs : tuple or None
-        ``(bits, count)`` of the limbs in which noisy weights, their slices folded, multiply whole
-        input codes exactly, for an ideal ADC.
+    lossless_fold : LosslessFold or None
+        None where something is lost between the operands' codes and the shift-and-add.
+    limbs : Limbs or None
+        For an ideal ADC; None where the limbs are not exact, or too many.
     """
 
     grid: Grid
-    x_strides: tuple
+    x_strides: tuple[int, ...]
     code_dtype: str
     drive_dtype: str
-    bound: int
     full_scale: int
     ideal: bool
-    steps: tuple
-    ends: tuple | None
-    units: tuple | None
-    weights: tuple
-    factor: float
-    exact: tuple | None
-    limbs: tuple | None
+    reading: Reading
+    sum_scale: float
+    lossless_fold: LosslessFold | None
+    limbs: Limbs | None
+
+    @property
+    def by_blas(self) -> bool:
+        """Whether an ideal ADC leaves one float64 product of folded slices, by the BLAS at hand."""
+        return self.ideal and self.lossless_fold is None and self.limbs is None
+
+    @property
+    def read_as(self) -> "Plan | LosslessFold | Limbs":
+        """The form in which operands are read: whole codes if they fold without loss, else limbs, else slices."""
+        return self.lossless_fold or self.limbs or self
 
 
 def _finest(limit, unit, ceiling):
@@ -189,7 +232,7 @@ def make_grid(config):
 
 
 @functools.lru_cache(maxsize=512)
-def plan(config):
+def plan(config: Config) -> Plan:
     """Return the numbers of a configuration.
 
     Raises
@@ -199,33 +242,64 @@ def plan(config):
     """
     config.check("inputs", "weights")
     grid = make_grid(config)
-    x_bits = config.inputs.ascending
-    levels, codes = config.device.g_level - 1, config.dac.rdac - 1
+    codes = config.dac.rdac - 1
     unit = 1 << (grid.fraction + grid.voltage_fraction)
-    x_strides = memristors.strides(x_bits, codes + 1)
+    x_strides = memristors.strides(config.inputs.ascending, codes + 1)
     ideal = config.radc is None
     real = config.replace(adc=ADC(2)) if ideal else config
     found = converters.codes(real, unit, x_strides, grid.strides)
     _check_errors(config, found)
     strides = x_strides, grid.strides
     shifts = config.inputs.shifts, config.weights.shifts
-    units, weights, factor = converters.weights_of(found, unit, *strides, *shifts, snap=config.adc.snap)
-    rounded = float if grid.wide else lambda step: converters.single(float(step))
+    units, weights, sum_scale = converters.weights_of(found, unit, *strides, *shifts, snap=config.adc.snap)
     return Plan(
         grid=grid,
         x_strides=x_strides,
         code_dtype=encoding.narrowest(codes),
         drive_dtype=encoding.narrowest(grid.code_bound),
-        bound=grid.rows * grid.code_bound * (grid.cell_bound if grid.fraction else levels),
         full_scale=converters.full_scale(config, unit),
         ideal=ideal,
-        steps=tuple(tuple(map(rounded, row)) for row in found.steps),
-        ends=(found.lows, found.tops) if config.adc.saturate and not ideal else None,
-        units=units,
-        weights=weights,
-        factor=factor,
-        exact=_exact(config, grid, x_strides, found, weights, factor),
+        reading=_reading(config, grid, x_strides, found, units, weights),
+        sum_scale=sum_scale,
+        lossless_fold=_lossless_fold(config, grid, x_strides, found, weights, sum_scale),
         limbs=_limbs(config, grid),
+    )
+
+
+def _reading(
+    config: Config, grid: Grid, x_strides: tuple[int, ...], found: converters.Codes, units: Any, weights: Any
+) -> Reading:
+    # of slices, one by one; noisy codes are no digits any more
+    noisy, saturate = config.dac.vnoise > 0, config.adc.saturate and config.radc is not None
+    rounded = float if grid.wide else lambda step: converters.single(float(step))
+    return Reading(
+        strides=(1,) * len(x_strides) if noisy else x_strides,
+        widths=None if noisy else config.inputs.ascending,
+        signed=config.inputs.signed,
+        rows=grid.rows,
+        bound=grid.rows * grid.code_bound * (grid.cell_bound if grid.fraction else config.device.g_level - 1),
+        wide=grid.wide,
+        adc_gain=tuple(tuple(map(rounded, row)) for row in found.steps),
+        code_range=(found.lows, found.tops) if saturate else None,
+        digit_units=units,
+        shift_weights=weights,
+    )
+
+
+def _code_reading(rows: int, bits: int, weights: tuple[float, ...]) -> Reading:
+    # of whole codes, by an ADC that takes currents of `bits` bits a row as they are; a weight slice for each weight
+    bound = rows * 2**bits
+    return Reading(
+        strides=(1,),
+        widths=None,
+        signed=True,
+        rows=rows,
+        bound=bound,
+        wide=bound > SINGLE_CODES,
+        adc_gain=((1.0,),) * len(weights),
+        code_range=None,
+        digit_units=None,
+        shift_weights=tuple((weight,) for weight in weights),
     )
 
 
@@ -242,16 +316,18 @@ def _check_errors(config, found):
             raise ValueError(msg)
 
 
-def _exact(config, grid, x_strides, found, weights, factor):
+def _lossless_fold(
+    config: Config, grid: Grid, x_strides: tuple[int, ...], found: converters.Codes, weights: Any, sum_scale: float
+) -> LosslessFold | None:
     # Slices fold back into one product of codes where cells sit on their levels and the ADC loses
     # nothing: it has whole codes per digit product, or snaps from less than half a digit away.
-    device = config.device
+    device, bits = config.device, config.inputs.bits + config.weights.bits - 2
     if config.adc.errs or grid.fraction or grid.voltage_fraction or device.stuck_HGS or device.stuck_LGS:
         return None
-    if grid.rows * 2 ** (config.inputs.bits + config.weights.bits - 2) > EXACT:
+    if grid.rows * 2**bits > EXACT:
         return None
     if config.radc is None:
-        return 1.0, 1.0
+        return LosslessFold(_code_reading(grid.rows, bits, (1.0,)), 1.0)
     strides = [[u * v for u in x_strides] for v in grid.strides]
     bounds = [converters.digit_bounds(fmt) for fmt in (config.inputs, config.weights)]
     safe = 2 ** (50 if grid.wide else 22)  # codes that the ADC's own arithmetic cannot put a half off
@@ -268,24 +344,27 @@ def _exact(config, grid, x_strides, found, weights, factor):
             elif (step * stride).denominator > 1 or max(-low, top) > safe:
                 return None
     if config.adc.snap:
-        return 1.0, factor
+        return LosslessFold(_code_reading(grid.rows, bits, (1.0,)), sum_scale)
     weight = math.lcm(*x_strides) * math.lcm(*grid.strides) * max(map(max, found.steps))
     flat = [weight for row in weights for weight in row]
     if weight.denominator > 1 or not all(map(float.is_integer, flat)) or sum(map(abs, flat)) * found.most > EXACT:
         return None
-    return float(weight), factor
+    return LosslessFold(_code_reading(grid.rows, bits, (float(weight),)), sum_scale)
 
 
 MOST_LIMBS = 4  # more would cost more than a float64 product
 
 
-def _limbs(config, grid):
-    # An ideal ADC loses nothing: currents of whole codes and parts of the folded weights are exact
+def _limbs(config: Config, grid: Grid) -> Limbs | None:
+    # An ideal ADC loses nothing: currents of whole codes and limbs of the folded weights are exact
     # while they fit 32 bits.
     if config.radc is not None or config.dac.vnoise > 0 or config.inputs.bits > 15:
         return None
-    _, weights = encoding.shares(config.weights.shifts, grid.strides)
+    common, weights = encoding.shares(config.weights.shifts, grid.strides)
     largest = sum(map(abs, weights)) * grid.cell_bound
     bits = min(15, 30 - math.ceil(math.log2(grid.rows)) - (config.inputs.bits - 1))
     count = -(-(largest.bit_length() + 1) // bits) if bits > 0 else MOST_LIMBS + 1
-    return (bits, count) if largest < 2**31 and count <= MOST_LIMBS else None
+    if largest >= 2**31 or count > MOST_LIMBS:
+        return None
+    reading = _code_reading(grid.rows, config.inputs.bits - 1 + bits, tuple(2.0 ** (bits * k) for k in range(count)))
+    return Limbs(reading, 1.0 / (common << grid.fraction), weights, bits, count)

@@ -3,19 +3,28 @@
 import dataclasses
 import functools
 import operator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-from .. import converters
+from .. import backends, converters
 from ..arrays import namespace
-from ..backends.reference import PANEL
+from ..backends import PANEL, Errors
 from ..cells import memristors, signs, wiring
+from ..cells.memristors import Cells
+from ..config import Config, Format
+from ..noise import Address
 from ..operands import encoding
+from ..operands.encoding import Encoded
 from . import plan as plans
-from .plan import SINGLE_CODES
+from .plan import Plan
+from .programmed import Programmed
 
 __all__ = ["explain", "panels", "plan_for", "product", "read_grid", "reduce_panels"]
 
 
-def read_grid(backend, config, cells, address, columns=None):
+def read_grid(
+    backend: Any, config: Config, cells: Cells, address: Address, columns: tuple[int, int] | None = None
+) -> Any:
     """Return what one read sees of the cells, each digit's together: integers, (planes * slices, K, N), in grid units.
 
     Of all columns, or of ``columns = (first, last)`` alone.
@@ -28,170 +37,96 @@ def read_grid(backend, config, cells, address, columns=None):
     return signs.combine(config.weights, found, grid.cell_bound, unit)
 
 
-def plan_for(config, cells):
+def plan_for(config: Config, cells: Cells) -> Plan:
     """Return the plan of a configuration for its cells: a map of stuck cells is no part of a configuration."""
     plan = plans.plan(config)
-    return dataclasses.replace(plan, exact=None) if cells.faulty else plan
+    return dataclasses.replace(plan, lossless_fold=None) if cells.faulty else plan
 
 
-def _fold(kernels, digits, strides, shifts, unit, scales, rows, axis):
+def _fold(
+    backend: Any, fmt: Format, strides: tuple[int, ...], operand: "_Scaled", unit: int, rows: int, axis: int
+) -> Any:
     # the float64 operand that noisy slices stand for: digital weights applied before the product
-    common, weights = encoding.shares(shifts, strides)
-    weights, total = tuple(map(float, weights)), None
-    for plane in range(scales.shape[0]):
-        part = digits[plane * len(shifts) : (plane + 1) * len(shifts), :, :]
-        term = kernels.fold(part, weights, float(common * unit), scales[plane, :, :], rows=rows, axis=axis)
+    common, weights = encoding.shares(fmt.shifts, strides)
+    weights, slices, total = tuple(map(float, weights)), len(fmt.shifts), None
+    for plane in range(operand.scales.shape[0]):
+        part = operand.integers[plane * slices : (plane + 1) * slices, :, :]
+        term = backend.fold(part, weights, float(common * unit), operand.scales[plane, :, :], rows=rows, axis=axis)
         total = term if total is None else total + term
     return total
 
 
-def _codes(kernels, digits, strides, fmt):
+def _codes(backend: Any, digits: Any, strides: tuple[int, ...], fmt: Format) -> Any:
     # the integer codes that undisturbed slices stand for, shape (1, A, C)
     common, weights = encoding.shares(fmt.shifts, strides)
     weights = tuple(map(float, weights))
-    return kernels.fold(digits, weights, float(common), dtype=encoding.narrowest(2 ** (fmt.bits - 1)))[None, :, :]
-
-
-def _reading(numbers, strides, widths, signed):
-    # what `reference.read` is told
-    return {
-        "strides": strides,
-        "widths": widths,
-        "signed": signed,
-        "bound": numbers.bound,
-        "wide": numbers.grid.wide,
-        "steps": numbers.steps,
-        "ends": numbers.ends,
-        "units": numbers.units,
-        "weights": numbers.weights,
-    }
-
-
-def _exact_reading(config, numbers):
-    # the same of the one product that all slices fold into
-    bound = numbers.grid.rows * 2 ** (config.inputs.bits + config.weights.bits - 2)
-    return _ideal_reading(bound, (numbers.exact[0],))
-
-
-def _ideal_reading(bound, weights):
-    # whole codes, one weight slice for each of `weights`, and an ADC that reads currents as they are
-    none = {"strides": (1,), "widths": None, "signed": True, "ends": None, "units": None}
-    many = {"steps": ((1.0,),) * len(weights), "weights": tuple((weight,) for weight in weights)}
-    return none | many | {"bound": bound, "wide": bound > SINGLE_CODES}
+    return backend.fold(digits, weights, float(common), dtype=encoding.narrowest(2 ** (fmt.bits - 1)))[None, :, :]
 
 
 FEW_ROWS = 64  # input rows up to which it is the grid that costs
 
 
-def _spans(kernels, config, numbers, height, written):
+def _spans(backend: Any, config: Config, plan: Plan, height: int, shape: tuple[int, ...]) -> list[Any]:
     # Columns that are read together: (first, last), or None for all. For few inputs the noisy grid
     # is drawn and read in blocks that stay in the cache; columns may be cut anywhere.
-    slices, depth, width = written.cells.shape
+    slices, depth, width = shape
     if config.wires is not None and config.wires.exact_reads:
         return [None]  # tiles are solved as a whole
-    if config.device.var == 0 or kernels.STREAM is None or height > FEW_ROWS:
+    if config.device.var == 0 or backend.STREAM is None or height > FEW_ROWS:
         return [None]
-    column = slices * depth * {"int8": 1, "int16": 2}.get(numbers.grid.grid_dtype, 4)
-    step = max(1, kernels.STREAM // column // 128) * 128
+    column = slices * depth * {"int8": 1, "int16": 2}.get(plan.grid.grid_dtype, 4)
+    step = max(1, backend.STREAM // column // 128) * 128
     return [(first, min(first + step, width)) for first in range(0, width, step)] if step < width else [None]
 
 
-def _folding(kernels, config, numbers, strides, widths):
-    # (how the slices of the weights fold, or None; what `reference.read` is told; factor)
-    w_strides = numbers.grid.strides
-    if numbers.exact is not None:
-        how = _exact_reading(config, numbers)
-        return lambda w: _codes(kernels, w, w_strides, config.weights), how, numbers.exact[1]
-    if numbers.limbs is not None:
-        bits, count = numbers.limbs
-        common, weights = encoding.shares(config.weights.shifts, w_strides)
-        bound = numbers.grid.rows * 2 ** (config.inputs.bits - 1 + bits)
-        how = _ideal_reading(bound, tuple(2.0 ** (bits * k) for k in range(count)))
-        return lambda w: kernels.limbs(w, weights, bits, count), how, 1.0 / (common << numbers.grid.fraction)
-    return None, _reading(numbers, strides, widths, config.inputs.signed), numbers.factor
+def _input_part(backend: Any, config: Config, plan: Plan, digits: Any) -> Any:
+    # one plane of the inputs, as `plan.read_as` reads it
+    if plan.read_as is plan:
+        return digits
+    return _codes(backend, digits, (1,) * len(plan.x_strides), config.inputs)
 
 
-def _multiply_planes(kernels, config, numbers, inputs, digits, strides, widths, x_scales, errors, grid, scales, dtype):
+def _weight_part(backend: Any, config: Config, plan: Plan, grid: Any) -> Any:
+    # one plane of the weights, as `plan.read_as` reads it
+    if plan.lossless_fold is not None:
+        return _codes(backend, grid, plan.grid.strides, config.weights)
+    if plan.limbs is not None:
+        return backend.limbs(grid, plan.limbs.weights, plan.limbs.bits, plan.limbs.count)
+    return grid
+
+
+class _Scaled(NamedTuple):
+    # integers of all planes and slices of an operand, and their scales by plane and tile
+    integers: Any
+    scales: Any
+
+
+def _multiply_planes(
+    backend: Any, config: Config, plan: Plan, x: _Scaled, w: _Scaled, dtype: str, errors: Errors | None
+) -> list[Any]:
     # the product of each plane of the inputs with each of the weights, weights outermost
-    x_slices, w_slices = len(inputs.bits), len(config.weights.ascending)
-    fold, how, factor = _folding(kernels, config, numbers, strides, widths)
-    alone = x_scales.shape[0] * scales.shape[0] == 1
+    read_as: Any = plan.read_as
+    x_slices, w_slices = len(plan.x_strides), len(plan.grid.strides)
+    x_planes, w_planes = x.scales.shape[0], w.scales.shape[0]
+    read_dtype = dtype if x_planes * w_planes == 1 else "float64"
     products = []
-    for j in range(scales.shape[0]):
-        w_part = grid[j * w_slices : (j + 1) * w_slices, :, :]
-        w_part = w_part if fold is None else fold(w_part)
-        for i in range(x_scales.shape[0]):
-            x_part = digits[i * x_slices : (i + 1) * x_slices, :, :]
-            if fold is not None:
-                x_part = _codes(kernels, x_part, (1,) * x_slices, config.inputs)
+    for j in range(w_planes):
+        w_part = _weight_part(backend, config, plan, w.integers[j * w_slices : (j + 1) * w_slices, :, :])
+        for i in range(x_planes):
+            x_part = _input_part(backend, config, plan, x.integers[i * x_slices : (i + 1) * x_slices, :, :])
+            x_scale = x.scales[i, :, :] * read_as.sum_scale
+            wrong = errors
             if errors is not None:
-                how["errors"] = errors._replace(array=j * w_slices, pair=j * w_slices * errors.pairs + i * x_slices)
-            part = kernels.read(
-                x_part,
-                x_scales[i, :, :] * factor,
-                w_part,
-                scales[j, :, :],
-                rows=numbers.grid.rows,
-                dtype=dtype if alone else "float64",
-                **how,
-            )
+                pair = j * w_slices * errors.pairs + i * x_slices
+                wrong = dataclasses.replace(errors, array=j * w_slices, pair=pair)
+            part = backend.read(x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong)
             products.append(part)
     return products
 
 
-def explain(kernels, programmed, height):
-    """Return how a product would be read: (currents, slices, notes) of `mpimpy.backends.Explanation`.
-
-    Parameters
-    ----------
-    kernels : module
-        A backend.
-    programmed : Programmed
-    height : int
-        Input rows.
-    """
-    config, cells = programmed.config, programmed.as_read.cells
-    numbers, bits = plan_for(config, programmed.as_read), config.inputs.ascending
-    grid, noisy = numbers.grid, config.dac.vnoise > 0
-    grid_dtype, drive_dtype = grid.grid_dtype, numbers.drive_dtype
-    if config.device.var == 0:
-        grid_dtype = str(cells.dtype).rpartition(".")[2]
-    notes = []
-    if config.wires is not None:
-        when = "again for each read" if config.wires.exact_reads else "when programmed"
-        notes.append(f"tiles are solved with the resistance of their wires {when}")
-    if numbers.ideal and numbers.exact is None and numbers.limbs is None:
-        notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
-        return f"float64, cells {grid_dtype}", (), tuple(notes)
-    strides = (1,) * len(bits) if noisy else numbers.x_strides
-    fold, how, _ = _folding(kernels, config, numbers, strides, None if noisy else bits)
-    if fold is not None:
-        bits, drive_dtype = (None,), encoding.narrowest(2 ** (config.inputs.bits - 1))
-    elif not noisy:
-        drive_dtype = encoding.narrowest(2 ** max(bits) - 1)
-    if numbers.exact is not None:
-        grid_dtype = encoding.narrowest(2 ** (config.weights.bits - 1))
-        notes.append("nothing is lost between codes and shift-and-add: the slices fold into one product of codes")
-    elif fold is not None:
-        grid_dtype = "int16"
-        notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {numbers.limbs[1]} exact parts")
-    names = {name: how[name] for name in ("strides", "widths", "signed", "bound")}
-    found = kernels.ways(height, drive_dtype, grid_dtype, **names)
-    if config.adc.errs:
-        why = "errors of the ADC come in between: float64 products in plain array-API calls"
-        found = (("float", why),) * len(found)
-    if config.inputs.planes * config.weights.planes > 1:
-        notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
-    spans = _spans(kernels, config, numbers, height, programmed.as_read)
-    if len(spans) > 1:
-        notes.append(f"read variation is drawn and read {spans[0][1]} columns at a time, within the cache")
-    widths = bits if how["widths"] is not None else (None,) * len(found)
-    slices = tuple((width, *way) for width, way in zip(widths, found, strict=True))
-    currents = "64-bit currents, ADC in float64" if how["wide"] else "32-bit currents, ADC in float32"
-    return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)
-
-
-def _pair_products(backend, programmed, inputs, read, first_row, dtype, tiles=None):
+def _pair_products(
+    backend: Any, programmed: Programmed, inputs: Encoded, read: int, first_row: int, dtype: str, tiles: Any = None
+) -> list[Any]:
     # The product of each pair of planes, over all rows of tiles or a range of them.
     config, address = programmed.config, programmed.address._replace(read=read)
     rows, cells, scales = config.tile.rows, programmed.as_read, programmed.scales
@@ -203,30 +138,29 @@ def _pair_products(backend, programmed, inputs, read, first_row, dtype, tiles=No
         cells = memristors.select_rows(cells, span)
         address = address._replace(row=address.row + span.start)
     at_inputs = address._replace(row=first_row, col=address.row)
-    digits, strides, widths = converters.drive(backend, config.dac, plan, digits, inputs.bits, at_inputs)
-    if plan.ideal and plan.exact is None and plan.limbs is None:
-        grid = read_grid(backend, config, cells, address)
+    x = _Scaled(converters.drive(backend, config.dac, plan, digits, at_inputs), x_scales)
+    if plan.by_blas:
+        w = _Scaled(read_grid(backend, config, cells, address), scales)
         drive_unit, grid_unit = 2**plan.grid.voltage_fraction, 2**plan.grid.fraction
-        x_strides = (1,) * len(strides) if widths else plan.x_strides
-        x_shifts, w_shifts = config.inputs.shifts, config.weights.shifts
-        x = _fold(backend, digits, x_strides, x_shifts, drive_unit, x_scales, rows, 1)
-        w = _fold(backend, grid, plan.grid.strides, w_shifts, grid_unit, scales, rows, 0)
-        return [backend.multiply(x, w)]
+        # digits are not multiplied by their strides, noisy codes are
+        x_strides = plan.x_strides if plan.reading.widths is None else (1,) * len(plan.x_strides)
+        folded_x = _fold(backend, config.inputs, x_strides, x, drive_unit, rows, 1)
+        return [backend.multiply(folded_x, _fold(backend, config.weights, plan.grid.strides, w, grid_unit, rows, 0))]
     parts = []
-    for columns in _spans(backend, config, plan, digits.shape[1], cells):
-        grid = read_grid(backend, config, cells, address, columns)
-        part = scales if columns is None else scales[:, :, slice(*columns)]
-        at = address if columns is None else address._replace(col=address.col + columns[0])
-        errors = converters.errors(config, plan.steps, at, first_row)
-        drive = inputs, digits, strides, widths, x_scales, errors
-        parts.append(_multiply_planes(backend, config, plan, *drive, grid, part, dtype))
+    for columns in _spans(backend, config, plan, digits.shape[1], cells.cells.shape):
+        w = _Scaled(read_grid(backend, config, cells, address, columns), scales)
+        at = address
+        if columns is not None:
+            w, at = w._replace(scales=scales[:, :, slice(*columns)]), address._replace(col=address.col + columns[0])
+        errors = converters.errors(config, plan.reading.adc_gain, at, first_row)
+        parts.append(_multiply_planes(backend, config, plan, x, w, dtype, errors))
     if len(parts) == 1:
         return parts[0]
     xp = namespace(digits)
     return [xp.concat(spans, axis=1) for spans in zip(*parts, strict=True)]
 
 
-def product(backend, programmed, inputs, read, first_row, dtype):
+def product(backend: Any, programmed: Programmed, inputs: Encoded, read: int, first_row: int, dtype: str) -> Any:
     """Read a programmed matrix.
 
     Parameters
@@ -250,7 +184,9 @@ def product(backend, programmed, inputs, read, first_row, dtype):
     return _add_pairs(_pair_products(backend, programmed, inputs, read, first_row, dtype), dtype)
 
 
-def panels(backend, programmed, inputs, read, first_row=0):
+def panels(
+    backend: Any, programmed: Programmed, inputs: Encoded, read: int, first_row: int = 0
+) -> Iterator[tuple[Any, ...]]:
     """Yield the sums of each panel of 16 rows of tiles, in ascending order: `reduce_panels` makes the product of them.
 
     A matrix that is cut along K where panels end gives the panels of the whole, part by part, if each
@@ -286,7 +222,7 @@ def panels(backend, programmed, inputs, read, first_row=0):
         yield tuple(_pair_products(backend, programmed, inputs, read, first_row, "float64", tiles))
 
 
-def reduce_panels(sums, dtype):
+def reduce_panels(sums: Iterable[tuple[Any, ...]], dtype: str) -> Any:
     """Return the product that panels make: added up in order, and rounded once.
 
     Parameters
@@ -304,8 +240,53 @@ def reduce_panels(sums, dtype):
     return _add_pairs(total, dtype)
 
 
-def _add_pairs(products, dtype):
+def _add_pairs(products: Sequence[Any], dtype: str) -> Any:
     # planes are added up digitally, and the sum is rounded once
     total = functools.reduce(operator.add, products)
     xp = namespace(total)
     return xp.astype(total, getattr(xp, dtype), copy=False)
+
+
+def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tuple[Any, ...], tuple[str, ...]]:
+    """Return how a product would be read: (currents, slices, notes) of `mpimpy.backends.Explanation`.
+
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    programmed : Programmed
+    height : int
+        Input rows.
+    """
+    config, cells = programmed.config, programmed.as_read
+    plan, errs = plan_for(config, cells), bool(config.adc.errs)
+    reading, grid_dtype, drive_dtype = plan.read_as.reading, plan.grid.grid_dtype, plan.drive_dtype
+    if config.device.var == 0:
+        grid_dtype = str(cells.cells.dtype).rpartition(".")[2]
+    notes = []
+    if config.wires is not None:
+        when = "again for each read" if config.wires.exact_reads else "when programmed"
+        notes.append(f"tiles are solved with the resistance of their wires {when}")
+    if plan.by_blas:
+        notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
+        return f"float64, cells {grid_dtype}", (), tuple(notes)
+    if plan.read_as is not plan:
+        drive_dtype = encoding.narrowest(2 ** (config.inputs.bits - 1))
+    elif reading.widths is not None:
+        drive_dtype = encoding.narrowest(2 ** max(reading.widths) - 1)
+    if plan.lossless_fold is not None:
+        grid_dtype = encoding.narrowest(2 ** (config.weights.bits - 1))
+        notes.append("nothing is lost between codes and shift-and-add: the slices fold into one product of codes")
+    elif plan.limbs is not None:
+        grid_dtype = "int16"
+        notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {plan.limbs.count} exact parts")
+    paths = backends.read_paths(backend, height, drive_dtype, grid_dtype, reading, errs)
+    if config.inputs.planes * config.weights.planes > 1:
+        notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
+    spans = _spans(backend, config, plan, height, cells.cells.shape)
+    if len(spans) > 1:
+        notes.append(f"read variation is drawn and read {spans[0][1]} columns at a time, within the cache")
+    widths = reading.widths or (None,) * len(paths)
+    slices = tuple((width, *path) for width, path in zip(widths, paths, strict=True))
+    currents = "64-bit currents, ADC in float64" if reading.wide else "32-bit currents, ADC in float32"
+    return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)

@@ -8,6 +8,7 @@ from typing import Any
 from array_api_compat import device as device_of
 
 from ..arrays import namespace
+from ..backends import BlockScales, Slicing
 
 __all__ = ["Encoded", "block_shape", "decode", "encode", "flat_slices", "integers", "narrowest", "restride", "shares"]
 
@@ -153,7 +154,7 @@ def _block_means(kernels, xp, values, block, peak):
     _, rows, cols = values.shape
     exponent = xp.clip(_exponent(xp, peak), _LOWEST, None)
     places = min(53, 62 - math.ceil(math.log2(block[0] * block[1])))
-    total = kernels.totals(values, block, *_power_in_halves(xp, places - 1 - exponent))
+    total = kernels.block_sums(values, block, *_power_in_halves(xp, places - 1 - exponent))
     where = device_of(peak)
 
     def counts(size, length):
@@ -190,19 +191,19 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
     strides = (1,) * len(bits) if strides is None else strides
     if dtype is None:
         dtype = narrowest(max((2**b - 1) * stride for b, stride in zip(bits, strides, strict=True)))
-    peak = kernels.peaks(values, block)
+    peak = kernels.block_max(values, block)
     xp = namespace(peak)
     planes = []
     if fmt.bw_e is None:
         top = float(2 ** (fmt.bits - 1) - 1)
         divisor = xp.where(peak > 0, peak, xp.ones_like(peak))
-        planes.append((divisor, xp.full_like(peak, top), None, None, peak / top))
+        planes.append((BlockScales(xp.full_like(peak, top), divisor), peak / top))
     else:
         zero = xp.zeros_like(peak)
         groups = [(peak, peak, None)]
         if fmt.double:
             mean = _block_means(kernels, xp, values, block, peak)
-            below = kernels.peaks(values, block, mean)
+            below = kernels.block_max(values, block, mean)
             above = xp.where(peak > mean, peak, zero)
             groups = [(above, peak, (mean, zero + math.inf)), (below, mean, (zero - 1.0, mean))]
         lowest = max(-(2 ** (fmt.bw_e - 1)), _MIN_EXPONENT)
@@ -210,10 +211,10 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
             exponent = xp.clip(_exponent(xp, leader), lowest, 2 ** (fmt.bw_e - 1) - 1)
             scale_1, scale_2 = _power_in_halves(xp, fmt.bits - 2 - exponent)
             scale = xp.where(size > 0, _power(xp, exponent + 2 - fmt.bits), zero)
-            planes.append((None, scale_1, scale_2, span, scale))
-    sign = {"signed": fmt.signed, "offset": fmt.offset}
-    digits = [kernels.digits(values, block, *plane[:4], bits, strides, dtype, **sign) for plane in planes]
-    scales = [plane[4] for plane in planes]
+            planes.append((BlockScales(scale_1, None, scale_2, span), scale))
+    slicing = Slicing(bits, strides, dtype, fmt.signed, fmt.offset)
+    digits = [kernels.digits(values, block, factors, slicing) for factors, _ in planes]
+    scales = [scale for _, scale in planes]
     if len(planes) == 1:
         return Encoded(digits[0][None, ...], scales[0][None, ...], block, bits, strides, fmt.shifts, fmt.offset)
     return Encoded(xp.stack(digits, axis=0), xp.stack(scales, axis=0), block, bits, strides, fmt.shifts, fmt.offset)

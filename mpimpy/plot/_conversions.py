@@ -110,7 +110,7 @@ def _draw_codes(ax, config, found, unit, slice, input_slice):
     # codes are found as a read finds them; returns the heights of the bars
     plan = plans.plan(config.replace(adc={"saturate": True}))
     j, i = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
-    step, (low, top) = plan.steps[j][i], (table[j][i] for table in plan.ends)
+    step, (low, top) = plan.reading.adc_gain[j][i], (table[j][i] for table in plan.reading.code_range)
     kind = np.float64 if plan.grid.wide else np.float32
     codes = np.rint(found.astype(kind) * kind(step)).astype(np.int64).ravel()
     beyond = (codes < low) | (codes > top)

@@ -72,10 +72,10 @@ def test_power_of_two_ratios_keep_shift_and_add_an_integer_sum(rng):
     spans = np.array(engine.config.adc.range.span)
     assert np.all(np.log2(spans / spans[0, 0]) % 1 == 0)
     assert len(np.unique(spans)) > 1
-    weights = plans.plan(engine.config).weights
+    weights = plans.plan(engine.config).reading.shift_weights
     assert all(weight.is_integer() for row in weights for weight in row)
     free = Engine(seed=1).calibrate(x, w, ratios="free")
-    assert not all(weight.is_integer() for row in plans.plan(free.config).weights for weight in row)
+    assert not all(weight.is_integer() for row in plans.plan(free.config).reading.shift_weights for weight in row)
 
 
 @pytest.mark.parametrize("percentile", [90.0, 99.0, 100])
@@ -84,11 +84,12 @@ def test_a_percentile_is_the_share_that_is_covered(rng, percentile, ratios):
     x, w = rng.standard_normal((2, 64, 64))
     engine = Engine(Device(var=0), adc=ADC(4096), seed=1)
     engine = engine.calibrate(x, w, method="percentile", percentile=percentile, ratios=ratios)
-    plan, found = plans.plan(engine.config), sampled(engine.program(w), x)
+    reading, found = plans.plan(engine.config).reading, sampled(engine.program(w), x)
     for j, row in enumerate(found):
         for i, values in enumerate(row):
-            codes = np.round(values * plan.steps[j][i])
-            beyond = np.mean((codes < plan.ends[0][j][i]) | (codes > plan.ends[1][j][i]))
+            codes = np.round(values * reading.adc_gain[j][i])
+            lows, tops = reading.code_range
+            beyond = np.mean((codes < lows[j][i]) | (codes > tops[j][i]))
             # a range of integers may cover a few more
             assert beyond <= 1 - percentile / 100 + 1e-9
             if ratios == "free" and percentile == 90 and len(np.unique(values)) > 300:

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from libraries import same_bits, to_torch, torch
+from libraries import plain_reading, same_bits, to_torch, torch
 from strategies import products
 
 from mpimpy import DAC, Device, Engine, Format, Gaussian, Tile, WriteVerify, backends, noise
@@ -17,7 +17,8 @@ from mpimpy import DAC, Device, Engine, Format, Gaussian, Tile, WriteVerify, bac
 if torch is None:
     pytest.skip("needs torch", allow_module_level=True)
 
-from mpimpy.backends import reference, torch_cuda
+from mpimpy.backends import Draw, choice, reference
+from mpimpy.backends.cuda import torch_cuda
 
 HERE = pathlib.Path(__file__).parents[1]
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -69,7 +70,7 @@ class Compiler:
     def __init__(self, kernels, cards):
         self.triton, self.cards, self.found = kernels.triton, cards, []
         self.tl, self.MAGIC_BITS = kernels.tl, kernels.MAGIC_BITS
-        for name in ("perturb", "perturb_levels", "stick", "read"):
+        for name in ("perturb", "perturb_levels", "apply_stuck_cells", "read"):
             setattr(self, name, self.launcher(name, getattr(kernels, name)))
 
     def launcher(self, name, kernel):
@@ -110,7 +111,7 @@ class _Grid:
 @pytest.mark.parametrize("name", ENGINES)
 def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rng):
     pytest.importorskip("triton")
-    from mpimpy.backends import _triton
+    from mpimpy.backends.cuda import _triton
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     compiler = Compiler(_triton, (80, 90))
@@ -158,14 +159,14 @@ def test_who_gets_the_backend():
 
 
 def test_a_tensor_on_cuda_is_chosen_for(monkeypatch):
-    monkeypatch.setattr(backends, "_is_torch_cpu", lambda array: False)
+    monkeypatch.setattr(choice, "is_torch_cpu", lambda array: False)
     tensor = torch.ones(2)
-    assert backends._name_for(tensor) == "reference"
+    assert choice._name_for(tensor) == "reference"
 
     class OnCuda(torch.Tensor):
         device = torch.device("cuda", 0)
 
-    assert backends._name_for(tensor.as_subclass(OnCuda)) == "torch"
+    assert choice._name_for(tensor.as_subclass(OnCuda)) == "torch"
 
 
 def test_constants_are_made_once_and_the_oldest_go(monkeypatch):
@@ -248,15 +249,23 @@ def test_kernels_never_wait_for_the_device(monkeypatch):
         torch.ones((70, 38), dtype=torch.float64, device="cuda"),
         torch.ones((38, 90), dtype=torch.float64, device="cuda"),
     )
-    options = {"strides": (1, 2), "widths": (1, 1), "rows": 16, "bound": 2**20, "wide": False, "steps": (1.0, 1.0)}
-    options |= {"tops": (255, 255), "units": None, "weights": ((1.0, 2.0), (2.0, 4.0)), "dtype": "float32"}
-    numbers = {"up": 0, "reference": 3, "shift": 16, "bound": 30000, "dtype": "int16"}
+    reading = plain_reading(
+        strides=(1, 2),
+        widths=(1, 1),
+        signed=False,
+        rows=16,
+        bound=2**20,
+        adc_gain=((1.0, 1.0),) * 2,
+        code_range=(((0, 0),) * 2, ((255, 255),) * 2),
+        shift_weights=((1.0, 2.0), (2.0, 4.0)),
+    )
+    draw = Draw(noise.lognormal_table(0.1), 0, 3, 3, shift=16, bound=30000, dtype="int16")
     address = noise.Address(1, 2, 3, noise.READ)
 
     def run():
-        cells = torch_cuda.perturb(grid, noise.lognormal_table(0.1), address, **numbers)
-        cells = torch_cuda.stick(cells, address, high_share=2**30, low_share=2**30, high=9)
-        return torch_cuda.read(digits, scales[0], cells, scales[1], **options)
+        cells = torch_cuda.perturb(grid, draw, address)
+        cells = torch_cuda.apply_stuck_cells(cells, address, high_share=2**30, low_share=2**30, high=9)
+        return torch_cuda.read(digits, scales[0], cells, scales[1], reading, "float32")
 
     first = run()  # compiles
     monkeypatch.setattr(torch_cuda, "_constants", {})
@@ -266,7 +275,7 @@ def test_kernels_never_wait_for_the_device(monkeypatch):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert same_bits(first.cpu(), second.cpu())
-    cells = reference.perturb(grid.cpu(), noise.lognormal_table(0.1), address, **numbers)
-    cells = reference.stick(cells, address, high_share=2**30, low_share=2**30, high=9)
-    expected = reference.read(digits.cpu(), scales[0].cpu(), cells, scales[1].cpu(), **options)
+    cells = reference.perturb(grid.cpu(), draw, address)
+    cells = reference.apply_stuck_cells(cells, address, high_share=2**30, low_share=2**30, high=9)
+    expected = reference.read(digits.cpu(), scales[0].cpu(), cells, scales[1].cpu(), reading, "float32")
     assert same_bits(first.cpu(), expected)

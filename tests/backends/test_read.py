@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from libraries import same_bits
+from libraries import plain_reading, same_bits
 from strategies import products
 
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, Tile, backends
-from mpimpy.backends import _currents, numba_cpu, reference
+from mpimpy.backends import Reading, reference
+from mpimpy.backends.cpu import _currents, _jit, numba_cpu
 from mpimpy.crossbar import plan as plans
 
 ROWS = [1, 3, 8, 63, 64, 65, 130]
@@ -64,51 +65,46 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
         units = tuple(tuple(float(u) for u in rng.uniform(0.1, 4, len(bits))) for _ in range(slices))
     steps = tuple(tuple(float(np.float32(top / bound * rng.uniform(0.5, 3))) for top in row) for row in tops)
     arrays = digits, rng.standard_normal((height, tiles)), grid, rng.standard_normal((tiles, width))
-    return arrays, {
-        "strides": strides,
-        "widths": None if noisy else bits,
-        "signed": noisy or signed,
-        "rows": rows,
-        "bound": bound,
-        "wide": wide,
-        "steps": steps,
-        "ends": draw(st.sampled_from([(lows, tops), None])),
-        "units": units,
-        "weights": weights,
-        "dtype": draw(st.sampled_from(["float32", "float64"])),
-    }
+    reading = Reading(
+        strides=strides,
+        widths=None if noisy else bits,
+        signed=noisy or signed,
+        rows=rows,
+        bound=bound,
+        wide=wide,
+        adc_gain=steps,
+        code_range=draw(st.sampled_from([(lows, tops), None])),
+        digit_units=units,
+        shift_weights=weights,
+    )
+    return arrays, reading, draw(st.sampled_from(["float32", "float64"]))
 
 
 @given(readings(), st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3))
 @settings(max_examples=250)
 def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
-    arrays, how = case
-    expected = reference.read(*arrays, **how)
+    arrays, *how = case
+    expected = reference.read(*arrays, *how)
     for array in arrays:
         array.flags.writeable = False
     with pytest.MonkeyPatch.context() as patch:
         for name, value in zip(("ROW_BLOCK", "COL_BLOCK", "CHUNK"), blocks, strict=True):
             patch.setattr(numba_cpu, name, value)
-        patch.setattr(numba_cpu, "get_num_threads", lambda: threads)
-        patch.setattr("mpimpy.backends._jit.get_num_threads", lambda: threads)
-        patch.setattr("mpimpy.backends._jit.SHARED", 1e-9)  # little work is shared out too
-        assert same_bits(numba_cpu.read(*arrays, **how), expected)
+        patch.setattr(_jit, "get_num_threads", lambda: threads)
+        patch.setattr(_jit, "SHARED", 1e-9)  # little work is shared out too
+        assert same_bits(numba_cpu.read(*arrays, *how), expected)
 
 
 @given(readings(heights=(1, 33), widths=(5, 33)))
 @settings(max_examples=6)
 def test_the_kernel_runs_as_plain_python(case):
-    arrays, how = case
-    arrays = (
-        arrays[0][:, :, :9],
-        arrays[1][:, : -(-9 // how["rows"])],
-        arrays[2][:, :9],
-        arrays[3][: -(-9 // how["rows"])],
-    )
+    arrays, *how = case
+    tiles = -(-9 // how[0].rows)
+    arrays = arrays[0][:, :, :9], arrays[1][:, :tiles], arrays[2][:, :9], arrays[3][:tiles]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numba_cpu, "launch", lambda kernel, tasks, work, *rest: kernel.py_func(0, tasks, *rest))
-        found = numba_cpu.read(*arrays, **how)
-    assert same_bits(found, reference.read(*arrays, **how))
+        patch.setattr(_jit, "launch", lambda kernel, tasks, work, *rest: kernel.py_func(0, tasks, *rest))
+        found = numba_cpu.read(*arrays, *how)
+    assert same_bits(found, reference.read(*arrays, *how))
 
 
 def test_a_read_in_passes_is_the_whole(rng, monkeypatch):
@@ -126,7 +122,7 @@ def test_a_read_by_blocks_of_columns_is_the_whole(rng, monkeypatch):
     whole = matrix.read(x, read=0)
     drawn = []
     perturb = numba_cpu.perturb
-    monkeypatch.setattr(numba_cpu, "perturb", lambda *a, **k: drawn.append(k["columns"]) or perturb(*a, **k))
+    monkeypatch.setattr(numba_cpu, "perturb", lambda *a: drawn.append(a[3]) or perturb(*a))
     monkeypatch.setattr(numba_cpu, "STREAM", 2**17)
     assert same_bits(matrix.read(x, read=0), whole)
     assert len(drawn) > 3
@@ -139,14 +135,14 @@ packed = numba_cpu._packed
 
 
 @given(products(), st.sampled_from([1, 40]))
-def test_explain_tells_the_way_that_is_taken(case, copies):
+def test_the_plan_of_a_read_tells_the_path_that_is_taken(case, copies):
     config, x, w = case
     x = np.concatenate([x.reshape(-1, x.shape[-1])] * copies)
     matrix = Engine.from_config(config, seed=1).program(w)
-    told, taken = backends.explain(x, matrix), []
+    told, taken = matrix.read_plan(x), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            numba_cpu, "_packed", lambda digits, found, *rest: taken.append(found) or packed(digits, found, *rest)
+            numba_cpu, "_packed", lambda digits, paths, reading: taken.append(paths) or packed(digits, paths, reading)
         )
         matrix.read(x)
     assert (told.backend, bool(taken)) == ("numba", bool(told.slices) and not config.adc.errs)
@@ -159,11 +155,11 @@ def test_explain_tells_the_way_that_is_taken(case, copies):
     assert told.notes or config.adc.radc is not None or not quiet
 
 
-def test_explain_gives_reasons(rng):
+def test_the_plan_of_a_read_gives_reasons(rng):
     x, w = np.ones((2, 50, 300)), np.ones((300, 2000))
 
     def text(x=x, **given):
-        return str(backends.explain(x, DPETensor(seed=1, **given).program(w)))
+        return str(DPETensor(seed=1, **given).program(w).read_plan(x))
 
     assert text().splitlines() == [
         "numba: 32-bit currents, ADC in float32, cells int16",
@@ -172,7 +168,7 @@ def test_explain_gives_reasons(rng):
         "4-bit slice pairs: codes and cells fit 16 bits",
     ]
     assert "pairs: codes and cells fit 16 bits, and 1 input rows do not pay for tables, 32 would" in text(x[0, 0])
-    few = backends.explain(x[0, 0], DPETensor(seed=1).program(np.ones((300, 5000))))
+    few = DPETensor(seed=1).program(np.ones((300, 5000))).read_plan(x[0, 0])
     assert few.notes == ("read variation is drawn and read 3456 columns at a time, within the cache",)
     assert "float: currents need more than 32 bits" in text(vnoise=0.05)
     assert "look-up: cells take more than 16 bits, digits at most 4" in text(var=0.001)
@@ -182,11 +178,21 @@ def test_explain_gives_reasons(rng):
     assert text(radc=None, vnoise=0.1).endswith("the slices fold into one float64 product, by the BLAS at hand")
     assert "4 such products, one for each pair of planes" in text(bw_e=8, dbfp_en=True)
     assert "float: float64 products in plain array-API calls" in text(backend="reference")
-    assert str(backends.explain(x[:0], DPETensor().program(w))) == "numba: no products to compute"
-    with pytest.raises(TypeError, match=r"W is a ndarray, not a programmed matrix: make one with engine.program\(w\)"):
-        backends.explain(x, w)
+    assert str(DPETensor().program(w).read_plan(x[:0])) == "numba: no products to compute"
     with pytest.raises(ValueError, match="do not fit"):
-        backends.explain(x[..., :5], DPETensor().program(w))
+        DPETensor().program(w).read_plan(x[..., :5])
+
+
+def test_the_old_name_of_a_plan_warns_and_gives_the_same(rng):
+    x, w = rng.standard_normal((50, 70)), rng.standard_normal((70, 9))
+    matrix = DPETensor(seed=1).program(w)
+    with pytest.warns(DeprecationWarning, match=r"backends.explain\(x, W\) is deprecated: use W.read_plan\(x\)"):
+        assert backends.explain(x, matrix) == matrix.read_plan(x)
+    with (
+        pytest.warns(DeprecationWarning, match="deprecated"),
+        pytest.raises(TypeError, match=r"W is a ndarray, not a programmed matrix: make one with engine.program\(w\)"),
+    ):
+        backends.explain(x, w)
 
 
 LOSSLESS = [
@@ -210,9 +216,9 @@ def test_slices_fold_only_where_nothing_changes(rng, monkeypatch, config, exact,
     x, w = rng.standard_normal((40, 150)), rng.standard_normal((150, 40))
     engine = Engine.from_config(config, seed=1, backend=backend)
     plan = plans.plan(config)
-    assert (plan.exact is not None) == exact
+    assert (plan.lossless_fold is not None) == exact
     folded = engine.program(w).read(x, read=0)
-    monkeypatch.setattr(plans, "plan", lambda config: dataclasses.replace(plan, exact=None))
+    monkeypatch.setattr(plans, "plan", lambda config: dataclasses.replace(plan, lossless_fold=None))
     assert same_bits(engine.program(w).read(x, read=0), folded)
 
 
@@ -231,12 +237,12 @@ def test_an_ideal_product_of_whole_codes_has_the_same_bits_everywhere(rng, monke
     x, w = rng.standard_normal((40, 150)), rng.standard_normal((150, 40))
     engine = DPETensor(radc=None, seed=1, **given)
     plan = plans.plan(engine.config)
-    assert (plan.exact or plan.limbs) is not None
+    assert (plan.lossless_fold or plan.limbs) is not None
     result = engine.program(w).read(x, read=0)
     reference_ = DPETensor(radc=None, seed=1, backend="reference", **given)
     assert same_bits(reference_.program(w).read(x, read=0), result)
     # and is what the float64 product of the same noisy operands is
-    monkeypatch.setattr(plans, "plan", lambda config: dataclasses.replace(plan, exact=None, limbs=None))
+    monkeypatch.setattr(plans, "plan", lambda config: dataclasses.replace(plan, lossless_fold=None, limbs=None))
     np.testing.assert_allclose(engine.program(w).read(x, read=0), result, rtol=1e-12, atol=1e-12 * np.abs(result).max())
 
 
@@ -286,20 +292,20 @@ def test_digits_wider_than_a_word_and_tables_of_many_groups():
     for rows in (4, 64, 68, 128):
         grid = np.arange(rows * 32).reshape(1, rows, 32).astype(np.int16)
         digits = np.eye(rows, dtype=np.int8)[None]
-        how = {"strides": (1,), "widths": (1,), "rows": rows, "bound": rows * 2**12, "wide": False, "steps": ((1.0,),)}
-        more = {"signed": False, "ends": None, "units": None, "weights": ((1.0,),), "dtype": "float64"}
-        result = numba_cpu.read(digits, np.ones((rows, 1)), grid, np.ones((1, 32)), **how, **more)
+        reading = plain_reading(widths=(1,), signed=False, rows=rows, bound=rows * 2**12)
+        result = numba_cpu.read(digits, np.ones((rows, 1)), grid, np.ones((1, 32)), reading, "float64")
         np.testing.assert_array_equal(result, grid[0])
     assert _currents.WORD == 64
 
 
-def _agrees(digits, grid, **how):
+def _agrees(digits, grid, *, steps, weights, **how):
     tiles = -(-grid.shape[1] // how["rows"])
     arrays = digits, np.ones((digits.shape[1], tiles)), grid, np.ones((tiles, grid.shape[2]))
-    how = {"strides": (1,) * len(digits), "widths": None, "signed": True, "ends": None, "units": None} | how
-    how |= {"steps": tuple((step,) * len(digits) for step in how["steps"]), "dtype": "float64"}
-    expected = reference.read(*arrays, **how)
-    assert same_bits(numba_cpu.read(*arrays, **how), expected)
+    gain = tuple((step,) * len(digits) for step in steps)
+    how = {"strides": (1,) * len(digits), "adc_gain": gain, "shift_weights": weights} | how
+    reading = plain_reading(**how)
+    expected = reference.read(*arrays, reading, "float64")
+    assert same_bits(numba_cpu.read(*arrays, reading, "float64"), expected)
     return expected
 
 
@@ -358,7 +364,7 @@ def test_kernels_refuse_memory_that_they_cannot_read(dtype):
 
 
 def test_no_kernel_is_offered_cells_of_64_bits():
-    how = {"strides": (1,), "widths": (1,), "signed": False, "bound": 2**20}
-    assert numba_cpu.ways(64, "int8", "int64", **how) == (
+    reading = plain_reading(widths=(1,), signed=False, bound=2**20)
+    assert numba_cpu.read_paths(64, "int8", "int64", reading) == (
         ("float", "cells take more than 32 bits: float64 products in plain array-API calls"),
     )

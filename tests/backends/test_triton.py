@@ -1,25 +1,26 @@
 """The Triton kernels, interpreted on CPU, against the other backends; `test_cuda` runs this file."""
 
+import dataclasses
 import os
 
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from libraries import same_bits, to_torch, torch
+from libraries import plain_reading, same_bits, to_torch, torch
 from strategies import products
 from vectors import VECTORS, addresses, parse
 
 from mpimpy import Engine, noise
-from mpimpy.backends import reference
+from mpimpy.backends import Draw, reference
 from mpimpy.cells import laws
 from mpimpy.crossbar import plan as plans
 
 if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("test_cuda runs these with TRITON_INTERPRET=1", allow_module_level=True)
 interpreter = pytest.importorskip("triton.runtime.interpreter")
-_triton = pytest.importorskip("mpimpy.backends._triton")
-torch_cuda = pytest.importorskip("mpimpy.backends.torch_cuda")
+_triton = pytest.importorskip("mpimpy.backends.cuda._triton")
+torch_cuda = pytest.importorskip("mpimpy.backends.cuda.torch_cuda")
 
 SEED = 0xFEDCBA9876543210
 LOWEST, HIGHEST = -(2**31), 2**31 - 1
@@ -75,7 +76,7 @@ def test_every_configuration_gives_the_same_bits(launches, case):
     special = [law.per_level or law.additive for law in found]
     assert ("perturb" in launches) == (config.dac.vnoise > 0 or not all(special))
     assert ("perturb_levels" in launches) == any(special)
-    assert ("stick" in launches) == (device.stuck_HGS > 0 or device.stuck_LGS > 0)
+    assert ("apply_stuck_cells" in launches) == (device.stuck_HGS > 0 or device.stuck_LGS > 0)
     assert "read" in launches
 
 
@@ -115,31 +116,37 @@ def test_noise_is_the_reference_s(address, shape, dtype, numbers):
     levels = np.random.default_rng(sum(shape)).integers(0, 127, shape)
     cells = torch.from_numpy(levels).to(getattr(torch, dtype))
     words = np.arange(65536, dtype="<i4").tobytes()
-    for table in (words, noise.lognormal_table(0.3)):
-        options = {"up": up, "reference": lowest, "shift": shift, "bound": bound, "dtype": "int32"}
-        assert same_bits(
-            torch_cuda.perturb(cells, table, address, **options), reference.perturb(cells, table, address, **options)
-        )
+    plain = Draw(words, up, lowest, lowest, shift, bound, dtype="int32")
+    for draw in (plain, dataclasses.replace(plain, table=noise.lognormal_table(0.3))):
+        assert same_bits(torch_cuda.perturb(cells, draw, address), reference.perturb(cells, draw, address))
     which = torch.from_numpy(levels % 3).to(torch.int8)
     rows = b"".join(noise.offset_table(sigma) for sigma in (1.0, 30.0, 1000.0))
-    for extra in ({"additive": True}, {"additive": True, "which": which}, {"which": which}, {"after": lowest // 3}):
-        table = rows if "which" in extra else noise.offset_table(50.0)
+    for each, changes in (
+        (None, {"additive": True}),
+        (which, {"additive": True}),
+        (which, {}),
+        (None, {"after": lowest // 3}),
+    ):
+        table = noise.offset_table(50.0) if each is None else rows
+        draw = dataclasses.replace(plain, table=table, **changes)
         assert same_bits(
-            torch_cuda.perturb(cells, table, address, **options, **extra),
-            reference.perturb(cells, table, address, **options, **extra),
+            torch_cuda.perturb(cells, draw, address, which=each), reference.perturb(cells, draw, address, which=each)
         )
     for high_share, low_share in ((0, 0), (2**30, 2**31), (2**32, 0), (0, 2**32), (1, 1)):
         shares = {"high_share": high_share, "low_share": low_share, "high": 127, "low": -5}
-        assert same_bits(torch_cuda.stick(cells, address, **shares), reference.stick(cells, address, **shares))
+        assert same_bits(
+            torch_cuda.apply_stuck_cells(cells, address, **shares),
+            reference.apply_stuck_cells(cells, address, **shares),
+        )
 
 
-def pairs(number, options):
+def pairs(number, reading):
     """The same number for each weight slice and input slice."""
-    return tuple((number,) * len(row) for row in options["steps"])
+    return tuple((number,) * len(row) for row in reading.adc_gain)
 
 
 def operands(m, k, n, rows, codes, grid, slices=(2, 2), *, strides=None, widths=(4, 4), seed=0):
-    """Operands of `read` and its options, of extreme and of random integers."""
+    """Operands of `read` and its reading, of extreme and of random integers."""
     rng = np.random.default_rng(seed)
     inputs, outputs = slices
     low, high = (0, 2 ** max(widths) - 1) if widths else (np.iinfo(codes).min, np.iinfo(codes).max)
@@ -156,18 +163,25 @@ def operands(m, k, n, rows, codes, grid, slices=(2, 2), *, strides=None, widths=
     bound = max(1, min(rows, k)) * max(abs(low), high) * max(strides) * 2 ** (np.iinfo(grid).bits - 1)
     tiles = -(-k // rows)
     steps = tuple(tuple(float(np.float32(300 * (j + i + 1) / bound)) for i in range(inputs)) for j in range(outputs))
-    options = {"strides": strides, "widths": widths, "signed": False, "rows": rows, "bound": bound}
-    options |= {"wide": bound >= 2**31, "steps": steps, "units": None, "dtype": "float64"}
-    options["ends"] = pairs(0, options), pairs(255, options)
-    options["weights"] = tuple(tuple(float(3 * (-2) ** (i + 2 * j)) for i in range(inputs)) for j in range(outputs))
+    reading = plain_reading(
+        strides=strides,
+        widths=widths,
+        signed=False,
+        rows=rows,
+        bound=bound,
+        wide=bound >= 2**31,
+        adc_gain=steps,
+        shift_weights=tuple(tuple(float(3 * (-2) ** (i + 2 * j)) for i in range(inputs)) for j in range(outputs)),
+    )
+    reading = dataclasses.replace(reading, code_range=(pairs(0, reading), pairs(255, reading)))
     arrays = digits, rng.standard_normal((m, tiles)), cells, rng.standard_normal((tiles, n))
-    return [torch.from_numpy(a) for a in arrays], options
+    return [torch.from_numpy(a) for a in arrays], reading
 
 
-def check(case, **changes):
-    arrays, options = case
-    options = options | changes
-    assert same_bits(torch_cuda.read(*arrays, **options), reference.read(*arrays, **options))
+def check(case, dtype="float64", **changes):
+    arrays, reading = case
+    reading = dataclasses.replace(reading, **changes)
+    assert same_bits(torch_cuda.read(*arrays, reading, dtype), reference.read(*arrays, reading, dtype))
 
 
 I8, I16, I32 = np.int8, np.int16, np.int32
@@ -196,12 +210,12 @@ I8, I16, I32 = np.int8, np.int16, np.int32
 def test_integers_of_every_width(shape, codes, grid, widths):
     case = operands(*shape, codes, grid, widths=widths)
     check(case)
-    check(case, ends=None)
+    check(case, code_range=None)
     check(case, dtype="float32")
     if widths:
         case[0][0][::2] *= -1
         check(case, signed=True)
-    if case[1]["bound"] < 2**31:
+    if case[1].bound < 2**31:
         check(case, wide=True)
 
 
@@ -209,27 +223,27 @@ def test_integers_of_every_width(shape, codes, grid, widths):
 def test_sums_that_wrap_on_the_way(seed):
     # currents just inside 32 bits, whose high bytes alone are not
     k = 500
-    arrays, options = operands(5, k, 33, k, I8, I16, widths=(7, 7), seed=seed)
+    arrays, reading = operands(5, k, 33, k, I8, I16, widths=(7, 7), seed=seed)
     arrays[0][:] = 127
     arrays[2][:] = torch.where(arrays[2] > 0, 32767, -32768 + (seed % 2) * 255)
     arrays[2][..., :4], arrays[2][..., 4:8] = 32767, -32768
-    assert 2**30 < options["bound"] < 2**31
-    check((arrays, options), ends=None)
+    assert 2**30 < reading.bound < 2**31
+    check((arrays, reading), code_range=None)
 
 
 @pytest.mark.parametrize("value", [32767, 32512, -32768, -32640, -129])
 def test_limbs_of_both_operands_that_wrap_on_the_way(value):
-    arrays, options = operands(5, 2, 33, 2, I16, I16, widths=None)
+    arrays, reading = operands(5, 2, 33, 2, I16, I16, widths=None)
     arrays[0][:], arrays[0][:, 0, 1] = 32767, -32767
     arrays[2][:], arrays[2][..., 3] = value, -value - 1
-    check((arrays, options), ends=None, wide=False, bound=2**31 - 1)
+    check((arrays, reading), code_range=None, wide=False, bound=2**31 - 1)
 
 
 def test_sums_of_chunks_that_wrap_on_the_way():
-    arrays, options = operands(5, 512, 33, 512, I8, I16, widths=(7, 7))
+    arrays, reading = operands(5, 512, 33, 512, I8, I16, widths=(7, 7))
     arrays[0][..., 128:] = 0  # within the bound for all that
     arrays[2][..., :4], arrays[2][..., 4:8] = 32767, -32768
-    check((arrays, options), ends=None, wide=False, bound=2**31 - 1)
+    check((arrays, reading), code_range=None, wide=False, bound=2**31 - 1)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -251,13 +265,13 @@ def test_strides(strides):
 @pytest.mark.parametrize("top", [1, 255, 2**22 - 1, 2**22, 2**22 + 1, 2**24])
 @pytest.mark.parametrize("step", [0.5, 1.0, 1 / 3])
 def test_rounding_half_to_even_at_every_size(top, step):
-    arrays, options = operands(5, 4, 40, 1, I8, I16, widths=(7, 7))
+    arrays, reading = operands(5, 4, 40, 1, I8, I16, widths=(7, 7))
     for saturate in (True, False):
         steps = (step, step * 2), (step * 4, step)
         for low in (0, -top, -1):
-            ends = (pairs(low, options), pairs(top, options)) if saturate else None
-            check((arrays, options), steps=steps, ends=ends)
-            check((arrays, options), steps=steps, ends=ends, wide=True)
+            ends = (pairs(low, reading), pairs(top, reading)) if saturate else None
+            check((arrays, reading), adc_gain=steps, code_range=ends)
+            check((arrays, reading), adc_gain=steps, code_range=ends, wide=True)
 
 
 def test_sums_of_codes_of_every_size():
@@ -265,13 +279,13 @@ def test_sums_of_codes_of_every_size():
     for exponent in (0, 20, 22, 23, 28, 40, 44, 45, 46, 48, 50, 52, 60):
         for step in (1e-4, 1.0):
             weights = ((2.0**exponent + exponent,) * 3, (3.0, 5.0, 7.0))
-            check(case, weights=weights, steps=((step,) * 3,) * 2)
-    check(case, weights=((0.1, 1.0, 0.3), (3.0, 5.5, 7.0)))
-    check(case, weights=((-1.0, -2.0, -3.0),) * 2, units=((0.1, 1.0, 0.3), (2.5, 0.5, 1 / 3)))
+            check(case, shift_weights=weights, adc_gain=((step,) * 3,) * 2)
+    check(case, shift_weights=((0.1, 1.0, 0.3), (3.0, 5.5, 7.0)))
+    check(case, shift_weights=((-1.0, -2.0, -3.0),) * 2, digit_units=((0.1, 1.0, 0.3), (2.5, 0.5, 1 / 3)))
 
 
 def test_code_and_weight_meet_as_a_product_and_a_sum():
-    check(operands(5, 20, 9, 9, I8, I16), weights=((0.1, 0.7), (1 / 3, 1e-3)))
+    check(operands(5, 20, 9, 9, I8, I16), shift_weights=((0.1, 0.7), (1 / 3, 1e-3)))
 
 
 def test_constants_of_the_module_are_the_exact_ones():
@@ -281,27 +295,27 @@ def test_constants_of_the_module_are_the_exact_ones():
 
 
 def test_operands_in_any_layout():
-    arrays, options = operands(5, 20, 9, 9, I8, I16)
+    arrays, reading = operands(5, 20, 9, 9, I8, I16)
     turned = [array.flip(0).transpose(-1, -2).contiguous().transpose(-1, -2).flip(0) for array in arrays]
     assert not turned[0].is_contiguous()
-    assert same_bits(torch_cuda.read(*turned, **options), reference.read(*arrays, **options))
+    assert same_bits(torch_cuda.read(*turned, reading, "float64"), reference.read(*arrays, reading, "float64"))
     cells, address = arrays[2], noise.Address(1, 2, 3, noise.READ, 4, 5)
-    numbers = {"up": 0, "reference": 3, "shift": 16, "bound": 30000, "dtype": "int16"}
-    table = noise.lognormal_table(0.3)
-    assert same_bits(
-        torch_cuda.perturb(turned[2], table, address, **numbers), reference.perturb(cells, table, address, **numbers)
-    )
+    draw = Draw(noise.lognormal_table(0.3), 0, 3, 3, shift=16, bound=30000, dtype="int16")
+    assert same_bits(torch_cuda.perturb(turned[2], draw, address), reference.perturb(cells, draw, address))
     shares = {"high_share": 2**30, "low_share": 2**30, "high": 9}
-    assert same_bits(torch_cuda.stick(turned[2], address, **shares), reference.stick(cells, address, **shares))
+    assert same_bits(
+        torch_cuda.apply_stuck_cells(turned[2], address, **shares),
+        reference.apply_stuck_cells(cells, address, **shares),
+    )
 
 
 def test_nothing_to_do():
     for shape in ((0, 20, 9), (5, 0, 9), (5, 20, 0)):
         check(operands(*shape, 9, I8, I16))
     cells, address = torch.zeros((2, 0, 3), dtype=torch.int8), noise.Address(1, 2, 3, noise.READ)
-    numbers = {"up": 0, "reference": 0, "shift": 0, "bound": 1, "dtype": "int16"}
-    assert torch_cuda.perturb(cells, noise.lognormal_table(0.3), address, **numbers).shape == (2, 0, 3)
-    assert torch_cuda.stick(cells, address, high_share=1, low_share=1, high=1).shape == (2, 0, 3)
+    draw = Draw(noise.lognormal_table(0.3), 0, 0, 0, shift=0, bound=1, dtype="int16")
+    assert torch_cuda.perturb(cells, draw, address).shape == (2, 0, 3)
+    assert torch_cuda.apply_stuck_cells(cells, address, high_share=1, low_share=1, high=1).shape == (2, 0, 3)
 
 
 def test_torch_settings_change_nothing():

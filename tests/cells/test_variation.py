@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from libraries import read_levels, same_bits
+from libraries import plain_reading, read_levels, same_bits
 from scipy import stats
 
 from mpimpy import DAC, SNR, Device, DPETensor, Engine, Format, converters, noise
-from mpimpy.backends import numba_cpu
+from mpimpy.backends.cpu import numba_cpu
 from mpimpy.cells import memristors
 from mpimpy.crossbar import plan as plans
 
@@ -75,10 +75,8 @@ def test_voltage_noise_is_gaussian_and_relative():
     digits = np.full((2, 300, 200), 15, np.int8)
     digits[1] = 0
     kernels = engine.backend_for(digits)
-    driven, strides, widths = converters.drive(
-        kernels, engine.config.dac, plan, digits, (4, 1), noise.Address(5, 0, 0, 0)
-    )
-    assert (strides, widths) == ((1, 1), None)
+    driven = converters.drive(kernels, engine.config.dac, plan, digits, noise.Address(5, 0, 0, 0))
+    assert (plan.reading.strides, plan.reading.widths) == ((1, 1), None)
     factor = driven[0] / 15 / 2.0**plan.grid.voltage_fraction
     assert abs(factor.mean() - 1) < 5 * 0.05 / math.sqrt(factor.size)
     assert abs(factor.std() / 0.05 - 1) < 0.02
@@ -152,19 +150,8 @@ def test_adc_limited_snr_falls_3_dB_per_doubling_of_rows(rng):
         grid = rng.integers(-1000, 1001, (1, rows, 400)).astype(np.int16)
         exact = codes[0].astype(np.float64) @ grid[0]
         scale, step = (np.ones((400, 1)), np.ones((1, 400))), 255 / (rows * 1000)
-        limits = {
-            "strides": (1,),
-            "widths": None,
-            "signed": True,
-            "rows": rows,
-            "bound": rows * 1000,
-            "wide": False,
-            "ends": None,
-            "units": None,
-        }
-        result = numba_cpu.read(
-            codes, scale[0], grid, scale[1], steps=((step,),), weights=((1 / step,),), dtype="float64", **limits
-        )
+        reading = plain_reading(rows=rows, bound=rows * 1000, adc_gain=((step,),), shift_weights=((1 / step,),))
+        result = numba_cpu.read(codes, scale[0], grid, scale[1], reading, "float64")
         snr.append(SNR(result, exact))
     for few, many in itertools.pairwise(snr):
         assert abs(few - many - 3.01) < 0.1

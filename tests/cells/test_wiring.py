@@ -323,7 +323,7 @@ def test_reading_some_columns_at_a_time_changes_nothing(rng, exact, monkeypatch)
         monkeypatch.setattr(W.backend, "STREAM", stream)
         found.append(W.read(x, read=5))
     assert same_bits(*found)
-    assert ("columns at a time" in str(W.explain_read(x))) != exact
+    assert ("columns at a time" in str(W.read_plan(x))) != exact
 
 
 @mapped
@@ -460,9 +460,9 @@ def test_ways_of_products_with_wires_are_explained(rng, exact, adc):
     x, w = operands(rng, 5, 17, 10)
     wires = Wires(20.0, 35.0, exact_reads=exact)
     W = engine_for("twos", wires, adc, var=0.05).program(w)
-    text = str(W.explain_read(x))
+    text = str(W.read_plan(x))
     assert "cells int32" in text or "int16" in text
     # wires keep slices from folding into one product of whole codes
     quiet = engine_for("twos", Wires(20.0, 35.0), adc).program(w)
-    assert "nothing is lost" not in str(quiet.explain_read(x))
-    assert ("nothing is lost" in str(engine_for("twos", None, adc).program(w).explain_read(x))) == (adc != ADC(256))
+    assert "nothing is lost" not in str(quiet.read_plan(x))
+    assert ("nothing is lost" in str(engine_for("twos", None, adc).program(w).read_plan(x))) == (adc != ADC(256))

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from libraries import RUNNERS, same_bits, sampled
+from libraries import RUNNERS, plain_reading, same_bits, sampled
 from oracle import word
 from scipy import stats
 
@@ -21,13 +21,13 @@ from mpimpy import (
     Ranges,
     Tile,
     Wires,
-    backends,
     converters,
     explain,
     noise,
     wires,
 )
-from mpimpy.backends import _errors, numba_cpu, reference
+from mpimpy.backends import reference
+from mpimpy.backends.cpu import numba_cpu
 from mpimpy.crossbar import plan as plans
 from mpimpy.crossbar import product
 
@@ -51,7 +51,7 @@ def weights(count, cols, *, tiles=1):
 def codes_of(engine, w, *, height=1, read=0, **program):
     """Codes of the ADCs: shape (height, columns), of all-ones inputs."""
     y = engine.program(w, **program).read(np.ones((height, w.shape[0])), read=read)
-    return (y / plans.plan(engine.config).factor)[:, :-1]
+    return (y / plans.plan(engine.config).sum_scale)[:, :-1]
 
 
 def smooth(codes):
@@ -59,7 +59,7 @@ def smooth(codes):
 
 
 def errors_of(engine, read=0, first_row=0, origin=(0, 0)):
-    steps = plans.plan(engine.config).steps
+    steps = plans.plan(engine.config).reading.adc_gain
     place = noise.Address(engine.seed, engine.chip, read, 0, *origin)
     return converters.errors(engine.config, steps, place, first_row)
 
@@ -67,8 +67,8 @@ def errors_of(engine, read=0, first_row=0, origin=(0, 0)):
 def seen(engine, shape, *, tile=0, j=0, i=0, current=0, **place):
     """What the ADCs make of currents that are all the same, in LSB."""
     found = errors_of(engine, **place)
-    value = _errors.disturb(np, np.full(shape, float(current)), found, tile, j, i, reference.perturb)
-    return (value - current) * float(plans.plan(engine.config).steps[j][i])
+    value = reference.disturb(np, np.full(shape, float(current)), found, tile, j, i, reference.perturb)
+    return (value - current) * float(plans.plan(engine.config).reading.adc_gain[j][i])
 
 
 # -- noise ---------------------------------------------------------------------------------------
@@ -117,7 +117,10 @@ def test_noise_of_a_product_adds_up_over_slices_and_tiles(rng):
     plan = plans.plan(engine.config)
     quiet = engine.replace(adc={"noise_lsb": 0.0})
     found = (engine(x, w) - quiet(x, w)) * 127 * 127
-    expected = math.sqrt(2 * (3**2 + 1 / 12) * sum(weight**2 for row in plan.weights for weight in row)) * plan.factor
+    expected = (
+        math.sqrt(2 * (3**2 + 1 / 12) * sum(weight**2 for row in plan.reading.shift_weights for weight in row))
+        * plan.sum_scale
+    )
     assert found.std() == pytest.approx(expected, rel=0.03)
 
 
@@ -202,7 +205,8 @@ def test_every_column_and_array_has_a_converter_of_its_own(errors):
     engine = Engine(Device(var=0), adc=ADC(4096, **errors), inputs=Format((1, 2, 3)), weights=Format((1, 2, 2)), seed=1)
     current = 100_000
     arrays = [
-        seen(engine, (3, 2000), tile=tile, j=j, current=current)[0] / float(plans.plan(engine.config).steps[j][0])
+        seen(engine, (3, 2000), tile=tile, j=j, current=current)[0]
+        / float(plans.plan(engine.config).reading.adc_gain[j][0])
         for tile in range(2)
         for j in range(3)
     ]
@@ -231,8 +235,8 @@ def test_addresses_and_rounding_are_those_that_are_written_down():
     current = np.array([[12345.0, -777.0, 0.0], [-1.0, 1.0, 2.0**29]])
     normal, gain = (noise.table_values(table) for table in (noise.normal_table(), noise.gaussian_table(0.05)))
     for tile, j, i in itertools.product(range(2), range(3), range(2)):
-        value = _errors.disturb(np, current, found, tile, j, i, numba_cpu.perturb)
-        step, row = plan.steps[j][i], 48 // 16 + tile
+        value = reference.disturb(np, current, found, tile, j, i, numba_cpu.perturb)
+        step, row = plan.reading.adc_gain[j][i], 48 // 16 + tile
         for m, n in itertools.product(range(2), range(3)):
             expected = int(current[m, n])
             expected = (expected * gain[word(engine.seed, 9, 0, 7, j, row, 5 + n)] + 2**15) >> 16
@@ -352,7 +356,7 @@ def test_the_report_tells_what_noise_costs_alone(rng, rms, span):
     }.get(span, span)
     engine = Engine(Device(var=0), adc=ADC(range=given, noise_lsb=rms), seed=1)
     plan = plans.plan(engine.config)
-    sigma = math.sqrt(sum(weight**2 for row in plan.weights for weight in row)) * plan.factor * rms
+    sigma = math.sqrt(sum(weight**2 for row in plan.reading.shift_weights for weight in row)) * plan.sum_scale * rms
     scale = np.abs(x).max(axis=1)[:, None] * np.abs(w).max(axis=0) / 127**2
     expected = 10 * np.log10(np.mean((x @ w) ** 2) / np.mean((sigma * scale) ** 2))
     effect = rows_of(engine.program(w).report(x, w))["ADC errors"]
@@ -378,7 +382,7 @@ def test_the_report_leaves_errors_in_where_it_leaves_rounding_out(rng):
 def test_explain_says_why_errors_take_the_plain_way(rng):
     x, w = rng.standard_normal((4, 64)), rng.standard_normal((64, 4))
     for errors in ({}, *({name: value} for name, value in ALL.items())):
-        found = backends.explain(x, Engine(adc=ADC(**errors), seed=1).program(w))
+        found = Engine(adc=ADC(**errors), seed=1).program(w).read_plan(x)
         ways = {(way, why) for _, way, why in found.slices}
         if errors:
             assert ways == {("float", "errors of the ADC come in between: float64 products in plain array-API calls")}
@@ -473,7 +477,7 @@ def test_codes_saturate_at_both_ends(span, lowest, highest, backend):
     ones = np.arange(-8, 9)
     w = np.sign(ones) * (np.arange(ROWS)[:, None] < np.abs(ones))
     engine = bare(ADC(8, range=given), backend=backend)
-    factor = plans.plan(engine.config).factor
+    factor = plans.plan(engine.config).sum_scale
     x = np.ones((1, ROWS))
     found = engine(x, w)[0] / factor
     wanted = np.round(ones / 8 * 7 / width)
@@ -507,7 +511,7 @@ def test_resolution_is_worth_6_dB_a_bit(bits, kernels, wave, more, window):
     )
     plan = plans.plan(config)
     shape = np.linspace(-1, 1, 20001) if wave == "uniform" else np.sin(np.linspace(0, 2 * np.pi, 20001))
-    step, (low, top) = plan.steps[0][0], (end[0][0] for end in plan.ends)
+    step, (low, top) = plan.reading.adc_gain[0][0], (end[0][0] for end in plan.reading.code_range)
     assert top - low == 2**bits - 1
     middle = round((low + top) / 2 / step)  # of what the codes stand for
     signal = np.round(shape * (plan.full_scale // 2)).astype(np.int32)
@@ -517,17 +521,15 @@ def test_resolution_is_worth_6_dB_a_bit(bits, kernels, wave, more, window):
         one,
         (signal + middle)[None, None, :],
         np.ones((1, signal.size)),
-        strides=(1,),
-        widths=None,
-        signed=True,
-        rows=64,
-        bound=plan.bound,
-        wide=plan.grid.wide,
-        steps=((step,),),
-        ends=(((low,),), ((top,),)),
-        units=None,
-        weights=((1 / step,),),
-        dtype="float64",
+        plain_reading(
+            rows=64,
+            bound=plan.reading.bound,
+            wide=plan.grid.wide,
+            adc_gain=((step,),),
+            code_range=(((low,),), ((top,),)),
+            shift_weights=((1 / step,),),
+        ),
+        "float64",
     )
     assert SNR(found[0] - middle, signal) == pytest.approx(6.0206 * bits + more, abs=0.2)
 

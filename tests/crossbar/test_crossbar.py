@@ -8,11 +8,11 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from libraries import RUNNERS, same_bits
+from libraries import RUNNERS, plain_reading, same_bits
 from strategies import configs, matrices, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends
-from mpimpy.backends import _jit, numba_cpu
+from mpimpy.backends.cpu import _jit
 from mpimpy.cells import signs
 from mpimpy.crossbar import plan as plans
 from mpimpy.operands import encoding
@@ -105,7 +105,7 @@ def test_lossless_adc_gives_the_integer_product(config, data):
         block = encoding.block_shape(config.inputs, x.shape, config.tile.rows, weight=False)
         encoded = encoding.encode(matrix.backend, x[None], config.inputs, block)
         integers = encoding.integers(encoded)[0, 0].astype(object) @ matrix.codes().astype(object)
-        scales = encoding.input_scales(encoded, config.tile.rows)[0] * plans.plan(config).factor
+        scales = encoding.input_scales(encoded, config.tile.rows)[0] * plans.plan(config).sum_scale
         u, v = (np.lcm.reduce(s) for s in (plans.plan(config).x_strides, plans.make_grid(config).strides))
         least = min(plans.plan(config).x_strides) * min(plans.make_grid(config).strides) if every else 1
         expected = (integers * (int(u) * int(v) // least)).astype(np.float64) * scales * matrix.programmed.scales[0]
@@ -231,18 +231,8 @@ def test_adc_saturates_at_the_ends_of_its_range(backend, wide):
 
     def read(ends):
         one = np.ones((1, 1)), grid, np.ones((1, 6))
-        plain = {
-            "strides": (1,),
-            "widths": (1,),
-            "signed": False,
-            "rows": 2,
-            "bound": 300,
-            "wide": wide,
-            "steps": ((1.0,),),
-            "units": None,
-            "weights": ((1.0,),),
-        }
-        return kernels.read(codes, *one, ends=ends, dtype="float64", **plain).tolist()[0]
+        reading = plain_reading(widths=(1,), signed=False, rows=2, bound=300, wide=wide, code_range=ends)
+        return kernels.read(codes, *one, reading, "float64").tolist()[0]
 
     assert read((((0,),), ((12,),))) == [0, 0, 2, 11, 12, 12]
     assert read((((-2,),), ((5,),))) == [-2, -2, 2, 5, 5, 5]
@@ -362,7 +352,7 @@ def test_kernels_run_as_plain_python(case):
     config, x, w = case
     compiled = engine_for(config).program(w).read(x, read=3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numba_cpu, "launch", lambda kernel, tasks, work, *arguments: kernel.py_func(0, tasks, *arguments))
+        patch.setattr(_jit, "launch", lambda kernel, tasks, work, *arguments: kernel.py_func(0, tasks, *arguments))
         assert same_bits(engine_for(config).program(w).read(x, read=3), compiled)
 
 
@@ -384,10 +374,9 @@ def test_currents_are_exact_up_to_their_bound(rng, backend, bits, wide):
     currents = codes[0].astype(object) @ grid[0].astype(object)
     assert currents.max() > bound * 0.97
     kernels = backends.select(np.zeros(1), backend)
-    limits = {"strides": (1,), "widths": None, "signed": True, "rows": rows, "bound": bound, "wide": wide}
-    limits |= {"ends": None, "units": None, "steps": ((1.0,),), "weights": ((1.0,),)}
+    reading = plain_reading(rows=rows, bound=bound, wide=wide)
     ones = np.ones((3, 1)), np.ones((1, 70))
-    result = kernels.read(codes, ones[0], grid, ones[1], dtype="float64", **limits)
+    result = kernels.read(codes, ones[0], grid, ones[1], reading, "float64")
     expected = currents.astype(np.float64) if wide else currents.astype(np.int64).astype(np.float32).astype(np.float64)
     np.testing.assert_array_equal(result, expected)
 

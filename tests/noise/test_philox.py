@@ -14,7 +14,8 @@ from scipy import stats
 from vectors import VECTORS, addresses, parse
 
 from mpimpy import noise
-from mpimpy.backends import _kernels, numba_cpu, reference
+from mpimpy.backends import Draw, reference
+from mpimpy.backends.cpu import _kernels, numba_cpu
 from mpimpy.noise import Address
 
 # Random123's known answers for philox4x32-10: counter, key, output
@@ -59,9 +60,9 @@ def test_a_word_is_where_its_address_says(address, index, row, col):
 def test_kernels_draw_the_reference_words(address, slices, rows, cols):
     cells = np.ones((slices, rows, cols), np.int8)
     table = np.arange(65536, dtype="<i4").tobytes()  # the factor is the word itself
-    options = {"up": 0, "reference": 0, "shift": 0, "bound": 2**31, "dtype": "int32"}
-    expected = reference.perturb(cells, table, address, **options)
-    np.testing.assert_array_equal(numba_cpu.perturb(cells, table, address, **options), expected)
+    draw = Draw(table, level_shift=0, reference=0, after=0, shift=0, bound=2**31, dtype="int32")
+    expected = reference.perturb(cells, draw, address)
+    np.testing.assert_array_equal(numba_cpu.perturb(cells, draw, address), expected)
     words = [noise.words(np, address, index, (rows, cols)) for index in range(slices)]
     np.testing.assert_array_equal(expected, np.stack(words))
 
@@ -85,13 +86,13 @@ def test_kernels_perturb_as_the_reference_does(address, slices, rows, cols, up, 
     cells = rng.integers(-100, 100, (slices, rows, cols)).astype(np.int8)
     which = rng.integers(0, 3, (slices, rows, cols))
     table = ROWS if many else noise.offset_table(50.0)
-    options = {"up": up, "reference": 40, "shift": 3, "bound": 900, "dtype": "int16", "additive": additive}
-    options |= {"which": which.astype(np.int8) if many else None, "after": after}
+    draw = Draw(table, up, 40, 40 if after is None else after, shift=3, bound=900, dtype="int16", additive=additive)
     first = data.draw(st.integers(0, cols - 1))
-    options["columns"] = data.draw(st.sampled_from([None, (first, cols)]))
-    expected = reference.perturb(cells, table, address, **options)
-    np.testing.assert_array_equal(numba_cpu.perturb(cells, table, address, **options), expected)
-    first = 0 if options["columns"] is None else first
+    columns = data.draw(st.sampled_from([None, (first, cols)]))
+    options = {"columns": columns, "which": which.astype(np.int8) if many else None}
+    expected = reference.perturb(cells, draw, address, **options)
+    np.testing.assert_array_equal(numba_cpu.perturb(cells, draw, address, **options), expected)
+    first = 0 if columns is None else first
     for index, row, col in zip(*(rng.integers(0, n, 5) for n in (slices, rows, cols - first)), strict=True):
         index, row, col = int(index), int(row), int(col)
         place = address.row + row, address.col + first + col
@@ -110,9 +111,9 @@ def test_kernels_perturb_as_the_reference_does(address, slices, rows, cols, up, 
 def test_stuck_cells_sit_at_two_values(address, cols):
     cells = np.full((2, 30, cols), 9, np.int8)
     shares = {"high_share": 2**30, "low_share": 2**31, "high": 5, "low": -3}
-    expected = reference.stick(cells, address, **shares)
+    expected = reference.apply_stuck_cells(cells, address, **shares)
     assert set(np.unique(expected)) <= {9, 5, -3}
-    np.testing.assert_array_equal(numba_cpu.stick(cells, address, **shares), expected)
+    np.testing.assert_array_equal(numba_cpu.apply_stuck_cells(cells, address, **shares), expected)
 
 
 @given(addresses, st.integers(0, 60), st.integers(0, 20))

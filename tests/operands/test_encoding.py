@@ -18,7 +18,7 @@ from mpimpy.operands import encoding
 
 def encode(fmt, values, block, backend=None):
     kernels = backends.select(values, backend)
-    return encoding.encode(kernels, kernels.enter(values), fmt, block)
+    return encoding.encode(kernels, kernels.to_backend(values), fmt, block)
 
 
 @st.composite
@@ -61,7 +61,7 @@ def test_strides_multiply_the_digits(case):
     strides = tuple(range(3, 3 + len(fmt.digits)))
     for backend in ("numba", "reference"):
         kernels = backends.select(values, backend)
-        encoded = encoding.encode(kernels, kernels.enter(values), fmt, block, strides, "int32")
+        encoded = encoding.encode(kernels, kernels.to_backend(values), fmt, block, strides, "int32")
         plain = encode(fmt, values, block, backend)
         assert same_bits(encoded.digits, encoding.restride(plain, strides, "int32").digits)
 

@@ -253,12 +253,12 @@ def replayed(W, x, read):
             a, b = len(slices[0]) - 1 - j, len(slices[1]) - 1 - i
             found = _conversions.currents(W, x, j, i, read)
             assert found.dtype == np.int64
-            codes = np.rint(found.astype(np.float32) * np.float32(plan.steps[a][b]))
-            if plan.ends is not None:
-                codes = np.clip(codes, plan.ends[0][a][b], plan.ends[1][a][b])
+            codes = np.rint(found.astype(np.float32) * np.float32(plan.reading.adc_gain[a][b]))
+            if plan.reading.code_range is not None:
+                codes = np.clip(codes, *(ends[a][b] for ends in plan.reading.code_range))
             for p, q, t in np.ndindex(found.shape[:3]):
                 scale = x_scales[p, :, t, None] * W.programmed.scales[q, t, :]
-                y += codes[p, q, t].astype(float) * plan.weights[a][b] * scale * plan.factor
+                y += codes[p, q, t].astype(float) * plan.reading.shift_weights[a][b] * scale * plan.sum_scale
     return y
 
 

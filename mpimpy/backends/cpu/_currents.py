@@ -1,13 +1,13 @@
-"""Currents of a strip of 32 columns, found by one of three ways, all exact.
+"""Currents of a strip of 32 columns, found by one of three paths, all exact.
 
 look-up
-    For each four rows of a tile the sixteen sums that four bits can ask for are one small table;
-    a one-bit slice's current is the sum of rows / 4 of its entries, and a wider slice is that for
-    each bit. Worth building for many input rows.
+    Four bits select one of sixteen sums of four rows of a tile: a small table. The current of a
+    one-bit slice is the sum of rows / 4 table entries; a wider slice takes that for each bit. The
+    tables pay for many input rows.
 pairs
     int16 products of two rows at once, summed in int32 (one instruction on new processors).
 float
-    float64 products, exact to 2**53: for what does not fit the other two.
+    float64 products, exact to 2**53: for operands that do not fit the other two.
 
 Everything here is inlined into the kernels of `_read`.
 """
@@ -31,8 +31,8 @@ from ._lanes import (
     zeros,
 )
 
-STRIP = 2 * LANES  # columns of a strip: two vectors share what is read for both
-WORD = 64  # rows whose bits one integer holds
+STRIP = 2 * LANES  # columns of a strip: two vectors share the codes that are read
+WORD = 64  # rows, whose bits fit one integer
 GROUP = 4  # rows of one look-up
 TABLE = STRIP << GROUP  # numbers in the table of a group
 
@@ -63,12 +63,12 @@ def aligned(count):
     return scratch[skip : skip + count]
 
 
-# -- what a strip of the grid becomes, once a tile, weight slice and block of rows ------------
+# -- a strip of the grid, prepared once for a tile, weight slice and block of rows ------------
 
 
 @inline
 def fetch_ahead(memory, itemsize, origin, width, used):
-    # the next strip's rows lie far apart: they are asked for a strip ahead
+    # the rows of the next strip lie far apart: they are fetched one strip ahead
     for k in range(used):
         prefetch(memory, (origin + k * width) * itemsize)
         prefetch(memory, (origin + k * width + STRIP) * itemsize - 1)
@@ -116,8 +116,8 @@ def float_cells(memory, itemsize, origin, width, used, floats):
 
 @inline
 def _look_up(bits, at, step, words, tables, groups, sums):
-    # Twice the sums so far, plus the entries that the next bits of four rows ask for: eight chains
-    # of additions, so that none waits for itself, and one place for two loads.
+    # Twice the sums so far, plus the table entries of the next bits of four rows. Eight independent
+    # chains of additions keep the processor busy, and one place serves two loads.
     a, b, c, d, e, f, g, h = sums
     a, b, c, d, e, f, g, h = a + a, b + b, c + c, d + d, e + e, f + f, g + g, h + h
     for word in range(words):
@@ -140,7 +140,7 @@ def _look_up(bits, at, step, words, tables, groups, sums):
 
 @inline
 def look_up(bits, at, words, planes, chosen, widths, strides, tables, groups, count, slices, currents):
-    # four rows at a time: those beyond `count` are looked up too, and not used
+    # four rows at a time; rows beyond `count` are looked up and never used
     step, line = planes * words, slices * STRIP
     plane = 0
     for p in range(chosen.size):

@@ -1,7 +1,7 @@
-"""The one place that owns Numba's options, and the threads that run kernels.
+"""Numba's options, in one place, and the threads that run kernels.
 
-Kernels are serial: they take a range of tasks and let go of Python's lock. Threads of our own
-share out the tasks. So no threading layer of Numba's is involved: nothing aborts when several
+Kernels are serial: they take a range of tasks and release Python's lock. Threads of our own share
+the tasks. So no threading layer of Numba is involved: nothing aborts when several
 Python threads multiply at once, a forked process works as its parent did, and kernels compile
 in half the time.
 """
@@ -17,8 +17,8 @@ __all__ = ["blas_threads", "get_num_threads", "inline", "kernel", "launch", "set
 
 # fastmath stays off: it may fuse or reorder float sums, and results are held to the bit.
 _OPTIONS = {"nogil": True, "fastmath": False, "error_model": "numpy"}
-PIECES = 8  # pieces of work a thread: who finishes early takes from those who are late
-SHARED = 100  # microseconds of work for which a thread more pays
+PIECES = 8  # pieces of work a thread: a thread that finishes early takes more of them
+SHARED = 100  # microseconds of work that pay for one more thread
 
 
 def _compiler(**options):
@@ -41,7 +41,7 @@ _pool, _size = None, 0
 
 
 def _after_fork():
-    # the parent's threads are not here, and one of them may have held the lock
+    # the child has none of the parent's threads, and one of them may have held the lock
     global _lock, _pool
     _lock, _pool = threading.Lock(), None
 
@@ -74,12 +74,12 @@ def blas_threads():
 
 
 def _call_helpers(count, function):
-    # start up to `count` calls of `function` in other threads; fewer where the system starts no more
+    # start `count` calls of `function` in other threads; fewer if the system starts no more threads
     global _pool, _size
     with _lock:
         if _pool is None or count > _size:
             if _pool is not None:
-                _pool.shutdown(wait=False)  # what it was given it still finishes
+                _pool.shutdown(wait=False)  # it still finishes the pieces it has
             _pool, _size = concurrent.futures.ThreadPoolExecutor(count, "mpimpy"), count
         for _ in range(count):
             try:
@@ -89,10 +89,10 @@ def _call_helpers(count, function):
 
 
 class _Pieces:
-    """The pieces of one launch, shared out among threads: each is run by whoever asks next.
+    """The pieces of one launch: each thread that asks gets the next one.
 
-    It counts the pieces that are done, not the threads that help: a thread that could not start,
-    or starts late, is no reason to wait, and no result leaves while a piece is under way.
+    Pieces are counted, not threads: nobody waits for a thread that could not start, or starts late,
+    and no result is returned while a piece is running.
     """
 
     def __init__(self, kernel, bounds, arguments):
@@ -132,7 +132,7 @@ class _Pieces:
 
 
 def launch(kernel, tasks, work, *arguments):
-    """Run ``kernel(first, last, *arguments)`` over all tasks, in as many threads as pay.
+    """Run ``kernel(first, last, *arguments)`` over all tasks, in as many threads as pay off.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def launch(kernel, tasks, work, *arguments):
         Each task writes outputs of its own.
     tasks : int
     work : float
-        Rough time that all tasks take on one thread, microseconds: little work stays here.
+        Rough time of all tasks on one thread, in microseconds: little work stays on this thread.
     *arguments
     """
     threads = min(get_num_threads(), tasks, 1 + int(work / SHARED))

@@ -1,10 +1,10 @@
 """Vectors of sixteen numbers inside Numba kernels.
 
 Numba has no vector type, and LLVM's own vectoriser does not see through tables and packed
-integers, so the kernels say what they mean: a value of these functions is sixteen int32, float32
-or float64 in registers (four registers of an old processor, one or two of a new one; LLVM cuts
-vectors to what there is). Run as plain Python, the same functions work on NumPy arrays of
-sixteen elements, so a kernel's ``py_func`` is its own oracle.
+integers. So the kernels name vectors themselves: a value of these functions is sixteen int32,
+float32 or float64 in registers. LLVM cuts them to the processor's width: four registers of an old
+one, one or two of a new one. Run as plain Python, the same functions work on NumPy arrays of
+sixteen elements, so a kernel's ``py_func`` can check it.
 
 Arrays are one-dimensional and contiguous. Sums and products are ``+`` and ``*``.
 """

@@ -1,12 +1,13 @@
 """The read kernel: currents, ADC, shift-and-add, scale and reduce, and the packing of its inputs.
 
 A task is a block of input rows times a block of columns, done in strips of 32 columns. In each
-tile and weight slice of a strip, the currents of a few rows are found by one of the ways of
+tile and weight slice of a strip, the currents of a few rows are found by one of the paths of
 `_currents`, and the ADC reads them while they are in the first-level cache.
 """
 
 import numpy as np
 
+from ..reading import PANEL
 from ._currents import (
     GROUP,
     STRIP,
@@ -25,13 +26,12 @@ from ._currents import (
 )
 from ._jit import inline, kernel
 from ._lanes import LANES, bits64, clip, load, muladd, pack, real64, rint, store, whole32, zeros
-from .reference import PANEL
 
-# Numba's cache sees a change in this file only: this digest of what is inlined from others brings it here.
-INLINED = "9fc0ff678c06f6e8"
+# Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
+INLINED = "935fedb5ae76310b"
 
 
-# -- what the digits of the inputs become, once a product: packed per tile and row ------------
+# -- digits of the inputs, packed once a product, per tile and row ----------------------------
 
 
 @kernel
@@ -183,10 +183,10 @@ def read(
     single,
     double,
 ):
-    """Read a matrix; the arrays of the way that is not taken are empty.
+    """Read a matrix; the arrays of paths that are not taken are empty.
 
     Parameters: `bits`, `pairs`, `codes` as packed above, flat; `looked_up`, `paired` the slices of
-    either way; `grid` the memory of the cells, of `itemsize` bytes each; `simple` whether
+    either path; `grid` the memory of the cells, of `itemsize` bytes each; `simple` whether
     ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
     columns of a task and the rows converted together; `single` or `double` the result.
     """

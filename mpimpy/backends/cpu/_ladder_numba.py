@@ -1,9 +1,9 @@
-"""The Numba kernel of `_ladder`, whose head says what is computed.
+"""The Numba kernel of the network that `reference._ladder` describes.
 
-Nodes are eliminated eight at a time. First what connects those eight to everything (a panel of
-eight rows) is brought to the state in which each of them is eliminated; then every other element
-meets all eight in one pass over the memory. Each element sees the same operations in the same
-order as one node at a time.
+Nodes are eliminated eight at a time. First the links of those eight (a panel of eight rows) are
+brought to the state in which each of them is eliminated. Then every other element meets all eight
+in one pass over the memory. Each element sees the same operations, in the same order, as with one
+node at a time.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from ._jit import inline, kernel
 from ._lanes import LANES, load, store
 
-# Numba's cache sees a change in this file only: this digest of what is inlined from others brings it here.
-INLINED = "40f64f318cdc4d22"
+# Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
+INLINED = "677d97b467e13ba3"
 PANEL = 8  # nodes eliminated together
 
 
@@ -26,7 +26,7 @@ def _aligned(count):
 
 @inline
 def _add_word_line(cells, gw, links, pitch, wide, volts, passed, own, driver):
-    # adds one word line to the window: see `_ladder.word_lines` and `_ladder._links`
+    # adds one word line to the window: see `reference._ladder.word_lines` and `reference._ladder._links`
     cols = cells.size
     left = gw
     for j in range(cols):
@@ -42,7 +42,7 @@ def _add_word_line(cells, gw, links, pitch, wide, volts, passed, own, driver):
     for j in range(cols - 1, -1, -1):
         ratio, cell = passed[j], cells[j]
         for k in range(j & -8, wide, LANES):
-            # beyond the last column are zeros; what is written up to j is not used
+            # beyond the last column are zeros; elements up to j are written and never used
             h = load(volts, k) * ratio
             store(volts, k, h)
             store(links, j * pitch + k, load(links, j * pitch + k) + h * cell)
@@ -55,7 +55,7 @@ def _add_word_line(cells, gw, links, pitch, wide, volts, passed, own, driver):
 
 @inline
 def _tree(left, left_at, right, at, start, wide, sums):
-    # `_ladder.total` of the first `wide` elements of a row; beyond them `sums` holds zeros
+    # `reference._ladder.total` of the first `wide` elements of a row; beyond them `sums` holds zeros
     half = sums.size // 2
     for k in range(start):
         sums[k] = left[left_at + k]
@@ -74,7 +74,7 @@ def _tree(left, left_at, right, at, start, wide, sums):
 
 @inline
 def _fetch_panel(links, pitch, start, count, end, left, room, right):
-    # what connects the nodes from `start` on to those before, and to themselves and those after
+    # links of the panel's nodes: `left` to the nodes before `start`, `right` to the others
     for k in range(start):
         for t in range(count):
             left[t * room + k] = links[k * pitch + start + t]
@@ -95,8 +95,8 @@ def _keep_panel(links, pitch, start, count, end, left, room, right):
 
 @inline
 def _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums, shares, stars):
-    # eliminates the panel's nodes one by one, within the panel; what all others need of them stays in
-    # shares[t * room + j] and stars[t * pitch + k]
+    # eliminates the panel's nodes one by one, within the panel; all others need shares[t * room + j]
+    # and stars[t * pitch + k] of them
     for t in range(count):
         at, left_at, p = t * pitch, t * room, start + t
         for other in range(t):
@@ -104,7 +104,7 @@ def _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums
         right[at + p] = 0.0
         inverse = 1.0 / ((_tree(left, left_at, right, at, start, wide, sums) + right[at + wide]) + gb)
         down = gb * inverse
-        # vectors may reach beyond `start` here: what they write there is written again, or not used
+        # vectors may reach beyond `start`: those elements are written again, or never used
         for k in range(0, start, LANES):
             star = load(left, left_at + k)
             store(stars, at + k, star)
@@ -164,7 +164,7 @@ def _mesh(links, pitch, start, cols, end, shares, room, stars):
 
 @kernel
 def two_sided(first, last, conductance, gw, gb, out):
-    """Write the transfer matrices of tiles with resistance on both kinds of line: see `_ladder`.
+    """Write the transfer matrices of tiles with resistance on both kinds of line: see `reference._ladder`.
 
     A row of the window holds its node's links to the nodes right of it, from `wide` on those to
     all the drivers together and to each of them.

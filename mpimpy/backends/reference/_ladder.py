@@ -1,21 +1,24 @@
-"""The resistor network of a tile, reduced node by node: the specification of `transfer`.
+"""The resistor network of a tile, reduced node by node: a part of the reference.
 
 The circuit: word line i is driven at column 0 through one segment of wire, one segment lies
 between neighbouring cells, bit line j ends below the last row, through one segment, at 0 V.
 
-Nothing is subtracted anywhere, so nothing cancels: a network of conductances is held as what
-connects its nodes, never as the diagonal of a matrix. Every word line is replaced by the links
-that it makes between its cells' bit lines, and to its driver (`word_lines`). What is known of the
-rows so far is a window of one node a bit line: its links to one another, and to the drivers. A
-node p of total conductance d is eliminated as a star becomes a mesh, and the node below it, one
-segment further down its bit line, takes its place. Below the last row these are the outputs, and
-their links to the drivers are the transfer matrix.
+Nothing is subtracted, so nothing cancels: a network is stored as the conductances between its
+nodes, never as a matrix with a diagonal. Each word line is replaced by links: between the bit lines
+of its cells, and from them to its driver (`word_lines`). The rows so far are a window with one node
+for each bit line, linked to one another and to the drivers. Eliminating a node p of total
+conductance d turns a star into a mesh; the node below it, one segment further down its bit line,
+takes its place. Below the last row the nodes are the outputs, and their links to the drivers are
+the transfer matrix.
 
-Each element goes through the same multiplies, adds and divides in the same order on every backend,
-none of them fused: with ``e = 1 / d`` and j < k, ``c_jk += (c_jp * e) * c_kp``, for a driver s
+Every backend does the same multiplications, additions and divisions in the same order, none of
+them fused: with ``e = 1 / d`` and j < k, ``c_jk += (c_jp * e) * c_kp``, for a driver s
 ``c_js += (c_jp * e) * c_ps``, and for the node below ``c_pk = (gb * e) * c_pk``. Square roots would
 make this symmetric, but torch does not round them to the nearest.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 from array_api_compat import array_namespace, device
 
@@ -78,7 +81,7 @@ def total(xp, values):
 
 
 def word_lines(xp, g, gw):
-    """Return what eliminating the nodes of a word line takes.
+    """Return the voltage ratios by which the nodes of a word line are eliminated.
 
     Parameters
     ----------
@@ -97,7 +100,7 @@ def word_lines(xp, g, gw):
     """
     cols = g.shape[-1]
     cells = [g[..., j] for j in range(cols)]
-    # what is left and right of each node, as one conductance to 0 V
+    # equivalent conductance to 0 V, left and right of each node
     left, passed = [xp.full_like(cells[0], gw)], []
     for cell in cells:
         here = left[-1] + cell
@@ -166,8 +169,8 @@ def _eliminate(xp, links, index, p, driver, gb):
     return share, down, inverse, xp.where(index[:, None] < index, links, xp.zeros_like(links))
 
 
-def _hand_on(xp, quantity, index, p, share, down):
-    # what node p has of a quantity, (batch, cols, ...), goes to the others, and to the node below in its place
+def _after_elimination(xp: Any, quantity: Any, index: Any, p: int, share: Any, down: Any) -> Any:
+    # a quantity of the nodes, (batch, cols, ...): that of node p is shared among the others and the node below it
     own = quantity[:, p, None, :]
     return xp.where((index == p)[:, None], down[:, :, None] * own, quantity + share[:, :, None] * own)
 
@@ -186,7 +189,7 @@ def _two_sided(g, gw, gb):
         sources = xp.concat([sources[:, :, :1] + driven, sources[:, :, 1:], driven], axis=2)
         for p in range(cols):
             share, down, _, links = _eliminate(xp, links, index, p, sources[:, :, 0], gb)
-            sources = _hand_on(xp, sources, index, p, share, down)
+            sources = _after_elimination(xp, sources, index, p, share, down)
     return xp.matrix_transpose(sources[:, :, 1:])
 
 
@@ -224,7 +227,7 @@ def solve_lines(g, current, segment):
 
 
 def _bit_nodes(g, voltages, gw, gb):
-    # as `_two_sided`, then back: what each node was connected to when it was eliminated gives its voltage
+    # eliminates as `_two_sided`, then goes back: a node's voltage follows from its links when it was eliminated
     xp = array_namespace(g)
     batch, rows, cols = g.shape
     index = xp.arange(cols, dtype=xp.int64, device=device(g))
@@ -239,8 +242,8 @@ def _bit_nodes(g, voltages, gw, gb):
         for p in range(cols):
             share, down, inverse, links = _eliminate(xp, links, index, p, driver[:, :, 0], gb)
             kept.append((share, down, inverse * current[:, p, :]))
-            driver = _hand_on(xp, driver, index, p, share, down)
-            current = _hand_on(xp, current, index, p, share, down)
+            driver = _after_elimination(xp, driver, index, p, share, down)
+            current = _after_elimination(xp, current, index, p, share, down)
     volts, found = xp.zeros_like(current), []
     for _ in range(rows):
         for p in range(cols - 1, -1, -1):
@@ -252,9 +255,20 @@ def _bit_nodes(g, voltages, gw, gb):
     return xp.stack(found[::-1], axis=1)
 
 
-def node_voltages(g, voltages, r_word, r_bit):
-    """See `reference.node_voltages`."""
-    xp = array_namespace(g, voltages)
+def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
+    """Return the voltages of all nodes: (of the word lines, of the bit lines).
+
+    Parameters
+    ----------
+    conductance : float64 array, shape (batch, rows, cols)
+    voltages : float64 array, shape (batch, rows, inputs)
+    r_word, r_bit : float
+
+    Returns
+    -------
+    (float64 array, float64 array), shape (batch, rows, cols, inputs)
+    """
+    g, xp = conductance, array_namespace(conductance, voltages)
     gw, gb = segment(r_word), segment(r_bit)
     cells, driven = g[:, :, :, None], voltages[:, :, None, :]
     word = driven + xp.zeros_like(cells)
@@ -273,9 +287,25 @@ def node_voltages(g, voltages, r_word, r_bit):
     return word, bit
 
 
-def transfer(g, r_word, r_bit, reduce=_two_sided):
-    """See `reference.transfer`; tiles with resistance on both kinds of line go to ``reduce(g, gw, gb)``."""
-    gw, gb = segment(r_word), segment(r_bit)
+def transfer(
+    conductance: Any, r_word: float, r_bit: float, reduce: Callable[[Any, float, float], Any] = _two_sided
+) -> Any:
+    """Return the transfer matrices of tiles with wire resistance: currents = voltages @ matrix.
+
+    Parameters
+    ----------
+    conductance : float64 array, shape (batch, rows, cols)
+        Of the cells, at least 0.
+    r_word, r_bit : float
+        Resistance of a segment of word line, of bit line, at least 0.
+    reduce : function, optional
+        A backend's reduction of tiles with resistance on both kinds of line: ``reduce(g, gw, gb)``.
+
+    Returns
+    -------
+    float64 array, shape (batch, rows, cols)
+    """
+    g, gw, gb = conductance, segment(r_word), segment(r_bit)
     turns = turned(g.shape, gw, gb)
     if turns:
         g, gw, gb = turn(g), gb, gw
@@ -285,6 +315,6 @@ def transfer(g, r_word, r_bit, reduce=_two_sided):
     return turn(out) if turns else out
 
 
-def segment(resistance):
-    """Return the conductance of a segment: infinite for 0, and for what has no finite inverse."""
+def segment(resistance: float) -> float:
+    """Return the conductance of a segment: infinite for 0 Ohm, and where the inverse is not finite."""
     return 1.0 / resistance if resistance > 0 else float("inf")

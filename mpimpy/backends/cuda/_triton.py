@@ -1,4 +1,4 @@
-"""The Triton kernels themselves; `torch_cuda` launches them and says when they are exact.
+"""The Triton kernels themselves; `torch_cuda` launches them where they are exact.
 
 They run compiled on CUDA, or interpreted on CPU where ``TRITON_INTERPRET=1`` was set before Triton
 was imported. Every launch turns floating-point fusion off: a multiply and an add stay two.
@@ -7,8 +7,8 @@ was imported. Every launch turns floating-point fusion off: a multiply and an ad
 import triton
 import triton.language as tl
 
-from ..noise import STUCK_FINE
-from .reference import PANEL
+from ...noise import STUCK_FINE
+from ..reading import PANEL
 
 _PANEL = tl.constexpr(PANEL)
 _FINE = tl.constexpr(STUCK_FINE)
@@ -16,13 +16,13 @@ _FINE = tl.constexpr(STUCK_FINE)
 _MAGIC_SINGLE = tl.constexpr(12582912.0)
 MAGIC_BITS = 0x4B400000
 _MAGIC_DOUBLE = tl.constexpr(6755399441055744.0)
-# numbers that differ from call to call: no kernel of its own for a 1, or a multiple of 16
+# numbers that differ from call to call: Triton must not compile one more kernel for a 1, or a multiple of 16
 _DRAW = ["rows", "cols", "first_row", "first_group", "lead", "read", "tag", "key_0", "key_1"]
 
 
 @triton.jit
 def _word(number):
-    # 32 bits, which arrive as a signed number so that one compiled kernel serves them all
+    # 32 bits; they arrive as a signed number so that one compiled kernel serves all values
     return number.to(tl.uint32, bitcast=True)
 
 
@@ -40,7 +40,7 @@ def _eight(group, row, read, tag, key_0, key_1, ROWS: tl.constexpr, GROUPS: tl.c
 
 @triton.jit(do_not_specialize=["key_0", "key_1"])
 def philox(counter, key_0, key_1, out):
-    """Write the four output words of one counter: what the published vectors check."""
+    """Write the four output words of one counter, to be checked against the published vectors."""
     seed = (_word(key_1).to(tl.uint64) << 32) | _word(key_0).to(tl.uint64)
     at = tl.arange(0, 1)
     c0, c1 = tl.load(counter + at), tl.load(counter + 1 + at)
@@ -68,7 +68,7 @@ def _place(rows, cols, first_row, first_group, lead, ROWS: tl.constexpr, GROUPS:
     return index, row, group, at, inside
 
 
-@triton.jit(do_not_specialize=[*_DRAW, "up", "reference", "shift", "bound"])
+@triton.jit(do_not_specialize=[*_DRAW, "level_shift", "reference", "shift", "bound"])
 def perturb(
     cells,
     table,
@@ -82,7 +82,7 @@ def perturb(
     tag,
     key_0,
     key_1,
-    up,
+    level_shift,
     reference,
     shift,
     bound,
@@ -97,13 +97,13 @@ def perturb(
     one = tl.full((), 1, tl.int64)
     half = (one << shift) >> 1
     value = tl.load(cells + at, mask=inside, other=0).to(tl.int64)
-    value = (value << up.to(tl.int64)) + reference.to(tl.int64)
+    value = (value << level_shift.to(tl.int64)) + reference.to(tl.int64)
     value = ((value * factor + half) >> shift) - reference.to(tl.int64)
     value = tl.minimum(tl.maximum(value, -bound), bound)
     tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit(do_not_specialize=[*_DRAW, "up", "reference", "after", "shift", "low", "bound"])
+@triton.jit(do_not_specialize=[*_DRAW, "level_shift", "reference", "after", "shift", "low", "bound"])
 def perturb_levels(
     cells,
     which,
@@ -118,7 +118,7 @@ def perturb_levels(
     tag,
     key_0,
     key_1,
-    up,
+    level_shift,
     reference,
     after,
     shift,
@@ -135,7 +135,7 @@ def perturb_levels(
     if MANY:
         word += tl.load(which + at, mask=inside, other=0).to(tl.int64) << 16
     entry = tl.load(table + word).to(tl.int64)
-    value = tl.load(cells + at, mask=inside, other=0).to(tl.int64) << up.to(tl.int64)
+    value = tl.load(cells + at, mask=inside, other=0).to(tl.int64) << level_shift.to(tl.int64)
     if ADDITIVE:
         value += entry
     else:
@@ -147,7 +147,7 @@ def perturb_levels(
 
 
 @triton.jit(do_not_specialize=[*_DRAW, "fine_tag", "high_share", "low_share", "high", "low"])
-def stick(
+def apply_stuck_cells(
     cells,
     out,
     rows,
@@ -167,7 +167,7 @@ def stick(
     ROWS: tl.constexpr,
     GROUPS: tl.constexpr,
 ):
-    """See `reference.stick`."""
+    """See `reference.apply_stuck_cells`."""
     index, row, group, at, inside = _place(rows, cols, first_row, first_group, lead, ROWS, GROUPS)
     index = index.to(tl.uint32) << 20
     coarse = _eight(group, row, read, _word(tag) + index, key_0, key_1, ROWS, GROUPS)
@@ -189,10 +189,11 @@ def _limb(values, LIMB: tl.constexpr, LIMBS: tl.constexpr):
 
 @triton.jit
 def _products(codes, cells, X_LIMBS: tl.constexpr, G_LIMBS: tl.constexpr, WIDE: tl.constexpr):
-    """Return ``codes @ cells``: int64, or int32 where the currents fit it, whatever wraps on the way.
+    """Return ``codes @ cells``: int64, or int32 where the currents fit it; partial sums may wrap.
 
-    Tensor cores of before Hopper saturate where a sum passes 32 bits, so a product starts from a sum
-    of its own, of at most 2**21; but for bytes and at most two limbs, whose sums stay within 2**30.
+    Tensor cores older than Hopper saturate where a sum passes 32 bits. So each product starts from
+    0 and stays within 2**21. Bytes times at most two limbs are added up in the tensor cores: their
+    sums stay within 2**30.
     """
     CHAIN: tl.constexpr = (not WIDE) and X_LIMBS == 1 and G_LIMBS <= 2
     total = tl.zeros((codes.shape[0], cells.shape[1]), tl.int64 if WIDE else tl.int32)
@@ -204,7 +205,7 @@ def _products(codes, cells, X_LIMBS: tl.constexpr, G_LIMBS: tl.constexpr, WIDE: 
         if weight < X_LIMBS + G_LIMBS - 2:
             total = total << 8
         if weight == 0:
-            # What centring the bytes took away. The rows beyond a tile's are zeros, which are centred too.
+            # Give back the part that centring the bytes took. Rows beyond the tile are zeros, which are centred too.
             if G_LIMBS > 1:
                 total += (tl.sum(codes.to(real), 1) * g_centre)[:, None]
             if X_LIMBS > 1:
@@ -226,7 +227,7 @@ def _digitise(
     """Return the ADC's codes: float64, or from FAST the bits of float32 codes on top of MAGIC_BITS."""
     x = current.to(tl.float64 if WIDE else tl.float32) * step
     if FAST:
-        if SATURATE:  # before rounding: the ends are integers, so it is the same
+        if SATURATE:  # before rounding: the ends are integers, so the codes are the same
             x = tl.minimum(tl.maximum(x, low), top)
         adc = (x + _MAGIC_SINGLE).to(tl.int32, bitcast=True)
     else:
@@ -283,7 +284,7 @@ def read(
     first_row, first_col = (tl.program_id(0) % down) * BM, (tl.program_id(0) // down) * BN
     panel += tl.program_id(1)
     m, n, k = first_row + tl.arange(0, BM), first_col + tl.arange(0, BN), tl.arange(0, BK)
-    # 64 bits only for where a block starts
+    # only the start of a block needs 64 bits
     x_slice, g_slice = tl.cast(height, tl.int64) * depth, tl.cast(depth, tl.int64) * width
     x_from, g_from = codes + tl.cast(first_row, tl.int64) * depth, grid + first_col
     x_at = tl.arange(0, BM)[:, None] * depth + k[None, :]
@@ -325,7 +326,7 @@ def read(
                 if tl.int64 == SUM:
                     adc = (adc - 0x4B400000).to(tl.int64)
                 acc += adc * weight
-        if tl.int32 == SUM:  # every code came on top of the magic number's bits, modulo 2**32
+        if tl.int32 == SUM:  # take off the magic number's bits of every code, modulo 2**32
             acc -= tl.load(strides + inputs)
         across = tl.load(w_scale + tile * width + n, mask=n < width, other=0.0)
         along = tl.load(x_scale + tl.cast(m, tl.int64) * tiles + tile, mask=m < height, other=0.0)

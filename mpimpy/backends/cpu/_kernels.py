@@ -6,7 +6,7 @@ another one. Nothing raises, and every task writes its own outputs.
 
 import numpy as np
 
-from ..noise import MULTIPLIERS, ROUNDS, STUCK_FINE, WEYL
+from ...noise import MULTIPLIERS, ROUNDS, STUCK_FINE, WEYL
 from ._jit import inline, kernel
 
 _M0, _M1 = MULTIPLIERS
@@ -16,7 +16,7 @@ GROUPS = 16  # calls of the generator made together: 128 columns
 
 
 @kernel
-def peaks(first, last, values, a, c, ceiling, out):
+def block_max(first, last, values, a, c, ceiling, out):
     rows, cols = values.shape[1:]
     high, wide = out.shape[1], out.shape[2]
     for task in range(first, last):
@@ -32,7 +32,7 @@ def peaks(first, last, values, a, c, ceiling, out):
 
 
 @kernel
-def totals(first, last, values, a, c, scale_1, scale_2, out):
+def block_sums(first, last, values, a, c, scale_1, scale_2, out):
     rows, cols = values.shape[1:]
     high, wide = out.shape[1], out.shape[2]
     for task in range(first, last):
@@ -162,7 +162,7 @@ def _look_up(table, words, factors):
 
 
 @kernel
-def perturb(first, last, cells, skip, table, address, up, reference, shift, bound, out):
+def perturb(first, last, cells, skip, table, address, level_shift, reference, shift, bound, out):
     rows, cols = out.shape[1:]
     half, place = (1 << shift) >> 1, address[6]
     words, factors = np.empty((8, GROUPS), np.int32), np.empty(8 * GROUPS, np.int32)
@@ -173,20 +173,20 @@ def perturb(first, last, cells, skip, table, address, up, reference, shift, boun
             _look_up(table, words, factors)
             start = 8 * group - place
             for col in range(max(0, start), min(cols, start + 8 * GROUPS)):
-                value = (np.int64(cells[index, row, skip + col]) << up) + reference
+                value = (np.int64(cells[index, row, skip + col]) << level_shift) + reference
                 value = ((value * np.int64(factors[col - start]) + half) >> shift) - reference
                 out[index, row, col] = min(max(value, -bound), bound)
 
 
 @kernel
-def perturb_narrow(first, last, cells, skip, excess, address, up, reference, bound, out):
+def perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, bound, out):
     """Perturb where everything fits 32 bits: the same numbers, from factors less one.
 
     ``(v * (2**16 + t) + half) >> 16`` is ``v + ((v * t + half) >> 16)``.
     """
     rows, cols = out.shape[1:]
     reference, half, low, high = np.int32(reference), np.int32(1 << 15), np.int32(-bound), np.int32(bound)
-    up, shift, place = np.int32(up), np.int32(16), address[6]
+    level_shift, shift, place = np.int32(level_shift), np.int32(16), address[6]
     words, factors = np.empty((8, GROUPS), np.int32), np.empty(8 * GROUPS, np.int32)
     for task in range(first, last):
         index, row = task // rows, task % rows
@@ -201,14 +201,14 @@ def perturb_narrow(first, last, cells, skip, excess, address, up, reference, bou
                 factors[left - start :],
             )
             for col in range(right - left):
-                value = np.int32((np.int32(given[col]) << up) + reference)
+                value = np.int32((np.int32(given[col]) << level_shift) + reference)
                 change = np.int32(np.int32(value * more[col] + half) >> shift)
                 found[col] = min(max(np.int32(value + change - reference), low), high)
 
 
 @kernel
 def perturb_levels(
-    first, last, cells, skip, which, table, address, up, reference, after, shift, low, bound, additive, out
+    first, last, cells, skip, which, table, address, level_shift, reference, after, shift, low, bound, additive, out
 ):
     """Perturb with a table for each of several levels, or with numbers that are added."""
     rows, cols = out.shape[1:]
@@ -229,17 +229,17 @@ def perturb_levels(
                 _look_up(table, words, entries)
             if additive:
                 for col in range(left, right):
-                    value = (np.int64(cells[index, row, skip + col]) << up) + np.int64(entries[col - start])
+                    value = (np.int64(cells[index, row, skip + col]) << level_shift) + np.int64(entries[col - start])
                     out[index, row, col] = min(max(value, low), bound)
             else:
                 for col in range(left, right):
-                    value = (np.int64(cells[index, row, skip + col]) << up) + reference
+                    value = (np.int64(cells[index, row, skip + col]) << level_shift) + reference
                     value = ((value * np.int64(entries[col - start]) + half) >> shift) - after
                     out[index, row, col] = min(max(value, low), bound)
 
 
 @kernel
-def stick(first, last, address, high_share, low_share, high, lowest, out):
+def apply_stuck_cells(first, last, address, high_share, low_share, high, lowest, out):
     rows, cols = out.shape[1:]
     place = address[6]
     coarse, fine = np.empty((8, GROUPS), np.int32), np.empty((8, GROUPS), np.int32)

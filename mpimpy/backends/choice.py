@@ -1,0 +1,263 @@
+"""Choice of a backend for an array, the list of backends, and the number of threads."""
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from array_api_compat import device
+
+from ..arrays import is_numpy, is_torch, is_torch_cpu, namespace
+from ..checks import whole
+
+__all__ = [
+    "Backend",
+    "Explanation",
+    "available",
+    "check",
+    "differentiable",
+    "explain",
+    "get_num_threads",
+    "select",
+    "set_num_threads",
+]
+
+_MODULES = {"numba": "cpu.numba_cpu", "torch": "cuda.torch_cuda", "reference": "reference"}
+_RUNS = {
+    "numba": "NumPy arrays and torch CPU tensors",
+    "torch": "torch tensors: Triton kernels on CUDA, plain torch elsewhere",
+    "reference": "any array-API library, on any device",
+}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One backend, as `available` lists it.
+
+    Attributes
+    ----------
+    name : str
+    available : bool
+    detail : str
+        Versions and threads, or why the backend cannot run.
+    runs : str
+        The arrays it takes.
+    chosen : bool
+        Whether the array given to `available` would get it.
+    """
+
+    name: str
+    available: bool
+    detail: str
+    runs: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a product is computed, and why; made by `mpimpy.CrossbarMatrix.read_plan`.
+
+    Printed, it is a few lines of text.
+
+    Attributes
+    ----------
+    backend : str
+        Name of the backend.
+    currents : str
+        Arithmetic of the currents and the ADC, and dtype of the cells.
+    slices : tuple of (int or None, str, str)
+        Per input slice, most significant first: its bits (None: noisy codes, or a whole code),
+        the path by which its currents are found, and the reason.
+    notes : tuple of str
+        Other decisions.
+    """
+
+    backend: str
+    currents: str
+    slices: tuple[tuple[int | None, str, str], ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.backend}: {self.currents}"]
+        for bits, path, why in self.slices:
+            slice_ = "codes" if bits is None else f"{bits}-bit slice"
+            lines.append(f"{slice_:<12}{path}: {why}")
+        return "\n".join([*lines, *self.notes])
+
+
+def differentiable(transfer: Callable[[Any], Any], r_word: float, r_bit: float) -> Callable[[Any], Any]:
+    """Return `transfer`, a function of torch tensors of conductances, with a gradient."""
+    from . import gradient
+
+    return lambda conductance: gradient.transfer(conductance, r_word, r_bit, transfer)
+
+
+def _takes(name: str, array: Any) -> bool:
+    if name == "numba":
+        return is_numpy(array) or is_torch_cpu(array)
+    return name == "reference" or is_torch(array)
+
+
+def _name_for(array: Any) -> str:
+    if _takes("numba", array):
+        return "numba"
+    return "torch" if is_torch(array) and array.device.type == "cuda" else "reference"
+
+
+def _detail(name: str) -> tuple[bool, str]:
+    version = importlib.metadata.version
+    if name == "reference":
+        return True, f"array-api-compat {version('array-api-compat')}"
+    if importlib.util.find_spec(name) is None:
+        return False, f"{name.replace('numba', 'Numba')} is not installed: pip install {name}"
+    if name == "torch":
+        import torch
+
+        triton = f"Triton {version('triton')}" if importlib.util.find_spec("triton") else "no Triton"
+        devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        return True, f"torch {torch.__version__}, {triton}, {', '.join(devices) or 'no CUDA device'}"
+    return True, f"Numba {version('numba')}, {get_num_threads()} threads"
+
+
+def available(array: Any = None) -> list[Backend]:
+    """List the backends: which can run here, why the others cannot, and which one `array` would get.
+
+    Parameters
+    ----------
+    array : array, optional
+        Any array; by default a NumPy array is meant.
+
+    Returns
+    -------
+    list of Backend
+
+    Examples
+    --------
+    >>> [backend.name for backend in available() if backend.chosen]
+    ['numba']
+    """
+    chosen = "numba" if array is None else _name_for(array)
+    return [Backend(name, *_detail(name), _RUNS[name], name == chosen) for name in _MODULES]
+
+
+def select(array: Any, force: str | None = None) -> Any:
+    """Return the backend of an array: a module of kernels.
+
+    Parameters
+    ----------
+    array : array
+    force : str, optional
+        Name of the backend to use instead of the best one.
+
+    Raises
+    ------
+    ValueError
+        If `force` is unknown, or cannot take this array.
+    """
+    name = _name_for(array) if force is None else check(force)
+    if not _takes(name, array):
+        kind = f"{type(array).__module__}.{type(array).__name__}"
+        msg = f"backend {name!r} takes {_RUNS[name]}, not {kind}: use backend=None"
+        raise ValueError(msg)
+    if name != "numba" and not is_numpy(array):
+        _check_float64(namespace(array), device(array))
+    return importlib.import_module(f".{_MODULES[name]}", __package__)
+
+
+@functools.cache
+def _check_float64(xp: Any, where: Any) -> None:
+    if "float64" not in xp.__array_namespace_info__().dtypes(device=where, kind="real floating"):
+        msg = f"device {where} has no float64, in which products are added up: move the operands to another device"
+        raise ValueError(msg)
+
+
+def check(name: str) -> str:
+    """Return `name` if it is a backend's, else raise ValueError."""
+    if name not in _MODULES:
+        msg = f"backend {name!r} is unknown: use one of {', '.join(map(repr, _MODULES))}, or None for the best"
+        raise ValueError(msg)
+    return name
+
+
+def explain(x: Any, W: Any) -> Explanation:
+    """Return ``W.read_plan(x)``; deprecated.
+
+    .. deprecated:: 2.0.0
+        Use `mpimpy.CrossbarMatrix.read_plan`.
+
+    Parameters
+    ----------
+    x : array, shape (..., K)
+        Inputs; only their shape counts.
+    W : mpimpy.CrossbarMatrix, shape (K, N)
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    TypeError
+        If `W` is not a programmed matrix.
+    ValueError
+        If the shapes do not fit.
+    """
+    warnings.warn("backends.explain(x, W) is deprecated: use W.read_plan(x)", DeprecationWarning, stacklevel=2)
+    if not hasattr(W, "read_plan"):
+        msg = f"W is a {type(W).__name__}, not a programmed matrix: make one with engine.program(w)"
+        raise TypeError(msg)
+    plan: Explanation = W.read_plan(x)
+    return plan
+
+
+def get_num_threads() -> int:
+    """Return how many threads a product on the CPU uses.
+
+    The number that `set_num_threads` set; else the environment variable NUMBA_NUM_THREADS; else one
+    for each core that this process may use.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> get_num_threads() >= 1
+    True
+    """
+    from .cpu import _jit
+
+    return _jit.get_num_threads()
+
+
+def set_num_threads(number: int | None) -> None:
+    """Set how many threads a product on the CPU uses, from the next product on.
+
+    The number holds for the whole process, and for the BLAS that multiplies for an ideal ADC.
+    Products that run in several Python threads at once share these threads: each adds only the
+    thread that called it. The number changes the time alone, never a result.
+
+    Parameters
+    ----------
+    number : int or None
+        At least 1; None for the default of `get_num_threads`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(None)
+    """
+    from .cpu import _jit
+
+    _jit.set_num_threads(None if number is None else whole("number of threads", number, 1))

@@ -1,0 +1,105 @@
+"""Decisions of a read on the CPU: the path of every input slice, and the constants of the kernel."""
+
+import functools
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..reading import Reading
+
+__all__ = ["LOOK_UP_BITS", "LOOK_UP_ROWS", "adc_constants", "floats", "integers", "read_paths", "too_wide"]
+
+LOOK_UP_ROWS = 32  # input rows from which look-up tables are worth building
+LOOK_UP_BITS = 4  # widest digits that are looked up where pairs are not possible
+CELL_BYTES = (1, 2, 4)  # of the cells and codes that the kernels read as plain memory
+
+
+@functools.lru_cache(maxsize=256)
+def integers(numbers: tuple[int, ...]) -> Any:
+    """Return a tuple as an int64 array, always the same one."""
+    return np.array(numbers, np.int64)
+
+
+@functools.lru_cache(maxsize=256)
+def floats(numbers: tuple[float, ...]) -> Any:
+    """Return a tuple as a float64 array, always the same one."""
+    return np.array(numbers, np.float64)
+
+
+def too_wide(dtype: Any) -> bool:
+    """Return whether no kernel reads cells of a dtype; the reference's float64 products hold them."""
+    return np.dtype(dtype).itemsize not in CELL_BYTES
+
+
+@functools.lru_cache(maxsize=256)
+def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading) -> tuple[tuple[str, str], ...]:
+    """See `reference.read_paths`: "look-up", "pairs" or "float" of `_currents`."""
+    slices, digits_dtype, grid_dtype = len(reading.strides), np.dtype(digits_dtype), np.dtype(grid_dtype)
+    widths = reading.widths
+    if too_wide(grid_dtype):
+        return (("float", "cells take more than 32 bits: float64 products in plain array-API calls"),) * slices
+    if reading.bound >= 2**31:
+        return (("float", "currents need more than 32 bits"),) * slices
+    top = 2 ** (8 * digits_dtype.itemsize - 1) - 1 if widths is None else 2 ** max(widths) - 1
+    pairs = grid_dtype.itemsize <= 2 and digits_dtype.itemsize <= 2 and max(reading.strides) * top < 2**15
+    bits = None if reading.signed else widths  # tables hold the sums of unsigned digits alone
+    few = f"{height} input rows do not pay for tables, {LOOK_UP_ROWS} would"
+    if pairs:
+        found = []
+        for width in bits or (None,) * slices:
+            if width == 1 and height >= LOOK_UP_ROWS:
+                found.append(("look-up", f"one bit asks for table entries, and {height} input rows pay for the tables"))
+            else:
+                found.append(("pairs", "codes and cells fit 16 bits" + (f", and {few}" if width == 1 else "")))
+        return tuple(found)
+    reason = "cells take more than 16 bits" if grid_dtype.itemsize > 2 else "codes take more than 16 bits"
+    if bits is not None and max(bits) <= LOOK_UP_BITS and height >= LOOK_UP_ROWS:
+        return (("look-up", f"{reason}, digits at most {LOOK_UP_BITS}"),) * slices
+    if reading.signed:
+        return (("float", f"{reason}, and signed digits ask no tables"),) * slices
+    return (("float", reason + (f", and {few}" if height < LOOK_UP_ROWS else "")),) * slices
+
+
+def _factors(reading: Reading) -> tuple[Any, Any] | None:
+    # (inner, outer) with shift_weights[j][i] = inner[j][i] * outer[j], if float32 adds up the inner
+    # sums exactly and int32 the outer ones; None if not
+    weights = reading.shift_weights
+    if reading.wide or reading.digit_units is not None:
+        return None
+    if not all(weight.is_integer() for row in weights for weight in row):
+        return None
+    outer = [math.gcd(*map(int, row)) or 1 for row in weights]
+    inner = [[int(weight) // common for weight in row] for row, common in zip(weights, outer, strict=True)]
+    if reading.code_range is None:
+        codes = [[math.ceil(reading.bound * gain) + 1 for gain in row] for row in reading.adc_gain]
+    else:
+        lows, tops = reading.code_range
+        codes = [list(map(max, map(abs, low), map(abs, top))) for low, top in zip(lows, tops, strict=True)]
+    sums = [sum(c * abs(a) for c, a in zip(code, row, strict=True)) for code, row in zip(codes, inner, strict=True)]
+    if max(sums) > 2**24 or sum(map(operator.mul, sums, outer)) >= 2**31:
+        return None
+    return np.array(inner, np.float32), np.array(outer, np.int32)
+
+
+@functools.lru_cache(maxsize=256)
+def adc_constants(reading: Reading) -> tuple[Any, ...]:
+    """Return the arguments of `_read.read` on the ADC and the shift-and-add, from `steps` to `weights`."""
+    real = np.float64 if reading.wide else np.float32
+    gain = np.array(reading.adc_gain, real)
+    lows, tops = reading.code_range or (np.full_like(gain, -np.inf), np.full_like(gain, np.inf))
+    factors = _factors(reading)
+    inner, outer = factors or (np.empty((1, 0), real), np.empty(0, np.int32))
+    units, weights = reading.digit_units, np.array(reading.shift_weights, np.float64)
+    return (
+        gain,
+        np.array(lows, real),
+        np.array(tops, real),
+        units is not None,
+        factors is not None,
+        inner,
+        outer,
+        weights if units is None else np.array(units, np.float64),
+        weights,
+    )

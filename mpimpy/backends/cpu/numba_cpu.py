@@ -1,0 +1,302 @@
+"""The backend "numba": NumPy arrays, and torch CPU tensors without a copy.
+
+Each function has the signature, the meaning and the bits of its twin in `reference`, whose
+docstrings are the specification.
+"""
+
+import functools
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
+from ... import noise
+from .. import reference
+from ..fallback import with_fallback
+from ..reading import BlockScales, Draw, Reading, Slicing
+from . import _jit, _kernels, _ladder_numba, _read
+from ._paths import adc_constants, floats, integers, read_paths, too_wide
+
+NAME = "numba"
+STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: they fit a cache
+
+
+def to_backend(array: Any) -> Any:
+    """Return `array` as a read-only, C-contiguous NumPy array of float32 or float64.
+
+    Integers, booleans and half precision widen exactly (integers up to 2**53); no copy is made
+    where none is needed. Read-only, so that one compiled kernel serves every caller's array.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(array, torch.Tensor):
+        array = array.detach()
+        if array.dtype is torch.bfloat16:
+            array = array.float()
+        array = array.resolve_neg().numpy()
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    return _frozen(array)
+
+
+def from_backend(array: Any, like: Any) -> Any:
+    """Return the NumPy array `array` in the library of `like`, sharing its memory where torch can."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(like, torch.Tensor):
+        array = np.ascontiguousarray(array)
+        # the stride of an axis of length 1 may still be negative, which torch does not take
+        return torch.from_numpy(array if min(array.strides, default=0) >= 0 else array.copy())
+    return array
+
+
+def _frozen(array: Any) -> Any:
+    # one compiled kernel serves every caller's array
+    if not array.flags.c_contiguous:
+        array = np.ascontiguousarray(array)
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+_NONE = _frozen(np.empty((0, 0, 0), np.float64))
+
+
+def _block_counts(values: Any, block: tuple[int, int]) -> tuple[int, int, int]:
+    batch, rows, cols = values.shape
+    return batch, -(-rows // block[0]), -(-cols // block[1])
+
+
+def block_max(values: Any, block: tuple[int, int], ceiling: Any = None) -> Any:
+    """See `reference.block_max`."""
+    out = np.zeros(_block_counts(values, block), np.float64)
+    ceiling = np.full_like(out, np.inf) if ceiling is None else ceiling
+    tasks, work = out.shape[0] * out.shape[1], values.size * 1e-3
+    _jit.launch(_kernels.block_max, tasks, work, values, *block, _frozen(ceiling), out)
+    return out
+
+
+def block_sums(values: Any, block: tuple[int, int], scale_1: Any, scale_2: Any) -> Any:
+    """See `reference.block_sums`."""
+    out = np.zeros(_block_counts(values, block), np.int64)
+    tasks, scales = out.shape[0] * out.shape[1], (_frozen(scale_1), _frozen(scale_2))
+    _jit.launch(_kernels.block_sums, tasks, values.size * 1e-3, values, *block, *scales, out)
+    return out
+
+
+def digits(values: Any, block: tuple[int, int], scales: BlockScales, slicing: Slicing) -> Any:
+    """See `reference.digits`."""
+    out = np.empty((len(slicing.bits), *values.shape), slicing.dtype)
+    per_block = (scales.divisor, scales.scale_1, scales.scale_2, *(scales.span or (None, None)))
+    arrays = [_NONE if array is None else _frozen(array) for array in per_block]
+    tasks, work = values.shape[0] * values.shape[1], values.size * 1e-2
+    limits = reference.code_limits(slicing.bits, slicing.signed)
+    numbers = integers(slicing.bits), integers(slicing.strides), *limits, slicing.offset, slicing.signed
+    _jit.launch(_kernels.digits, tasks, work, values, *block, *arrays, *numbers, out)
+    return out
+
+
+@functools.lru_cache(maxsize=64)
+def _table(table: bytes) -> tuple[Any, Any, int]:
+    # (factors, factors less one, the largest magnitude of these)
+    factors = np.frombuffer(table, "<i4").astype(np.int32)
+    excess = factors - np.int32(65536)
+    return factors, excess, max(abs(int(excess[0])), abs(int(excess[-1])))
+
+
+def _address_words(address: noise.Address) -> Any:
+    # an Address as kernels take it: its key in two words
+    return integers((*address.key, address.purpose, address.chip, address.read, address.row, address.col))
+
+
+def perturb(
+    cells: Any, draw: Draw, address: noise.Address, columns: tuple[int, int] | None = None, which: Any = None
+) -> Any:
+    """See `reference.perturb`."""
+    first, last = columns or (0, cells.shape[2])
+    out = np.empty((*cells.shape[:2], last - first), draw.dtype)
+    words = _address_words(address._replace(col=address.col + first))
+    tasks, cells = out.shape[0] * out.shape[1], _frozen(cells)
+    if which is not None or draw.additive or draw.after != draw.reference:
+        low = -min(draw.reference, draw.bound) if draw.additive else -draw.bound
+        entries, which = np.frombuffer(draw.table, "<i4"), cells if which is None else _frozen(which)
+        numbers = draw.level_shift, draw.reference, draw.after, draw.shift, low, draw.bound, draw.additive
+        work = out.size * 3e-3
+        _jit.launch(_kernels.perturb_levels, tasks, work, cells, first, which, entries, words, *numbers, out)
+        return out
+    factors, excess, most = _table(draw.table)
+    narrow = draw.shift == 16 and (draw.bound + draw.reference) * most + 2**15 < 2**31
+    entries = excess if narrow else factors
+    arguments = tasks, out.size * 7e-4, cells, first, entries, words, draw.level_shift, draw.reference
+    if narrow:
+        _jit.launch(_kernels.perturb_narrow, *arguments, draw.bound, out)
+    else:
+        _jit.launch(_kernels.perturb, *arguments, draw.shift, draw.bound, out)
+    return out
+
+
+def apply_stuck_cells(
+    cells: Any, address: noise.Address, *, high_share: int, low_share: int, high: int, low: int = 0
+) -> Any:
+    """See `reference.apply_stuck_cells`."""
+    out = np.array(cells, order="C")
+    tasks, work = cells.shape[0] * cells.shape[1], cells.size * 2e-3
+    shares = high_share, low_share
+    _jit.launch(_kernels.apply_stuck_cells, tasks, work, _address_words(address), *shares, high, low, out)
+    return out
+
+
+def fold(
+    digits: Any,
+    weights: tuple[float, ...],
+    divisor: float,
+    scales: Any = None,
+    *,
+    rows: int = 1,
+    axis: int = 0,
+    dtype: str = "float64",
+) -> Any:
+    """See `reference.fold`."""
+    out = np.empty(digits.shape[1:], dtype)
+    scales = _frozen(np.empty((0, 0), np.float64) if scales is None else scales)
+    arguments = _frozen(digits), floats(weights), divisor, scales, rows, axis, out
+    _jit.launch(_kernels.fold, len(out), digits.size * 5e-4, *arguments)
+    return out
+
+
+def limbs(digits: Any, weights: tuple[int, ...], bits: int, count: int) -> Any:
+    """See `reference.limbs`."""
+    out = np.empty((count, *digits.shape[1:]), np.int16)
+    work = digits.size * 5e-4
+    _jit.launch(_kernels.limbs, out.shape[1], work, _frozen(digits), integers(weights), bits, out)
+    return out
+
+
+def multiply(x: Any, w: Any) -> Any:
+    """See `reference.multiply`; on as many threads as `mpimpy.set_num_threads` says."""
+    with _jit.blas_threads():
+        return np.matmul(x, w)
+
+
+ROW_BLOCK, COL_BLOCK = 256, 256  # outputs of a task: their float64 totals stay in the second-level cache
+CHUNK = 128  # currents of a strip converted together, while they are in the first-level cache
+_NO_BITS, _NO_PAIRS, _NO_CODES = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64)
+_NO_SINGLE, _NO_DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
+PACKED = 2**26  # bytes of packed inputs held at once
+_PACKED_BYTES = {"look-up": 1 / 8, "pairs": 2, "float": 8}  # of one digit
+
+
+def _memory(array: Any) -> tuple[Any, int]:
+    # (bytes, bytes an element) of integers, as kernels read them; they read no other dtype
+    if array.dtype.kind != "i" or too_wide(array.dtype):
+        msg = f"kernels read int8, int16 and int32, not {array.dtype}"
+        raise TypeError(msg)
+    return array.reshape(-1).view(np.int8), array.itemsize
+
+
+def _packed(digits: Any, paths: list[str], reading: Reading) -> tuple[Any, Any, Any]:
+    # (bits, pairs, codes): the digits as each path takes them, flat
+    slices, height, depth = digits.shape
+    rows, tiles = reading.rows, -(-depth // reading.rows)
+    bits, pairs, codes = _NO_BITS, _NO_PAIRS, _NO_CODES
+    tasks, work = tiles * height, digits.size * 1e-3
+    looked_up = _slices_of(paths, "look-up")
+    if looked_up.size:
+        planes = sum(reading.widths[i] for i in looked_up)
+        shape = (tiles, height, planes, -(-rows // _read.WORD))
+        # three rows more: four are looked up at a time
+        bits = np.zeros(math.prod(shape) + 3 * math.prod(shape[2:]), np.int64)
+        packed = bits[: math.prod(shape)].reshape(shape)
+        _jit.launch(_read.pack_bits, tasks, work, digits, looked_up, integers(reading.widths), rows, packed)
+    paired, strides = _slices_of(paths, "pairs"), integers(reading.strides)
+    if paired.size:
+        pairs = np.empty((tiles, height, paired.size, -(-rows // 2)), np.int32)
+        _jit.launch(_read.pack_pairs, tasks, work, *_memory(digits), depth, paired, strides, rows, pairs)
+    if "float" in paths:
+        codes = np.empty((tiles, height, slices, rows), np.float64)
+        _jit.launch(_read.pack_floats, tasks, work, digits, floats(reading.strides), rows, codes)
+    return bits.reshape(-1), pairs.reshape(-1), codes.reshape(-1)
+
+
+def _slices_of(paths: list[str], name: str) -> Any:
+    return integers(tuple(i for i, other in enumerate(paths) if other == name))
+
+
+def _read_cells(digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str) -> Any:
+    # `read` with a kernel: in passes over the input rows, so that packed inputs take little memory
+    (_, height, depth), width = digits.shape, grid.shape[2]
+    if width < _read.STRIP:
+        # a strip needs its columns
+        more = ((0, 0), (0, _read.STRIP - width))
+        grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
+    digits, grid, w_scale = _frozen(digits), _frozen(grid), _frozen(w_scale)
+    out = np.empty((height, grid.shape[2]), dtype)
+    paths = [name for name, _ in read_paths(height, digits.dtype, grid.dtype, reading)]
+    passes = max(1, round(height * depth * sum(_PACKED_BYTES[name] for name in paths) / PACKED))
+    for turn in range(passes):
+        rows = slice(height * turn // passes, height * (turn + 1) // passes)
+        inputs = _frozen(digits[:, rows, :]), _frozen(x_scale[rows])
+        _read_rows(inputs, (grid, w_scale), reading, paths, out[rows])
+    return out if width == out.shape[1] else out[:, :width].copy()
+
+
+def _read_rows(inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Reading, paths: list[str], out: Any) -> None:
+    # one pass: (digits, scales) of some input rows meet (cells, scales) of all weights
+    (digits, x_scale), (grid, w_scale) = inputs, weights
+    slices, height, depth = digits.shape
+    blocks, tasks = _blocks(height, out.shape[1], slices)
+    result = out.reshape(-1)
+    _jit.launch(
+        _read.read,
+        tasks,
+        height * depth * out.shape[1] * slices * len(grid) * 1.5e-5,
+        *_packed(digits, paths, reading),
+        _slices_of(paths, "look-up"),
+        _slices_of(paths, "pairs"),
+        integers(reading.widths or (0,) * slices),
+        integers(reading.strides),
+        x_scale,
+        *_memory(grid),
+        w_scale,
+        depth,
+        reading.rows,
+        *adc_constants(reading),
+        blocks,
+        *((result, _NO_DOUBLE) if out.dtype == np.float32 else (_NO_SINGLE, result)),
+    )
+
+
+read = with_fallback(_read_cells, lambda digits, grid: not too_wide(grid.dtype), reference.reader(perturb))
+
+
+def _blocks(height: int, width: int, slices: int) -> tuple[tuple[int, int, int], int]:
+    # ((rows and columns of a task, rows converted together), tasks)
+    down = -(-height // ROW_BLOCK)
+    strips = -(-width // _read.STRIP)
+    across = min(strips, max(-(-width // COL_BLOCK), -(-2 * _jit.get_num_threads() // down)))
+    row_block, col_block = -(-height // down), -(-strips // across) * _read.STRIP
+    chunk = min(-(-row_block // 4) * 4, max(4, CHUNK // slices // 4 * 4))
+    return (row_block, col_block, chunk), down * -(-width // col_block)
+
+
+def _two_sided(g: Any, gw: float, gb: float) -> Any:
+    out = np.empty(g.shape, np.float64)
+    batch, rows, cols = g.shape
+    work = batch * rows * cols * (40 + cols * (cols + rows)) * 3e-5
+    _jit.launch(_ladder_numba.two_sided, batch, work, _frozen(g), gw, gb, out)
+    return out
+
+
+def _contiguous(array: Any) -> Any:
+    # torch takes no flipped view
+    return np.array(array, order="C")
+
+
+def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
+    """See `reference.transfer`."""
+    return _contiguous(reference.transfer(conductance, r_word, r_bit, _two_sided))
+
+
+def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
+    """See `reference.node_voltages`."""
+    return tuple(map(_contiguous, reference.node_voltages(conductance, voltages, r_word, r_bit)))

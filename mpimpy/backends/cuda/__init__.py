@@ -1,0 +1,1 @@
+"""The backend "torch": kernels in Triton for CUDA tensors, plain torch elsewhere."""

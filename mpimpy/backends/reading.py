@@ -1,0 +1,175 @@
+"""Instructions for kernels: how to read, how to draw, how to quantise. Frozen values, made once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import noise
+
+__all__ = ["PANEL", "ROW_BITS", "BlockScales", "Draw", "Errors", "Reading", "Slicing"]
+
+PANEL = 16  # tiles per panel of the float sum
+ROW_BITS = 22  # of an input row, in the addresses of ADC noise; the tile's number is above it
+
+Table = tuple[tuple[float, ...], ...]  # a number for each weight slice and input slice, least significant first
+Codes = tuple[tuple[int, ...], ...]  # the same, whole numbers
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a programmed matrix is read: all that `read` needs besides its arrays.
+
+    Hashable: results that depend on it alone are cached by it.
+
+    Attributes
+    ----------
+    strides : tuple of int
+        DAC code of digit 1, per input slice, least significant first.
+    widths : tuple of int, or None
+        Bits per input slice: its digits are 0 .. ``2**bits - 1``. None: any integers, such as noisy
+        codes. Kernels that look digits up use it; the result does not depend on it.
+    signed : bool
+        Digits may be negative, down to ``1 - 2**bits``.
+    rows : int
+        Rows of a tile.
+    bound : int
+        Upper bound of the magnitude of a current; at most ``2**53``. Kernels choose an exact
+        arithmetic by it.
+    wide : bool
+        Currents need more than 32 bits: the ADC computes in float64 instead of float32.
+    adc_gain : tuple of tuples of float
+        ADC codes per unit of current, for each weight slice and input slice.
+    code_range : (lows, tops), two tuples of tuples of int, or None
+        Lowest and highest ADC code of each pair of slices; None: codes do not saturate.
+    digit_units : tuple of tuples of float, or None
+        Digit products per ADC code of each pair, to which codes snap; None: they do not snap.
+    shift_weights : tuple of tuples of float
+        Weight of each pair in the shift-and-add.
+    """
+
+    strides: tuple[int, ...]
+    widths: tuple[int, ...] | None
+    signed: bool
+    rows: int
+    bound: int
+    wide: bool
+    adc_gain: Table
+    code_range: tuple[Codes, Codes] | None
+    digit_units: Table | None
+    shift_weights: Table
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A random effect on every cell: all that `perturb` needs besides its arrays. Hashable.
+
+    With factors a cell becomes ``clip(((((cell << level_shift) + reference) * factor + half) >> shift)
+    - after, -bound, bound)``, where ``half = 2**(shift - 1)`` (0 if shift is 0) and the shift is
+    arithmetic: rounding to nearest, ties towards plus infinity. The rounding of noise is defined by
+    this line.
+
+    With numbers to add it becomes ``clip((cell << level_shift) + number, -min(reference, bound), bound)``.
+
+    Attributes
+    ----------
+    table : bytes
+        Packed quantile tables of `mpimpy.noise`, one after the other: factors in units of
+        ``2**-16``, or numbers.
+    level_shift : int
+        A cell holds multiples of ``2**level_shift`` units.
+    reference : int
+        Value of a cell that holds 0, in units.
+    after : int
+        Origin of the result, in units: `reference`, unless the reference column changes too. Only
+        with factors.
+    shift : int
+        Bits that the product of a value and a factor loses. Only with factors.
+    bound : int
+        Greatest magnitude of the result.
+    dtype : str
+        Name of the integer dtype of the result.
+    additive : bool
+        The table holds numbers to add.
+    """
+
+    table: bytes
+    level_shift: int
+    reference: int
+    after: int
+    shift: int
+    bound: int
+    dtype: str
+    additive: bool = False
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of the ADCs: gain, offset and noise, in integers. Hashable.
+
+    Attributes
+    ----------
+    address : mpimpy.noise.Address
+        Row of the first input, column of the first output, in the whole product.
+    tile : int
+        Number of the first tile along the summed axis, in the whole matrix.
+    array, pair, pairs : int
+        Number of the first weight slice; number of the first pair of slices; and by how much the
+        number of a pair grows from one weight slice to the next.
+    gain : bytes or None
+        Table of gain factors, one drawn for each column and array.
+    offset : tuple of tuples of int, or None
+        Standard deviation of the offset of each column and array, in units of current, for each
+        weight slice and input slice.
+    noise : tuple of tuples of int, or None
+        Standard deviation of the noise of each conversion, in units of current.
+    """
+
+    address: noise.Address
+    tile: int
+    array: int
+    pair: int
+    pairs: int
+    gain: bytes | None
+    offset: Codes | None
+    noise: Codes | None
+
+
+@dataclass(frozen=True)
+class BlockScales:
+    """From values to codes: divisors and factors of the elements of each block.
+
+    Attributes
+    ----------
+    scale_1 : float64 array, shape (batch, nA, nC)
+    divisor, scale_2 : float64 arrays of that shape, or None for 1
+        Two scales, because their product may pass the range of float64.
+    span : (low, high), float64 arrays of that shape, or None
+        Elements outside ``low < |v| <= high`` have code 0; None: all elements count.
+    """
+
+    scale_1: Any
+    divisor: Any = None
+    scale_2: Any = None
+    span: tuple[Any, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """From codes to digits. Hashable.
+
+    Attributes
+    ----------
+    bits, strides : tuples of int
+        Per slice, least significant first: its width, and the factor of its digits.
+    dtype : str
+        Name of the integer dtype of the digits.
+    signed : bool
+        Digits are those of the magnitude, each with the sign of the code.
+    offset : int
+        Added to every code before it is sliced: 0, or ``2**(sum(bits) - 1)``.
+    """
+
+    bits: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: str
+    signed: bool = False
+    offset: int = 0

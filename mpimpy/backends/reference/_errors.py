@@ -1,0 +1,85 @@
+"""Errors of the ADCs in plain array-API calls: a part of the reference.
+
+They come between a current and its code, so only the `read` in plain array-API calls has a place for
+them. Every backend runs that one where they are on, and draws the noise with its own `perturb`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from array_api_compat import device
+
+from ... import noise
+from ..reading import ROW_BITS, Draw, Errors
+from ._draws import entries
+
+__all__ = ["disturb"]
+
+
+@functools.cache
+def _normal_draw() -> Draw:
+    # normal numbers in units of 2**-16, as they are: added to cells of 0
+    return Draw(
+        noise.normal_table(),
+        level_shift=0,
+        reference=1 << 30,
+        after=1 << 30,
+        shift=0,
+        bound=1 << 30,
+        dtype="int64",
+        additive=True,
+    )
+
+
+def _column_entries(xp: Any, table: bytes, address: noise.Address, index: int, width: int, where: Any) -> Any:
+    # one entry of a table for each column: int64, shape (1, width)
+    word = noise.words(xp, address, index, (1, width), where)
+    return xp.reshape(xp.take(entries(xp, where, table), xp.reshape(word, (-1,)), axis=0), (1, width))
+
+
+def _times(normal: Any, sigma: int) -> Any:
+    return (normal * sigma + (1 << 15)) >> 16
+
+
+def disturb(xp: Any, current: Any, errors: Errors, tile: int, j: int, i: int, perturb: Callable[..., Any]) -> Any:
+    """Return currents as the ADCs of one array see them.
+
+    ``I' = ((I * gain + half) >> 16) + ((z1 * offset + half) >> 16) + ((z2 * noise + half) >> 16)``: the
+    gain, the normal number z1 of the column and z2 of the conversion in units of ``2**-16``; half is 2**15.
+
+    Parameters
+    ----------
+    xp : namespace
+    current : float64 array, shape (R, N)
+        Integers.
+    errors : Errors
+    tile, j, i : int
+        Tile, weight slice and input slice of this read.
+    perturb : function
+        A backend's.
+
+    Returns
+    -------
+    float64 array, shape (R, N)
+        Integers.
+    """
+    where, (_, width) = device(current), current.shape
+    value, first = xp.astype(current, xp.int64), errors.address
+    tile, frozen = errors.tile + tile, first._replace(read=0, row=errors.tile + tile)
+    if errors.gain is not None:
+        address = frozen._replace(purpose=noise.ADC_GAIN)
+        factor = _column_entries(xp, errors.gain, address, errors.array + j, width, where)
+        value = (value * factor + (1 << 15)) >> 16
+    if errors.offset is not None:
+        address = frozen._replace(purpose=noise.ADC_OFFSET)
+        normal = _column_entries(xp, noise.normal_table(), address, errors.array + j, width, where)
+        value = value + _times(normal, errors.offset[j][i])
+    if errors.noise is not None:
+        number = errors.pair + j * errors.pairs + i
+        address = first._replace(
+            purpose=noise.ADC_NOISE, row=(tile << ROW_BITS) + first.row, chip=number << 20 | first.chip
+        )
+        normal = perturb(xp.zeros_like(value)[None, :, :], _normal_draw(), address)[0, :, :]
+        value = value + _times(normal, errors.noise[j][i])
+    return xp.astype(value, xp.float64)
