@@ -9,8 +9,9 @@ from . import backends
 from .analysis.programming import Age
 from .arrays import asarray, namespace
 from .cells.memristors import Written
+from .config import Config
+from .config._plain import check_arithmetic
 from .engine import Engine
-from .files import chips
 from .files.chips import FORMAT, META, NUMBERS, PARTS, SEAL
 from .matrix import CrossbarMatrix
 from .operands.edge import library
@@ -39,6 +40,11 @@ def _read(path):
             "use a newer mpimpy"
         )
         raise ValueError(msg)
+    try:
+        check_arithmetic(meta.get("arithmetic", 1), f"load it with mpimpy {meta.get('version')}, or program it again")
+    except (TypeError, ValueError) as error:
+        msg = f"{path}: {error}"
+        raise ValueError(msg) from None
     return meta, arrays
 
 
@@ -64,7 +70,7 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged, has been altered, or comes from a newer mpimpy.
+        If it is damaged, has been altered, or comes from a newer mpimpy or one of another arithmetic.
 
     Examples
     --------
@@ -100,7 +106,7 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
 
 
 def _rebuild(meta, arrays, like, backend):
-    config = chips.build(meta["config"])
+    config = Config.from_dict(meta["config"])
     engine = Engine.from_config(config, seed=meta["seed"], chip=meta["chip"], backend=backend)
     engine.reads = meta["reads"]
     kernels = engine.kernels(like)

@@ -6,8 +6,7 @@ from typing import Any
 from . import backends, noise
 from .analysis import calibration
 from .arrays import namespace
-from .cells import signs
-from .checks import pair, whole
+from .checks import as_int, as_int_pair
 from .compat.sliced import SlicedData
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .crossbar import product as crossbar
@@ -115,8 +114,8 @@ class Engine:
         if backend is not None:
             backends.check(backend)
         self.config, self.backend = config, backend
-        self.seed = noise.new_seed() if seed is None else whole("seed", seed, 0, noise.MAX_SEED)
-        self.chip = whole("chip", chip, 0, noise.MAX_CHIP)
+        self.seed = noise.new_seed() if seed is None else as_int("seed", seed, 0, noise.MAX_SEED)
+        self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
         self.reads = 0
         self._lock = threading.Lock()
 
@@ -189,7 +188,7 @@ class Engine:
             raise ValueError(msg)
         rows = self.config.tile.rows
         block = encoding.block_shape(self.config.weights, w.shape, rows, weight=True)
-        origin = pair("origin", origin, 0, noise.MAX_ROW - max(w.shape))
+        origin = as_int_pair("origin", origin, 0, noise.MAX_ROW - max(w.shape))
         if origin[0] % rows:
             msg = f"origin={origin} cuts through a tile of {rows} rows: its row must be a multiple of {rows}"
             raise ValueError(msg)
@@ -201,7 +200,7 @@ class Engine:
             raise ValueError(msg)
         if faults is not None:
             fmt = self.config.weights
-            faults = edge.as_faults(faults, tuple(w.shape), len(fmt.digits), fmt.planes, signs.per_digit(fmt))
+            faults = edge.as_faults(faults, tuple(w.shape), len(fmt.digits), fmt.planes, fmt.cells_per_digit)
         kernels = self.kernels(w)
         encoded = None
         if 0 not in w.shape:
@@ -216,7 +215,7 @@ class Engine:
         return self._matrix(like, shape, encoded, config, self.kernels(like), None, (0, 0))
 
     def _matrix(self, like, shape, encoded, config, kernels, chip, origin, faults=None):
-        chip = self.chip if chip is None else whole("chip", chip, 0, noise.MAX_CHIP)
+        chip = self.chip if chip is None else as_int("chip", chip, 0, noise.MAX_CHIP)
         return CrossbarMatrix(
             config,
             kernels,

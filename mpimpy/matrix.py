@@ -5,10 +5,11 @@ from typing import Any
 from array_api_compat import device as device_of
 
 from . import backends, converters
+from ._integers import ceil_div
 from .analysis import calibration, programming, report
 from .arrays import namespace
-from .cells import memristors, signs
-from .checks import whole
+from .cells import memristors
+from .checks import as_int
 from .crossbar import product as crossbar
 from .files import chips
 from .noise import MAX_READ, MAX_ROW, Address
@@ -116,8 +117,7 @@ class CrossbarMatrix(RightOperand):
     def tiles(self) -> tuple[int, int, int]:
         """(rows of tiles, columns of tiles, slices); a double exponent, and a pair, has twice the slices."""
         tile, fmt = self.config.tile, self.config.weights
-        arrays = len(fmt.digits) * fmt.planes * signs.per_digit(fmt)
-        return (-(-self.shape[0] // tile.rows), -(-self.shape[1] // tile.cols), arrays)
+        return (ceil_div(self.shape[0], tile.rows), ceil_div(self.shape[1], tile.cols), fmt.arrays)
 
     def _public(self, array):
         return self.kernels.leave(array, self.prototype)
@@ -276,7 +276,7 @@ class CrossbarMatrix(RightOperand):
         out_shape = (*x.shape[:-1], self.shape[1])
         encode = self._encoder(x, dims)
         number = self._read_number(read)
-        first_row = whole("first_row", first_row, 0, MAX_ROW - dims[0] * dims[1])
+        first_row = as_int("first_row", first_row, 0, MAX_ROW - dims[0] * dims[1])
         if self.encoded is None or 0 in dims:
             return xp.zeros(out_shape, dtype=dtype, device=self._where)
         return xp.reshape(self._product(self.config, encode(), number, first_row, dtype), out_shape)
@@ -354,7 +354,7 @@ class CrossbarMatrix(RightOperand):
 
     def _product(self, config, encoded, number, first_row, dtype):
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
-        converters.check_addresses(config, first_row, height, -(-depth // config.tile.rows))
+        converters.check_addresses(config, first_row, height, ceil_div(depth, config.tile.rows))
         kernel_dtype = "float32" if dtype == self._xp.float32 else "float64"
         y = crossbar.product(
             self.kernels,
@@ -411,4 +411,4 @@ class CrossbarMatrix(RightOperand):
 
 def check_read(read):
     """Return a read number, or say what is wrong with it."""
-    return whole("read", read, 0, MAX_READ)
+    return as_int("read", read, 0, MAX_READ)

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..arrays import namespace
 from ..cells import laws, memristors
-from ..checks import flag
-from ..config._variation import seconds
+from ..checks import as_bool
+from ..config._variation import UNITS, seconds
 from ..crossbar import product as crossbar
 
 __all__ = ["Age", "Programming", "aged", "programming"]
@@ -61,11 +61,9 @@ class Age:
     ratio: float
 
     def __str__(self):
-        unit, size = next(
-            (pair for pair in (("y", 31557600.0), ("d", 86400.0), ("h", 3600.0)) if self.time_s >= pair[1]), ("s", 1.0)
-        )
+        unit = next((unit for unit in ("y", "d", "h") if self.time_s >= UNITS[unit]), "s")
         how = f"outputs multiplied by {self.ratio:.6g}" if self.compensate else "not compensated"
-        return f"{self.time_s / size:.6g} {unit} after programming, {how}"
+        return f"{self.time_s / UNITS[unit]:.6g} {unit} after programming, {how}"
 
 
 def programming(matrix):
@@ -78,12 +76,12 @@ def programming(matrix):
     xp = namespace(miss)
     failures = int(xp.sum(xp.astype(xp.abs(miss) > memristors.tolerance_units(of, grid), xp.int64)))
     mean = float(xp.mean(xp.astype(miss, xp.float64) ** 2))
-    return Programming(matrix.per_slice(written.pulses), failures, mean**0.5 * of.step_S / 2**grid.fraction)
+    return Programming(matrix.per_slice(written.pulses), failures, mean**0.5 * of.grid_unit_S(grid.fraction))
 
 
 def aged(matrix, t, compensate):
     """Return a matrix as it is at a time after programming; see `CrossbarMatrix.at`."""
-    time_s, compensate = seconds("t", t), flag("compensate", compensate)
+    time_s, compensate = seconds("t", t), as_bool("compensate", compensate)
     start = laws.ages(matrix.config.device)
     if start is None:
         msg = "time changes nothing: give the device a drift, such as Device(drift=Drift(nu=0.05))"

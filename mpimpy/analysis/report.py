@@ -7,8 +7,7 @@ from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from .. import converters, noise
-from ..cells import signs
-from ..config import ADC, Ranges, Samples
+from ..config import ADC, ARITHMETIC, Ranges, Samples
 from ..config._adc import MOST_LSB
 from ..crossbar import product as crossbar
 from ..operands import edge, encoding
@@ -67,6 +66,8 @@ class Report:
         What was measured.
     age : str
         When, for a matrix that was aged with `CrossbarMatrix.at`.
+    arithmetic : int
+        Version of the arithmetic, `mpimpy.ARITHMETIC`.
     """
 
     inputs: tuple[int, ...]
@@ -82,6 +83,7 @@ class Report:
     effects: tuple[Effect, ...]
     note: str
     age: str = ""
+    arithmetic: int = ARITHMETIC
 
     def __str__(self):
         down, across, slices = self.tiles
@@ -293,7 +295,7 @@ def measure(matrix, x=None, w=None):
         cells=depth * width * slices,
         reference_cells=0 if config.weights.signed else down * across * slices * tile.rows,
         dac_conversions=drives * depth * across * slices,
-        adc_conversions=drives * width * down * slices // signs.per_digit(config.weights),
+        adc_conversions=drives * width * down * slices // config.weights.cells_per_digit,
         full_scale_A=converters.highest_current(config),
         snr_dB=snr(total),
         effects=tuple(effects),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from .. import converters, noise
+from .._integers import ceil_div
 from ..cells import memristors
 from ..config import ADC
 from ..operands import encoding
@@ -287,5 +288,5 @@ def _limbs(config, grid):
     _, weights = encoding.shares(config.weights.shifts, grid.strides)
     largest = sum(map(abs, weights)) * grid.cell_bound
     bits = min(15, 30 - math.ceil(math.log2(grid.rows)) - (config.inputs.bits - 1))
-    count = -(-(largest.bit_length() + 1) // bits) if bits > 0 else MOST_LIMBS + 1
+    count = ceil_div(largest.bit_length() + 1, bits) if bits > 0 else MOST_LIMBS + 1
     return (bits, count) if largest < 2**31 and count <= MOST_LIMBS else None

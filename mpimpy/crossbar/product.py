@@ -3,6 +3,7 @@
 import dataclasses
 
 from .. import converters
+from .._integers import ceil_div
 from ..arrays import namespace
 from ..cells import laws, memristors, signs, wiring
 from ..operands import encoding
@@ -265,7 +266,7 @@ def currents(kernels, config, inputs, written, place, first_row=0, only=None):
     )
     grid = _grid(kernels, config, written, place)
     x_slices, w_slices = len(strides), len(numbers.grid.strides)
-    tiles = -(-digits.shape[2] // rows)
+    tiles = ceil_div(digits.shape[2], rows)
     count = tiles * (digits.shape[0] // x_slices) * (grid.shape[0] // w_slices)
     for tile in range(tiles):
         span = slice(tile * rows, min((tile + 1) * rows, digits.shape[2]))

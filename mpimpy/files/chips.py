@@ -1,66 +1,19 @@
 """Programmed matrices to disk: plain arrays, and JSON that describes them, in an .npz file without pickles."""
 
-import dataclasses
 import json
 import os
 import sys
 from pathlib import Path
 
-from .. import config
-from ..checks import check_names
-from ..config import _variation as variation
+from ..config import to_dict
 from .whole import write_whole
 
-__all__ = ["FORMAT", "META", "NUMBERS", "PARTS", "SEAL", "build", "describe", "save"]
+__all__ = ["FORMAT", "META", "NUMBERS", "PARTS", "SEAL", "save"]
 
 FORMAT = 1  # of the file; a newer one may hold what this program does not know
 META, SEAL = "mpimpy", "sha256"
 PARTS = ("cells", "levels", "pulses")  # arrays of a Written
 NUMBERS = ("up", "reference", "time_s", "faulty")
-
-_KINDS = {
-    kind.__name__: kind
-    for kind in (
-        *(getattr(config, name) for name in config.__all__),
-        *(getattr(variation, name) for name in ("Drift", "Flicker", "Gaussian", "Samples", "WriteVerify")),
-    )
-}
-
-
-def describe(value):
-    """Return settings as what JSON can hold: dataclasses as dicts with their kind.
-
-    Examples
-    --------
-    >>> from mpimpy import Tile
-    >>> describe(Tile(32, 8))
-    {'kind': 'Tile', 'rows': 32, 'cols': 8}
-    """
-    if dataclasses.is_dataclass(value):
-        fields = [field.name for field in dataclasses.fields(value) if field.init]
-        return {"kind": type(value).__name__} | {name: describe(getattr(value, name)) for name in fields}
-    return [describe(item) for item in value] if isinstance(value, tuple) else value
-
-
-def build(value):
-    """Return the settings that `describe` made something of.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a kind or a setting is unknown, or out of range.
-
-    Examples
-    --------
-    >>> build({"kind": "Tile", "rows": 32, "cols": 8})
-    Tile(rows=32, cols=8)
-    """
-    if isinstance(value, dict):
-        given = {name: build(item) for name, item in value.items() if name != "kind"}
-        kind = value.get("kind")
-        check_names([kind], _KINDS, "kind of settings")
-        return _KINDS[kind](**given)
-    return tuple(build(item) for item in value) if isinstance(value, list) else value
 
 
 def _pack_written(name, written, arrays):
@@ -102,10 +55,12 @@ def save(matrix, path):
         encoded = {part: getattr(matrix.encoded, part) for part in ("block", "bits", "strides", "shifts", "offset")}
     if matrix.faults is not None:
         arrays["faults"] = npz.to_numpy(matrix.faults)
+    config = to_dict(matrix.config)
     meta = {
         "format": FORMAT,
         "version": getattr(sys.modules[__name__.partition(".")[0]], "__version__", "unknown"),
-        "config": describe(matrix.config),
+        "arithmetic": config.pop("arithmetic"),
+        "config": config,
         "seed": matrix.seed,
         "chip": matrix.chip,
         "origin": matrix.origin,
