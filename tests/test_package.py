@@ -18,7 +18,7 @@ ROOT = PACKAGE.parent
 
 # From the bottom up. A module may import modules of lower rooms, and those named before it in its own.
 ROOMS = [
-    ["checks", "arrays", "noise", "operators"],
+    ["_integers", "checks", "arrays", "noise", "operators"],
     ["config", "backends"],
     ["operands"],
     ["cells", "converters", "wires"],

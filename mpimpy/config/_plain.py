@@ -23,7 +23,7 @@ from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify
 __all__ = ["ARITHMETIC", "check_arithmetic", "from_dict", "from_plain", "to_dict"]
 
 # Version of the arithmetic: any change that changes a bit of a result raises it.
-ARITHMETIC = 1
+ARITHMETIC: int = 1
 
 Part = TypeVar("Part")
 

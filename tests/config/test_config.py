@@ -10,7 +10,9 @@ from libraries import torch
 
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, MapReducedot, Ranges, Tile, Wires
 from mpimpy._integers import ceil_div
+from mpimpy.analysis.programming import Age
 from mpimpy.config import _flat as flat
+from mpimpy.config._variation import seconds
 
 REFUSED = [
     (
@@ -272,10 +274,22 @@ def test_arrays_of_a_format(fmt, cells, arrays):
     assert weights.tiles == (2, 2, arrays)
 
 
-@pytest.mark.parametrize("value", [10**400, -(10**400), float("inf"), float("nan")])
-def test_numbers_are_finite(value):
-    with pytest.raises(ValueError, match=r"vread=(inf|-inf|nan) must be finite"):
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(10**400, "inf"), (-(10**400), "-inf"), (float("inf"), "inf"), (float("nan"), "nan")],
+)
+def test_numbers_are_finite(value, shown):
+    with pytest.raises(ValueError, match=f"^vread={shown} must be finite"):
         DAC(vread=value)
+
+
+@pytest.mark.parametrize(
+    ("time_s", "text"),
+    [(30, "30 s"), (3599, "3599 s"), (3600, "1 h"), (86400 * 2, "2 d"), (31557600 * 3, "3 y")],
+)
+def test_an_age_is_told_in_the_units_of_time(time_s, text):
+    assert str(Age(time_s, False, 1.0)) == f"{text} after programming, not compensated"
+    assert seconds("t", text) == time_s
 
 
 @given(st.integers(-(10**20), 10**20), st.integers(1, 10**20))

@@ -62,6 +62,10 @@ def test_a_configuration_holds_the_version_of_the_arithmetic():
     assert Config.from_dict(described) == Config()
 
 
+def test_a_report_holds_the_version_of_the_arithmetic():
+    assert mpimpy.explain(np.eye(2), np.eye(2), seed=1).arithmetic == ARITHMETIC
+
+
 def test_what_is_left_out_has_its_default():
     assert from_dict({}) == Config.from_dict({}) == Config()
     given = {
