@@ -17,6 +17,7 @@ from .compat.engines import bitslicedpe, diffpairdpe, fpmemdpe
 from .compat.sliced import SlicedData
 from .config import (
     ADC,
+    ARITHMETIC,
     DAC,
     Config,
     Device,
@@ -41,6 +42,7 @@ __version__ = "2.0.0"
 __all__ = [
     "ABSE",
     "ADC",
+    "ARITHMETIC",
     "DAC",
     "RE",
     "SNR",

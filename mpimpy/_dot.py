@@ -1,19 +1,20 @@
 """MapReducedot: np.dot's rules over any array library, on crossbars."""
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 from array_api_compat import array_namespace
 
 from .analysis.report import Report
 from .compat.dpetensor import DPETensor
+from .config._flat import Settings
 from .engine import Engine
 from .operands import edge
 
 __all__ = ["MapReducedot", "explain"]
 
 
-def _engine(engine, settings):
+def _engine(engine: Any, settings: Settings) -> Engine:
     if "input_size" in settings:
         msg = "input_size has no effect here: it is for SlicedData(input_en=True) and DPETensor"
         raise TypeError(msg)
@@ -73,7 +74,7 @@ def _operands(a, b):
     return array_namespace(a, b), a, b
 
 
-def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Any) -> Any:
+def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpack[Settings]) -> Any:
     """Return ``np.dot(a, b)`` as memristor crossbars would have computed it.
 
     Parameters
@@ -135,7 +136,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Any) 
     return y[()] if y.ndim == 0 and edge.library(y) == "numpy" else y
 
 
-def explain(a: Any, b: Any, engine: Engine | None = None, **settings: Any) -> Report:
+def explain(a: Any, b: Any, engine: Engine | None = None, **settings: Unpack[Settings]) -> Report:
     """Return what ``MapReducedot(a, b)`` takes in hardware, and what each effect costs in dB.
 
     Every effect is switched on alone, and off alone.

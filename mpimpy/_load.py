@@ -37,7 +37,7 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged, has been altered, or comes from a newer mpimpy.
+        If it is damaged, has been altered, or comes from a newer mpimpy or one of another arithmetic.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from typing import Any
 
 from .analysis.metrics import SNR
 from .analysis.report import Report
-from .checks import real
+from .checks import as_float
 from .compat.dpetensor import DPETensor
 from .compat.sliced import SlicedData
 
@@ -196,7 +196,7 @@ def compress(picture, engine, keep=0.25):
     >>> compress(ramp, DPETensor(radc=None, var=0, seed=1)).crossbar.shape
     (16, 24)
     """
-    kept = max(1, round(real("keep", keep, 0, 1, above=True) * BLOCK**2))
+    kept = max(1, round(as_float("keep", keep, 0, 1, above=True) * BLOCK**2))
     original = _cropped(picture)
     rows, matrix = _to_rows(original) - MID_GREY, dct_matrix()
     # the first products of a process compile the kernels and start the threads: not timed

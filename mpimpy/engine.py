@@ -7,7 +7,7 @@ from array_api_compat import device as device_of
 from . import backends, noise
 from .analysis import calibration
 from .arrays import namespace
-from .checks import fail, pair, whole
+from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .crossbar import plan as plans
 from .crossbar.programmed import program
@@ -119,8 +119,8 @@ class Engine:
         if backend is not None:
             backends.check(backend)
         self.config, self.backend = config, backend
-        self.seed = noise.new_seed() if seed is None else whole("seed", seed, 0, noise.MAX_SEED)
-        self.chip = whole("chip", chip, 0, noise.MAX_CHIP)
+        self.seed = noise.new_seed() if seed is None else as_int("seed", seed, 0, noise.MAX_SEED)
+        self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
         self._counter = ReadCounter()
 
     @property
@@ -195,7 +195,7 @@ class Engine:
             fail(ValueError, f"w has shape {w.shape}: weights are one matrix, (K, N)")
         config, (rows, cols) = self.config, (self.config.tile.rows, self.config.tile.cols)
         block = encoding.block_shape(config.weights, w.shape, rows, weight=True)
-        origin = pair("origin", origin, 0, noise.MAX_ROW - max(w.shape))
+        origin = as_int_pair("origin", origin, 0, noise.MAX_ROW - max(w.shape))
         if origin[0] % rows:
             cut = f"origin={origin} cuts through a tile of {rows} rows"
             fail(ValueError, f"{cut}: its row must be a multiple of {rows}")
@@ -238,7 +238,7 @@ class Engine:
         CrossbarMatrix
         """
         config = self.config if config is None else config
-        chip = self.chip if chip is None else whole("chip", chip, 0, noise.MAX_CHIP)
+        chip = self.chip if chip is None else as_int("chip", chip, 0, noise.MAX_CHIP)
         address, backend, xp = Address(self.seed, chip, 0, 0, *origin), self.backend_for(w.array), namespace(w.array)
         cells = None if encoded is None else program(backend, config, encoded, address, faults)
         dtype = edge.float_dtype(xp, w.array)

@@ -4,10 +4,11 @@ import dataclasses
 from typing import Any
 
 from . import backends, converters, noise
+from ._integers import ceil_div
 from ._view import NAME, MatrixView
 from .analysis.report import Report, measure
 from .cells import laws
-from .checks import fail, flag, whole
+from .checks import as_bool, as_int, fail
 from .config import Format
 from .config._variation import seconds
 from .crossbar.product import explain, product
@@ -79,7 +80,7 @@ class CrossbarMatrix(MatrixView, RightOperand):
         >>> print(W.at("30 d").age)
         30 d after programming, not compensated
         """
-        time_s, compensate = seconds("t", t), flag("compensate", compensate)
+        time_s, compensate = seconds("t", t), as_bool("compensate", compensate)
         start = laws.ages(self.config.device)
         if start is None:
             fail(ValueError, "time changes nothing: give the device a drift, such as Device(drift=Drift(nu=0.05))")
@@ -128,7 +129,7 @@ class CrossbarMatrix(MatrixView, RightOperand):
         x = self._accept(x)
         block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
         number = self._read_number(read)
-        first_row = whole("first_row", first_row, 0, noise.MAX_ROW - x.rows)
+        first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
         dtype, shape = edge.float_dtype(self._xp, x.array), (*x.shape[:-1], self.shape[1])
         if self.programmed is None or 0 in x.dims:
             return self._xp.zeros(shape, dtype=edge.result_dtype(self._xp, dtype, self.dtype), device=self.device)
@@ -172,7 +173,7 @@ class CrossbarMatrix(MatrixView, RightOperand):
 
     def _multiply(self, programmed: Programmed, encoded: Encoded, number: int, first_row: int, dtype: Any) -> Any:
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
-        converters.check_addresses(programmed.config, first_row, height, -(-depth // self.config.tile.rows))
+        converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
         xp = self._xp
         dtype = edge.result_dtype(xp, dtype, self.dtype)
         kernel_dtype = "float32" if dtype == xp.float32 else "float64"
@@ -284,4 +285,4 @@ class CrossbarMatrix(MatrixView, RightOperand):
 
 def check_read(read: Any) -> int:
     """Return a read number, or say what is wrong with it."""
-    return whole("read", read, 0, noise.MAX_READ)
+    return as_int("read", read, 0, noise.MAX_READ)

@@ -16,7 +16,7 @@ import math
 
 from . import arrays, backends
 from .arrays import namespace
-from .checks import real
+from .checks import as_float
 from .operands import edge
 from .operands.edge import first_index
 
@@ -76,7 +76,7 @@ def transfer(conductance, r_word, r_bit):
     >>> round(float(transfer(np.array([[0.01]]), r_word=60.0, r_bit=40.0)[0, 0]), 12)
     0.005
     """
-    r_word, r_bit = real("r_word", r_word, 0, unit=" Ohm"), real("r_bit", r_bit, 0, unit=" Ohm")
+    r_word, r_bit = as_float("r_word", r_word, 0, unit=" Ohm"), as_float("r_bit", r_bit, 0, unit=" Ohm")
     array = _check_cells(conductance)
     xp, shape = namespace(array), tuple(array.shape)
     kernels = backends.select(array)
@@ -124,7 +124,7 @@ def node_voltages(conductance, voltages, r_word, r_bit):
     >>> round(float(word[0, 0]), 12), round(float(bit[0, 0]), 12)
     (0.7, 0.2)
     """
-    r_word, r_bit = real("r_word", r_word, 0, unit=" Ohm"), real("r_bit", r_bit, 0, unit=" Ohm")
+    r_word, r_bit = as_float("r_word", r_word, 0, unit=" Ohm"), as_float("r_bit", r_bit, 0, unit=" Ohm")
     g = _check_cells(conductance)
     v = edge.accept("voltages", arrays.detach(voltages), g).array
     edge.check_pair(g, v, "conductance", "voltages")

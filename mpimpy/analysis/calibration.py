@@ -10,8 +10,9 @@ import functools
 import math
 
 from .. import converters
+from .._integers import ceil_div
 from ..arrays import namespace
-from ..checks import fail, real
+from ..checks import as_float, fail
 from ..config import Ranges
 from ..crossbar import plan as plans
 from ..crossbar.currents import current_unit
@@ -43,7 +44,7 @@ def samples(backend, programmed, inputs, read):
         xp = namespace(current)
         flat = xp.reshape(current, (-1,))
         if stride is None:
-            stride = max(1, -(-count * flat.shape[0] // SAMPLES))
+            stride = max(1, ceil_div(count * flat.shape[0], SAMPLES))
             # a stride that shares a factor with the columns would look at some of them only
             while stride > 1 and (stride % 2 == 0 or current.shape[1] % stride == 0):
                 stride += 1
@@ -182,7 +183,7 @@ def ranges(config, currents, *, method="error", percentile=None, ratios="powers"
         fail(ValueError, f"ratios {ratios!r} are unknown: use one of {', '.join(map(repr, RATIOS))}")
     if percentile is not None and method != "percentile":
         fail(ValueError, f"percentile={percentile:g} has no effect with method={method!r}: leave it out")
-    percentile = 99.9 if percentile is None else real("percentile", percentile, 50, 100, unit=" %")
+    percentile = 99.9 if percentile is None else as_float("percentile", percentile, 50, 100, unit=" %")
     free = ratios == "free"
     unit, full = current_unit(config)
     ampere = converters.full_scale_amperes(config) / full

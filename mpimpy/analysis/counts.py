@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..cells import signs
+from .._integers import ceil_div
 from ..config import Config
 
 __all__ = ["Counts", "counts"]
@@ -58,10 +58,10 @@ def counts(config: Config, M: int, K: int, N: int) -> Counts:
     ((3, 2, 4), 24, 46800, 432000)
     """
     tile, inputs, weights = config.tile, config.inputs, config.weights
-    down, across = -(-K // tile.rows), -(-N // tile.cols)
-    arrays = len(weights.digits) * weights.planes * signs.per_digit(weights)
+    down, across = ceil_div(K, tile.rows), ceil_div(N, tile.cols)
+    arrays = len(weights.digits) * weights.planes * weights.cells_per_digit
     drives = M * len(inputs.digits) * inputs.planes
-    adc_conversions = drives * N * down * arrays // signs.per_digit(weights)
+    adc_conversions = drives * N * down * arrays // weights.cells_per_digit
     return Counts(
         tiles=(down, across, arrays),
         cells=K * N * arrays,

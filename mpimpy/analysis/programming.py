@@ -53,4 +53,4 @@ def write_statistics(programmed: Programmed) -> Programming | None:
     xp = namespace(miss)
     failures = int(xp.sum(xp.astype(xp.abs(miss) > memristors.tolerance_units(config.device, grid), xp.int64)))
     mean = float(xp.mean(xp.astype(miss, xp.float64) ** 2))
-    return Programming(cells.pulses, failures, mean**0.5 * config.device.step_S / 2**grid.fraction)
+    return Programming(cells.pulses, failures, mean**0.5 * config.device.grid_unit_S(grid.fraction))

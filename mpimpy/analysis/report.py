@@ -7,7 +7,7 @@ from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from .. import converters, noise
-from ..config import ADC, Ranges, Samples
+from ..config import ADC, ARITHMETIC, Ranges, Samples
 from ..config._adc import MOST_LSB
 from ..crossbar import plan as plans
 from ..crossbar.currents import current_unit
@@ -70,6 +70,8 @@ class Report:
         What was measured.
     age : str
         When, for a matrix that was aged with `CrossbarMatrix.at`.
+    arithmetic : int
+        Version of the arithmetic, `mpimpy.ARITHMETIC`.
     """
 
     inputs: tuple[int, ...]
@@ -85,6 +87,7 @@ class Report:
     effects: tuple[Effect, ...]
     note: str
     age: str = ""
+    arithmetic: int = ARITHMETIC
 
     def __str__(self):
         down, across, slices = self.tiles

@@ -12,7 +12,7 @@ from typing import Any
 from array_api_compat import device
 
 from ..arrays import is_numpy, is_torch, is_torch_cpu, namespace
-from ..checks import whole
+from ..checks import as_int
 
 __all__ = [
     "Backend",
@@ -260,4 +260,4 @@ def set_num_threads(number: int | None) -> None:
     """
     from .cpu import _jit
 
-    _jit.set_num_threads(None if number is None else whole("number of threads", number, 1))
+    _jit.set_num_threads(None if number is None else as_int("number of threads", number, 1))

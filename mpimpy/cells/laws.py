@@ -50,7 +50,7 @@ def _many(per_level, make):
 
 def _offsets(samples, device, fraction, centre):
     # whole numbers of grid units by which the samples of each level deviate
-    unit = device.step_S / 2**fraction
+    unit = device.grid_unit_S(fraction)
     positions = grid_positions(device, fraction) or [level << fraction for level in range(device.g_level)]
     about = samples.about_S or (samples.means_S if centre else None)
     rows = []
@@ -64,7 +64,7 @@ def _offsets(samples, device, fraction, centre):
 
 def _law(kind, device, fraction, time_s, centre):
     if isinstance(kind, Gaussian):
-        unit = device.step_S / 2**fraction
+        unit = device.grid_unit_S(fraction)
         table, per_level = _many(kind.sigma_S, lambda sigma: noise.offset_table(sigma / unit))
         return Law(table, per_level, True)
     if isinstance(kind, Samples):
@@ -133,7 +133,7 @@ def _one(kind, device, centre):
         levels = [spread for spread in kind.spreads_S if spread > 0]
         if not levels:  # levels that always miss by the same
             rows = _offsets(kind, device, noise.MAX_FRACTION, centre)
-            levels = [abs(row[0]) * device.step_S / 2**noise.MAX_FRACTION for row in rows if row[0]]
+            levels = [abs(row[0]) * device.grid_unit_S(noise.MAX_FRACTION) for row in rows if row[0]]
         return [min(levels) / device.step_S] if levels else []
     if isinstance(kind, Flicker):
         return _relative(tuple(kind.sigma(q, kind.t0_s) for q in _levels(kind.q, device)), device)

@@ -145,7 +145,7 @@ def deviation(device, grid, cells, targets):
 
 def tolerance_units(device, grid):
     """Return how far from its level a verified cell may be, in grid units."""
-    return min(int(device.verify.tolerance_S / device.step_S * 2**grid.fraction), 2 * grid.cell_bound)
+    return min(int(device.verify.tolerance_S / device.grid_unit_S(grid.fraction)), 2 * grid.cell_bound)
 
 
 def _verified(kernels, device, grid, draw, targets, address, faults):
@@ -278,6 +278,6 @@ def read(kernels, device, grid, written, address, columns=None):
 
 def conductance(device, grid, written):
     """Return conductances in siemens, float64."""
-    xp, unit = array_namespace(written.cells), device.step_S * 2.0**-grid.fraction
+    xp, unit = array_namespace(written.cells), device.grid_unit_S(grid.fraction)
     lowest = device.LGS + (written.reference - grid.reference) * unit
     return xp.astype(written.cells, xp.float64) * (unit * 2.0**written.level_shift) + lowest

@@ -17,19 +17,7 @@ of its cells has the whole range for one sign, of which the offset has half, and
 
 from ..arrays import namespace
 
-__all__ = ["combine", "per_digit", "split"]
-
-
-def per_digit(fmt):
-    """Return the number of cells that hold one digit.
-
-    Examples
-    --------
-    >>> from mpimpy import Format
-    >>> per_digit(Format(mapping="pair"))
-    2
-    """
-    return 2 if fmt.signed else 1
+__all__ = ["combine", "split"]
 
 
 def split(fmt, digits):
@@ -82,7 +70,7 @@ def combine(fmt, grid, bound, unit):
     slices = len(fmt.ascending)
     wide = xp.int64 if grid.dtype in (xp.int32, xp.int64) else xp.int32
     parts = []
-    for start in range(0, grid.shape[0], slices * per_digit(fmt)):
+    for start in range(0, grid.shape[0], slices * fmt.cells_per_digit):
         for j in range(start, start + slices):
             value = xp.astype(grid[j, :, :], wide)
             if fmt.signed:

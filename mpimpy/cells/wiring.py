@@ -6,6 +6,7 @@ place of its conductances, and reads are plain products as before. See `mpimpy.w
 
 from array_api_compat import device as device_of
 
+from .._integers import ceil_div
 from ..arrays import namespace
 from . import memristors
 
@@ -40,7 +41,7 @@ def pass_on(kernels, config, grid, written):
     slices, depth, width = cells.shape
     unit = unit_column(config, grid, written)
     rows, cols = config.tile.rows, config.tile.cols
-    down, across = -(-depth // rows), -(-width // cols)
+    down, across = ceil_div(depth, rows), ceil_div(width, cols)
     xp = namespace(cells)
     # tiles of a few rows of tiles at a time
     step = max(1, CELLS // (rows * across * (cols + 1)))
@@ -55,7 +56,7 @@ def pass_on(kernels, config, grid, written):
             siemens = memristors.conductance(config.device, grid, written._replace(cells=tiles))
             siemens = xp.clip(siemens, 0.0, None)  # a cell at 0 S may be half a grid unit below
             passed = kernels.transfer(siemens, config.wires.r_word, config.wires.r_bit)
-            value = (passed[:, :, :-1] - passed[:, :, -1:]) * (2.0**grid.fraction / config.device.step_S)
+            value = (passed[:, :, :-1] - passed[:, :, -1:]) * (1 / config.device.grid_unit_S(grid.fraction))
             value = xp.clip(xp.round(value) + float(extra), -grid.cell_bound, grid.cell_bound)
             value = xp.permute_dims(xp.reshape(value, (last - first, across, rows, cols)), (0, 2, 1, 3))
             value = xp.reshape(value, ((last - first) * rows, across * cols))[: part.shape[0], :width]

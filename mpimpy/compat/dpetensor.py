@@ -1,10 +1,10 @@
 """DPETensor: the engine under the predecessors' names."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Unpack
 
-from ..checks import pair
-from ..config import Device
+from ..checks import as_int_pair
+from ..config import Device, Flicker, Gaussian, Samples
 from ..config import _flat as flat
 from ..engine import Engine
 
@@ -65,22 +65,22 @@ class DPETensor(Engine):
         HGS: float = 1e-5,
         LGS: float = 1e-7,
         g_level: int = 16,
-        var: float = 0.05,
+        var: float | Iterable[float] | Gaussian | Samples | Flicker = 0.05,
         vnoise: float = 0.0,
-        wire_resistance: float | tuple[float, float] = 0.0,
+        wire_resistance: float | tuple[float, float] | list[float] = 0.0,
         rdac: int = 16,
-        radc: int | Sequence[int] | None = 256,
+        radc: int | Iterable[int] | None = 256,
         vread: float = 0.1,
         stuck_fault_ratio: float = 0.0,
         stuck_fault_value: int = 0,
-        array_size: tuple[int, int] = (64, 64),
-        input_size: tuple[int, int] | None = None,
+        array_size: Iterable[int] = (64, 64),
+        input_size: Iterable[int] | None = None,
         device: Any = None,
         seed: int | None = None,
         chip: int = 0,
         backend: str | None = None,
-        **more: Any,
-    ):
+        **more: Unpack[flat.FurtherSettings],
+    ) -> None:
         if isinstance(device, Device):
             msg = (
                 "device=Device(...) is the memristors, and device= here is where operands must be, such as 'cuda': "
@@ -109,4 +109,4 @@ class DPETensor(Engine):
         self._setup(config, seed=seed, chip=chip, backend=backend, parts=asked)
         self.placement = device
         if input_size is not None:
-            self.input_size = pair("input_size", input_size)
+            self.input_size = as_int_pair("input_size", input_size)

@@ -14,7 +14,7 @@ from typing import Any
 from .. import noise
 from ..arrays import namespace
 from ..cells import memristors
-from ..checks import flag, pair, real, whole
+from ..checks import as_bool, as_float, as_int, as_int_pair
 from ..config import ADC, DAC, Config, Device, Format, Tile, Wires
 from ..crossbar import plan as plans
 from ..engine import Engine
@@ -81,9 +81,9 @@ class _Predecessor(Engine):
             Device(HGS, LGS, g_level, self._var if var is None else var),
             DAC(rdac, vread, vnoise),
             ADC(radc, snap=self._snap),
-            Tile(*pair("array_size", array_size)),
+            Tile(*as_int_pair("array_size", array_size)),
         )
-        self.wire_resistance = real("wire_resistance", wire_resistance, 0, unit=" Ohm")
+        self.wire_resistance = as_float("wire_resistance", wire_resistance, 0, unit=" Ohm")
         # these formats serve `program`; a product may bring its own
         config = config.replace(**self._formats(config))
         self._setup(config, seed=seed, chip=chip, backend=backend, parts=())
@@ -99,7 +99,7 @@ class _Predecessor(Engine):
         return self.config.tile.rows, self.config.tile.cols
 
     def _wired(self, wire_factor):
-        if not flag("wire_factor", wire_factor):
+        if not as_bool("wire_factor", wire_factor):
             return None
         if self.wire_resistance == 0:
             msg = "wire_factor=True has no effect with wire_resistance=0: give the engine a resistance, or leave it out"
@@ -131,7 +131,7 @@ class _Predecessor(Engine):
 
     def _digit_levels(self, name, digits, limit, largest, setting, levels):
         # digits, float64, times what one of them is in levels
-        largest = whole(limit, largest, 1)
+        largest = as_int(limit, largest, 1)
         stride = (levels - 1) // largest
         if stride < 1:
             msg = f"digits up to {largest} need {largest + 1} levels but {setting}={levels}: use at most {levels - 1}"

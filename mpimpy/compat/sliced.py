@@ -8,8 +8,9 @@ from typing import Any
 
 from array_api_compat import device as device_of
 
+from .._integers import ceil_div
 from ..arrays import namespace
-from ..checks import fail, flag, pair
+from ..checks import as_bool, as_int_pair, fail
 from ..config import Config, Format, Tile
 from ..engine import Engine
 from ..matrix import CrossbarMatrix
@@ -78,15 +79,15 @@ class SlicedData(CrossbarOperand):
     ):
         if hasattr(slice_method, "tolist"):
             slice_method = slice_method.tolist()
-        self.is_weight = flag("is_weight", is_weight)
-        self.inference, self.input_en = flag("inference", inference), flag("input_en", input_en)
+        self.is_weight = as_bool("is_weight", is_weight)
+        self.inference, self.input_en = as_bool("inference", inference), as_bool("input_en", input_en)
         if self.input_en and self.is_weight:
             msg = "input_en=True has no effect on weights, which are sliced by the array size: leave it out"
             raise ValueError(msg)
         if self.input_en and paral_size is not None:
             msg = f"input_en=True slices by the engine's input_size: paral_size={paral_size} would have no effect"
             raise ValueError(msg)
-        self.paral_size = None if paral_size is None else pair("paral_size", paral_size)
+        self.paral_size = None if paral_size is None else as_int_pair("paral_size", paral_size)
         gran = "per-matrix" if quant_gran is None else quant_gran  # checked here, resolved when the data is known
         self.quant_gran = None if quant_gran is None else Format(granularity=gran).granularity
         if self.quant_gran == "finest":
@@ -146,7 +147,7 @@ class SlicedData(CrossbarOperand):
             "per-row": (1, shape[1]),
             "per-col": (shape[0], 1),
         }.get(self.quant_gran, self.quant_gran)
-        block = tuple(-(-want // step) * step for want, step in zip(asked, parallel, strict=True))
+        block = tuple(ceil_div(want, step) * step for want, step in zip(asked, parallel, strict=True))
         # rounding past the edge of the data changes nothing
         changed = any(min(got, size) != min(want, size) for got, want, size in zip(block, asked, shape, strict=True))
         if changed:

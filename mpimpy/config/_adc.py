@@ -1,17 +1,19 @@
 """The output converters' settings."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from ..checks import fail, flag, real, set_fields, spread, whole
+from ..checks import as_bool, as_float, as_int, as_sigma, fail, set_fields
 
 __all__ = ["ADC", "Ranges"]
 
 MOST_LSB = 64  # noise and offset beyond would leave nothing to read
 
 
-def _table(name, value):
+def _table(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
     try:
-        rows = tuple(tuple(real(name, item, -float("inf"), unit=" A") for item in row) for row in value)
+        rows = tuple(tuple(as_float(name, item, -float("inf"), unit=" A") for item in row) for row in value)
     except TypeError as error:
         fail(TypeError, f"{name} must hold one number for each weight slice and input slice: {error}")
     if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
@@ -21,7 +23,7 @@ def _table(name, value):
 
 @dataclass(frozen=True)
 class Ranges:
-    """ADC ranges of their own for each pair of slices; `mpimpy.Engine.calibrate` makes them.
+    """One ADC range for each pair of slices; `mpimpy.Engine.calibrate` makes them.
 
     Parameters
     ----------
@@ -38,13 +40,17 @@ class Ranges:
     low: tuple[tuple[float, ...], ...]
     span: tuple[tuple[float, ...], ...]
 
-    def __post_init__(self):
+    if TYPE_CHECKING:
+
+        def __init__(self, low: Iterable[Iterable[float]], span: Iterable[Iterable[float]]) -> None: ...
+
+    def __post_init__(self) -> None:
         low, span = _table("low", self.low), _table("span", self.span)
         if [len(row) for row in low] != [len(row) for row in span]:
             fail(ValueError, "low and span must have the same shape: one row per weight slice")
         for row in span:
             for item in row:
-                real("span", item, 0, above=True, unit=" A")
+                as_float("span", item, 0, above=True, unit=" A")
         set_fields(self, low=low, span=span)
 
 
@@ -57,24 +63,24 @@ class ADC:
     radc : int, sequence of int, or None
         Number of codes; a sequence holds one number per weight slice, most significant first.
         None is the ideal converter, which does not round. Where currents have two signs the
-        converter has a sign besides: ``radc - 1`` codes on either side of zero.
+        converter has ``radc - 1`` codes on either side of zero.
     snap : bool
         Round each reconstructed partial product of two digits to the nearest integer before
-        shift-and-add: the digital side knows that it is one.
+        shift-and-add, since the product of two digits is an integer.
     saturate : bool
         Clip at the ends of the range, as a real converter does. False lets codes run past
-        them, to tell the cost of saturation from that of rounding.
+        the ends, to separate the cost of saturation from that of rounding.
     range : str, float, (float, float) or Ranges
-        Bit line currents that the codes cover, A. ``"full"``: up to every input and every cell at
-        its highest. ``"lossless"``: a code for each product of two digits, as many as there are
+        Bit line currents that the codes cover, A. ``"full"``: up to the current of the highest inputs and
+        cells. ``"lossless"``: a code for each product of two digits, as many as there are
         (`radc` is left out). A number: up to it, and down to its negative where currents have two
         signs. Two numbers: from the first to the second, in ``radc`` codes. `Ranges`: the same
         for each pair of slices.
     noise_lsb : float
         Noise of every conversion, Gaussian, rms, in steps of the code (LSB).
     offset_lsb, gain_error : float
-        Spread over the columns of each array of the converters' offsets, LSB, and of their gains, relative:
-        Gaussian, frozen on a chip.
+        Standard deviations of the converters' offsets, LSB, and of their gains, relative, over the columns of
+        each array: Gaussian, frozen on a chip.
 
     Examples
     --------
@@ -90,18 +96,31 @@ class ADC:
     offset_lsb: float = 0.0
     gain_error: float = 0.0
 
-    def __post_init__(self):
-        radc = self.radc
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            radc: int | Iterable[int] | None = 256,
+            snap: bool = False,
+            saturate: bool = True,
+            range: str | float | Iterable[float] | Ranges = "full",
+            noise_lsb: float = 0.0,
+            offset_lsb: float = 0.0,
+            gain_error: float = 0.0,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        radc: Any = self.radc
         if radc is not None:
             many = hasattr(radc, "__iter__") and not isinstance(radc, str) and getattr(radc, "ndim", 1) > 0
-            radc = tuple(whole("radc", r, 2, 1 << 53) for r in radc) if many else whole("radc", radc, 2, 1 << 53)
+            radc = tuple(as_int("radc", r, 2, 1 << 53) for r in radc) if many else as_int("radc", radc, 2, 1 << 53)
         if radc == ():
             fail(ValueError, "radc=() gives no resolution: give one number, one per weight slice, or None for ideal")
-        set_fields(self, radc=radc, snap=flag("snap", self.snap), saturate=flag("saturate", self.saturate))
+        set_fields(self, radc=radc, snap=as_bool("snap", self.snap), saturate=as_bool("saturate", self.saturate))
         set_fields(self, range=self._range())
         for name in ("noise_lsb", "offset_lsb"):
-            set_fields(self, **{name: real(name, getattr(self, name), 0, MOST_LSB, unit=" LSB")})
-        set_fields(self, gain_error=spread("gain_error", self.gain_error))
+            set_fields(self, **{name: as_float(name, getattr(self, name), 0, MOST_LSB, unit=" LSB")})
+        set_fields(self, gain_error=as_sigma("gain_error", self.gain_error))
         changed = {"snap": self.snap, "saturate": not self.saturate, "range": self.range != "full"}
         changed |= {name: getattr(self, name) > 0 for name in ("noise_lsb", "offset_lsb", "gain_error")}
         for name, on in changed.items():
@@ -111,19 +130,21 @@ class ADC:
             fail(ValueError, f"radc={radc} has no effect with range='lossless', which has every code: leave it out")
 
     @property
-    def errs(self):
-        """Whether converters add anything of their own."""
+    def errs(self) -> bool:
+        """Whether the converters have noise, offsets or errors of their gain."""
         return self.noise_lsb > 0 or self.offset_lsb > 0 or self.gain_error > 0
 
-    def _range(self):
-        value = self.range
-        if isinstance(value, Ranges) or value in ("full", "lossless"):
+    def _range(self) -> str | float | tuple[float, float] | Ranges:
+        value: Any = self.range
+        if isinstance(value, Ranges):
             return value
         if isinstance(value, str):
-            fail(ValueError, f"range {value!r} is unknown: use 'full', 'lossless', or currents in A")
+            if value not in ("full", "lossless"):
+                fail(ValueError, f"range {value!r} is unknown: use 'full', 'lossless', or currents in A")
+            return value
         if hasattr(value, "__iter__"):
-            ends = tuple(real("range", end, -float("inf"), unit=" A") for end in value)
+            ends = tuple(as_float("range", end, -float("inf"), unit=" A") for end in value)
             if len(ends) != 2 or ends[0] >= ends[1]:
                 fail(ValueError, f"range={value!r} must be two currents in A, the lower one first")
-            return ends
-        return real("range", value, 0, above=True, unit=" A")
+            return ends[0], ends[1]
+        return as_float("range", value, 0, above=True, unit=" A")

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..checks import check_names, fail
 from ._adc import ADC, Ranges
@@ -15,7 +17,7 @@ __all__ = ["Config"]
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides what a product is, save the random numbers' seed.
+    """All settings that decide a product; only the seed of the random numbers is apart.
 
     Parameters
     ----------
@@ -47,11 +49,12 @@ class Config:
     weights: Format = field(default_factory=Format)
     wires: Wires | None = None
 
-    def __post_init__(self):
-        for part in dataclasses.fields(self)[:-1]:
-            kind, value = part.default_factory, getattr(self, part.name)
+    def __post_init__(self) -> None:
+        kinds: dict[str, type] = {"device": Device, "dac": DAC, "adc": ADC, "tile": Tile}
+        for name, kind in (kinds | {"inputs": Format, "weights": Format}).items():
+            value = getattr(self, name)
             if not isinstance(value, kind):
-                fail(TypeError, f"{part.name}={value!r} must be a {kind.__name__}, such as {kind()!r}")
+                fail(TypeError, f"{name}={value!r} must be a {kind.__name__}, such as {kind()!r}")
         if self.wires is not None and not isinstance(self.wires, Wires):
             fail(TypeError, f"wires={self.wires!r} must be None or Wires, such as Wires(r_word=2.93, r_bit=2.93)")
         if self.inputs.mapping == "offset":
@@ -59,10 +62,10 @@ class Config:
         if self.wires is not None and self.wires.exact_reads and self.device.var == 0:
             fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
 
-    def check(self, *parts):
-        """Raise ValueError if the slices of `parts` ("inputs", "weights") need more than there is.
+    def check(self, *parts: str) -> None:
+        """Raise ValueError if the slices of `parts` ("inputs", "weights") do not fit DACs, cells or ADCs.
 
-        Apart from building, because `SlicedData` may bring formats of its own.
+        Building a configuration does not check this, because `SlicedData` may bring formats of its own.
         """
         for part in parts:
             operand, name, levels = {
@@ -77,16 +80,16 @@ class Config:
                     f"use slices of at most {int(math.log2(levels))} bits, or {name}={2**widest}",
                 )
         radc, ranges = self.adc.radc, self.adc.range
-        arrays = len(self.weights.digits)
-        if "weights" in parts and isinstance(radc, tuple) and len(radc) != arrays:
+        count = len(self.weights.digits)
+        if "weights" in parts and isinstance(radc, tuple) and len(radc) != count:
             fail(
                 ValueError,
-                f"radc={radc} gives {len(radc)} ADC resolutions for {arrays} weight slices: "
+                f"radc={radc} gives {len(radc)} ADC resolutions for {count} weight slices: "
                 "give one per slice, most significant first, or one number for all",
             )
         if isinstance(ranges, Ranges):
             shape = (len(ranges.low), len(ranges.low[0]))
-            wanted = (arrays, len(self.inputs.digits))
+            wanted = (count, len(self.inputs.digits))
             if any(part in parts and shape[axis] != wanted[axis] for axis, part in enumerate(("weights", "inputs"))):
                 fail(
                     ValueError,
@@ -95,17 +98,17 @@ class Config:
                 )
 
     @property
-    def radc(self):
+    def radc(self) -> tuple[int, ...] | None:
         """ADC codes per weight slice, most significant first; None when ideal."""
         radc = self.adc.radc
         return radc if radc is None or isinstance(radc, tuple) else (radc,) * len(self.weights.digits)
 
     @property
-    def radc_ascending(self):
+    def radc_ascending(self) -> tuple[int, ...] | None:
         """ADC codes per weight slice, least significant first; None when ideal."""
         return None if self.radc is None else self.radc[::-1]
 
-    def replace(self, **parts):
+    def replace(self, **parts: Any) -> "Config":
         """Return a copy with whole parts, or single settings of parts, replaced.
 
         Examples
@@ -122,3 +125,38 @@ class Config:
                 check_names(value, [item.name for item in dataclasses.fields(old)])
                 parts[name] = dataclasses.replace(old, **value)
         return dataclasses.replace(self, **parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as plain values that JSON can hold; see `mpimpy.config.to_dict`.
+
+        Examples
+        --------
+        >>> Config().to_dict()["tile"]
+        {'kind': 'Tile', 'rows': 64, 'cols': 64}
+        """
+        from ._plain import to_dict
+
+        return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> "Config":
+        """Return the configuration that plain values describe; see `mpimpy.config.from_dict`.
+
+        Parameters
+        ----------
+        mapping : mapping
+            One entry per part; what is left out has its default.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an entry is wrong. The message begins with its dotted key.
+
+        Examples
+        --------
+        >>> Config.from_dict({"tile": {"rows": 32}, "adc": {"radc": 1024}}).tile
+        Tile(rows=32, cols=64)
+        """
+        from ._plain import from_plain
+
+        return from_plain(cls, mapping)

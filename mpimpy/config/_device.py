@@ -2,17 +2,19 @@
 
 import functools
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..checks import fail, real, set_fields, whole
-from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify, per_level, variation
+from ..checks import as_float, as_int, fail, set_fields
+from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify, as_conductance, per_level, variation
 
 __all__ = ["Device"]
 
 MAX_LEVELS = 1 << 16
 MAX_TABLES = 256  # levels that may have a law of their own
 EVEN = 1e-9  # levels this near to evenly spaced ones, relative to the range, are evenly spaced
+_UNSET: Any = None  # a field that `Device.__post_init__` fills in where it was not given
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,20 @@ class Device:
     g_level : int, optional
         Number of conductance levels, ends included; by default 16, or as many as `levels`.
     var : float, sequence of float, Gaussian, Samples or Flicker
-        Read variation. A number: each read multiplies every conductance by ``exp(N(0, var))``;
-        a sequence: one such number per level, lowest first; or another law. 0 switches it off.
+        Read variation. A number is a relative standard deviation: each read multiplies every conductance
+        by ``exp(N(0, var))``. A sequence holds one such number per level, lowest level first. Other laws
+        are objects. 0 switches it off.
     write_var : float, sequence of float, Gaussian or Samples
-        Write variation, of the same forms, drawn once per chip when a cell is programmed.
+        Write variation, a relative standard deviation or another law as for `var`, drawn once per chip
+        when a cell is programmed.
     stuck_HGS, stuck_LGS : float
-        Share of the cells (0 to 1) that sit at HGS, or at LGS, whatever is written.
+        Share of the cells, 0 to 1, that are stuck at HGS, or at LGS.
     levels : sequence of float, optional
         The conductance of every level, S, ascending. None: evenly spaced from LGS to HGS.
     verify : WriteVerify, optional
-        Writes again what the write variation took too far.
+        Write-verify: cells beyond a tolerance are written again.
     drift : Drift, optional
-        How conductances decay; see `CrossbarMatrix.at`.
+        Decay of the conductances; see `CrossbarMatrix.at`.
 
     Raises
     ------
@@ -53,19 +57,35 @@ class Device:
     4
     """
 
-    HGS: float | None = None
-    LGS: float | None = None
-    g_level: int | None = None
-    var: Any = 0.05
-    write_var: Any = 0.0
+    HGS: float = _UNSET
+    LGS: float = _UNSET
+    g_level: int = _UNSET
+    var: float | tuple[float, ...] | Gaussian | Samples | Flicker = 0.05
+    write_var: float | tuple[float, ...] | Gaussian | Samples = 0.0
     stuck_HGS: float = 0.0
     stuck_LGS: float = 0.0
     levels: tuple[float, ...] | None = None
     verify: WriteVerify | None = None
     drift: Drift | None = None
 
-    def __post_init__(self):
-        defaults = {"HGS": 1e-5, "LGS": 1e-7, "g_level": 16}
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            HGS: float | None = None,
+            LGS: float | None = None,
+            g_level: int | None = None,
+            var: float | Iterable[float] | Gaussian | Samples | Flicker = 0.05,
+            write_var: float | Iterable[float] | Gaussian | Samples = 0.0,
+            stuck_HGS: float = 0.0,
+            stuck_LGS: float = 0.0,
+            levels: Iterable[float] | None = None,
+            verify: WriteVerify | None = None,
+            drift: Drift | None = None,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        defaults: dict[str, float] = {"HGS": 1e-5, "LGS": 1e-7, "g_level": 16}
         if self.levels is not None:
             levels = _ascending(self.levels)
             defaults = {"HGS": levels[-1], "LGS": levels[0], "g_level": len(levels)}
@@ -75,13 +95,13 @@ class Device:
         }
         set_fields(
             self,
-            HGS=real("HGS", given["HGS"], 0, above=True, unit=" S"),
-            LGS=real("LGS", given["LGS"], 0, unit=" S"),
-            g_level=whole("g_level", given["g_level"], 2, MAX_LEVELS),
+            HGS=as_float("HGS", given["HGS"], 0, above=True, unit=" S"),
+            LGS=as_float("LGS", given["LGS"], 0, unit=" S"),
+            g_level=as_int("g_level", given["g_level"], 2, MAX_LEVELS),
             var=variation("var", self.var),
             write_var=variation("write_var", self.write_var),
-            stuck_HGS=real("stuck_HGS", self.stuck_HGS, 0, 1),
-            stuck_LGS=real("stuck_LGS", self.stuck_LGS, 0, 1),
+            stuck_HGS=as_float("stuck_HGS", self.stuck_HGS, 0, 1),
+            stuck_LGS=as_float("stuck_LGS", self.stuck_LGS, 0, 1),
         )
         if self.levels is not None:
             for name, value in defaults.items():
@@ -98,15 +118,16 @@ class Device:
             )
         self._check_laws()
 
-    def _check_laws(self):
-        for name, kind in (("verify", WriteVerify), ("drift", Drift)):
+    def _check_laws(self) -> None:
+        kinds: tuple[tuple[str, type], ...] = (("verify", WriteVerify), ("drift", Drift))
+        for name, kind in kinds:
             if not isinstance(getattr(self, name), kind | None):
                 fail(TypeError, f"{name}={getattr(self, name)!r} must be a {kind.__name__}, or None for none")
-        laws = [("var", self.var), ("write_var", self.write_var)]
+        laws: list[tuple[str, Any]] = [("var", self.var), ("write_var", self.write_var)]
         if self.drift is not None:
             laws += [("drift: nu", self.drift.nu), ("drift: nu_spread", self.drift.nu_spread)]
         for name, law in laws:
-            count = _levels_of(law)
+            count = _level_count(law)
             if count is not None and count != self.g_level:
                 many = f"{name} gives a law to each of {count} levels"
                 fail(ValueError, f"{many}, but g_level={self.g_level}: give as many, or one for all")
@@ -121,7 +142,7 @@ class Device:
 
     @classmethod
     def from_csv(cls, path: Any, unit: str | None = None, **settings: Any) -> "Device":
-        r"""Return the device that was measured: its levels at the means, its samples as write variation.
+        r"""Return a measured device: levels at the means of the samples, the samples as write variation.
 
         Parameters
         ----------
@@ -150,21 +171,32 @@ class Device:
         from ._samples_csv import read_samples
 
         samples = read_samples(path, unit)
-        return cls(**{"var": 0.0, "levels": samples.means_S, "write_var": samples} | settings)
+        measured: dict[str, Any] = {"var": 0.0, "levels": samples.means_S, "write_var": samples}
+        return cls(**measured | settings)
 
     @property
-    def step_S(self):
-        """Conductance between two neighbouring levels, S; their mean where they are uneven."""
+    def step_S(self) -> float:
+        """Step between two neighbouring levels, S; the mean step where levels are uneven."""
         return (self.HGS - self.LGS) / (self.g_level - 1)
 
+    def grid_unit_S(self, fraction: int) -> float:
+        """Return the unit of the grid that divides a step into ``2**fraction`` parts, S.
+
+        Examples
+        --------
+        >>> Device(HGS=16e-6, LGS=0, g_level=17).grid_unit_S(2)
+        2.5e-07
+        """
+        return self.step_S / (1 << fraction)
+
     @property
-    def rho(self):
+    def rho(self) -> float:
         """LGS in steps: the conductance of the reference column's cells."""
         return self.LGS / self.step_S
 
     @functools.cached_property
-    def positions(self):
-        """Where uneven levels sit above LGS, in steps; None where they are evenly spaced."""
+    def positions(self) -> tuple[float, ...] | None:
+        """Distance of each level from LGS, in steps; None where levels are evenly spaced."""
         if self.levels is None:
             return None
         found = tuple((level - self.LGS) / self.step_S for level in self.levels)
@@ -174,14 +206,14 @@ class Device:
         )
 
 
-def _levels_of(law):
-    # number of levels that have a law of their own, or None
+def _level_count(law: Any) -> int | None:
+    # number of levels that have a law of their own; None for one law
     law = law.sigma_S if isinstance(law, Gaussian) else law.q if isinstance(law, Flicker) else law
     return len(law.counts) if isinstance(law, Samples) else len(law) if isinstance(law, tuple) else None
 
 
-def _ascending(values):
-    levels = per_level("levels", values, lambda name, value: real(name, value, 0, unit=" S"))
+def _ascending(values: Any) -> tuple[float, ...]:
+    levels = per_level("levels", values, as_conductance)
     if not isinstance(levels, tuple) or len(levels) < 2:
         fail(ValueError, f"levels={values!r} must give the conductance of every level, S: at least 2")
     for index, (low, high) in enumerate(itertools.pairwise(levels)):

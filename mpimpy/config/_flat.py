@@ -3,14 +3,19 @@
 One table serves `DPETensor`, `MapReducedot` and the command line.
 """
 
+import dataclasses
 import math
+from collections.abc import Callable, Iterable
+from typing import Any, TypedDict, TypeVar
 
-from ..checks import check_names, flag, pair, real
-from . import ADC, DAC, Config, Device, Format, Tile, Wires
+from ..checks import as_bool, as_float, as_int_pair, check_names
+from . import ADC, DAC, Config, Device, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires
 
-__all__ = ["ENGINE", "SETTINGS", "build"]
+__all__ = ["ENGINE", "SETTINGS", "FurtherSettings", "Settings", "build"]
 
-# What each flat setting means and its unit: the settings table of the README is made of it.
+T = TypeVar("T")
+
+# Default, unit and meaning of each flat setting: the settings table of the README is made of it.
 SETTINGS = {
     "HGS": ("1e-5", "S", "highest conductance of a cell"),
     "LGS": ("1e-7", "S", "lowest conductance of a cell, and of the reference column"),
@@ -57,7 +62,53 @@ ENGINE = {
 }
 
 
-# What only the parts of an Engine have, and how it is given.
+class FurtherSettings(TypedDict, total=False):
+    """Types of the flat settings that `DPETensor` takes by name only."""
+
+    write_var: float | Iterable[float] | Gaussian | Samples
+    stuck_HGS: float
+    stuck_LGS: float
+    snap: bool
+    saturate: bool
+    adc_range: str | float | Iterable[float] | Ranges
+    noise_lsb: float
+    offset_lsb: float
+    gain_error: float
+    exact_reads: bool
+    x_slices: Iterable[int] | None
+    w_slices: Iterable[int] | None
+    bw_e: int | None
+    dbfp_en: bool
+    format: str | None
+    x_mapping: str
+    w_mapping: str
+    x_quant_gran: str | Iterable[int] | None
+    w_quant_gran: str | Iterable[int] | None
+
+
+class Settings(FurtherSettings, total=False):
+    """Types of all flat settings, those of the engine included."""
+
+    HGS: float
+    LGS: float
+    g_level: int
+    var: float | Iterable[float] | Gaussian | Samples | Flicker
+    stuck_fault_ratio: float
+    stuck_fault_value: int
+    rdac: int
+    vread: float
+    vnoise: float
+    radc: int | Iterable[int] | None
+    array_size: Iterable[int]
+    wire_resistance: float | tuple[float, float] | list[float]
+    seed: int | None
+    chip: int
+    backend: str | None
+    device: Any
+    input_size: Iterable[int] | None
+
+
+# Settings that only the parts of an Engine have, and the call that gives them.
 _PARTS = {
     "levels": "Engine(Device(levels=[1e-6, 2e-6, 4e-6, 9e-6]))",
     "verify": "Engine(Device(write_var=0.05, verify=WriteVerify(1e-7)))",
@@ -69,7 +120,7 @@ _PARTS = {
 }
 
 
-def _formats(given):
+def _formats(given: dict[str, Any]) -> dict[str, Any]:
     name = given.pop("format", None)
     slices = {part: given.pop(f"{part}_slices", None) for part in "xw"}
     bw_e, double = given.pop("bw_e", None), given.pop("dbfp_en", False)
@@ -82,17 +133,17 @@ def _formats(given):
             bits = bits.tolist() if hasattr(bits, "tolist") else bits
             bits = Format().slices if bits is None else bits
             options = {"granularity": granularity, "mapping": mapping}
-            made[field] = _told(field, Format, bits, bw_e=bw_e, double=double, **options)
+            made[field] = _build_part(field, Format, bits, bw_e=bw_e, double=double, **options)
             continue
         if slices[part] is not None or bw_e is not None or double:
             msg = f"format={name!r} already says what slices, bw_e and dbfp_en are: give one or the other"
             raise ValueError(msg)
-        made[field] = _told(field, Format.named, name, granularity, mapping)
+        made[field] = _build_part(field, Format.named, name, granularity, mapping)
     return made
 
 
-def _told(where, build, *given, **options):
-    # say in a message which operand or setting it is about
+def _build_part(where: str, build: Callable[..., T], *given: Any, **options: Any) -> T:
+    # messages begin with the operand or setting that they are about
     try:
         return build(*given, **options)
     except (TypeError, ValueError) as error:
@@ -100,8 +151,8 @@ def _told(where, build, *given, **options):
         raise type(error)(msg) from None
 
 
-def _stuck(given):
-    ratio = real("stuck_fault_ratio", given.pop("stuck_fault_ratio", 0), 0, 1)
+def _stuck(given: dict[str, Any]) -> None:
+    ratio = as_float("stuck_fault_ratio", given.pop("stuck_fault_ratio", 0), 0, 1)
     where = given.pop("stuck_fault_value", 0)
     if where not in (0, 1):
         msg = f"stuck_fault_value={where!r} must be 0 (cells stuck at LGS) or 1 (stuck at HGS)"
@@ -117,22 +168,22 @@ def _stuck(given):
         given[name] = ratio
 
 
-def _wires(given):
+def _wires(given: dict[str, Any]) -> Wires | None:
     resistance, exact = given.pop("wire_resistance", 0), given.pop("exact_reads", False)
     both = resistance if isinstance(resistance, tuple | list) else (resistance, resistance)
     if len(both) != 2:
         msg = f"wire_resistance={resistance!r} must be one number, or two: of a word line's segment and a bit line's"
         raise ValueError(msg)
-    both = [real("wire_resistance", one, 0, unit=" Ohm") for one in both]
+    both = [as_float("wire_resistance", one, 0, unit=" Ohm") for one in both]
     if any(both):
-        return Wires(*both, exact_reads=exact)
-    if flag("exact_reads", exact):
+        return Wires(both[0], both[1], exact_reads=exact)
+    if as_bool("exact_reads", exact):
         msg = "exact_reads=True has no effect without wires: set wire_resistance, or leave it out"
         raise ValueError(msg)
     return None
 
 
-def build(**given):
+def build(**given: Any) -> Config:
     """Return the configuration that flat settings describe.
 
     Parameters
@@ -166,11 +217,12 @@ def build(**given):
     if "adc_range" in given:
         given["range"] = given.pop("adc_range")
     made = _formats(given)
-    for field, kind in (("device", Device), ("dac", DAC), ("adc", ADC)):
-        names = [name for name in kind.__dataclass_fields__ if name in given]
+    kinds: tuple[tuple[str, type[Any]], ...] = (("device", Device), ("dac", DAC), ("adc", ADC))
+    for field, kind in kinds:
+        names = [item.name for item in dataclasses.fields(kind) if item.name in given]
         made[field] = kind(**{name: given.pop(name) for name in names})
     if "array_size" in given:
-        size = pair("array_size", given.pop("array_size"), -math.inf)
-        made["tile"] = _told("array_size", Tile, *size)
+        size = as_int_pair("array_size", given.pop("array_size"), -math.inf)
+        made["tile"] = _build_part("array_size", Tile, *size)
     check_names(given, [])
     return Config(**made, wires=wires)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..checks import fail, flag, real, set_fields, spread, whole
+from ..checks import as_bool, as_float, as_int, as_sigma, fail, set_fields
 from ._device import MAX_LEVELS
 
 __all__ = ["DAC", "Tile", "Wires"]
@@ -21,7 +21,7 @@ class DAC:
     vread : float
         Voltage of the highest level, V.
     vnoise : float
-        Noise of each conversion, relative to its voltage: the factor is ``1 + N(0, vnoise)``.
+        Relative standard deviation of each voltage: conversions multiply it by ``1 + N(0, vnoise)``.
 
     Examples
     --------
@@ -33,12 +33,12 @@ class DAC:
     vread: float = 0.1
     vnoise: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         set_fields(
             self,
-            rdac=whole("rdac", self.rdac, 2, MAX_LEVELS),
-            vread=real("vread", self.vread, 0, above=True, unit=" V"),
-            vnoise=spread("vnoise", self.vnoise),
+            rdac=as_int("rdac", self.rdac, 2, MAX_LEVELS),
+            vread=as_float("vread", self.vread, 0, above=True, unit=" V"),
+            vnoise=as_sigma("vnoise", self.vnoise),
         )
 
 
@@ -60,8 +60,8 @@ class Tile:
     rows: int = 64
     cols: int = 64
 
-    def __post_init__(self):
-        set_fields(self, rows=whole("rows", self.rows, 1, MAX_ROWS), cols=whole("cols", self.cols, 1, MAX_ROWS))
+    def __post_init__(self) -> None:
+        set_fields(self, rows=as_int("rows", self.rows, 1, MAX_ROWS), cols=as_int("cols", self.cols, 1, MAX_ROWS))
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Wires:
     r_word, r_bit : float
         Resistance of one segment of a word line, and of a bit line, Ohm; not both 0.
     exact_reads : bool
-        Solve the circuit again for each read, with that read's conductances. By default read variation
-        scales what each cell, as programmed, passes on: one read then costs what it costs without wires.
+        Solve the circuit again for each read, with the conductances of that read. By default read variation
+        scales the current of each cell as programmed, and a read costs as much as one without wires.
 
     Examples
     --------
@@ -86,12 +86,12 @@ class Wires:
     r_bit: float
     exact_reads: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         set_fields(
             self,
-            r_word=real("r_word", self.r_word, 0, unit=" Ohm"),
-            r_bit=real("r_bit", self.r_bit, 0, unit=" Ohm"),
-            exact_reads=flag("exact_reads", self.exact_reads),
+            r_word=as_float("r_word", self.r_word, 0, unit=" Ohm"),
+            r_bit=as_float("r_bit", self.r_bit, 0, unit=" Ohm"),
+            exact_reads=as_bool("exact_reads", self.exact_reads),
         )
         if self.r_word == self.r_bit == 0:
             fail(ValueError, "Wires(0, 0) has no effect: use wires=None for wires without resistance")

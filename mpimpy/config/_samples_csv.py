@@ -3,7 +3,9 @@
 import csv
 import math
 import re
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from ..checks import fail
 from ._variation import Samples
@@ -14,12 +16,13 @@ UNITS = {"S": 1.0, "mS": 1e-3, "uS": 1e-6, "µS": 1e-6, "μS": 1e-6, "nS": 1e-9}
 FEWEST = 8  # samples of a level from which a spread says something
 MOST = 256  # levels
 LOWEST_S, HIGHEST_S = 1e-9, 0.1  # a memristor's conductance is within
+Column = tuple[int, str | None, bool]  # number, unit if stated, whether it holds targets
 NAME = re.compile(r"(.*?)[ _]*[(\[]?(S|mS|uS|µS|μS|nS)[)\]]?")
 
 
-def _header(cells):
-    # ((column, unit) of the level or target, (column, unit) of the measured conductance), or None
-    found = {}
+def _header(cells: list[str]) -> tuple[Column, Column] | None:
+    # (column of the level or target, column of the measured conductance)
+    found: dict[str, Column] = {}
     for column, text in enumerate(cells):
         match = NAME.fullmatch(text.strip())
         name, unit = (match[1], match[2]) if match and match[1] else (text.strip(), None)
@@ -31,7 +34,7 @@ def _header(cells):
     return (found["level"], found["measured"]) if len(found) == 2 else None
 
 
-def _number(text):
+def _number(text: str) -> float | None:
     try:
         value = math.nan if "_" in text else float(text)
     except ValueError:
@@ -39,22 +42,23 @@ def _number(text):
     return value if math.isfinite(value) else None
 
 
-def _unit(stated, given, path):
+def _unit(stated: str | None, given: str | None, path: Any) -> float:
     if given is not None and given not in UNITS:
         fail(ValueError, f"unit={given!r} is unknown: use one of {', '.join(repr(u) for u in UNITS if u.isascii())}")
     if stated and given and UNITS[stated] != UNITS[given]:
         fail(ValueError, f"{path}: the header says {stated} and unit={given!r}: leave unit out, or correct one of them")
-    if not stated and not given:
+    unit = stated or given
+    if not unit:
         fail(
             ValueError,
             f"{path}: no unit of the conductances is stated: name the column measured_uS (or _S, _mS, _nS), "
             "or give unit='uS'",
         )
-    return UNITS[stated or given]
+    return UNITS[unit]
 
 
-def _lines(path):
-    # (number, cells) of each line that holds something
+def _lines(path: "str | PathLike[str]") -> list[tuple[int, list[str]]]:
+    # (number, cells) of each line that is not empty or a comment
     try:
         text = Path(path).read_text("utf-8-sig")
     except OSError as error:
@@ -71,8 +75,8 @@ def _lines(path):
     return [(n, next(csv.reader([line], delimiter=mark))) for n, line in lines]
 
 
-def read_samples(path, unit=None):
-    """Return the samples of a file; see `mpimpy.Measured.from_csv` for what it may hold.
+def read_samples(path: "str | PathLike[str]", unit: str | None = None) -> Samples:
+    """Return the samples of a file; see `mpimpy.Measured.from_csv` for its layout.
 
     Returns
     -------
@@ -80,25 +84,25 @@ def read_samples(path, unit=None):
     """
     lines = _lines(path)
     first = lines[0][1]
-    columns = (0, None, False), (1, None, False)
+    columns: tuple[Column, Column] = (0, None, False), (1, None, False)
     if any(_number(text) is None for text in first[:2]):
-        columns = _header(first)
-        if columns is None:
+        named = _header(first)
+        if named is None:
             fail(
                 ValueError,
                 f"{path}, line {lines[0][0]}: the header {','.join(first)!r} must name one column level (or target_uS) "
                 "and one measured_uS (or conductance_uS), with the unit that holds",
             )
-        lines = lines[1:]
+        columns, lines = named, lines[1:]
     (at, target_unit, targets), (column, stated, _) = columns
     scale = _unit(stated, unit, path)
     target_scale = UNITS[target_unit] if target_unit else scale
-    found = {}
+    found: dict[float, list[float]] = {}
     for number, cells in lines:
-        values = [_number(cells[c]) if c < len(cells) else None for c in (at, column)]
-        if None in values:
+        place, measured = (_number(cells[c]) if c < len(cells) else None for c in (at, column))
+        if place is None or measured is None:
             fail(ValueError, f"{path}, line {number}: {','.join(cells)!r} is not a level and a conductance: correct it")
-        key, value = values[0] * target_scale if targets else values[0], values[1] * scale
+        key, value = place * target_scale if targets else place, measured * scale
         if not targets and (key != int(key) or key < 0):
             fail(
                 ValueError,
@@ -108,10 +112,10 @@ def read_samples(path, unit=None):
         if not 0 <= value <= HIGHEST_S:
             fail(ValueError, f"{path}, line {number}: {value:g} S is no memristor's conductance: is the unit right?")
         found.setdefault(key, []).append(value)
-    return _checked(path, found, targets)
+    return _checked_samples(path, found, targets)
 
 
-def _checked(path, found, targets):
+def _checked_samples(path: Any, found: dict[float, list[float]], targets: bool) -> Samples:
     keys = sorted(found)
     if not targets and keys:
         missing = next((level for level in range(int(keys[-1]) + 1) if level not in found), None)

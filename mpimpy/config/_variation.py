@@ -2,17 +2,26 @@
 
 import math
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from ..checks import fail, real, set_fields, spread, whole
+from ..checks import as_float, as_int, as_sigma, fail, set_fields
 
-__all__ = ["Drift", "Flicker", "Gaussian", "Samples", "WriteVerify", "per_level", "seconds", "variation"]
+__all__ = ["UNITS", "Drift", "Flicker", "Gaussian", "Samples", "WriteVerify", "per_level", "seconds", "variation"]
 
+# Seconds in a unit of time.
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "y": 365.25 * 86400.0}
 
 
-def per_level(name, value, check):
-    """Return one checked number, or a tuple of them, one per level; `check` takes a name and a number."""
+def per_level(name: str, value: Any, check: Callable[[str, Any], float]) -> float | tuple[float, ...]:
+    """Return one checked number, or a tuple of them, one per level; `check` takes a name and a number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `check` raises one, or if there is no number at all.
+    """
     many = hasattr(value, "__iter__") and not isinstance(value, str | bytes) and getattr(value, "ndim", 1) > 0
     if not many:
         return check(name, value)
@@ -22,18 +31,26 @@ def per_level(name, value, check):
     return items
 
 
-def _some(name, value):
-    # a law that does nothing is left out
-    if not any(value) if isinstance(value, tuple) else value == 0:
+def as_conductance(name: str, value: Any) -> float:
+    """Return a checked conductance, S."""
+    return as_float(name, value, 0, unit=" S")
+
+
+def _all_zero(value: float | tuple[float, ...]) -> bool:
+    return not any(value) if isinstance(value, tuple) else value == 0
+
+
+def _check_effect(name: str, value: float | tuple[float, ...]) -> None:
+    # a law of zeros varies nothing: it is left out
+    if _all_zero(value):
         fail(ValueError, f"{name}={value!r} varies nothing: leave it out, or use 0 for the variation itself")
-    return value
 
 
 @dataclass(frozen=True)
 class Gaussian:
     """Variation by an absolute amount: each draw adds ``N(0, sigma_S)`` to the conductance.
 
-    No conductance falls below 0: what would, sits at 0.
+    A conductance that would fall below 0 is 0.
 
     Parameters
     ----------
@@ -54,9 +71,13 @@ class Gaussian:
 
     sigma_S: float | tuple[float, ...]
 
-    def __post_init__(self):
-        sigma = per_level("sigma_S", self.sigma_S, lambda name, value: real(name, value, 0, unit=" S"))
-        set_fields(self, sigma_S=_some("sigma_S", sigma))
+    if TYPE_CHECKING:
+
+        def __init__(self, sigma_S: float | Iterable[float]) -> None: ...
+
+    def __post_init__(self) -> None:
+        set_fields(self, sigma_S=per_level("sigma_S", self.sigma_S, as_conductance))
+        _check_effect("sigma_S", self.sigma_S)
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,10 +108,13 @@ class Samples:
     conductance_S: tuple[tuple[float, ...], ...]
     about_S: tuple[float, ...] | None = None
 
-    def __post_init__(self):
-        def check(name, value):
-            return real(name, value, 0, unit=" S")
+    if TYPE_CHECKING:
 
+        def __init__(
+            self, conductance_S: Iterable[Iterable[float]], about_S: Iterable[float] | None = None
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
         try:
             rows = [tuple(row) for row in self.conductance_S]
         except TypeError:
@@ -100,36 +124,36 @@ class Samples:
                 fail(ValueError, f"conductance_S holds no samples of level {level}: measure it, or use fewer levels")
         if len(rows) < 2:
             fail(ValueError, f"conductance_S holds {len(rows)} levels: a device has at least 2")
-        rows = tuple(tuple(sorted(check(f"conductance_S[{n}]", g) for g in row)) for n, row in enumerate(rows))
-        about = self.about_S
-        if about is not None:
-            about = per_level("about_S", about, check)
-            if not isinstance(about, tuple) or len(about) != len(rows):
-                fail(ValueError, f"about_S must give one conductance for each of the {len(rows)} levels")
-        set_fields(self, conductance_S=rows, about_S=about)
+        checked = tuple(
+            tuple(sorted(as_conductance(f"conductance_S[{n}]", g) for g in row)) for n, row in enumerate(rows)
+        )
+        about = None if self.about_S is None else per_level("about_S", self.about_S, as_conductance)
+        if about is not None and (not isinstance(about, tuple) or len(about) != len(rows)):
+            fail(ValueError, f"about_S must give one conductance for each of the {len(rows)} levels")
+        set_fields(self, conductance_S=checked, about_S=about)
         # a configuration is looked up by its hash several times a product
-        set_fields(self, _hash=hash((rows, about)))
+        set_fields(self, _hash=hash((checked, about)))
 
-    def __hash__(self):
-        return self._hash
+    def __hash__(self) -> int:
+        return self.__dict__["_hash"]  # type: ignore[no-any-return]
 
     @property
-    def counts(self):
+    def counts(self) -> tuple[int, ...]:
         """Number of samples per level."""
         return tuple(map(len, self.conductance_S))
 
     @property
-    def means_S(self):
+    def means_S(self) -> tuple[float, ...]:
         """Mean of the samples per level, S."""
         return tuple(math.fsum(row) / len(row) for row in self.conductance_S)
 
     @property
-    def spreads_S(self):
+    def spreads_S(self) -> tuple[float, ...]:
         """Standard deviation per level, S, of the samples as a whole population."""
         rows = zip(self.conductance_S, self.means_S, strict=True)
         return tuple(math.sqrt(math.fsum((g - mean) ** 2 for g in row) / len(row)) for row, mean in rows)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         low, high = min(self.counts), max(self.counts)
         many = f"{low} to {high}" if low < high else f"{low}"
         about = "" if self.about_S is None else ", about given conductances"
@@ -150,7 +174,7 @@ class Flicker:
     t_read_s : float
         Duration of a read, s.
     t0_s : float
-        When a matrix is read that was not aged with `CrossbarMatrix.at`, s after programming.
+        Time of the reads of a matrix that was not aged with `CrossbarMatrix.at`, s after programming.
 
     Notes
     -----
@@ -167,18 +191,23 @@ class Flicker:
     t_read_s: float = 250e-9
     t0_s: float = 20.0
 
-    def __post_init__(self):
+    if TYPE_CHECKING:
+
+        def __init__(self, q: float | Iterable[float], t_read_s: float = 250e-9, t0_s: float = 20.0) -> None: ...
+
+    def __post_init__(self) -> None:
         set_fields(
             self,
-            q=_some("q", per_level("q", self.q, spread)),
-            t_read_s=real("t_read_s", self.t_read_s, 0, above=True, unit=" s"),
-            t0_s=real("t0_s", self.t0_s, 0, above=True, unit=" s"),
+            q=per_level("q", self.q, as_sigma),
+            t_read_s=as_float("t_read_s", self.t_read_s, 0, above=True, unit=" s"),
+            t0_s=as_float("t0_s", self.t0_s, 0, above=True, unit=" s"),
         )
+        _check_effect("q", self.q)
         if self.t0_s <= self.t_read_s:
             fail(ValueError, f"t0_s={self.t0_s:g} s must be later than one read lasts, t_read_s={self.t_read_s:g} s")
 
-    def sigma(self, q, t_s):
-        """Return the relative spread of strength `q` at time `t_s`."""
+    def sigma(self, q: float, t_s: float) -> float:
+        """Return the relative standard deviation that a strength `q` has at time `t_s`."""
         return q * math.sqrt(math.log((t_s + self.t_read_s) / (2 * self.t_read_s)))
 
 
@@ -195,7 +224,7 @@ class Drift:
     nu_spread : float or sequence of float
         Standard deviation of the exponent.
     t0_s : float
-        When conductances are as programmed, s after programming.
+        Time at which conductances are as programmed, s after programming.
 
     Examples
     --------
@@ -210,17 +239,23 @@ class Drift:
     nu_spread: float | tuple[float, ...] = 0.0
     t0_s: float = 1.0
 
-    def __post_init__(self):
-        def check(name, value):
-            return real(name, value, 0, 1)
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, nu: float | Iterable[float], nu_spread: float | Iterable[float] = 0.0, t0_s: float = 1.0
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        def check(name: str, value: Any) -> float:
+            return as_float(name, value, 0, 1)
 
         set_fields(
             self,
             nu=per_level("nu", self.nu, check),
             nu_spread=per_level("nu_spread", self.nu_spread, check),
-            t0_s=real("t0_s", self.t0_s, 0, above=True, unit=" s"),
+            t0_s=as_float("t0_s", self.t0_s, 0, above=True, unit=" s"),
         )
-        if not any(any(v) if isinstance(v, tuple) else v for v in (self.nu, self.nu_spread)):
+        if _all_zero(self.nu) and _all_zero(self.nu_spread):
             fail(ValueError, "nu=0 and nu_spread=0 let nothing drift: use drift=None")
 
 
@@ -231,9 +266,9 @@ class WriteVerify:
     Parameters
     ----------
     tolerance_S : float
-        A cell this near to its level, S, is left alone.
+        Distance from its level, S, up to which a cell is left alone.
     pulses : int
-        Most pulses a cell gets, the first one included; 1 to 65536.
+        Largest number of pulses for one cell, the first one included; 1 to 65536.
 
     Examples
     --------
@@ -247,30 +282,40 @@ class WriteVerify:
     tolerance_S: float
     pulses: int = 20
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         set_fields(
             self,
-            tolerance_S=real("tolerance_S", self.tolerance_S, 0, above=True, unit=" S"),
-            pulses=whole("pulses", self.pulses, 1, 1 << 16),
+            tolerance_S=as_float("tolerance_S", self.tolerance_S, 0, above=True, unit=" S"),
+            pulses=as_int("pulses", self.pulses, 1, 1 << 16),
         )
 
 
-def variation(name, value):
+def variation(name: str, value: Any) -> float | tuple[float, ...] | Gaussian | Samples | Flicker:
     """Return a kind of variation in its plain form: a number, a tuple of numbers, or an object of this module.
 
-    A number or a sequence are spreads of the lognormal factor; 0, or nothing but zeros, is off.
+    A number or a sequence are relative standard deviations, of the factor's logarithm. 0, or nothing but zeros,
+    is off.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no kind of variation, or of one that `name` does not take.
     """
-    kinds = (Gaussian, Samples) if name == "write_var" else (Gaussian, Samples, Flicker)
-    if isinstance(value, kinds):
-        return value
-    if isinstance(value, Flicker):
+    if isinstance(value, Flicker) and name == "write_var":
         fail(ValueError, f"{name}: Flicker is noise of reads: give it as var")
-    found = per_level(name, value, spread)
+    if isinstance(value, Gaussian | Samples | Flicker):
+        return value
+    found = per_level(name, value, as_sigma)
     return found if not isinstance(found, tuple) or any(found) else 0.0
 
 
-def seconds(name, value):
+def seconds(name: str, value: Any) -> float:
     """Return a time in seconds: a number of them, or text such as "30 d" with s, min, h, d or y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no time, or not above 0.
 
     Examples
     --------
@@ -287,4 +332,4 @@ def seconds(name, value):
         except ValueError:
             fail(ValueError, f"{name}={value!r} is no time: {found[1]!r} is not a number")
         value = number * UNITS[found[2]]
-    return real(name, value, 0, above=True, unit=" s")
+    return as_float(name, value, 0, above=True, unit=" s")

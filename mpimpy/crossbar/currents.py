@@ -1,6 +1,7 @@
 """Bit line currents, one pair of slices at a time: for calibration and pictures."""
 
 from .. import converters
+from .._integers import ceil_div
 from ..arrays import namespace
 from ..operands import encoding
 from . import plan as plans
@@ -36,7 +37,7 @@ def currents(backend, programmed, inputs, read, only=None):
     strides = plan.reading.strides
     grid = read_grid(backend, config, programmed.as_read, address)
     x_slices, w_slices = len(strides), len(plan.grid.strides)
-    tiles = -(-digits.shape[2] // rows)
+    tiles = ceil_div(digits.shape[2], rows)
     count = tiles * (digits.shape[0] // x_slices) * (grid.shape[0] // w_slices)
     for tile in range(tiles):
         span = slice(tile * rows, min((tile + 1) * rows, digits.shape[2]))

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from .. import converters, noise
+from .._integers import ceil_div
 from ..backends import Reading
 from ..cells import memristors
 from ..config import ADC, Config
@@ -363,7 +364,7 @@ def _limbs(config: Config, grid: Grid) -> Limbs | None:
     common, weights = encoding.shares(config.weights.shifts, grid.strides)
     largest = sum(map(abs, weights)) * grid.cell_bound
     bits = min(15, 30 - math.ceil(math.log2(grid.rows)) - (config.inputs.bits - 1))
-    count = -(-(largest.bit_length() + 1) // bits) if bits > 0 else MOST_LIMBS + 1
+    count = ceil_div(largest.bit_length() + 1, bits) if bits > 0 else MOST_LIMBS + 1
     if largest >= 2**31 or count > MOST_LIMBS:
         return None
     reading = _code_reading(grid.rows, config.inputs.bits - 1 + bits, tuple(2.0 ** (bits * k) for k in range(count)))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .. import backends, converters
+from .._integers import ceil_div
 from ..arrays import namespace
 from ..backends import PANEL, Errors
 from ..cells import memristors, signs, wiring
@@ -216,7 +217,7 @@ def panels(
             f"multiple of {PANEL * rows} rows, {PANEL} arrays of {rows} rows"
         )
         raise ValueError(msg)
-    count = -(-programmed.shape[0] // rows)
+    count = ceil_div(programmed.shape[0], rows)
     for first in range(0, count, PANEL):
         tiles = first, min(first + PANEL, count)
         yield tuple(_pair_products(backend, programmed, inputs, read, first_row, "float64", tiles))

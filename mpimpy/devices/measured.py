@@ -1,6 +1,7 @@
-"""Measured devices: what samples of conductances say, level by level, and the device that they make."""
+"""Measured devices: the statistics of samples of conductances, level by level, and the device that they make."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +13,14 @@ __all__ = ["Level", "Measured"]
 
 @dataclass(frozen=True)
 class Level:
-    """The samples of one level in numbers.
+    """Statistics of the samples of one level.
 
     Attributes
     ----------
     level, count : int
         Number of the level, and of its samples.
     mean_S, spread_S : float
-        Mean and standard deviation (of a sample of that size), S.
+        Mean and standard deviation (of a sample, with n - 1), S.
     low_S, high_S : float
         Smallest and largest sample, S.
     normal, lognormal : (float, float)
@@ -39,8 +40,8 @@ class Level:
     lognormal: tuple[float, float]
 
 
-def _distance(values):
-    # of the samples to the Gaussian of their mean and spread
+def _moments_and_fit(values: Sequence[float]) -> tuple[float, float, tuple[float, float]]:
+    # mean, spread, and (distance, p-value) of the samples and the Gaussian of that mean and spread
     from scipy import stats
 
     mean = math.fsum(values) / len(values)
@@ -51,9 +52,9 @@ def _distance(values):
     return mean, spread, (float(found.statistic), float(found.pvalue))
 
 
-def _level(level, row):
-    mean, spread, normal = _distance(row)
-    lognormal = _distance([math.log(g) for g in row])[2] if row[0] > 0 else (math.nan, math.nan)
+def _level(level: int, row: Sequence[float]) -> Level:
+    mean, spread, normal = _moments_and_fit(row)
+    lognormal = _moments_and_fit([math.log(g) for g in row])[2] if row[0] > 0 else (math.nan, math.nan)
     return Level(level, len(row), mean, spread, row[0], row[-1], normal, lognormal)
 
 
@@ -71,7 +72,7 @@ class Measured:
     Attributes
     ----------
     levels : tuple of Level
-        Count, mean, spread and goodness of fit per level, lowest level first.
+        Count, mean, spread and goodness of fit of each level, lowest level first.
 
     Examples
     --------
@@ -88,7 +89,7 @@ class Measured:
     samples: Samples
     levels: tuple[Level, ...] = field(init=False, compare=False, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.samples, Samples):
             msg = f"samples={self.samples!r} must be Samples, such as Samples([[1e-7, 1.1e-7], [1e-5, 1.2e-5]])"
             raise TypeError(msg)
@@ -152,7 +153,8 @@ class Measured:
         >>> Measured(Samples([[1e-6, 2e-6], [8e-6, 9e-6]])).device(var=0.01).levels
         (1.5e-06, 8.5e-06)
         """
-        return Device(**{"var": 0.0, "levels": self.samples.means_S, "write_var": self.samples} | settings)
+        measured: dict[str, Any] = {"var": 0.0, "levels": self.samples.means_S, "write_var": self.samples}
+        return Device(**measured | settings)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the distribution of every level; see `mpimpy.plot.measured`.
@@ -165,7 +167,7 @@ class Measured:
 
         return plot.measured(self, ax)
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = ["level  samples   mean (S)  spread (S)  Gaussian: D      p  lognormal: D      p"]
         for one in self.levels:
             fits = f"{one.normal[0]:>13.3f}{one.normal[1]:>7.3f}{one.lognormal[0]:>14.3f}{one.lognormal[1]:>7.3f}"

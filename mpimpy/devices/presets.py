@@ -23,7 +23,9 @@ class Preset:
 
     Attributes
     ----------
-    name, what : str
+    name : str
+    what : str
+        Material and source of the write variation, in a line.
     LGS, HGS : float
         Range of conductances of a device by default, S.
     valid_S : (float, float) or None
@@ -48,40 +50,40 @@ class Preset:
     sources: tuple[str, ...]
     band: str
     sigma_S: Callable[[float], float] | None = None
-    extra: Callable[[list[float]], dict] | None = None
+    extra: Callable[[list[float]], dict[str, Any]] | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         valid = "any" if self.valid_S is None else f"{self.valid_S[0] * 1e6:g} to {self.valid_S[1] * 1e6:g} uS"
         lines = [f"{self.name}: {self.what}", f"law: {self.law}", f"valid: {valid}", f"error band: {self.band}"]
         return "\n    ".join([*lines, *(f"source: {source}" for source in self.sources)])
 
 
-class Listing(tuple):
+class Listing(tuple[Preset, ...]):
     """Presets, one after the other; prints as their paragraphs."""
 
     __slots__ = ()
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join(map(str, self))
 
 
-def _polynomial(*coefficients):
+def _polynomial(*coefficients: float) -> Callable[[float], float]:
     # of the conductance in uS, lowest power first
-    def sigma_S(conductance_S):
+    def sigma_S(conductance_S: float) -> float:
         g = conductance_S * 1e6
         return sum(c * g**power for power, c in enumerate(coefficients)) * 1e-6
 
     return sigma_S
 
 
-def _clip(value, low, high):
+def _clip(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
 
 PCM_S = 25e-6  # the conductance of g = 1
 
 
-def _pcm(conductances_S):
+def _pcm(conductances_S: list[float]) -> dict[str, Any]:
     # drift and 1/f noise of Nandakumar et al. At g = 0 logarithm and power are at the ends of their range.
     logs = [math.log(g / PCM_S) if g > 0 else -math.inf for g in conductances_S]
     nu = [_clip(-0.0155 * log + 0.0244, 0.049, 0.1) for log in logs]
@@ -214,7 +216,7 @@ def device(
     HGS, LGS : float, optional
         Ends of the range of conductances, S, within the preset's range of validity.
     **settings
-        Other settings of `Device`, which go before the preset's, such as ``var=0``.
+        Other settings of `Device`, such as ``var=0``; they replace those of the preset.
 
     Returns
     -------
@@ -241,13 +243,13 @@ def device(
         low, high = preset.valid_S
         for end in ("LGS", "HGS"):
             if not low <= getattr(made, end) <= high:
-                given = f"{end}={getattr(made, end):g} S"
-                fail(ValueError, f"{given}: {name} holds from {low:g} S to {high:g} S: keep within that range")
+                end_S = f"{end}={getattr(made, end):g} S"
+                fail(ValueError, f"{end_S}: {name} holds from {low:g} S to {high:g} S: keep within that range")
     levels = [made.LGS + level * made.step_S for level in range(made.g_level)]
-    given = {} if preset.extra is None else preset.extra(levels)
+    given: dict[str, Any] = {} if preset.extra is None else preset.extra(levels)
     if preset.sigma_S is None:
         given["var"] = Device().var
     else:
         given["write_var"] = Gaussian([preset.sigma_S(g) for g in levels])
-    own = {"HGS": made.HGS, "LGS": made.LGS, "g_level": made.g_level, "var": 0.0}
+    own: dict[str, Any] = {"HGS": made.HGS, "LGS": made.LGS, "g_level": made.g_level, "var": 0.0}
     return Device(**own | given | settings)

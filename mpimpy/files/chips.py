@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import config
 from ..cells.memristors import Cells
-from ..checks import check_names, fail
-from ..config import Config
-from ..config import _variation as variation
+from ..checks import fail
+from ..config import Config, to_dict
+from ..config._plain import check_arithmetic
 from ..crossbar.programmed import Age, Programmed
 from ..noise import Address
 from ..operands.encoding import Encoded
 from .whole import write_whole
 
-__all__ = ["Chip", "build", "describe", "read_file", "save", "unpack"]
+__all__ = ["Chip", "read_file", "save", "unpack"]
 
 FORMAT = 1  # of the file; a newer one may hold what this program does not know
 META, SEAL = "mpimpy", "sha256"
@@ -27,50 +26,6 @@ PARTS = ("cells", "levels", "pulses")  # arrays of a Written
 # what a file calls the numbers of Cells
 NUMBERS = {"up": "level_shift", "reference": "reference", "time_s": "time_s", "faulty": "faulty"}
 CODES = ("block", "bits", "strides", "shifts", "offset")  # of an Encoded
-
-_KINDS = {
-    kind.__name__: kind
-    for kind in (
-        *(getattr(config, name) for name in config.__all__),
-        *(getattr(variation, name) for name in ("Drift", "Flicker", "Gaussian", "Samples", "WriteVerify")),
-    )
-}
-
-
-def describe(value):
-    """Return settings as what JSON can hold: dataclasses as dicts with their kind.
-
-    Examples
-    --------
-    >>> from mpimpy import Tile
-    >>> describe(Tile(32, 8))
-    {'kind': 'Tile', 'rows': 32, 'cols': 8}
-    """
-    if dataclasses.is_dataclass(value):
-        fields = [field.name for field in dataclasses.fields(value) if field.init]
-        return {"kind": type(value).__name__} | {name: describe(getattr(value, name)) for name in fields}
-    return [describe(item) for item in value] if isinstance(value, tuple) else value
-
-
-def build(value):
-    """Return the settings that `describe` made something of.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a kind or a setting is unknown, or out of range.
-
-    Examples
-    --------
-    >>> build({"kind": "Tile", "rows": 32, "cols": 8})
-    Tile(rows=32, cols=8)
-    """
-    if isinstance(value, dict):
-        given = {name: build(item) for name, item in value.items() if name != "kind"}
-        kind = value.get("kind")
-        check_names([kind], _KINDS, "kind of settings")
-        return _KINDS[kind](**given)
-    return tuple(build(item) for item in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +77,12 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
             states["fresh"] = _pack_state("fresh", now.fresh, arrays)
         if now.faults is not None:
             arrays["faults"] = npz.to_numpy(now.faults)
+    config = to_dict(chip.config)
     meta = {
         "format": FORMAT,
         "version": getattr(sys.modules[__name__.partition(".")[0]], "__version__", "unknown"),
-        "config": describe(chip.config),
+        "arithmetic": config.pop("arithmetic"),
+        "config": config,
         "seed": chip.address.seed,
         "chip": chip.address.chip,
         "origin": (chip.address.row, chip.address.col),
@@ -172,7 +129,7 @@ def read_file(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     OSError
         If it cannot be read.
     ValueError
-        If it is damaged, or comes from a newer mpimpy.
+        If it is damaged, or comes from a newer mpimpy or one of another arithmetic.
     """
     from . import npz
 
@@ -192,6 +149,11 @@ def read_file(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             "use a newer mpimpy"
         )
         raise ValueError(msg)
+    try:
+        check_arithmetic(meta.get("arithmetic", 1), f"load it with mpimpy {meta.get('version')}, or program it again")
+    except (TypeError, ValueError) as error:
+        msg = f"{path}: {error}"
+        raise ValueError(msg) from None
     return meta, arrays
 
 
@@ -226,7 +188,7 @@ def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], place: Calla
 
 
 def _rebuild(meta: dict[str, Any], arrays: dict[str, Any], place: Callable[[Any], Any]) -> Chip:
-    config, address = build(meta["config"]), Address(meta["seed"], meta["chip"], 0, 0, *meta["origin"])
+    config, address = Config.from_dict(meta["config"]), Address(meta["seed"], meta["chip"], 0, 0, *meta["origin"])
     programmed = None
     if meta["encoded"] is not None:
         plain = {name: tuple(item) if isinstance(item, list) else item for name, item in meta["encoded"].items()}

@@ -4,7 +4,10 @@ Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random num
 1, 2, 3", SC'11. The published test vectors are among the tests.
 """
 
-from .streams import MASK, counter_word
+from collections.abc import Sequence
+from typing import Any
+
+from .streams import MASK, Address, counter_word
 
 __all__ = ["MULTIPLIERS", "ROUNDS", "WEYL", "philox", "words"]
 
@@ -13,14 +16,14 @@ WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
 
 
-def _multiply(x, factor):
+def _multiply(x: Any, factor: int) -> tuple[Any, Any]:
     # 32 x 32 -> 64 bits, split in halves so that no step leaves the range of int64
     low = (x & 0xFFFF) * factor
     high = (x >> 16) * factor + (low >> 16)
     return high >> 16, ((high & 0xFFFF) << 16) | (low & 0xFFFF)
 
 
-def philox(counter, key):
+def philox(counter: Sequence[Any], key: tuple[int, int]) -> list[Any]:
     """Return the four output words of Philox4x32-10.
 
     Parameters
@@ -49,7 +52,7 @@ def philox(counter, key):
     return [c0, c1, c2, c3]
 
 
-def words(xp, address, index, shape, device=None):
+def words(xp: Any, address: Address, index: int, shape: tuple[int, int], device: Any = None) -> Any:
     """Return the 16-bit words of a block of one slice.
 
     Eight neighbouring columns of the whole matrix share one call of the generator: column
@@ -76,7 +79,7 @@ def words(xp, address, index, shape, device=None):
     row = xp.arange(address.row, address.row + rows, dtype=xp.int64, device=device)
     zero = xp.zeros((rows, groups), dtype=xp.int64, device=device)
     counter = [zero + column[None, :], zero + row[:, None], zero + address.read, zero + counter_word(address, index)]
-    halves = []
+    halves: list[Any] = []
     for word in philox(counter, address.key):
         halves += [word & 0xFFFF, word >> 16]
     start = address.col - 8 * first

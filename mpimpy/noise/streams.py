@@ -29,7 +29,7 @@ __all__ = [
 
 MASK = 0xFFFFFFFF
 
-# Purposes: what a draw is for. Numbers are part of the noise rule; never reuse one.
+# Purposes of draws. Their numbers are part of the noise rule: never reuse one.
 WRITE, READ, STUCK, STUCK_FINE, VOLTAGE, DRIFT, ADC_GAIN, ADC_OFFSET, ADC_NOISE = range(1, 10)
 
 MAX_CHIP = (1 << 20) - 1
@@ -39,12 +39,12 @@ MAX_SEED = (1 << 64) - 1
 
 
 class Address(NamedTuple):
-    """Where a block of draws lives.
+    """Address of a block of draws.
 
     Attributes
     ----------
     seed, chip, read : int
-        The key, the chip's number and the read's number (0 for what is drawn at programming).
+        The key, the chip's number and the read's number (0 for draws at programming).
     purpose : int
         One of the purposes of this module.
     row, col : int
@@ -59,17 +59,17 @@ class Address(NamedTuple):
     col: int = 0
 
     @property
-    def key(self):
+    def key(self) -> tuple[int, int]:
         """The two 32-bit words of the key."""
         return self.seed & MASK, self.seed >> 32
 
 
-def new_seed():
+def new_seed() -> int:
     """Return a fresh seed, a Python int of 63 bits."""
     return secrets.randbits(63)
 
 
-def counter_word(address, index):
+def counter_word(address: Address, index: int) -> int:
     """Return the counter's fourth word: purpose (4 bits), slice (8 bits) and chip (20 bits).
 
     The other three words are the column divided by 8, the row, and the read number.

@@ -7,6 +7,7 @@ from typing import Any
 
 from array_api_compat import device as device_of
 
+from .._integers import ceil_div
 from ..arrays import namespace
 from ..backends import BlockScales, Slicing
 
@@ -94,7 +95,7 @@ def block_shape(fmt, shape, rows, *, weight):
     """
     axis = 0 if weight else 1
     whole = [max(1, size) for size in shape]
-    whole[axis] = -(-whole[axis] // rows) * rows
+    whole[axis] = ceil_div(whole[axis], rows) * rows
     name = fmt.granularity
     if name == "finest":
         return (rows, 1) if weight else (1, rows)
@@ -114,14 +115,14 @@ def block_shape(fmt, shape, rows, *, weight):
         raise ValueError(msg)
     if name[axis] % rows and name[axis] < shape[axis]:
         good = list(name)
-        good[axis] = -(-name[axis] // rows) * rows
+        good[axis] = ceil_div(name[axis], rows) * rows
         msg = (
             f"granularity {name} of the {'weights' if weight else 'inputs'} cuts through tiles of {rows} rows, where "
             f"currents are already added: use a multiple of {rows} along that axis, such as {tuple(good)}"
         )
         raise ValueError(msg)
     block = [min(size, full) for size, full in zip(name, whole, strict=True)]
-    block[axis] = -(-block[axis] // rows) * rows
+    block[axis] = ceil_div(block[axis], rows) * rows
     return tuple(block)
 
 
@@ -264,7 +265,7 @@ def input_scales(encoded, rows):
     """Return the scale of every input row in every tile, shape (planes, batch * M, tiles)."""
     xp = namespace(encoded.scales)
     planes, _, batch, height, depth = encoded.digits.shape
-    tiles = -(-depth // rows)
+    tiles = ceil_div(depth, rows)
     scales = _spread(xp, encoded.scales, encoded.block[0], 2, height)
     scales = _spread(xp, scales, encoded.block[1] // rows, 3, tiles)
     return xp.reshape(scales, (planes, batch * height, tiles))
@@ -274,7 +275,7 @@ def weight_scales(encoded, rows):
     """Return the scale of every weight column in every tile, shape (planes, tiles, N)."""
     xp = namespace(encoded.scales)
     planes, _, _, depth, width = encoded.digits.shape
-    tiles = -(-depth // rows)
+    tiles = ceil_div(depth, rows)
     scales = _spread(xp, encoded.scales, encoded.block[0] // rows, 2, tiles)
     scales = _spread(xp, scales, encoded.block[1], 3, width)
     return xp.reshape(scales, (planes, tiles, width))

@@ -4,8 +4,7 @@ import numpy as np
 
 from .. import arrays, wires
 from ..cells import wiring
-from ..checks import pair as two
-from ..checks import whole
+from ..checks import as_int, as_int_pair
 from ..crossbar import plan as plans
 from ..crossbar.programmed import target_levels
 from ..matrix import CrossbarMatrix
@@ -32,7 +31,7 @@ def check_matrix(W):
 
 def check_slice(name, value, fmt, operand):
     """Return the number of a slice, or say which there are."""
-    number, bits = whole(name, value, 0), fmt.digits
+    number, bits = as_int(name, value, 0), fmt.digits
     if number >= len(bits):
         msg = (
             f"{name}={number} is out of range: the {operand} have {len(bits)} slices, most significant first, "
@@ -43,7 +42,7 @@ def check_slice(name, value, fmt, operand):
 
 
 def _check_tile(W, tile):
-    row, col = two("tile", tile, 0)
+    row, col = as_int_pair("tile", tile, 0)
     down, across, _ = W.tiles
     if row >= down or col >= across:
         msg = (
@@ -72,7 +71,7 @@ def _check_plane(W, plane):
             return ""
         msg = f"plane={plane!r} has no effect: this matrix has no double exponent: leave it out"
         raise ValueError(msg)
-    return 0 if plane is None else whole("plane", plane, 0, 1)
+    return 0 if plane is None else as_int("plane", plane, 0, 1)
 
 
 def _pick(W, number, tile, pair, plane):
@@ -149,7 +148,7 @@ def conductance(W, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None):
 def _whole_array(W, cells, number):
     # (S of a whole array, its last column that of the reference or the unit, share of full scale on each row)
     config, grid, cells_now = W.config, plans.make_grid(W.config), W.programmed.as_programmed
-    rows, cols, unit = config.tile.rows, config.tile.cols, config.device.step_S / 2**grid.fraction
+    rows, cols, unit = config.tile.rows, config.tile.cols, config.device.grid_unit_S(grid.fraction)
     # the reference drifts, too
     found = np.full((rows, cols + 1), config.device.LGS + (cells_now.reference - grid.reference) * unit)
     found[: cells.shape[0], : cells.shape[1]] = cells

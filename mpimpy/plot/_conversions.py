@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..checks import whole
+from .._integers import ceil_div
+from ..checks import as_int
 from ..crossbar import plan as plans
 from ..crossbar.currents import currents as bit_line_currents
 from ..noise import MAX_READ
@@ -43,7 +44,7 @@ def unit_A(config):
     """Return the current, A, that 1 stands for in `currents`: one grid unit of conductance under one of voltage."""
     grid = plans.make_grid(config)
     volts = config.dac.vread / (config.dac.rdac - 1)
-    return volts * config.device.step_S / 2 ** (grid.fraction + grid.voltage_fraction)
+    return volts * config.device.grid_unit_S(grid.fraction + grid.voltage_fraction)
 
 
 def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
@@ -86,7 +87,7 @@ def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
     config = W.config
     slice = check_slice("slice", slice, config.weights, "weights")
     input_slice = check_slice("input_slice", input_slice, config.inputs, "inputs")
-    found, unit = currents(W, x, slice, input_slice, whole("read", read, 0, MAX_READ)), unit_A(config) * 1e6
+    found, unit = currents(W, x, slice, input_slice, as_int("read", read, 0, MAX_READ)), unit_A(config) * 1e6
     ax = axes(ax, CURVES)
     if config.radc is None:
         counts, edges = np.histogram(found * unit, BINS)
@@ -115,7 +116,7 @@ def _draw_codes(ax, config, found, unit, slice, input_slice):
     codes = np.rint(found.astype(kind) * kind(step)).astype(np.int64).ravel()
     beyond = (codes < low) | (codes > top)
     # bars of whole codes, none of them on both sides of the range's lower end
-    width = -(-int(codes.max() - codes.min() + 1) // BINS)
+    width = ceil_div(int(codes.max() - codes.min() + 1), BINS)
     first = low + (int(codes.min()) - low) // width * width
     edges = np.arange(first, int(codes.max()) + width + 1, width) - 0.5
     amperes = unit / step

@@ -4,10 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from libraries import torch
 
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, MapReducedot, Ranges, Tile, Wires
+from mpimpy._integers import ceil_div
 from mpimpy.config import _flat as flat
+from mpimpy.config._variation import seconds
+from mpimpy.crossbar.programmed import Age
 
 REFUSED = [
     (
@@ -249,3 +254,44 @@ def test_physical_properties():
     d = Device()
     assert d.step_S == pytest.approx(6.6e-7)
     assert d.rho == pytest.approx(1e-7 / 6.6e-7)
+    assert d.grid_unit_S(0) == d.step_S
+    assert d.grid_unit_S(10) * 1024 == d.step_S
+
+
+@pytest.mark.parametrize(
+    ("fmt", "cells", "arrays"),
+    [
+        (Format(), 1, 4),
+        (Format(mapping="pair"), 2, 6),
+        (Format(mapping="offset"), 1, 3),
+        (Format(bw_e=8, double=True), 1, 8),
+        (Format(bw_e=8, double=True, mapping="pair"), 2, 12),
+    ],
+)
+def test_arrays_of_a_format(fmt, cells, arrays):
+    assert (fmt.cells_per_digit, fmt.arrays) == (cells, arrays)
+    weights = Engine(weights=fmt, tile=Tile(8, 8), seed=1).program(np.eye(9))
+    assert weights.tiles == (2, 2, arrays)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(10**400, "inf"), (-(10**400), "-inf"), (float("inf"), "inf"), (float("nan"), "nan")],
+)
+def test_numbers_are_finite(value, shown):
+    with pytest.raises(ValueError, match=f"^vread={shown} must be finite"):
+        DAC(vread=value)
+
+
+@pytest.mark.parametrize(
+    ("time_s", "text"),
+    [(30, "30 s"), (3599, "3599 s"), (3600, "1 h"), (86400 * 2, "2 d"), (31557600 * 3, "3 y")],
+)
+def test_an_age_is_told_in_the_units_of_time(time_s, text):
+    assert str(Age(time_s, False, 1.0)) == f"{text} after programming, not compensated"
+    assert seconds("t", text) == time_s
+
+
+@given(st.integers(-(10**20), 10**20), st.integers(1, 10**20))
+def test_ceil_div_rounds_up(a, b):
+    assert (ceil_div(a, b) - 1) * b < a <= ceil_div(a, b) * b

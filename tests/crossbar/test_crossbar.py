@@ -13,7 +13,6 @@ from strategies import configs, matrices, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends
 from mpimpy.backends.cpu import _jit
-from mpimpy.cells import signs
 from mpimpy.crossbar import plan as plans
 from mpimpy.operands import encoding
 
@@ -77,7 +76,7 @@ def test_aged_and_faulty_matrices_agree_with_integer_arithmetic(case, t, compens
         encoding.block_shape(fmt, a.shape, config.tile.rows, weight=weight)
         for fmt, a, weight in ((config.inputs, x, False), (config.weights, w, True))
     ]
-    planes, pair, slices = config.weights.planes, signs.per_digit(config.weights), len(config.weights.digits)
+    planes, pair, slices = config.weights.planes, config.weights.cells_per_digit, len(config.weights.digits)
     seed = data.draw(st.integers(0, 2**32))
     faults = np.random.default_rng(seed).choice([-1, 0, 0, 0, 0, 1], (planes, pair, slices, *w.shape))
     ascending = faults[:, :, ::-1].reshape(-1, *w.shape).tolist()

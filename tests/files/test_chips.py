@@ -15,7 +15,7 @@ from libraries import RUNNERS, same_bits, to_strict, torch
 from strategies import products
 
 import mpimpy
-from mpimpy import ADC, Config, Device, DPETensor, Drift, Engine, Format, Gaussian, Samples, Wires, WriteVerify
+from mpimpy import ADC, Device, DPETensor, Engine, Format, Gaussian, Samples, Wires, WriteVerify
 from mpimpy.files import chips, npz
 
 
@@ -137,17 +137,10 @@ def test_the_file_is_plain_arrays_and_json(saved):
         assert meta["format"] == chips.FORMAT
         assert meta["version"] == mpimpy.__version__
         assert meta["config"]["device"]["write_var"] == 0.1
+        assert meta["arithmetic"] == mpimpy.ARITHMETIC
+        assert "arithmetic" not in meta["config"]
         assert (meta["seed"], meta["chip"], meta["shape"]) == (7, 3, [70, 40])
         np.testing.assert_array_equal(arrays["now/written/cells"], matrix.programmed.as_programmed.cells)
-
-
-@given(st.data())
-@settings(max_examples=60)
-def test_every_configuration_survives_json(data):
-    config, _, _ = data.draw(products(drift=True, wired=True))
-    text = json.dumps(chips.describe(config))
-    assert chips.build(json.loads(text)) == config
-    assert chips.build(json.loads(text)).device.positions == config.device.positions
 
 
 def rewrite(path, change, *, seal=True):
@@ -169,6 +162,20 @@ def test_a_newer_format_is_told(saved):
     message = r"chip.npz: has format 99, of mpimpy 9.0, and this mpimpy reads up to 1: use a newer mpimpy"
     with pytest.raises(ValueError, match=message):
         mpimpy.load(path)
+
+
+def test_a_file_of_another_arithmetic_is_told(saved):
+    matrix, path = saved
+    rewrite(path, lambda arrays, meta: meta.update(arithmetic=2, version="9.0"))
+    message = r"chip.npz: made with arithmetic 2, and this mpimpy computes with 1: load it with mpimpy 9.0, or program"
+    with pytest.raises(ValueError, match=message):
+        mpimpy.load(path)
+    rewrite(path, lambda arrays, meta: meta.update(arithmetic="two"))
+    with pytest.raises(ValueError, match=r"chip.npz: arithmetic='two' must be a whole number"):
+        mpimpy.load(path)
+    # files had no version before there was one: they are of the first
+    rewrite(path, lambda arrays, meta: meta.pop("arithmetic"))
+    assert mpimpy.load(path).config == matrix.config
 
 
 def test_an_altered_file_is_told(saved):
@@ -276,14 +283,6 @@ def test_a_loaded_matrix_stays_with_its_library(saved):
         found.read(np.ones(70))
     with pytest.raises(ValueError, match=r"backend 'torch' takes torch tensors"):
         mpimpy.load(path, backend="torch")
-
-
-def test_a_configuration_is_described_by_kind():
-    assert chips.describe(Config())["device"]["kind"] == "Device"
-    drift = chips.describe(Device(drift=Drift(0.05)))["drift"]
-    assert chips.build(drift) == Drift(0.05)
-    with pytest.raises(TypeError, match="unknown kind of settings 'Driff': did you mean 'Drift'"):
-        chips.build(drift | {"kind": "Driff"})
 
 
 def test_loading_opens_the_file_once(saved, monkeypatch):

@@ -1,0 +1,228 @@
+"""Settings as plain values, for JSON, TOML and sweeps: dicts, lists, numbers, text and None.
+
+A part, such as a `Device` or a `Gaussian`, is a dict of its fields. Its ``kind`` names its class, and may be left
+out where only one class fits. The types of the fields are the schema: no second list of them stands here.
+"""
+
+import dataclasses
+import functools
+import re
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from ..checks import as_int, check_names, fail
+from ._adc import ADC, Ranges
+from ._config import Config
+from ._device import Device
+from ._format import Format
+from ._parts import DAC, Tile, Wires
+from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify
+
+__all__ = ["ARITHMETIC", "check_arithmetic", "from_dict", "from_plain", "to_dict"]
+
+# Version of the arithmetic: any change that changes a bit of a result raises it.
+ARITHMETIC: int = 1
+
+Part = TypeVar("Part")
+
+_CLASSES: tuple[type, ...] = (
+    *(Config, Device, DAC, ADC, Tile, Format, Wires),
+    *(Ranges, Gaussian, Samples, Flicker, Drift, WriteVerify),
+)
+_KINDS = {kind.__name__: kind for kind in _CLASSES}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Field:
+    # a field of a part: the classes of the parts that it may hold, and whether it may be None or a plain value
+    kinds: tuple[type, ...]
+    optional: bool
+    plain: bool
+    required: bool
+
+
+@functools.cache
+def _schema(kind: type) -> dict[str, _Field]:
+    found, hints = {}, typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        either = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        kinds = tuple(one for one in either if one in _CLASSES)
+        found[field.name] = _Field(
+            kinds,
+            optional=types.NoneType in either or field.default is None,
+            plain=len(kinds) + (types.NoneType in either) < len(either),
+            required=field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+        )
+    return found
+
+
+def to_dict(value: Any) -> dict[str, Any]:
+    """Return settings as plain values that JSON can hold.
+
+    Parameters
+    ----------
+    value : Config or a part
+        A part is any dataclass of `mpimpy.config`, such as `Device` or `Gaussian`.
+
+    Returns
+    -------
+    dict
+        The fields by name, parts within as dicts of their own, tuples as lists. ``kind`` is the name of the class.
+        A `Config` also has ``arithmetic``, the version of the arithmetic that its results come from.
+
+    Raises
+    ------
+    TypeError
+        If `value` is neither.
+
+    See Also
+    --------
+    from_dict : The way back, which is exact.
+
+    Examples
+    --------
+    >>> from mpimpy import Tile
+    >>> to_dict(Tile(32, 8))
+    {'kind': 'Tile', 'rows': 32, 'cols': 8}
+    """
+    if type(value) not in _CLASSES:
+        fail(TypeError, f"{value!r} is no settings: give a Config, or a part such as Device()")
+    version = {"arithmetic": ARITHMETIC} if isinstance(value, Config) else {}
+    fields = {field.name: _to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return {"kind": type(value).__name__} | version | fields
+
+
+def _to_plain(value: Any) -> Any:
+    if type(value) in _CLASSES:
+        return to_dict(value)
+    return [_to_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def from_dict(mapping: Mapping[str, Any]) -> Any:
+    """Return the settings that plain values describe, such as those of a JSON or TOML file.
+
+    Parameters
+    ----------
+    mapping : mapping
+        Fields by name, as `to_dict` gives them. A field that is left out has its default. Parts are mappings,
+        tuples may be lists, and the text ``"none"`` stands for None where None is allowed. ``kind`` names the
+        class; without it, the class is the only one that fits, and `Config` outermost. ``arithmetic``, of a
+        `Config`, is the version of the arithmetic; without it, version 1.
+
+    Returns
+    -------
+    Config, or the part that ``kind`` names
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an entry is unknown, missing, out of range, or of another version of the arithmetic. The message
+        begins with the dotted key of the entry, such as ``device.write_var.sigma_S``.
+
+    Examples
+    --------
+    >>> config = from_dict({"device": {"var": 0.02}, "weights": {"slices": [1, 3]}, "adc": {"radc": "none"}})
+    >>> config.device.var, config.weights.slices, config.adc.radc
+    (0.02, (1, 3), None)
+    >>> from_dict({"kind": "Tile", "rows": 32, "cols": 8})
+    Tile(rows=32, cols=8)
+    """
+    if not isinstance(mapping, Mapping):
+        fail(TypeError, f"{mapping!r} is no settings: give a mapping, such as {{'device': {{'var': 0.02}}}}")
+    return _build(_CLASSES, "", mapping, default=Config)
+
+
+def from_plain(kind: type[Part], mapping: Mapping[str, Any]) -> Part:
+    """Return the settings of the class `kind` that plain values describe; see `from_dict`."""
+    if not isinstance(mapping, Mapping):
+        fail(TypeError, f"{mapping!r} is no settings: give a mapping, such as {{'device': {{'var': 0.02}}}}")
+    found: Part = _build((kind,), "", mapping, default=kind)
+    return found
+
+
+def check_arithmetic(version: Any, advice: str) -> None:
+    """Raise ValueError if results made with a version of the arithmetic cannot be had with this mpimpy."""
+    number = as_int("arithmetic", version, 1)
+    if number != ARITHMETIC:
+        fail(ValueError, f"made with arithmetic {number}, and this mpimpy computes with {ARITHMETIC}: {advice}")
+
+
+def _join(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _build(kinds: tuple[type, ...], where: str, mapping: Mapping[str, Any], default: type | None) -> Any:
+    # the part that a mapping describes, at a dotted key
+    given = dict(mapping)
+    kind = _choose_kind(kinds, where, given.pop("kind", None), default)
+    if kind is Config and "arithmetic" in given:
+        advice = "use the mpimpy that made it, or leave arithmetic out to compute with this one"
+        _check_entry(_join(where, "arithmetic"), check_arithmetic, given.pop("arithmetic"), advice)
+    schema = _schema(kind)
+    for name in given:
+        if not isinstance(name, str):
+            fail(TypeError, f"{_join(where, str(name))}: the name of a setting must be text")
+        _check_entry(_join(where, name), check_names, [name], schema)
+    for name, field in schema.items():
+        if field.required and name not in given:
+            fail(TypeError, f"{_join(where, name)}: is missing: {kind.__name__} has no default for it")
+    values = {name: _build_value(schema[name], _join(where, name), value) for name, value in given.items()}
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        key = _guilty_key(kind, where, str(error))
+        msg = f"{key}: {error}" if key else str(error)
+        raise type(error)(msg) from None
+
+
+def _choose_kind(kinds: tuple[type, ...], where: str, name: Any, default: type | None) -> type:
+    names = {kind.__name__: kind for kind in kinds}
+    key = _join(where, "kind")
+    if name is None:
+        if default is None:
+            fail(TypeError, f"{key}: is missing: use one of {', '.join(map(repr, names))}")
+        return default
+    if not isinstance(name, str):
+        fail(TypeError, f"{key}: kind={name!r} must be text, such as {next(iter(names))!r}")
+    _check_entry(key, check_names, [name], _KINDS, "kind of settings")
+    if name not in names:
+        fail(ValueError, f"{key}: {name!r} does not fit here: use {' or '.join(map(repr, names))}")
+    return names[name]
+
+
+def _build_value(field: _Field, where: str, value: Any) -> Any:
+    if field.optional and isinstance(value, str) and value == "none":
+        return None
+    if not field.kinds or (value is None and field.optional):
+        return value
+    if isinstance(value, Mapping):
+        return _build(field.kinds, where, value, default=field.kinds[0] if len(field.kinds) == 1 else None)
+    if not field.plain:
+        names = " or ".join(kind.__name__ for kind in field.kinds)
+        fail(TypeError, f"{where}: {value!r} must be the settings of a {names}: give a mapping of them")
+    return value
+
+
+def _check_entry(key: str, check: Any, *given: Any) -> None:
+    # messages begin with the dotted key
+    try:
+        check(*given)
+    except (TypeError, ValueError) as error:
+        msg = f"{key}: {error}"
+        raise type(error)(msg) from None
+
+
+def _guilty_key(kind: type, where: str, message: str) -> str:
+    # The dotted key of the setting that a message is about: messages begin with its name. The name is a field of
+    # the part, or of a part within it. A message without a name is about the part as a whole.
+    found = re.match(r"\w+", message)
+    name = found[0] if found else ""
+    if name in _schema(kind):
+        return _join(where, name)
+    for inner, field in _schema(kind).items():
+        if len(field.kinds) == 1 and name in _schema(field.kinds[0]):
+            return _join(_join(where, inner), name)
+    return where

@@ -1,0 +1,144 @@
+"""The types of settings, as a checker sees them in a user's program."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mpimpy.config import _flat as flat
+
+ROOT = Path(__file__).parents[2]
+
+# Every documented call, with lists and arrays. No line is an error.
+GOOD = """
+from typing import assert_type
+
+import numpy as np
+
+import mpimpy
+from mpimpy import (
+    ADC, DAC, Config, Device, DPETensor, Drift, Engine, Flicker, Format, Gaussian, MapReducedot, Ranges, Samples,
+    Tile, Wires, WriteVerify, explain,
+)
+from mpimpy.config import from_dict, to_dict
+
+array = np.array([1e-6, 2e-6, 4e-6, 9e-6])
+
+fmt = Format([1, 1, 2, 4])
+Format((1, 1, 2, 4), bw_e=8, double=True, granularity=[64, 64], mapping="pair")
+Format(np.array([1, 1, 2]), granularity=(64, 64))
+Format.named("fp16", "per-row")
+Device(HGS=2e-5, LGS=1e-7, g_level=32, var=0.03, write_var=0.05, stuck_HGS=1e-3)
+Device(g_level=4, var=[0.0, 0.02, 0.02, 0.05], write_var=array)
+Device(levels=[1e-6, 2e-6, 4e-6, 9e-6], var=0)
+Device(levels=array, var=Gaussian([1e-7, 1e-7, 1e-7, 2e-7]))
+Device(write_var=Samples([[1e-6, 2e-6], [8e-6]]), g_level=2)
+Device(write_var=Samples(np.ones((2, 3)), about_S=array), var=Flicker([0.1, 0.2]), g_level=2)
+Device(write_var=0.05, verify=WriteVerify(1e-7, pulses=20), drift=Drift([0.05] * 16, 0.01, t0_s=20))
+Gaussian(array)
+ADC(radc=[4096, 1024], range=[0, 1e-5])
+ADC(np.array([256, 512]), range=(0.0, 1e-5))
+ADC(radc=None)
+ADC(range=Ranges([[0.0]], [[1e-5]]))
+Ranges(low=np.zeros((4, 4)), span=np.ones((4, 4)))
+config = Config(Device(), DAC(rdac=256), ADC(), Tile(128, 128), fmt, fmt, Wires(2.93, 2.93))
+Engine(Device(var=0.02), adc=ADC(radc=1024), weights=Format([1, 4, 5]), wires=Wires(2.93, 2.93), seed=7)
+DPETensor(var=[0.05] * 16, radc=[256] * 4, array_size=[32, 32], x_slices=[1, 3], w_quant_gran="per-col", bw_e=None)
+MapReducedot(np.eye(2), np.eye(2), radc=1024, var=0.02, seed=7, array_size=(32, 32), wire_resistance=2.93)
+explain(np.eye(2), np.eye(2), w_slices=np.array([1, 3]), adc_range=[0, 1e-5], write_var=Gaussian(1e-7))
+
+# the values have the exact types of what is stored
+assert_type(fmt.slices, tuple[int, ...])
+assert_type(config.weights.slices, tuple[int, ...])
+assert_type(config.weights.granularity, str | tuple[int, int])
+assert_type(config.weights.arrays, int)
+assert_type(config.device.HGS, float)
+assert_type(config.device.g_level, int)
+assert_type(config.device.levels, tuple[float, ...] | None)
+assert_type(config.device.var, float | tuple[float, ...] | Gaussian | Samples | Flicker)
+assert_type(config.device.grid_unit_S(3), float)
+assert_type(config.adc.radc, int | tuple[int, ...] | None)
+assert_type(config.adc.range, str | float | tuple[float, float] | Ranges)
+assert_type(config.wires, Wires | None)
+assert_type(Gaussian([1.0]).sigma_S, float | tuple[float, ...])
+assert_type(Samples([[1.0], [2.0]]).conductance_S, tuple[tuple[float, ...], ...])
+assert_type(Ranges([[0.0]], [[1.0]]).span, tuple[tuple[float, ...], ...])
+assert_type(Config.from_dict({"tile": {"rows": 32}}), Config)
+assert_type(mpimpy.ARITHMETIC, int)
+from_dict(to_dict(Tile(32, 8)))
+"""
+
+# Typos and wrong types. Every line is an error.
+BAD = """
+DPETensor(rdca=16)
+DPETensor(write_vra=0.1)
+DPETensor(x_slices=8)
+MapReducedot(1, 2, raddc=16)
+MapReducedot(1, 2, radc="many")
+explain(1, 2, sede=1)
+Format("1124")
+Format([1.5])
+Format(slcies=[1, 1])
+Device(vra=0.05)
+Device(var="0.05")
+Device(levels=3)
+Device(write_var=Flicker(0.1))
+Device(verify=0.1)
+ADC(radc=2.5)
+ADC(range=None)
+Gaussian("wide")
+Samples([1.0, 2.0])
+Ranges([0.0], [1.0])
+Config(device=DAC())
+Config().weights.slices.append(1)
+Config().device.var = 0.1
+"""
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Return a checker: it takes a program and gives its errors, by line."""
+
+    def run(program):
+        path = tmp_path / "program.py"
+        path.write_text(program, "utf-8")
+        cache = ROOT / ".mypy_cache"
+        command = [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir", cache, path]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+        found = {}
+        for line in done.stdout.splitlines():
+            if ": error: " in line:
+                place, _, message = line.partition(": error: ")
+                assert Path(place.partition(".py:")[0]).name == "program", line
+                found[int(place.split(":")[-1])] = message
+        return found
+
+    return run
+
+
+needs_mypy = pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
+
+
+@needs_mypy
+def test_every_documented_call_has_a_type(check):
+    assert check(GOOD) == {}
+
+
+@needs_mypy
+def test_typos_are_type_errors(check):
+    imports = GOOD[GOOD.index("from mpimpy import (") : GOOD.index("from mpimpy.config")]
+    lines = (imports + BAD).split("\n")
+    wrong = check("\n".join(lines))
+    calls = {n: line for n, line in enumerate(lines, 1) if line in BAD.split("\n") and line}
+    assert {line for n, line in calls.items() if n not in wrong} == set()
+    assert set(wrong) == set(calls)
+
+
+def test_the_types_name_every_flat_setting():
+    assert set(flat.Settings.__annotations__) | set(flat.FurtherSettings.__annotations__) == {
+        *flat.SETTINGS,
+        *flat.ENGINE,
+    }
