@@ -174,6 +174,21 @@ def test_it_gains_with_every_setting(rng, given):
     assert SNR(after, x @ w) > SNR(before, x @ w) + 1
 
 
+def test_a_range_is_looked_for_beyond_one_that_loses_more():
+    # Steps of 4/3 and 2/3 miss 1 by a third, and the second clips 2.5 besides; a step of 1/3 has a code for 1.
+    values = np.sort([0.0] * 500 + [1.0] * 500 + [2.5])
+
+    def error(width):
+        step = width / 3
+        codes = [np.clip(np.round(values / step), first, first + 3) for first in range(-3, 20)]
+        return min(float(np.mean((values - code * step) ** 2)) for code in codes)
+
+    assert error(2.0) > 1.0001 * error(4.0) > 1.0001 * 10 * error(1.0)
+    assert calibration.best_window(values, 4, 4.0) == (0, 1.0)
+    # as good as any width that could be tried
+    assert error(1.0) == min(error(4.0 * 2.0**-k) for k in range(10))
+
+
 def test_currents_of_zero_have_a_range_too():
     # those of the sign slices, where nothing is negative and nothing varies
     x, w = np.ones((3, 70)), np.ones((70, 2))

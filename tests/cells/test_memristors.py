@@ -649,3 +649,38 @@ def test_strong_variation_of_few_levels_still_has_a_grid(rng):
     assert crossbar.make_grid(engine.config).fraction == 1
     x, w = rng.standard_normal((3, 70)), rng.standard_normal((70, 4))
     assert SNR(engine(x, w), x @ w) < 10
+
+
+def test_a_matrix_is_no_younger_than_any_of_its_laws():
+    given = {"t0_s": 20.0}
+    late = Device(var=Flicker(0.05, **given), drift=Drift(0.05, t0_s=1.0)), Device(var=0.0, drift=Drift(0.05, **given))
+    for device in (*late, Device(var=Flicker(0.05, t0_s=1.0), drift=Drift(0.05, **given))):
+        W = Engine(device, seed=1).program(np.eye(3))
+        assert W.at(20.0).age.time_s == 20.0
+        for early in (5.0, 19.999):
+            with pytest.raises(ValueError, match=rf"t={early:g} s is before t0_s=20 s, from when on"):
+                W.at(early)
+
+
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+@pytest.mark.parametrize("g_level", [16, 64])
+def test_stuck_cells_saturate_like_any_other_once_the_reference_has_drifted_away(backend, g_level):
+    # rho of 4 ranges: what drift takes from the reference column is more than cells can be above it
+    device = Device(HGS=5e-6, LGS=4e-6, g_level=g_level, var=0.0, drift=Drift(0.1), stuck_HGS=0.5, stuck_LGS=0.5)
+    engine = Engine(device, seed=1, backend=backend)
+    W = engine.program(np.ones((40, 40)))
+    assert set(np.unique(W.conductance().round(12))) == {4e-6, 5e-6}
+    aged = W.at(1e6)
+    left = 4e-6 * 1e6**-0.1
+    assert 4e-6 - left > 2 * 1e-6
+    # twice the range above the reference, with which currents still are exact
+    np.testing.assert_allclose(aged.conductance(), left + 2e-6, atol=device.step_S / 2)
+    other = Engine(device, seed=1, backend="reference").program(np.ones((40, 40))).at(1e6)
+    x = np.linspace(-1, 1, 40)
+    assert same_bits(aged.read(x, read=0), other.read(x, read=0))
+    # a little earlier those stuck at LGS are not clipped yet, those at HGS are
+    aged = W.at(1e2)
+    left = 4e-6 * 1e2**-0.1
+    assert 1e-6 < 4e-6 - left < 2e-6
+    found = np.sort(np.unique(aged.conductance()))
+    np.testing.assert_allclose(found, [4e-6, left + 2e-6], atol=device.step_S / 2)
