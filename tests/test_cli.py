@@ -484,6 +484,7 @@ def test_as_a_process():
     assert done.stderr == "mpimpy: none.npy: cannot be read: No such file or directory\n"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(("word", "statuses"), [("info", {1}), ("--help", {0, 1})])
 def test_a_closed_pipe_is_silent(word, statuses, unbuffered):

@@ -27,7 +27,7 @@ def product(chip):
     return y, [str(item.message) for item in seen]
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system")
+@pytest.mark.fork
 def test_forked_workers_give_the_same_bits():
     expected = [product(chip)[0] for chip in range(3)]  # the parent's threads are running now
     with warnings.catch_warnings():
@@ -66,6 +66,7 @@ print(sum(y.tobytes() == alone[chip].tobytes() for chip, ys in found.items() for
     assert done.stdout.strip() == "20", done.stderr
 
 
+@pytest.mark.fork
 def test_a_fork_in_the_middle_of_products_does_not_hang():
     code = """
 import os, threading, numpy as np
@@ -89,14 +90,13 @@ stop.set()
 thread.join()
 print(codes)
 """
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork on this system")
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], capture_output=True, text=True, timeout=600
     )
     assert done.stdout.strip() == str([0] * 10), done.stderr
 
 
+@pytest.mark.fork
 def test_a_forked_process_has_threads_of_its_own():
     code = """
 import os, threading
@@ -124,8 +124,6 @@ if child == 0:
     os._exit(0)
 print(os.waitpid(child, 0)[1])
 """
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork on this system")
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], capture_output=True, text=True, timeout=600
     )

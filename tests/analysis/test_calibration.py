@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits
 from scipy import stats
-from strategies import products
+from strategies import examples, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Engine, Format, Tile, Wires
 from mpimpy.analysis import calibration
@@ -135,7 +135,7 @@ def test_many_currents_are_sampled_from_every_column(rng, monkeypatch):
 
 
 @given(products(ideal=False), st.sampled_from(calibration.METHODS), st.sampled_from(calibration.RATIOS))
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 def test_every_configuration_can_be_calibrated_and_gives_the_same_bits_everywhere(case, method, ratios):
     config, x, w = case
     assume(x.any() and w.any())

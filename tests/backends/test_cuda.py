@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from libraries import same_bits, to_torch, torch
-from strategies import products
+from strategies import examples, products
 
 from mpimpy import DAC, Device, Engine, Format, Gaussian, Tile, WriteVerify, backends, noise
 
@@ -130,7 +130,7 @@ def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rn
 
 
 @given(products(ideal=False))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_torch_settings_change_nothing(case):
     config, x, w = case
     expected = Engine.from_config(config, seed=3).program(w).read(x, read=1)

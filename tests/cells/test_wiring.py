@@ -7,7 +7,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from libraries import RUNNERS, same_bits
-from strategies import products
+from strategies import examples, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Drift, Engine, Format, Tile, Wires, backends, noise
 from mpimpy import explain as report_on
@@ -257,7 +257,7 @@ def test_aged_cells_are_solved_again(rng, mapping, exact):
 
 
 @given(products(ideal=False, wired=True).filter(lambda case: case[0].wires is not None))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_every_backend_gives_the_same_bits(case):
     config, x, w = case
     x.flags.writeable = w.flags.writeable = False
