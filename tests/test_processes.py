@@ -39,6 +39,7 @@ def test_forked_workers_give_the_same_bits():
         assert messages == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["workqueue", "omp", "tbb"])
 def test_products_in_several_threads_give_the_right_bits(layer):
     # on every threading layer of Numba's, in a process of its own: one of them aborts when shared
@@ -66,6 +67,7 @@ print(sum(y.tobytes() == alone[chip].tobytes() for chip, ys in found.items() for
     assert done.stdout.strip() == "20", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.fork
 def test_a_fork_in_the_middle_of_products_does_not_hang():
     code = """
@@ -96,6 +98,7 @@ print(codes)
     assert done.stdout.strip() == str([0] * 10), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.fork
 def test_a_forked_process_has_threads_of_its_own():
     code = """
@@ -177,6 +180,7 @@ def test_an_error_in_a_thread_is_raised():
         mpimpy.set_num_threads(None)
 
 
+@pytest.mark.slow
 def test_a_process_without_a_folder_for_the_cache():
     code = """
 import numba.core.caching as caching, numpy as np

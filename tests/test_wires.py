@@ -406,6 +406,7 @@ def test_messages():
 # -- gradients ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.parametrize("r", [(0, 0), (0, 2.0), (1.5, 0), (1.5, 2.0), (1e-6, 30.0)], ids=str)
 @pytest.mark.parametrize("shape", [(3, 4), (4, 3), (2, 2, 3), (1, 1), (1, 3), (3, 1)], ids=str)

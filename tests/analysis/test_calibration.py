@@ -50,6 +50,7 @@ def test_a_window_that_covers_everything_begins_where_one_expects(values, first)
     assert calibration._place(np, np.array(values), 1.0, 16) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("granularity", "full", "best"), [((64, 64), 16.6, 35.5), ("finest", 23.2, 40.0)])
 def test_it_gains_what_was_promised(granularity, full, best):
     rng = np.random.default_rng(0)
@@ -65,6 +66,7 @@ def test_it_gains_what_was_promised(granularity, full, best):
     assert SNR(engine.calibrate(x[:32], w)(y, w), y @ w) > after - 0.5
 
 
+@pytest.mark.slow
 def test_power_of_two_ratios_keep_shift_and_add_an_integer_sum(rng):
     x, w = rng.standard_normal((2, 64, 64))
     engine = Engine(seed=1).calibrate(x, w)
@@ -134,6 +136,7 @@ def test_many_currents_are_sampled_from_every_column(rng, monkeypatch):
     assert {int(value) // 15 for value in found[0][0]} == codes
 
 
+@pytest.mark.slow
 @given(products(ideal=False), st.sampled_from(calibration.METHODS), st.sampled_from(calibration.RATIOS))
 @settings(max_examples=examples(6))
 def test_every_configuration_can_be_calibrated_and_gives_the_same_bits_everywhere(case, method, ratios):
@@ -152,6 +155,7 @@ def test_every_configuration_can_be_calibrated_and_gives_the_same_bits_everywher
     assert all(same_bits(result, results[0]) for result in results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
@@ -189,6 +193,7 @@ def test_a_range_is_looked_for_beyond_one_that_loses_more():
     assert error(1.0) == min(error(4.0 * 2.0**-k) for k in range(10))
 
 
+@pytest.mark.slow
 def test_currents_of_zero_have_a_range_too():
     # those of the sign slices, where nothing is negative and nothing varies
     x, w = np.ones((3, 70)), np.ones((70, 2))
@@ -198,6 +203,7 @@ def test_currents_of_zero_have_a_range_too():
     assert SNR(engine(x, w), x @ w) > SNR(Engine(Device(var=0), seed=1)(x, w), x @ w)
 
 
+@pytest.mark.slow
 def test_calibrating_leaves_the_engine_as_it_is(rng):
     x, w = rng.standard_normal((2, 64, 64))
     engine = Engine(wires=Wires(1, 1), seed=3, chip=4, backend="reference")

@@ -131,6 +131,7 @@ def test_it_prints_as_a_table(operands):
     assert all(line.count("dB") == 2 or "no cost" in line for line in lines[9:18])
 
 
+@pytest.mark.slow
 def test_every_library_gets_the_same_budget(operands):
     expected = explain(*operands, **ALL)
     for make in [to_strict] + ([to_torch] if torch is not None else []):

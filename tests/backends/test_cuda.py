@@ -46,6 +46,7 @@ ENGINES = {
 }
 
 
+@pytest.mark.slow
 def test_interpreted_kernels():
     pytest.importorskip("triton")
     command = [
@@ -106,6 +107,7 @@ class _Grid:
         return self.launch
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="Triton interprets in this process")
 @pytest.mark.parametrize("name", ENGINES)
 def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rng):

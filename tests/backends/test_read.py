@@ -95,6 +95,7 @@ def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
         assert same_bits(numba_cpu.read(*arrays, **how), expected)
 
 
+@pytest.mark.slow
 @given(readings(heights=(1, 33), widths=(5, 33)))
 @settings(max_examples=examples(6))
 def test_the_kernel_runs_as_plain_python(case):
@@ -253,6 +254,7 @@ def test_limbs_put_together_are_the_weights():
             assert limbs[:-1].max() < 2**bits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cpu", ["generic", "haswell"])
 def test_processors_without_wide_vectors_give_the_same_bits(cpu, rng):
     code = """

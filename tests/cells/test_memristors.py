@@ -86,6 +86,7 @@ def grid_step(device):
 RISING = [0.02 + 0.01 * n for n in range(COUNT)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["write", "read"])
 def test_a_spread_per_level(when):
     d = Device(**{"var": 0, "write_var" if when == "write" else "var": RISING})
@@ -97,6 +98,7 @@ def test_a_spread_per_level(when):
             assert stats.kstest(row, law.cdf).statistic < 1.9 / math.sqrt(N)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [3e-7, [(1 + n) * 5e-8 for n in range(COUNT)]], ids=["one", "per level"])
 @pytest.mark.parametrize("when", ["write", "read"])
 def test_gaussian_variation(when, sigma):
@@ -123,6 +125,7 @@ def measured(count=COUNT, seed=0, shape=25):
     return Samples([rng.gamma(shape, g / shape, 30 + 10 * n) for n, g in enumerate(np.linspace(1e-6, 2e-5, count))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("even", [True, False])
 def test_samples_are_drawn_as_they_were_measured(even):
     samples = measured()
@@ -139,6 +142,7 @@ def test_samples_are_drawn_as_they_were_measured(even):
         assert np.abs(mine - theirs).max() < 1.9 / math.sqrt(N)
 
 
+@pytest.mark.slow
 def test_samples_of_reads_deviate_from_their_mean():
     samples = measured(seed=1, shape=100)
     d = Device(LGS=1e-5, HGS=4e-5, var=samples)  # another range: only deviations count
@@ -150,6 +154,7 @@ def test_samples_of_reads_deviate_from_their_mean():
         assert np.abs((row - g)[:, None] - (np.array(sample) - mean)).min(axis=1).max() <= 0.51 * grid_step(d)
 
 
+@pytest.mark.slow
 def test_samples_about_given_conductances():
     samples = measured()
     about = [mean + 1e-7 for mean in samples.means_S]
@@ -174,6 +179,7 @@ def test_uneven_levels_sit_where_they_are_told():
     assert found["level rounding"].alone_dB > 200
 
 
+@pytest.mark.slow
 def test_the_budget_of_a_measured_device_tells_levels_from_samples(rng):
     levels = np.geomspace(1e-6, 1e-5, COUNT)
     samples = Samples([g + np.linspace(-2e-8, 2e-8, 9) for g in levels])
@@ -238,6 +244,7 @@ def test_what_programming_tells_is_what_happened():
     assert same_bits(matrix.conductance()[first], plain.conductance()[first])  # the first pulse is where writing is
 
 
+@pytest.mark.slow
 def test_verified_writing_of_a_million_cells_takes_seconds(rng):
     import time
 
@@ -315,6 +322,7 @@ def test_a_map_for_two_planes():
 # -- drift ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_level", [False, True])
 def test_drift_follows_its_law(per_level):
     nu = [0.03 + 0.004 * n for n in range(COUNT)] if per_level else 0.06
@@ -367,6 +375,7 @@ def test_a_spread_of_exponents_is_the_error_that_is_left(rng):
         assert abs(y.mean() - 1) < 1e-3
 
 
+@pytest.mark.slow
 def test_an_aged_matrix_is_another_one_and_says_so(rng):
     x, w = rng.standard_normal((5, 70)), rng.standard_normal((70, 30))
     engine = Engine(Device(write_var=0.05, stuck_HGS=0.05, stuck_LGS=0.05, drift=Drift(0.05, 0.01)), seed=1)
@@ -406,6 +415,7 @@ def test_ageing_draws_nothing_twice_and_costs_nothing_when_off():
     assert empty.at("1 d").read(np.zeros((2, 0))).tolist() == [[0.0] * 3] * 2
 
 
+@pytest.mark.slow
 def test_flicker_grows_with_time():
     q = [0.002 + 0.001 * n for n in range(COUNT)]
     d = Device(var=Flicker(q, t_read_s=250e-9, t0_s=20), LGS=1e-6, HGS=2.5e-5)
@@ -459,6 +469,7 @@ LAWS = {  # of G in uS
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAWS)
 def test_presets_have_the_published_spreads(name):
     d = presets.device(name, g_level=COUNT)
@@ -467,6 +478,7 @@ def test_presets_have_the_published_spreads(name):
         check_moments(row, *clipped(g, LAWS[name](g * 1e6) * 1e-6), grid_step(d))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pcm-joshi", "pcm-nandakumar"])
 def test_phase_change_memory_drifts_and_flickers_as_published(name):
     d = presets.device(name, g_level=COUNT, write_var=0)

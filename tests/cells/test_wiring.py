@@ -256,6 +256,7 @@ def test_aged_cells_are_solved_again(rng, mapping, exact):
 # -- the same bits, however it is cut up ------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(products(ideal=False, wired=True).filter(lambda case: case[0].wires is not None))
 @settings(max_examples=examples(20))
 def test_every_backend_gives_the_same_bits(case):
@@ -272,6 +273,7 @@ def test_every_backend_gives_the_same_bits(case):
         assert same_bits(y, results["numpy reference"]), name
 
 
+@pytest.mark.slow
 @mapped
 @pytest.mark.parametrize("exact", [False, True])
 def test_mappings_and_exact_reads_have_the_same_bits(rng, mapping, exact):

@@ -30,6 +30,7 @@ def frozen(array):
     return array
 
 
+@pytest.mark.slow
 @given(products())
 @settings(max_examples=examples(50))
 def test_every_backend_gives_the_same_bits(case):
@@ -168,6 +169,7 @@ def test_cutting_up_the_summed_axis_at_a_panel_changes_nothing(rng):
     assert same_bits(first + second, whole)
 
 
+@pytest.mark.slow
 @given(products(ideal=False))
 def test_a_batch_is_a_loop(case):
     config, x, w = case
@@ -179,6 +181,7 @@ def test_a_batch_is_a_loop(case):
     assert same_bits(matrix.read(x, read=2), np.stack([matrix.read(part, read=2) for part in x]))
 
 
+@pytest.mark.slow
 @given(products(ideal=False))
 @settings(max_examples=examples(20))
 def test_layout_of_the_operands_changes_nothing(case):
@@ -356,6 +359,7 @@ def test_results_on_strict_arrays_stay_there(rng):
         assert same_bits(back, Engine(seed=1).MapReduceDot(np.asarray(x), np.asarray(w)))
 
 
+@pytest.mark.slow
 @given(products(ideal=False))
 @settings(max_examples=examples(15))
 def test_kernels_run_as_plain_python(case):

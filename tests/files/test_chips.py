@@ -301,6 +301,7 @@ def test_loading_opens_the_file_once(saved, monkeypatch):
     assert same_bits(found.conductance(), matrix.conductance())
 
 
+@pytest.mark.slow
 @pytest.mark.posix
 def test_loading_while_another_process_saves_gives_one_chip_or_the_other(tmp_path, rng):
     path, x = tmp_path / "chip.npz", np.ones((1, 64))

@@ -214,7 +214,7 @@ def test_an_element_at_the_mean_belongs_to_the_lower_plane(values):
         np.testing.assert_array_equal(encoding.decode(encoded)[0, 0], values)
 
 
-@pytest.mark.parametrize("size", [(64, 64), (64, 65), (90, 90), (200, 300)])
+@pytest.mark.parametrize("size", [(64, 64), (64, 65), (90, 90)])
 def test_the_mean_of_a_large_block_of_large_elements(size):
     # The sum of a block has 62 bits, however many elements there are and however near to a power of two.
     values = np.full((1, *size), 1.99)
