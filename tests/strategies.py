@@ -1,10 +1,17 @@
 """What hypothesis draws: configurations and the operands of small products, as NumPy arrays."""
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mpimpy import ADC, DAC, Config, Device, Drift, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires, WriteVerify
+
+
+def examples(number):
+    """Examples of a test that draws `number` of them where others draw 60: more by night, fewer in a hurry."""
+    return max(1, number * settings.default.max_examples // 60)
+
 
 SLICES = [(1, 1), (1, 3), (1, 1, 2, 4), (1, 2, 2, 1), (1,) * 8, (1, 4, 1, 5), (1, 1, 2, 4, 4)]
 
@@ -26,6 +33,8 @@ def formats(draw, rows, weight):
     )
 
 
+# of factors: at 0.8 products of cells and factors pass 32 bits, at 2 most cells saturate
+SPREADS = [0.0, 0.0, 0.02, 0.05, 0.3, 0.8, 2.0]
 STEP = 6e-7  # about what the devices below have between two levels, S
 
 
@@ -50,18 +59,20 @@ def ranges(draw, shape, full):
 def variations(draw, count, LGS, kinds):
     """A kind of variation of a device with `count` levels."""
     kind = draw(st.sampled_from(["number", "number", *kinds] if count <= 40 else ["number"]))
-    some = st.sampled_from([0.02, 0.05, 0.3])
-    many = st.lists(st.sampled_from([0.0, 0.02, 0.3]), min_size=count, max_size=count).filter(any)
+    some = st.sampled_from([0.02, 0.05, 0.3, 1.5])
+    many = st.lists(st.sampled_from([0.0, 0.02, 0.3, 0.8]), min_size=count, max_size=count).filter(any)
     if kind == "number":
-        return draw(st.sampled_from([0.0, 0.02, 0.05, 0.3]))
+        return draw(st.sampled_from(SPREADS))
     if kind == "per level":
         return draw(many)
     if kind == "Gaussian":
         sigma = draw(st.one_of(some, many))
         return Gaussian([s * STEP for s in sigma] if isinstance(sigma, list) else sigma * STEP)
     if kind == "Flicker":
-        return Flicker(draw(st.one_of(st.sampled_from([0.01, 0.2]), many)), t0_s=draw(st.sampled_from([1.0, 20.0])))
-    deviations = st.lists(st.sampled_from([-0.4, -0.1, 0.0, 0.05, 0.3]), min_size=2, max_size=5, unique=True)
+        return Flicker(
+            draw(st.one_of(st.sampled_from([0.01, 0.2, 0.8]), many)), t0_s=draw(st.sampled_from([1.0, 20.0]))
+        )
+    deviations = st.lists(st.sampled_from([-0.4, -0.1, 0.0, 0.05, 0.3, 4.0]), min_size=2, max_size=5, unique=True)
     rows = [[max(0.0, LGS + STEP * (level + d)) for d in draw(deviations)] for level in range(count)]
     about = draw(st.sampled_from([None, None, tuple(LGS + STEP * level for level in range(count))]))
     return Samples(rows, about)
@@ -84,7 +95,7 @@ def devices(draw, widest, *, noise=True, drift=False):
         steps = draw(st.lists(st.sampled_from([0.3, 1.0, 1.7]), min_size=count - 1, max_size=count - 1))
         given["levels"] = np.cumsum([LGS, *np.multiply(steps, STEP)]).tolist()
     if drift or draw(st.integers(0, 5)) == 0:
-        number = st.sampled_from([0.02, 0.1])
+        number = st.sampled_from([0.02, 0.1, 0.8])
         many = st.lists(st.sampled_from([0.0, 0.05]), min_size=count, max_size=count).filter(any)
         either = st.one_of(number, many) if count <= 40 else number
         given["drift"] = Drift(draw(either), draw(st.one_of(st.just(0.0), either)), draw(st.sampled_from([1.0, 20.0])))
@@ -96,7 +107,7 @@ def configs(draw, *, noise=True, ideal=True, drift=False, wired=False):
     rows = draw(st.integers(1, 9))
     inputs, weights = draw(formats(rows, False)), draw(formats(rows, True))
     off = st.just(0.0)
-    spread = st.sampled_from([0.0, 0.02, 0.05, 0.3]) if noise else off
+    spread = st.sampled_from(SPREADS) if noise else off
     kind = draw(st.sampled_from(["one", "one", "per slice", "ideal"] if ideal else ["one", "per slice"]))
     radc = {
         "one": draw(st.sampled_from([2, 5, 17, 256, 1000, 2**20, 2**30])),
@@ -113,7 +124,11 @@ def configs(draw, *, noise=True, ideal=True, drift=False, wired=False):
     errors = {}
     if real and noise and radc not in (2**20, 2**30) and draw(st.integers(0, 4)) == 0:  # finer codes than currents
         some = st.sampled_from([0.0, 0.3, 2.0])
-        errors = {"noise_lsb": draw(some), "offset_lsb": draw(some), "gain_error": draw(st.sampled_from([0.0, 0.05]))}
+        errors = {
+            "noise_lsb": draw(some),
+            "offset_lsb": draw(some),
+            "gain_error": draw(st.sampled_from([0.0, 0.05, 0.5])),
+        }
     if wired and draw(st.booleans()):
         ohms = draw(st.sampled_from([(2.93, 2.93), (0.0, 100.0), (1e4, 0.0)]))
         wires = Wires(*ohms, exact_reads=device.var != 0 and draw(st.booleans()))

@@ -33,6 +33,7 @@ def snr_over_reads(product, exact, reads=6):
 # -- the einsum baseline ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to_library", LIBRARIES)
 @pytest.mark.parametrize(
     "settings",
@@ -340,6 +341,7 @@ def test_bound_of_a_card():
 # -- compare ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_compare_prints_a_table_and_appends_a_record(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     record = tmp_path / "record.jsonl"
@@ -493,6 +495,7 @@ def test_asv_leaves_out_what_is_not_there():
 # -- wires --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_wires_are_timed_beside_ways_that_agree(rng, capsys):
     g = rng.uniform(1e-3, 1, (5, 7))
     ours = mpimpy.wires.transfer(g, 0.5, 0.25)

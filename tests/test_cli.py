@@ -484,6 +484,8 @@ def test_as_a_process():
     assert done.stderr == "mpimpy: none.npy: cannot be read: No such file or directory\n"
 
 
+@pytest.mark.slow
+@pytest.mark.posix
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(("word", "statuses"), [("info", {1}), ("--help", {0, 1})])
 def test_a_closed_pipe_is_silent(word, statuses, unbuffered):
@@ -516,6 +518,7 @@ def photo(rng, tmp_path, monkeypatch):
     return picture
 
 
+@pytest.mark.slow
 def test_demo(photo, run, matplotlib):
     out = run("demo", "--seed", 4)
     assert Path("mpimpy_demo.png").read_bytes().startswith(b"\x89PNG")
@@ -525,6 +528,7 @@ def test_demo(photo, run, matplotlib):
     assert re.search(r"^time +\d+\.\d{4} s on the simulated crossbars, \d+\.\d{4} s with np.dot$", out, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_demo_takes_settings(photo, run, matplotlib):
     out = run("demo", "-o", "p.svg", "--keep", 0.5, "--radc", "none", "--var", 0, "--seed", 9, "--chip", 2)
     assert Path("p.svg").exists()
@@ -704,6 +708,7 @@ def test_torch_is_found_where_it_is_installed(monkeypatch):
     assert demo._torch() is torch
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::mpimpy.MpimpyWarning")
 @pytest.mark.parametrize("words", [[], ["products.png"]])
 def test_the_example_script(words, tmp_path, monkeypatch, capsys):

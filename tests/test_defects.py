@@ -29,6 +29,7 @@ def test_baseline(square):
     assert 36 < block_snr(*square, bw_e=8) < 42
 
 
+@pytest.mark.slow
 def test_stuck_cells_run_and_do_something(square):
     # a NameError there
     assert block_snr(*square, stuck_fault_ratio=0.01) < block_snr(*square) - 5
@@ -69,6 +70,7 @@ def test_small_numbers_keep_their_precision(square):
     assert block_snr(x * 1e-12, w) > 36
 
 
+@pytest.mark.slow
 def test_float64_stays_float64(square):
     x, w = square
     for bits in (21, 25, 29, 45, 53):
@@ -142,6 +144,7 @@ def test_no_number_of_levels_distorts_a_digit(square):
             MapReducedot(x, w, **quiet(**setting))
 
 
+@pytest.mark.slow
 def test_slices_of_16_bits(square):
     levels = {"g_level": 65536, "rdac": 65536}
     assert block_snr(*square, x_slices=[1, 15], w_slices=[1, 15], **levels | {"radc": None}) > 80

@@ -24,6 +24,7 @@ def dot_shapes(draw):
     return draw(st.sampled_from([(a, b), ((), b), (a, ()), ((), ())]))
 
 
+@pytest.mark.slow
 @given(dot_shapes(), st.data())
 def test_shapes_and_values_are_those_of_np_dot(shapes, data):
     a, b = (

@@ -249,6 +249,7 @@ def sliced(engine, x, w, x_options=None, w_options=None, slices=(1, 1, 2, 4)):
     return sx, sw
 
 
+@pytest.mark.slow
 @given(products())
 def test_sliced_data_and_engine_agree(case):
     config, x, w = case

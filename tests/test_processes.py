@@ -27,7 +27,7 @@ def product(chip):
     return y, [str(item.message) for item in seen]
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this system")
+@pytest.mark.fork
 def test_forked_workers_give_the_same_bits():
     expected = [product(chip)[0] for chip in range(3)]  # the parent's threads are running now
     with warnings.catch_warnings():
@@ -39,6 +39,7 @@ def test_forked_workers_give_the_same_bits():
         assert messages == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["workqueue", "omp", "tbb"])
 def test_products_in_several_threads_give_the_right_bits(layer):
     # on every threading layer of Numba's, in a process of its own: one of them aborts when shared
@@ -66,6 +67,8 @@ print(sum(y.tobytes() == alone[chip].tobytes() for chip, ys in found.items() for
     assert done.stdout.strip() == "20", done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.fork
 def test_a_fork_in_the_middle_of_products_does_not_hang():
     code = """
 import os, threading, numpy as np
@@ -89,14 +92,14 @@ stop.set()
 thread.join()
 print(codes)
 """
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork on this system")
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], capture_output=True, text=True, timeout=600
     )
     assert done.stdout.strip() == str([0] * 10), done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.fork
 def test_a_forked_process_has_threads_of_its_own():
     code = """
 import os, threading
@@ -124,8 +127,6 @@ if child == 0:
     os._exit(0)
 print(os.waitpid(child, 0)[1])
 """
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork on this system")
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], capture_output=True, text=True, timeout=600
     )
@@ -179,6 +180,7 @@ def test_an_error_in_a_thread_is_raised():
         mpimpy.set_num_threads(None)
 
 
+@pytest.mark.slow
 def test_a_process_without_a_folder_for_the_cache():
     code = """
 import numba.core.caching as caching, numpy as np

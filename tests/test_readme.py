@@ -20,6 +20,7 @@ BLOCKS = [match.groups() for match in FENCE.finditer(TEXT)]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [code for _, language, code in BLOCKS if language == "python"])
 def test_python_blocks_run(code, capsys):
     if "import torch" in code and torch is None:
@@ -27,6 +28,7 @@ def test_python_blocks_run(code, capsys):
     exec(compile(code, "README.md", "exec"), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_run_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
     # a later block may use a file that an earlier one wrote, nothing else

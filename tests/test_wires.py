@@ -9,6 +9,7 @@ import scipy.sparse.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits, to_strict, to_torch, torch
+from strategies import examples
 
 import mpimpy
 from mpimpy import backends, wires
@@ -116,7 +117,7 @@ def test_a_tile_is_its_nodal_solution(tile):
 
 
 @given(tiles([1, 2, 3], decades=15))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_every_element_is_as_exact_as_rounding_allows(tile):
     # nothing cancels: not even the smallest element of the worst conditioned network loses digits
     np.testing.assert_allclose(wires.transfer(*tile), exact(*tile), rtol=5e-15)
@@ -163,7 +164,7 @@ def test_the_cheaper_of_the_two_is_computed(rng, shape):
 
 
 @given(tiles([1, 4, 9]))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_wires_that_conduct_well_are_ideal(tile):
     g = tile[0]
     assert same_bits(wires.transfer(g, 0, 0), g)
@@ -202,7 +203,7 @@ def run(name, g, r_word, r_bit):
 
 @pytest.mark.parametrize("runner", RUNNERS)
 @given(st.data())
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 def test_every_backend_has_the_same_bits(runner, data):
     sizes = [1, 2, 4, 7] if runner.startswith("strict") else [1, 2, 7, 8, 9, 15, 16, 17, 31]
     g, r_word, r_bit = data.draw(tiles(sizes))
@@ -267,7 +268,7 @@ def test_the_sum_over_a_star_is_a_tree():
 
 
 @given(tiles([1, 3, 6]))
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 def test_node_voltages_have_the_same_bits(tile):
     g, *r = tile
     v = np.linspace(-1, 2, len(g))
@@ -407,6 +408,7 @@ def test_messages():
 # -- gradients ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.parametrize("r", [(0, 0), (0, 2.0), (1.5, 0), (1.5, 2.0), (1e-6, 30.0)], ids=str)
 @pytest.mark.parametrize("shape", [(3, 4), (4, 3), (2, 2, 3), (1, 1), (1, 3), (3, 1)], ids=str)

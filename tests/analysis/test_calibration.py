@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits, sampled
 from scipy import stats
-from strategies import products
+from strategies import examples, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Engine, Format, Tile, Wires
 from mpimpy.analysis import calibration
@@ -51,6 +51,7 @@ def test_a_window_that_covers_everything_begins_where_one_expects(values, first)
     assert calibration._place(np, np.array(values), 1.0, 16) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("granularity", "full", "best"), [((64, 64), 16.6, 35.5), ("finest", 23.2, 40.0)])
 def test_it_gains_what_was_promised(granularity, full, best):
     rng = np.random.default_rng(0)
@@ -66,6 +67,7 @@ def test_it_gains_what_was_promised(granularity, full, best):
     assert SNR(engine.calibrate(x[:32], w)(y, w), y @ w) > after - 0.5
 
 
+@pytest.mark.slow
 def test_power_of_two_ratios_keep_shift_and_add_an_integer_sum(rng):
     x, w = rng.standard_normal((2, 64, 64))
     engine = Engine(seed=1).calibrate(x, w)
@@ -136,8 +138,9 @@ def test_many_currents_are_sampled_from_every_column(rng, monkeypatch):
     assert {int(value) // 15 for value in found[0][0]} == codes
 
 
+@pytest.mark.slow
 @given(products(ideal=False), st.sampled_from(calibration.METHODS), st.sampled_from(calibration.RATIOS))
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 def test_every_configuration_can_be_calibrated_and_gives_the_same_bits_everywhere(case, method, ratios):
     config, x, w = case
     assume(x.any() and w.any())
@@ -154,6 +157,7 @@ def test_every_configuration_can_be_calibrated_and_gives_the_same_bits_everywher
     assert all(same_bits(result, results[0]) for result in results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
@@ -176,6 +180,22 @@ def test_it_gains_with_every_setting(rng, given):
     assert SNR(after, x @ w) > SNR(before, x @ w) + 1
 
 
+def test_a_range_is_looked_for_beyond_one_that_loses_more():
+    # Steps of 4/3 and 2/3 miss 1 by a third, and the second clips 2.5 besides; a step of 1/3 has a code for 1.
+    values = np.sort([0.0] * 500 + [1.0] * 500 + [2.5])
+
+    def error(width):
+        step = width / 3
+        codes = [np.clip(np.round(values / step), first, first + 3) for first in range(-3, 20)]
+        return min(float(np.mean((values - code * step) ** 2)) for code in codes)
+
+    assert error(2.0) > 1.0001 * error(4.0) > 1.0001 * 10 * error(1.0)
+    assert calibration.best_window(values, 4, 4.0) == (0, 1.0)
+    # as good as any width that could be tried
+    assert error(1.0) == min(error(4.0 * 2.0**-k) for k in range(10))
+
+
+@pytest.mark.slow
 def test_currents_of_zero_have_a_range_too():
     # those of the sign slices, where nothing is negative and nothing varies
     x, w = np.ones((3, 70)), np.ones((70, 2))
@@ -185,6 +205,7 @@ def test_currents_of_zero_have_a_range_too():
     assert SNR(engine(x, w), x @ w) > SNR(Engine(Device(var=0), seed=1)(x, w), x @ w)
 
 
+@pytest.mark.slow
 def test_calibrating_leaves_the_engine_as_it_is(rng):
     x, w = rng.standard_normal((2, 64, 64))
     engine = Engine(wires=Wires(1, 1), seed=3, chip=4, backend="reference")

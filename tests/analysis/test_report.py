@@ -93,6 +93,22 @@ def test_saturation_is_seen():
     assert found["ADC saturation"].without_dB != pytest.approx(found["ADC rounding"].without_dB, abs=0.1)
 
 
+def test_exact_reads_have_a_budget_too(rng):
+    x, w = rng.standard_normal((5, 20)), rng.standard_normal((20, 6))
+    parts = {"tile": Tile(8, 4), "seed": 1}
+    wires = Wires(50.0, 50.0, exact_reads=True)
+    found = effects(Engine(Device(write_var=0.1), wires=wires, **parts).program(w).report(x, w))
+
+    def snr(device, wires):
+        return SNR(Engine(device, wires=wires, **parts).program(w).read(x, read=0), x @ w)
+
+    # without read variation there is nothing to solve again for each read
+    still = Device(var=0.0, write_var=0.1)
+    assert found["read variation"].without_dB == pytest.approx(snr(still, Wires(50.0, 50.0)), abs=1e-9)
+    assert found["write variation"].without_dB == pytest.approx(snr(Device(), wires), abs=1e-9)
+    assert found["wire resistance"].without_dB == pytest.approx(snr(Device(write_var=0.1), None), abs=1e-9)
+
+
 def test_a_matrix_reports_on_itself(operands):
     x, w = operands
     engine = DPETensor(seed=1)
@@ -115,6 +131,7 @@ def test_it_prints_as_a_table(operands):
     assert all(line.count("dB") == 2 or "no cost" in line for line in lines[9:18])
 
 
+@pytest.mark.slow
 def test_every_library_gets_the_same_budget(operands):
     expected = explain(*operands, **ALL)
     for make in [to_strict] + ([to_torch] if torch is not None else []):

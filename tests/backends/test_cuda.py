@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from libraries import plain_reading, same_bits, to_torch, torch
-from strategies import products
+from strategies import examples, products
 
 from mpimpy import DAC, Device, Engine, Format, Gaussian, Tile, WriteVerify, backends, noise
 
@@ -47,6 +47,7 @@ ENGINES = {
 }
 
 
+@pytest.mark.slow
 def test_interpreted_kernels():
     pytest.importorskip("triton")
     command = [
@@ -107,6 +108,7 @@ class _Grid:
         return self.launch
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="Triton interprets in this process")
 @pytest.mark.parametrize("name", ENGINES)
 def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rng):
@@ -131,7 +133,7 @@ def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rn
 
 
 @given(products(ideal=False))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_torch_settings_change_nothing(case):
     config, x, w = case
     expected = Engine.from_config(config, seed=3).program(w).read(x, read=1)

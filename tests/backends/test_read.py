@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import plain_reading, same_bits
-from strategies import products
+from strategies import examples, products
 
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, Tile, backends
 from mpimpy.backends import Reading, reference
@@ -81,7 +81,7 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
 
 
 @given(readings(), st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3))
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
     arrays, *how = case
     expected = reference.read(*arrays, *how)
@@ -95,8 +95,9 @@ def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
         assert same_bits(numba_cpu.read(*arrays, *how), expected)
 
 
+@pytest.mark.slow
 @given(readings(heights=(1, 33), widths=(5, 33)))
-@settings(max_examples=6)
+@settings(max_examples=examples(6))
 def test_the_kernel_runs_as_plain_python(case):
     arrays, *how = case
     tiles = -(-9 // how[0].rows)
@@ -259,6 +260,7 @@ def test_limbs_put_together_are_the_weights():
             assert limbs[:-1].max() < 2**bits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cpu", ["generic", "haswell"])
 def test_processors_without_wide_vectors_give_the_same_bits(cpu, rng):
     code = """
@@ -342,7 +344,7 @@ def test_codes_leave_pairs_before_they_pass_16_bits(stride):
 
 
 @given(st.integers(2, 53), st.integers(2, 15), st.booleans(), st.integers(0, 2**32 - 1))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_codes_of_every_width_have_one_product(w_bits, x_bits, split, seed):
     rng = np.random.default_rng(seed)
     x, w = rng.standard_normal((3, 5)), rng.standard_normal((5, 2))

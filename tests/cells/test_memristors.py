@@ -86,6 +86,7 @@ def grid_step(device):
 RISING = [0.02 + 0.01 * n for n in range(COUNT)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["write", "read"])
 def test_a_spread_per_level(when):
     d = Device(**{"var": 0, "write_var" if when == "write" else "var": RISING})
@@ -97,6 +98,7 @@ def test_a_spread_per_level(when):
             assert stats.kstest(row, law.cdf).statistic < 1.9 / math.sqrt(N)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [3e-7, [(1 + n) * 5e-8 for n in range(COUNT)]], ids=["one", "per level"])
 @pytest.mark.parametrize("when", ["write", "read"])
 def test_gaussian_variation(when, sigma):
@@ -123,6 +125,7 @@ def measured(count=COUNT, seed=0, shape=25):
     return Samples([rng.gamma(shape, g / shape, 30 + 10 * n) for n, g in enumerate(np.linspace(1e-6, 2e-5, count))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("even", [True, False])
 def test_samples_are_drawn_as_they_were_measured(even):
     samples = measured()
@@ -139,6 +142,7 @@ def test_samples_are_drawn_as_they_were_measured(even):
         assert np.abs(mine - theirs).max() < 1.9 / math.sqrt(N)
 
 
+@pytest.mark.slow
 def test_samples_of_reads_deviate_from_their_mean():
     samples = measured(seed=1, shape=100)
     d = Device(LGS=1e-5, HGS=4e-5, var=samples)  # another range: only deviations count
@@ -150,6 +154,7 @@ def test_samples_of_reads_deviate_from_their_mean():
         assert np.abs((row - g)[:, None] - (np.array(sample) - mean)).min(axis=1).max() <= 0.51 * grid_step(d)
 
 
+@pytest.mark.slow
 def test_samples_about_given_conductances():
     samples = measured()
     about = [mean + 1e-7 for mean in samples.means_S]
@@ -174,6 +179,7 @@ def test_uneven_levels_sit_where_they_are_told():
     assert found["level rounding"].alone_dB > 200
 
 
+@pytest.mark.slow
 def test_the_budget_of_a_measured_device_tells_levels_from_samples(rng):
     levels = np.geomspace(1e-6, 1e-5, COUNT)
     samples = Samples([g + np.linspace(-2e-8, 2e-8, 9) for g in levels])
@@ -238,6 +244,7 @@ def test_what_programming_tells_is_what_happened():
     assert same_bits(matrix.conductance()[first], plain.conductance()[first])  # the first pulse is where writing is
 
 
+@pytest.mark.slow
 def test_verified_writing_of_a_million_cells_takes_seconds(rng):
     import time
 
@@ -315,6 +322,7 @@ def test_a_map_for_two_planes():
 # -- drift ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_level", [False, True])
 def test_drift_follows_its_law(per_level):
     nu = [0.03 + 0.004 * n for n in range(COUNT)] if per_level else 0.06
@@ -367,6 +375,7 @@ def test_a_spread_of_exponents_is_the_error_that_is_left(rng):
         assert abs(y.mean() - 1) < 1e-3
 
 
+@pytest.mark.slow
 def test_an_aged_matrix_is_another_one_and_says_so(rng):
     x, w = rng.standard_normal((5, 70)), rng.standard_normal((70, 30))
     engine = Engine(Device(write_var=0.05, stuck_HGS=0.05, stuck_LGS=0.05, drift=Drift(0.05, 0.01)), seed=1)
@@ -406,6 +415,7 @@ def test_ageing_draws_nothing_twice_and_costs_nothing_when_off():
     assert empty.at("1 d").read(np.zeros((2, 0))).tolist() == [[0.0] * 3] * 2
 
 
+@pytest.mark.slow
 def test_flicker_grows_with_time():
     q = [0.002 + 0.001 * n for n in range(COUNT)]
     d = Device(var=Flicker(q, t_read_s=250e-9, t0_s=20), LGS=1e-6, HGS=2.5e-5)
@@ -459,6 +469,7 @@ LAWS = {  # of G in uS
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAWS)
 def test_presets_have_the_published_spreads(name):
     d = presets.device(name, g_level=COUNT)
@@ -467,6 +478,7 @@ def test_presets_have_the_published_spreads(name):
         check_moments(row, *clipped(g, LAWS[name](g * 1e6) * 1e-6), grid_step(d))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pcm-joshi", "pcm-nandakumar"])
 def test_phase_change_memory_drifts_and_flickers_as_published(name):
     d = presets.device(name, g_level=COUNT, write_var=0)
@@ -649,3 +661,38 @@ def test_strong_variation_of_few_levels_still_has_a_grid(rng):
     assert plans.make_grid(engine.config).fraction == 1
     x, w = rng.standard_normal((3, 70)), rng.standard_normal((70, 4))
     assert SNR(engine(x, w), x @ w) < 10
+
+
+def test_a_matrix_is_no_younger_than_any_of_its_laws():
+    given = {"t0_s": 20.0}
+    late = Device(var=Flicker(0.05, **given), drift=Drift(0.05, t0_s=1.0)), Device(var=0.0, drift=Drift(0.05, **given))
+    for device in (*late, Device(var=Flicker(0.05, t0_s=1.0), drift=Drift(0.05, **given))):
+        W = Engine(device, seed=1).program(np.eye(3))
+        assert W.at(20.0).age.time_s == 20.0
+        for early in (5.0, 19.999):
+            with pytest.raises(ValueError, match=rf"t={early:g} s is before t0_s=20 s, from when on"):
+                W.at(early)
+
+
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+@pytest.mark.parametrize("g_level", [16, 64])
+def test_stuck_cells_saturate_like_any_other_once_the_reference_has_drifted_away(backend, g_level):
+    # rho of 4 ranges: what drift takes from the reference column is more than cells can be above it
+    device = Device(HGS=5e-6, LGS=4e-6, g_level=g_level, var=0.0, drift=Drift(0.1), stuck_HGS=0.5, stuck_LGS=0.5)
+    engine = Engine(device, seed=1, backend=backend)
+    W = engine.program(np.ones((40, 40)))
+    assert set(np.unique(W.conductance().round(12))) == {4e-6, 5e-6}
+    aged = W.at(1e6)
+    left = 4e-6 * 1e6**-0.1
+    assert 4e-6 - left > 2 * 1e-6
+    # twice the range above the reference, with which currents still are exact
+    np.testing.assert_allclose(aged.conductance(), left + 2e-6, atol=device.step_S / 2)
+    other = Engine(device, seed=1, backend="reference").program(np.ones((40, 40))).at(1e6)
+    x = np.linspace(-1, 1, 40)
+    assert same_bits(aged.read(x, read=0), other.read(x, read=0))
+    # a little earlier those stuck at LGS are not clipped yet, those at HGS are
+    aged = W.at(1e2)
+    left = 4e-6 * 1e2**-0.1
+    assert 1e-6 < 4e-6 - left < 2e-6
+    found = np.sort(np.unique(aged.conductance()))
+    np.testing.assert_allclose(found, [4e-6, left + 2e-6], atol=device.step_S / 2)

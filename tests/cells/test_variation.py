@@ -204,3 +204,17 @@ def test_shares_are_finer_than_a_16_bit_word():
     assert memristors._share(0) == 0
     seen = Engine(Device(var=0, stuck_HGS=1e-6), seed=2).program(np.zeros((1000, 2000))).conductance()
     assert 1 <= np.sum(seen > 1e-7) <= 25  # 8 expected
+
+
+@pytest.mark.parametrize(("var", "write_var"), [(0.8, 0.0), (0.8, 0.8), (1.5, 1.5)])
+@pytest.mark.parametrize("g_level", [16, 17, 32, 64])
+def test_factors_that_pass_32_bits_have_the_same_bits(rng, var, write_var, g_level):
+    # a cell at twice its range, times the largest factor: beyond 2**31 the kernel has to take 64 bits
+    x, w = rng.standard_normal((4, 150)), rng.standard_normal((150, 300))
+    results = [
+        Engine(Device(var=var, write_var=write_var, g_level=g_level), seed=3, backend=backend)
+        .program(w)
+        .read(x, read=0)
+        for backend in ("numba", "reference")
+    ]
+    assert same_bits(*results)

@@ -7,7 +7,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from libraries import RUNNERS, same_bits
-from strategies import products
+from strategies import examples, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Drift, Engine, Format, Tile, Wires, backends, noise
 from mpimpy import explain as report_on
@@ -256,8 +256,9 @@ def test_aged_cells_are_solved_again(rng, mapping, exact):
 # -- the same bits, however it is cut up ------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(products(ideal=False, wired=True).filter(lambda case: case[0].wires is not None))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_every_backend_gives_the_same_bits(case):
     config, x, w = case
     x.flags.writeable = w.flags.writeable = False
@@ -272,6 +273,7 @@ def test_every_backend_gives_the_same_bits(case):
         assert same_bits(y, results["numpy reference"]), name
 
 
+@pytest.mark.slow
 @mapped
 @pytest.mark.parametrize("exact", [False, True])
 def test_mappings_and_exact_reads_have_the_same_bits(rng, mapping, exact):

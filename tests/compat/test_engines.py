@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits, to_torch, torch
+from strategies import examples
 
 from mpimpy import ADC, DAC, SNR, Device, Engine, Format, MapReducedot, Tile, bitslicedpe, diffpairdpe, fpmemdpe
 from mpimpy.wires import transfer
@@ -573,7 +574,7 @@ def test_every_library_gets_the_same_conductances(rng, kind):
     st.sampled_from(["float32", "float64"]),
     st.integers(0, 2**31),
 )
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_every_backend_and_tensors_give_the_same_bits(kind, shape, wires, dtype, seed):
     m, k, n = shape
     rng = np.random.default_rng(seed)

@@ -249,6 +249,7 @@ def test_addresses_and_rounding_are_those_that_are_written_down():
 ALL = {"noise_lsb": 0.7, "offset_lsb": 1.5, "gain_error": 0.02}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_errors_do_not_depend_on_the_cut_or_the_backend(rng, runner):
     make, backend = RUNNERS[runner]
@@ -344,6 +345,7 @@ def test_the_report_has_a_row_of_errors_only_if_there_are_any(rng):
         assert "ADC errors" in rows_of(explain(x, w, seed=1, **{name: value}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("span", ["full", "number", "window", "lossless", "ranges"])
 @pytest.mark.parametrize("rms", [0.1, 2.0])
 def test_the_report_tells_what_noise_costs_alone(rng, rms, span):
@@ -372,6 +374,7 @@ def test_the_report_tells_what_a_gain_error_costs_alone(rng):
     assert rows_of(engine.program(w).report(x, w))["ADC errors"].alone_dB == pytest.approx(60, abs=0.3)
 
 
+@pytest.mark.slow
 def test_the_report_leaves_errors_in_where_it_leaves_rounding_out(rng):
     x, w = rng.standard_normal((100, 64)), rng.standard_normal((64, 100))
     effects = rows_of(explain(x, w, var=0.0, noise_lsb=4.0, seed=1))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import RUNNERS, plain_reading, same_bits
-from strategies import configs, matrices, products
+from strategies import configs, examples, matrices, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends
 from mpimpy.backends.cpu import _jit
@@ -29,8 +29,9 @@ def frozen(array):
     return array
 
 
+@pytest.mark.slow
 @given(products())
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_every_backend_gives_the_same_bits(case):
     config, x, w = case
     results = {}
@@ -66,7 +67,7 @@ def test_kernels_agree_with_integer_arithmetic(case):
 
 
 @given(products(ideal=False, drift=True), st.sampled_from([20.0, 3600.0, "3 y"]), st.booleans(), st.data())
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_aged_and_faulty_matrices_agree_with_integer_arithmetic(case, t, compensate, data):
     config, x, w = case
     x = x.reshape(-1, x.shape[-1])[:2].astype(np.float64)
@@ -167,6 +168,7 @@ def test_cutting_up_the_summed_axis_at_a_panel_changes_nothing(rng):
     assert same_bits(first + second, whole)
 
 
+@pytest.mark.slow
 @given(products(ideal=False))
 def test_a_batch_is_a_loop(case):
     config, x, w = case
@@ -178,8 +180,9 @@ def test_a_batch_is_a_loop(case):
     assert same_bits(matrix.read(x, read=2), np.stack([matrix.read(part, read=2) for part in x]))
 
 
+@pytest.mark.slow
 @given(products(ideal=False))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_layout_of_the_operands_changes_nothing(case):
     config, x, w = case
     whole = engine_for(config).program(w).read(x, read=0)
@@ -345,8 +348,9 @@ def test_results_on_strict_arrays_stay_there(rng):
         assert same_bits(back, Engine(seed=1).MapReduceDot(np.asarray(x), np.asarray(w)))
 
 
+@pytest.mark.slow
 @given(products(ideal=False))
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_kernels_run_as_plain_python(case):
     config, x, w = case
     compiled = engine_for(config).program(w).read(x, read=3)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits, to_strict, torch
-from strategies import products
+from strategies import examples, products
 
 import mpimpy
 from mpimpy import ADC, Device, DPETensor, Engine, Format, Gaussian, Samples, Wires, WriteVerify
@@ -33,7 +33,7 @@ def saved(tmp_path, rng):
 
 
 @given(products(drift=True, wired=True), st.booleans(), st.sampled_from(list(RUNNERS)))
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 def test_a_chip_comes_back_with_its_bits_on_every_backend(folder, case, compensate, writer):
     config, x, w = case
     make, backend = RUNNERS[writer]
@@ -221,7 +221,7 @@ def test_a_truncated_file_is_told(saved):
 
 
 @given(st.integers(0, 2**32), st.integers(1, 255))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_flipped_byte_is_told_or_changes_nothing(folder, place, flip):
     path = folder / "flipped.npz"
     matrix = Engine(seed=1).program(np.arange(12.0).reshape(4, 3))
@@ -300,6 +300,8 @@ def test_loading_opens_the_file_once(saved, monkeypatch):
     assert same_bits(found.conductance(), matrix.conductance())
 
 
+@pytest.mark.slow
+@pytest.mark.posix
 def test_loading_while_another_process_saves_gives_one_chip_or_the_other(tmp_path, rng):
     path, x = tmp_path / "chip.npz", np.ones((1, 64))
     w = rng.standard_normal((64, 64))

@@ -212,3 +212,17 @@ def test_an_element_at_the_mean_belongs_to_the_lower_plane(values):
             codes[0] != 0, np.array(values) == max(values) if min(values) < max(values) else False
         )
         np.testing.assert_array_equal(encoding.decode(encoded)[0, 0], values)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 65), (90, 90)])
+def test_the_mean_of_a_large_block_of_large_elements(size):
+    # The sum of a block has 62 bits, however many elements there are and however near to a power of two.
+    values = np.full((1, *size), 1.99)
+    values[:, ::16] = -1.0
+    mean = sum(map(Fraction, np.abs(values).ravel().tolist())) / values.size
+    assert 1 < mean < Fraction(1.99)
+    for name, (make, backend) in RUNNERS.items():
+        encoded = encode(Format((1, 7), bw_e=8, double=True), make(values), size, backend)
+        codes = np.asarray(encoding.integers(encoded))[:, 0]
+        np.testing.assert_array_equal(codes[0] != 0, np.abs(values[0]) == 1.99, err_msg=name)
+        np.testing.assert_array_equal(codes[1] != 0, np.abs(values[0]) == 1.0, err_msg=name)

@@ -120,6 +120,7 @@ def test_ir_drop_of_conductances(make, rng):
     assert plot.ir_drop(make(siemens), r_word=0, r_bit=0).images[0].get_clim() == (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mapping", MAPPINGS)
 @pytest.mark.parametrize("exact_reads", [False, True])
 def test_ir_drop_of_a_matrix_is_what_reads_meet(mapping, exact_reads, w):
@@ -183,6 +184,7 @@ def test_ir_drop_takes_other_resistances(w):
 # -- levels -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("mapping", MAPPINGS)
 def test_levels_are_apart(make, mapping, w):
@@ -203,6 +205,7 @@ def test_levels_are_apart(make, mapping, w):
     assert [a.get_ylabel() for a in ax.figure.axes[1:]] == ["target level (number)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mapping", MAPPINGS)
 def test_levels_hold_every_cell_as_programmed(mapping, w):
     W, still = (engine(device, **MAPPINGS[mapping]).program(w) for device in (VARIED, Device()))
@@ -222,6 +225,7 @@ def test_cells_far_beyond_the_levels_are_drawn(w):
     assert sum(counts.sum() for counts, *_ in found) == siemens.size
 
 
+@pytest.mark.slow
 def test_many_levels_are_drawn_together(w):
     fmt = Format((1, 8))
     W = engine(Device(g_level=256, write_var=0.02), weights=fmt).program(w)
@@ -290,6 +294,7 @@ def test_the_unit_of_currents_is_amperes(w):
         assert found.item() == pytest.approx(dac.vread * (device.HGS - device.LGS), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("mapping", MAPPINGS)
 def test_adc_codes_counts_every_conversion(make, mapping, w, x):
@@ -564,6 +569,7 @@ def run(code, folder):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=True).stdout
 
 
+@pytest.mark.slow
 def test_pyplot_is_never_imported(tmp_path):
     assert run("import sys, mpimpy.plot; print('matplotlib' in sys.modules)", ROOT) == "False\n"
     code = f"""
@@ -576,6 +582,7 @@ print("matplotlib.figure" in sys.modules, "matplotlib.pyplot" in sys.modules)
     assert (tmp_path / "pictures.png").exists()
 
 
+@pytest.mark.slow
 def test_the_example(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = []
