@@ -9,7 +9,7 @@ from ..backends import Draw
 __all__ = ["drive", "voltage_bits"]
 
 
-def voltage_bits(dac):
+def voltage_bits(dac: Any) -> int:
     """Return how fine the grid of noisy DAC codes is: ``2**bits`` units a code, 0 without noise."""
     return noise.fraction_bits(dac.vnoise) if dac.vnoise > 0 else 0
 

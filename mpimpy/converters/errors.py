@@ -1,5 +1,7 @@
 """Errors of ADCs: noise, offset and gain, from LSB to units of current, and their addresses."""
 
+from typing import Any
+
 from .. import noise
 from ..backends import ROW_BITS, Errors
 
@@ -8,7 +10,7 @@ __all__ = ["MOST_TILES", "check_addresses", "errors"]
 MOST_TILES = 1 << (32 - ROW_BITS)
 
 
-def check_addresses(config, first_row, height, tiles):
+def check_addresses(config: Any, first_row: int, height: int, tiles: int) -> None:
     """Raise ValueError if noise of the ADC has no address for every conversion of a product."""
     if config.adc.noise_lsb == 0:
         return
@@ -24,7 +26,7 @@ def check_addresses(config, first_row, height, tiles):
             raise ValueError(msg)
 
 
-def errors(config, steps, place, first_row):
+def errors(config: Any, steps: tuple[tuple[float, ...], ...], place: noise.Address, first_row: int) -> Errors | None:
     """Return the errors of the ADCs, as `mpimpy.backends.reference.read` takes them; None if there are none.
 
     Parameters
@@ -41,7 +43,7 @@ def errors(config, steps, place, first_row):
     if not adc.errs:
         return None
 
-    def spreads(lsb):
+    def spreads(lsb: float) -> tuple[tuple[int, ...], ...] | None:
         return None if lsb == 0 else tuple(tuple(round(lsb / step) for step in row) for row in steps)
 
     return Errors(

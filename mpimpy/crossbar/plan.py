@@ -45,7 +45,7 @@ class Grid:
     """
 
     rows: int
-    strides: tuple
+    strides: tuple[int, ...]
     level_dtype: str
     grid_dtype: str
     fraction: int
@@ -142,18 +142,18 @@ class Plan:
         return self.lossless_fold or self.limbs or self
 
 
-def _finest(limit, unit, ceiling):
+def _finest(limit: int, unit: int, ceiling: int) -> int:
     # the largest fraction up to `ceiling` with unit * 2**fraction <= limit; -1 if none
     return next((f for f in range(ceiling, -1, -1) if unit << f <= limit), -1)
 
 
-def _code_bound(config, voltage_fraction):
+def _code_bound(config: Config, voltage_fraction: int) -> int:
     # noisy codes get a factor 2 of head room, as cells always do
     codes = config.dac.rdac - 1
     return codes << (voltage_fraction + 1) if config.dac.vnoise > 0 else codes
 
 
-def _most_codes(config):
+def _most_codes(config: Config) -> int:
     # the largest code, whatever the grid; ranges only move codes
     if config.adc.range == "lossless":
         x, w = (
@@ -164,7 +164,7 @@ def _most_codes(config):
 
 
 @functools.lru_cache(maxsize=512)
-def choose_grid(config):
+def choose_grid(config: Config) -> tuple[int, bool]:
     """Return (fraction, wide): the cells' grid, and the width of the currents on it.
 
     Raises
@@ -198,7 +198,7 @@ def choose_grid(config):
 
 
 @functools.lru_cache(maxsize=512)
-def make_grid(config):
+def make_grid(config: Config) -> Grid:
     """Return the grid of a configuration.
 
     Raises
@@ -304,7 +304,7 @@ def _code_reading(rows: int, bits: int, weights: tuple[float, ...]) -> Reading:
     )
 
 
-def _check_errors(config, found):
+def _check_errors(config: Config, found: converters.Codes) -> None:
     # an error that is no unit of current would have no effect
     finest = max(map(max, found.steps))
     for name in ("noise_lsb", "offset_lsb"):
