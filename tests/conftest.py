@@ -10,7 +10,7 @@ _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "p
 settings.register_profile("dev", max_examples=60, **_COMMON)
 settings.register_profile("ci", max_examples=60, derandomize=True, **_COMMON)
 # few examples, always the same: what `-m "not slow"` draws
-settings.register_profile("quick", max_examples=6, derandomize=True, **_COMMON)
+settings.register_profile("quick", max_examples=5, derandomize=True, **_COMMON)
 # fresh seeds and many examples: HYPOTHESIS_PROFILE=nightly python -m pytest -n auto --dist worksteal
 settings.register_profile("nightly", max_examples=2000, derandomize=False, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))

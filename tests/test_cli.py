@@ -475,6 +475,7 @@ def test_version_and_help(run):
     assert run("demo", "-h").startswith("usage: mpimpy demo ")
 
 
+@pytest.mark.slow
 def test_as_a_process():
     done = python("-m", "mpimpy", "info")
     assert (done.returncode, done.stderr) == (0, "")
@@ -666,6 +667,7 @@ def test_demo_matmul_replays_and_picks_a_mode(library, run):
     assert "mode 1 " in run("demo", "matmul", "--mode", 1, stderr=WARNING)
 
 
+@pytest.mark.slow
 def test_demo_matmul_draws_both_modes(library, run, matplotlib, monkeypatch):
     drawn = []
     scatter = plot.scatter

@@ -76,6 +76,7 @@ def test_importing_mpimpy_imports_no_heavy_library():
     assert found == "[]"
 
 
+@pytest.mark.slow
 def test_a_product_of_numpy_arrays_imports_no_torch():
     code = (
         "import sys, numpy as np, mpimpy; mpimpy.MapReducedot(np.eye(3), np.eye(3), seed=0);"

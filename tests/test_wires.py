@@ -123,6 +123,7 @@ def test_every_element_is_as_exact_as_rounding_allows(tile):
     np.testing.assert_allclose(wires.transfer(*tile), exact(*tile), rtol=5e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("r_word", "r_bit"), [(2.0, 3.0), (1e-9, 1e4), (1e4, 1e-9), (1e4, 1e4), (1e-9, 1e-9)])
 def test_a_large_tile_is_its_nodal_solution(rng, r_word, r_bit):
     g = rng.uniform(0.01, 1, (40, 50))

@@ -196,6 +196,7 @@ def additive_error(mapping, levels, x, w, sigma, name):
     return np.sqrt(np.mean((noisy(x, w) - Engine(Device(**quiet), *parts, seed=2)(x, w)) ** 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["write_var", "var"])
 def test_an_offset_is_3_dB_worse_than_a_pair_for_additive_noise(rng, name):
     x, w = rng.standard_normal((64, 256)), rng.standard_normal((256, 512))
@@ -252,6 +253,7 @@ RANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x_mapping", ["twos", "signed"])
 @mapped
 @pytest.mark.parametrize("kind", RANGES)

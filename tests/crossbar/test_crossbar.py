@@ -125,6 +125,7 @@ def test_ideal_adc_gives_the_product_of_the_quantised_operands(case):
     np.testing.assert_allclose(matrix.read(x).reshape(expected.shape), expected, rtol=1e-6, atol=atol)
 
 
+@pytest.mark.slow
 @given(products(), st.data())
 def test_cutting_up_the_columns_changes_nothing(case, data):
     config, x, w = case
@@ -192,6 +193,7 @@ def test_layout_of_the_operands_changes_nothing(case):
     assert same_bits(engine_for(config).program(w[::-1, ::-1][::-1, ::-1]).read(x, read=0), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vnoise", [0.0, 0.05])
 def test_thread_count_changes_nothing(rng, vnoise):
     x, w = rng.standard_normal((150, 200)), rng.standard_normal((200, 170))

@@ -62,6 +62,7 @@ def stairs(ax):
 # -- conductances -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS)
 def test_conductance_is_that_of_the_tile(make, w):
     W = engine().program(make(w))
