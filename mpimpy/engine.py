@@ -206,8 +206,9 @@ class Engine:
             faults = edge.as_faults(faults, w.shape, config.weights)
         backend, encoded = self.backend_for(w.array), None
         if 0 not in w.shape:
-            grid, values = plans.make_grid(config), backend.to_backend(w.array[None, ...])
-            encoded = encoding.encode(backend, values, config.weights, block, grid.strides, grid.level_dtype)
+            cell_format, values = plans.cell_format(config), backend.to_backend(w.array[None, ...])
+            strides, dtype = cell_format.strides, cell_format.level_dtype
+            encoded = encoding.encode(backend, values, config.weights, block, strides, dtype)
         return self.write(w, encoded, chip=chip, origin=origin, faults=faults)
 
     def write(

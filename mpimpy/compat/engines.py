@@ -166,17 +166,17 @@ class _Predecessor(Engine):
     def _conductances(self, levels):
         # as one read sees cells at these levels, S
         # on the grid of the device, whatever slices there are
-        numbers = plans.make_grid(self.config.replace(adc=ADC(), weights=Format((1, 1))))
-        kernels = self.backend_for(levels)
-        cells = kernels.to_backend(levels)
-        cells = namespace(cells).astype(cells, getattr(namespace(cells), numbers.level_dtype))[None, :, :]
+        cell_format = plans.cell_format(self.config.replace(adc=ADC(), weights=Format((1, 1))))
+        backend = self.backend_for(levels)
+        targets = backend.to_backend(levels)
+        targets = namespace(targets).astype(targets, getattr(namespace(targets), cell_format.level_dtype))[None, :, :]
         address = noise.Address(self.seed, self.chip, self.next_read(), 0)
-        written = memristors.program(kernels, self.config.device, numbers, cells, address)
-        found = written._replace(
-            cells=memristors.read(kernels, self.config.device, numbers, written, address), level_shift=0
+        cells = memristors.program(backend, self.config.device, cell_format, memristors.Targets(targets, address))
+        found = cells._replace(
+            cells=memristors.read(backend, self.config.device, cell_format, cells, address), level_shift=0
         )
-        siemens = memristors.conductance(self.config.device, numbers, found)
-        return kernels.from_backend(siemens[0, :, :], levels)
+        siemens = memristors.conductance(self.config.device, cell_format, found)
+        return backend.from_backend(siemens[0, :, :], levels)
 
     def Num2R(self, matint: Any, mmax: int) -> Any:
         """Return the conductances of cells that hold digits, as one read sees them.

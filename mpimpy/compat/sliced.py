@@ -290,7 +290,7 @@ class SlicedData(CrossbarOperand):
             w = engine.program(left)
         if not isinstance(x, SlicedData):
             return w.read(x, read)
-        edge.check_pair(x.prototype, w.prototype, "x", "w")
+        edge.check_together(x.prototype, w.prototype, "x", "w")
         y = w.read_codes(x.encoded, x.format, x.dtype, read)
         return namespace(y).reshape(y, (*x.shape[:-1], w.shape[1]))
 

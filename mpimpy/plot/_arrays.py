@@ -147,13 +147,13 @@ def conductance(W, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None):
 
 def _whole_array(W, cells, number):
     # (S of a whole array, its last column that of the reference or the unit, share of full scale on each row)
-    config, grid, cells_now = W.config, plans.make_grid(W.config), W.programmed.as_programmed
-    rows, cols, unit = config.tile.rows, config.tile.cols, config.device.grid_unit_S(grid.fraction)
+    config, cell_format, cells_now = W.config, plans.cell_format(W.config), W.programmed.as_programmed
+    rows, cols, unit = config.tile.rows, config.tile.cols, config.device.grid_unit_S(cell_format.fraction)
     # the reference drifts, too
-    found = np.full((rows, cols + 1), config.device.LGS + (cells_now.reference - grid.reference) * unit)
+    found = np.full((rows, cols + 1), config.device.LGS + (cells_now.reference - cell_format.reference) * unit)
     found[: cells.shape[0], : cells.shape[1]] = cells
     if number == 0:
-        found[:, -1] += wiring.unit_column(config, grid, cells_now) * unit
+        found[:, -1] += wiring.unit_column(config, cell_format, cells_now) * unit
     return found, (np.arange(rows) < cells.shape[0]).astype(float)
 
 

@@ -42,9 +42,9 @@ def currents(W, x, slice, input_slice, read):
 
 def unit_A(config):
     """Return the current, A, that 1 stands for in `currents`: one grid unit of conductance under one of voltage."""
-    grid = plans.make_grid(config)
+    cell_format = plans.cell_format(config)
     volts = config.dac.vread / (config.dac.rdac - 1)
-    return volts * config.device.grid_unit_S(grid.fraction + grid.voltage_fraction)
+    return volts * config.device.grid_unit_S(cell_format.fraction + cell_format.voltage_fraction)
 
 
 def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
@@ -112,7 +112,7 @@ def _draw_codes(ax, config, found, unit, slice, input_slice):
     plan = plans.plan(config.replace(adc={"saturate": True}))
     j, i = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
     step, (low, top) = plan.reading.adc_gain[j][i], (table[j][i] for table in plan.reading.code_range)
-    kind = np.float64 if plan.grid.wide else np.float32
+    kind = np.float64 if plan.cell_format.wide else np.float32
     codes = np.rint(found.astype(kind) * kind(step)).astype(np.int64).ravel()
     beyond = (codes < low) | (codes > top)
     # bars of whole codes, none of them on both sides of the range's lower end
