@@ -134,7 +134,7 @@ def _pair_products(
     plan = plan_for(config, cells)
     digits, x_scales = encoding.flat_slices(inputs.digits), encoding.input_scales(inputs, rows)
     if tiles is not None:
-        span, tiles = slice(tiles[0] * rows, tiles[1] * rows), slice(*tiles)
+        span, tiles = slice(tiles[0] * rows, min(tiles[1] * rows, programmed.shape[0])), slice(*tiles)
         digits, x_scales, scales = digits[:, :, span], x_scales[:, :, tiles], scales[:, tiles, :]
         cells = memristors.select_rows(cells, span)
         address = address._replace(row=address.row + span.start)
