@@ -157,13 +157,23 @@ class Engine:
         return backends.select(array, self.backend)
 
     def program(
-        self, w: Any, *, chip: int | None = None, origin: tuple[int, int] = (0, 0), faults: Any = None
+        self,
+        w: Any,
+        *,
+        name: str | None = None,
+        chip: int | None = None,
+        origin: tuple[int, int] = (0, 0),
+        faults: Any = None,
     ) -> CrossbarMatrix:
         """Write a matrix into crossbars, once.
 
         Parameters
         ----------
         w : array, shape (K, N)
+        name : str, optional
+            Name of the matrix, which gives it cells of its own: its random numbers have a key that is
+            derived from the seed and the name. Without names, all matrices of one engine and chip are written
+            on the same cells, element (0, 0) on the first.
         chip : int, optional
             Number of the chip to write on; by default the engine's.
         origin : (int, int)
@@ -209,7 +219,7 @@ class Engine:
             cell_format, values = plans.cell_format(config), backend.to_backend(w.array[None, ...])
             strides, dtype = cell_format.strides, cell_format.level_dtype
             encoded = encoding.encode(backend, values, config.weights, block, strides, dtype)
-        return self.write(w, encoded, chip=chip, origin=origin, faults=faults)
+        return self.write(w, encoded, name=name, chip=chip, origin=origin, faults=faults)
 
     def write(
         self,
@@ -217,6 +227,7 @@ class Engine:
         encoded: encoding.Encoded | None,
         config: Config | None = None,
         *,
+        name: str | None = None,
         chip: int | None = None,
         origin: tuple[int, int] = (0, 0),
         faults: Any = None,
@@ -231,7 +242,7 @@ class Engine:
             Shape (1, K, N); None for a matrix without elements.
         config : Config, optional
             By default the engine's.
-        chip, origin, faults
+        name, chip, origin, faults
             As for `program`; a map of faults least significant slice first.
 
         Returns
@@ -240,11 +251,19 @@ class Engine:
         """
         config = self.config if config is None else config
         chip = self.chip if chip is None else as_int("chip", chip, 0, noise.MAX_CHIP)
-        address, backend, xp = Address(self.seed, chip, 0, 0, *origin), self.backend_for(w.array), namespace(w.array)
+        address = Address(self.seed if name is None else self._key_of(name), chip, 0, 0, *origin)
+        backend, xp = self.backend_for(w.array), namespace(w.array)
         cells = None if encoded is None else program(backend, config, encoded, address, faults)
         dtype = edge.float_dtype(xp, w.array)
         prototype = xp.zeros((0,), dtype=dtype, device=device_of(w.array))
         return CrossbarMatrix(Chip(config, address, w.shape, cells), prototype, backend, self._counter)
+
+    def _key_of(self, name: str) -> int:
+        if not isinstance(name, str):
+            fail(TypeError, f"name={name!r} must be a text, such as name='layer1'")
+        if not name:
+            fail(ValueError, "name='' names nothing: give a text, such as name='layer1', or leave it out")
+        return noise.derive(self.seed, "matrix", name)
 
     def calibrate(
         self, x: Any, w: Any, *, method: str = "error", percentile: float | None = None, ratios: str = "powers"

@@ -1,7 +1,7 @@
 """Products in the operators and functions of array libraries: ``x @ W``, ``np.dot(x, W)``, ``torch.matmul(x, W)``."""
 
 from abc import ABC, abstractmethod
-from typing import Any, NoReturn
+from typing import Any
 
 __all__ = ["CrossbarOperand", "RightOperand"]
 
@@ -27,7 +27,17 @@ class RightOperand(ABC):
     def __rmatmul__(self, x: Any) -> Any:
         return self.read(x)
 
-    def __matmul__(self, other: Any) -> NoReturn:
+    def __matmul__(self, x: Any) -> Any:
+        return self.read_transposed(x)
+
+    def read_transposed(self, x: Any) -> Any:
+        """Multiply the matrix by inputs on its right, ``W @ x``: a read that drives the bit lines.
+
+        Raises
+        ------
+        TypeError
+            Always, unless a subclass has cells that can be driven so.
+        """
         msg = (
             "W @ x would drive the bit lines of the arrays; inputs drive the word lines: "
             "write x @ W, or program the transposed matrix, engine.program(w.T)"
