@@ -14,15 +14,15 @@ class CrossbarOperand(ABC):
         """Return the product of `x` and `w`, one of which is this operand, on an engine's crossbars."""
 
 
-class RightOperand(ABC):
+class RightOperand:
     """Right operand of a product: ``x @ W`` in any library calls its `read`."""
 
     # NumPy leaves ``x @ W`` to this class
     __array_priority__ = 101
 
-    @abstractmethod
     def read(self, x: Any, /) -> Any:
-        """Return the product of `x` and this operand."""
+        """Return the product of `x` and this operand: a subclass does it."""
+        raise NotImplementedError
 
     def __rmatmul__(self, x: Any) -> Any:
         return self.read(x)
