@@ -198,8 +198,8 @@ def run(name, g, r_word, r_bit):
     """The transfer matrices of tiles, (batch, rows, cols), as one of RUNNERS finds them."""
     make, force = RUNNERS[name]
     array = make(g)
-    kernels = backends.select(array, force)
-    return np.asarray(kernels.from_backend(kernels.transfer(kernels.to_backend(array), r_word, r_bit), array))
+    backend = backends.select(array, force)
+    return np.asarray(backend.from_backend(backend.transfer(backend.to_backend(array), r_word, r_bit), array))
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

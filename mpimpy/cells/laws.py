@@ -1,4 +1,4 @@
-"""Laws of a device as quantile tables: distributions of what a draw does to a cell of each level."""
+"""Laws of a device as quantile tables: the distribution of each random effect, for each level."""
 
 import functools
 import math

@@ -178,7 +178,7 @@ def _write_and_verify(
     write: Callable[[int], Any],
     targets: Targets,
 ) -> tuple[Any, Any]:
-    # (cells, pulses): `write(pulse)` draws all cells, and those within the tolerance keep what they have
+    # (cells, pulses): `write(pulse)` draws all cells; those within the tolerance keep their conductance
     levels, tolerance = targets.levels, tolerance_units(verify, device, cell_format)
     xp, high = array_namespace(levels), (device.g_level - 1) << cell_format.fraction
     unstuck = xp.zeros(levels.shape, dtype=xp.int8, device=device_of(levels))

@@ -143,7 +143,7 @@ def choose_grid(config: Config) -> tuple[int, bool]:
     wanted = noise.MAX_FRACTION if config.wires is not None else memristors.grid_bits(config.device)
     limit = EXACT
     if config.adc.errs:
-        # parts of a step, and room for the product of a current and a gain
+        # Sub-LSB grid for noise and offset; GAIN_BITS of headroom for current x gain.
         least = min(filter(None, (1.0, config.adc.noise_lsb, config.adc.offset_lsb)))
         wanted = max(wanted, noise.fraction_bits(converters.finest_step(config) * least))
         limit >>= GAIN_BITS

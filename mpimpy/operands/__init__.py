@@ -1,1 +1,1 @@
-"""Operands: what may come in, and how it becomes integers."""
+"""Operands: checks at the public edge, and encoding as integers."""

@@ -222,9 +222,9 @@ def block_means(maximum: Any, block: tuple[int, int], sums: Any, counts: Any) ->
 def measure(backend: Any, values: Any, fmt: Format, block: tuple[int, int]) -> BlockStatistics:
     """Return the `BlockStatistics` of an operand.
 
-    An operand that is cut through its blocks is measured part by part, in three rounds: maxima (of which the
-    largest counts), `block_totals` under the maximum of the whole (which add up), and, under the mean that
-    they give, the maxima of what is not above it. `encode` then gives each part the codes of the whole.
+    An operand that is cut through its blocks is measured part by part, in three rounds: the maxima, of which
+    the largest counts; the `block_totals` with the maximum of the whole, which add up to the mean; the maxima
+    of the elements that are not above that mean. `encode` then gives each part the codes of the whole.
 
     Parameters
     ----------

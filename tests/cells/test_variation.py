@@ -74,8 +74,8 @@ def test_voltage_noise_is_gaussian_and_relative():
     plan = plans.plan(engine.config)
     digits = np.full((2, 300, 200), 15, np.int8)
     digits[1] = 0
-    kernels = engine.backend_for(digits)
-    driven = converters.drive(kernels, engine.config.dac, plan, digits, noise.Address(5, 0, 0, 0))
+    backend = engine.backend_for(digits)
+    driven = converters.drive(backend, engine.config.dac, plan, digits, noise.Address(5, 0, 0, 0))
     assert (plan.reading.strides, plan.reading.widths) == ((1, 1), None)
     factor = driven[0] / 15 / 2.0**plan.cell_format.voltage_fraction
     assert abs(factor.mean() - 1) < 5 * 0.05 / math.sqrt(factor.size)

@@ -293,14 +293,14 @@ def test_how_many_tiles_are_solved_at_once_changes_nothing(rng, mapping, exact, 
     # 3 x 3 tiles of 7 x 5 cells, reference column included
     x, w = operands(rng, 5, 17, 10)
     wires = Wires(20.0, 35.0, exact_reads=exact)
-    kernels, counts = backends.select(x), []
-    solve = kernels.transfer
+    backend, counts = backends.select(x), []
+    solve = backend.transfer
 
     def counted(tiles, *ohms):
         counts.append(tiles.shape)
         return solve(tiles, *ohms)
 
-    monkeypatch.setattr(kernels, "transfer", counted)
+    monkeypatch.setattr(backend, "transfer", counted)
 
     def result():
         counts.clear()

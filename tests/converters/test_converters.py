@@ -503,10 +503,10 @@ def test_lossless_has_a_code_for_every_current(rng):
 
 
 @pytest.mark.parametrize("bits", [6, 8, 10, 12])
-@pytest.mark.parametrize("kernels", [numba_cpu, reference])
+@pytest.mark.parametrize("backend", [numba_cpu, reference])
 @pytest.mark.parametrize(("wave", "more"), [("uniform", 0.0), ("sine", 1.76)])
 @pytest.mark.parametrize("window", [False, True])
-def test_resolution_is_worth_6_dB_a_bit(bits, kernels, wave, more, window):
+def test_resolution_is_worth_6_dB_a_bit(bits, backend, wave, more, window):
     amperes = 64 * 0.1 * (1e-5 - 1e-7)
     # write variation makes the grid fine enough to be a continuous signal
     config = Config(
@@ -519,7 +519,7 @@ def test_resolution_is_worth_6_dB_a_bit(bits, kernels, wave, more, window):
     middle = round((low + top) / 2 / step)  # of what the codes stand for
     signal = np.round(shape * (plan.full_scale // 2)).astype(np.int32)
     one = np.ones((1, 1))
-    found = kernels.read(
+    found = backend.read(
         np.ones((1, 1, 1), np.int8),
         one,
         (signal + middle)[None, None, :],
