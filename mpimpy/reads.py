@@ -27,6 +27,8 @@ class ReadCounter:
     (0, 1, 2)
     """
 
+    reads: int
+
     def __init__(self, reads: int = 0) -> None:
         self.reads = reads
         self._lock = threading.Lock()
@@ -39,7 +41,7 @@ class ReadCounter:
         return number
 
     def __getstate__(self) -> dict[str, int]:
-        # locks stay in their process
+        # a lock cannot leave its process
         return {"reads": self.reads}
 
     def __setstate__(self, state: dict[str, int]) -> None:
