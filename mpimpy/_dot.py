@@ -75,7 +75,7 @@ def _operands(a: Any, b: Any) -> tuple[Any, Any, Any]:
 
 
 def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpack[Settings]) -> Any:
-    """Return ``np.dot(a, b)`` as memristor crossbars would have computed it.
+    """Return ``np.dot(a, b)`` as memristor crossbars compute it.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ NAME = "the programmed matrix"
 
 
 class MatrixView:
-    """The contents of a programmed matrix, in the library and on the device of its weights.
+    """Contents of a programmed matrix, in the library and on the device of its weights.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class MatrixView:
     backend : module
         The backend that reads it.
     counter : mpimpy.reads.ReadCounter
-        Of the engine that programmed it.
+        Counter of the engine that programmed it.
     """
 
     config: Config
@@ -176,7 +176,7 @@ class MatrixView:
         return self._public(codes[0, :, :] if codes.shape[0] == 1 else codes)
 
     def decoded(self) -> Any:
-        """Return the quantised weights, float64, shape (K, N): what ideal cells would multiply by.
+        """Return the quantised weights, float64, shape (K, N): those of ideal cells.
 
         Examples
         --------

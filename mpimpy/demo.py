@@ -19,12 +19,12 @@ __all__ = ["Compression", "Product", "compress", "dct_matrix", "matmul", "photog
 BLOCK = 8
 MID_GREY = 128.0
 WHITE = 255.0
-SIZE = 1000  # of the matrices of `matmul`
+SIZE = 1000  # rows and columns of the matrices of `matmul`
 
 
 @dataclass(frozen=True, eq=False)
 class Compression:
-    """A picture compressed exactly and on crossbars; prints as a summary.
+    """Picture compressed exactly and on crossbars; its text is a summary.
 
     Attributes
     ----------

@@ -174,13 +174,11 @@ class Engine:
         chip : int, optional
             Number of the chip to write on; by default the engine's.
         origin : (int, int)
-            Row and column of ``w[0, 0]`` in a larger matrix of which `w` is a part: its cells
-            then get the random numbers that they have in the whole. The row must be a multiple
-            of the tile's rows.
+            Row and column of ``w[0, 0]`` in a larger matrix, if `w` is a part of one. Its cells then have
+            the random numbers that they have in the whole. The row must be a multiple of the tile's rows.
         faults : integer array, shape (K, N) or that of ``W.conductance()``, optional
-            Cells that are stuck whatever is written: 1 at HGS, -1 at LGS, 0 neither. Slices as in
-            `CrossbarMatrix.conductance`, most significant first; (K, N) holds for all of them.
-            Beside the cells that the device's rates make stuck.
+            Map of stuck cells: 1 at HGS, -1 at LGS, 0 neither. Slices as in `CrossbarMatrix.conductance`,
+            most significant first; (K, N) holds for all of them. The device's rates make further cells stuck.
 
         Returns
         -------
@@ -225,26 +223,27 @@ class Engine:
         Parameters
         ----------
         x : array, shape (..., K)
-            Sample inputs: as few as you like, as long as they are typical.
+            Typical inputs; a few suffice.
         w : array, shape (K, N)
         method : str
             ``"error"``: each pair of slices gets the range of least mean squared error.
-            ``"percentile"``: the range that covers `percentile` of the currents.
+            ``"percentile"``: each pair gets the range that covers `percentile` of its currents.
         percentile : float, optional
-            50 to 100, %; 99.9 by default. As many currents are left out above the range as below it.
+            50 to 100, %; 99.9 by default. As many currents lie above the range as below it.
         ratios : str
-            ``"powers"``: the widths are full scale divided by powers of two, so that shift-and-add
-            remains a sum of integers. ``"free"``: any widths; better pair by pair, and mostly in the whole.
+            ``"powers"``: widths are full scale divided by powers of two, and shift-and-add stays a sum of
+            integers. ``"free"``: any widths. Each pair of slices then has a smaller error, and mostly the
+            product has.
 
         Returns
         -------
         Engine
-            Of the same seed and chip. ``config.adc.range`` holds the ranges, A.
+            It has the same seed and chip. Its ``config.adc.range`` holds the ranges, A.
 
         Raises
         ------
         ValueError
-            If the ADC is ideal, or has a code for every current; if there are no currents to look at.
+            If the ADC is ideal, or has a code for every current; if there are no currents.
 
         Examples
         --------
@@ -275,7 +274,7 @@ class Engine:
         ----------
         x : array or SlicedData, shape (..., K)
         w : array, SlicedData or CrossbarMatrix, shape (K, N)
-            An array is programmed for this product alone; `program` it to use it again.
+            An array is programmed for this product only; `program` keeps it for more of them.
         read : int, optional
             Number of this read; by default the next one.
 

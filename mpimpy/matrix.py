@@ -1,4 +1,4 @@
-"""A programmed matrix: written once, read as often as you like."""
+"""A programmed matrix: written once, read many times."""
 
 import dataclasses
 from typing import Any

@@ -80,6 +80,8 @@ class DPETensor(Engine):
     256
     """
 
+    input_size: tuple[int, int] | None
+
     def __init__(
         self,
         HGS: float = 1e-5,

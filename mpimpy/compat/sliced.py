@@ -75,13 +75,17 @@ class SlicedData(CrossbarOperand):
     (2, 3)
     """
 
+    format: Format
+    is_weight: bool
+    inference: bool
+    input_en: bool
     shape: tuple[int, ...] | None
     encoded: encoding.Encoded | None
     paral_size: tuple[int, int] | None
     quant_gran: str | tuple[int, int] | None
     _prototype: Any  # an empty array of the data's library, floating dtype and device
     _backend: Any
-    _parallel: tuple[int, int]  # `paral_size`, or what stands in for it
+    _parallel: tuple[int, int]  # `paral_size`, or its default
     _engine: Engine | None
     _matrix: CrossbarMatrix | None
 
@@ -142,15 +146,6 @@ class SlicedData(CrossbarOperand):
     def size(self, axis: int | None = None) -> tuple[int, ...] | int:
         """Return the shape of the data, or the length of one axis.
 
-        Parameters
-        ----------
-        axis : int, optional
-            None: all of them.
-
-        Returns
-        -------
-        tuple of int, or int
-
         Raises
         ------
         ValueError
@@ -165,7 +160,7 @@ class SlicedData(CrossbarOperand):
         return self.shape
 
     def _kept(self, name: str) -> encoding.Encoded:
-        # integers of the data, for what `name` computes from them
+        # integers of the data; `name` is computed from them
         self._data_shape()
         if self.inference or self.encoded is None:
             fail(AttributeError, f"{name} is not kept with inference=True: build the SlicedData with inference=False")

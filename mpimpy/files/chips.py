@@ -22,10 +22,10 @@ __all__ = ["Chip", "read_file", "save", "unpack"]
 
 FORMAT = 1  # version of the file's layout
 META, SEAL = "mpimpy", "sha256"
-PARTS = ("cells", "levels", "pulses")  # arrays of Cells
-# numbers of Cells: name in a file, and field
-NUMBERS = {"up": "level_shift", "reference": "reference", "time_s": "time_s", "faulty": "faulty"}
-CODES = ("block", "bits", "strides", "shifts", "offset")  # fields of Encoded
+CELL_ARRAYS = ("cells", "levels", "pulses")
+# numbers of Cells, by their names in a file
+CELL_FIELDS = {"up": "level_shift", "reference": "reference", "time_s": "time_s", "faulty": "faulty"}
+ENCODED_FIELDS = ("block", "bits", "strides", "shifts", "offset")
 
 
 ToBackend = Callable[[Any], Any]
@@ -74,7 +74,7 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
     encoded, now = None, chip.programmed
     if now is not None:
         arrays |= {f"encoded/{part}": npz.to_numpy(getattr(now.encoded, part)) for part in ("digits", "scales")}
-        encoded = {part: getattr(now.encoded, part) for part in CODES}
+        encoded = {part: getattr(now.encoded, part) for part in ENCODED_FIELDS}
         states["now"] = _pack_state("now", now, arrays)
         if now.fresh is not None:
             states["fresh"] = _pack_state("fresh", now.fresh, arrays)
@@ -118,10 +118,10 @@ def _pack_state(name: str, state: Programmed, arrays: dict[str, Any]) -> dict[st
 def _pack_cells(name: str, cells: Cells, arrays: dict[str, Any]) -> dict[str, Any]:
     from . import npz
 
-    for part in PARTS:
+    for part in CELL_ARRAYS:
         if (array := getattr(cells, part)) is not None:
             arrays[f"{name}/{part}"] = npz.to_numpy(array)
-    return {key: getattr(cells, field) for key, field in NUMBERS.items()}
+    return {key: getattr(cells, field) for key, field in CELL_FIELDS.items()}
 
 
 def read_file(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -212,9 +212,9 @@ def _rebuild(meta: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend
     return Chip(config, address, (meta["shape"][0], meta["shape"][1]), programmed)
 
 
-def _unpack_cells(name: str, numbers: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> Cells:
-    found: dict[str, Any] = {field: numbers[key] for key, field in NUMBERS.items()}
-    for part in PARTS:
+def _unpack_cells(name: str, fields: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> Cells:
+    found: dict[str, Any] = {field: fields[key] for key, field in CELL_FIELDS.items()}
+    for part in CELL_ARRAYS:
         key = f"{name}/{part}"
         found[part] = to_backend(arrays[key]) if key in arrays else None
     return Cells(**found)
