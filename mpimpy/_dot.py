@@ -6,6 +6,7 @@ from typing import Any, Unpack
 from array_api_compat import array_namespace
 
 from .analysis.report import Report
+from .arrays import lazy_product
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
 from .engine import Engine
@@ -109,6 +110,8 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     >>> MapReducedot(a, b, radc=None, var=0).shape
     (4, 2)
     """
+    if (lazy := lazy_product(a, b)) is not None:
+        return lazy(a, b, engine, settings)
     engine = _engine(engine, settings)
     xp, a, b = _operands(a, b)
     real, result = _output_dtype(xp, a, b)

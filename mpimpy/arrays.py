@@ -4,10 +4,23 @@ No array library is imported here: a tensor can only have come from a torch that
 """
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from array_api_compat import array_namespace
 
-__all__ = ["asarray", "detach", "is_numpy", "is_torch", "is_torch_cpu", "namespace", "unusable", "wants_gradient"]
+__all__ = [
+    "asarray",
+    "detach",
+    "is_numpy",
+    "is_torch",
+    "is_torch_cpu",
+    "lazy_product",
+    "namespace",
+    "register_lazy",
+    "unusable",
+    "wants_gradient",
+]
 
 _NAMESPACES = {}
 
@@ -62,3 +75,29 @@ def asarray(values):
     import numpy as np
 
     return np.asarray(values)
+
+
+_LAZY: dict[str, Callable[..., Any]] = {}  # by library: the product of arrays that are not computed yet
+
+
+def register_lazy(library: str, product: Callable[..., Any]) -> None:
+    """Register the product of a library whose arrays are not computed yet, such as dask's.
+
+    `MapReducedot` hands arrays of such a library over, instead of computing them.
+
+    Parameters
+    ----------
+    library : str
+        The top module of the arrays' type, such as "dask".
+    product : function
+        Called as ``product(a, b, engine, settings)``.
+    """
+    _LAZY[library] = product
+
+
+def lazy_product(*values: Any) -> Callable[..., Any] | None:
+    """Return the registered product of the first value whose library is lazy, or None."""
+    if not _LAZY:
+        return None
+    libraries = (type(value).__module__.partition(".")[0] for value in values)
+    return next((_LAZY[name] for name in libraries if name in _LAZY), None)

@@ -164,13 +164,23 @@ class Engine:
         return self._counter.reads
 
     def program(
-        self, w: Any, *, chip: int | None = None, origin: tuple[int, int] = (0, 0), faults: Any = None
+        self,
+        w: Any,
+        *,
+        name: str | None = None,
+        chip: int | None = None,
+        origin: tuple[int, int] = (0, 0),
+        faults: Any = None,
     ) -> CrossbarMatrix:
         """Write a matrix into crossbars, once.
 
         Parameters
         ----------
         w : array, shape (K, N)
+        name : str, optional
+            Name of the matrix, which gives it cells of its own: its random numbers have a key that is
+            derived from the seed and the name. Without names, all matrices of one engine and chip are written
+            on the same cells, element (0, 0) on the first.
         chip : int, optional
             Number of the chip to write on; by default the engine's.
         origin : (int, int)
@@ -213,7 +223,20 @@ class Engine:
         if 0 not in w.shape:
             grid, values = plans.make_grid(config), backend.to_backend(w.array[None, ...])
             encoded = encoding.encode(backend, values, config.weights, block, grid.strides, grid.level_dtype)
-        return write(self, w, encoded, chip=chip, origin=origin, faults=faults)
+        address = self._address(name, chip, origin)
+        return write(self, w, encoded, address, faults=faults)
+
+    def _address(self, name: str | None = None, chip: int | None = None, origin: tuple[int, int] = (0, 0)) -> Address:
+        # of the first cell of a matrix
+        chip = self.chip if chip is None else as_int("chip", chip, 0, noise.MAX_CHIP)
+        return Address(self.seed if name is None else self._key_of(name), chip, 0, 0, *origin)
+
+    def _key_of(self, name: str) -> int:
+        if not isinstance(name, str):
+            fail(TypeError, f"name={name!r} must be a text, such as name='layer1'")
+        if not name:
+            fail(ValueError, "name='' names nothing: give a text, such as name='layer1', or leave it out")
+        return noise.derive(self.seed, "matrix", name)
 
     def calibrate(
         self, x: Any, w: Any, *, method: str = "error", percentile: float | None = None, ratios: str = "powers"
@@ -356,10 +379,8 @@ def write(
     engine: Engine,
     w: edge.Operand,
     encoded: encoding.Encoded | None,
+    address: Address | None = None,
     config: Config | None = None,
-    *,
-    chip: int | None = None,
-    origin: tuple[int, int] = (0, 0),
     faults: Any = None,
 ) -> CrossbarMatrix:
     """Write encoded weights into an engine's crossbars.
@@ -371,14 +392,15 @@ def write(
         Shape of the weights, and an array of their library, dtype and device.
     encoded : Encoded or None
         Integers of the weights, shape (1, K, N); None for a matrix without elements.
+    address : Address, optional
+        Address of the first cell; by default the engine's.
     config : Config, optional
         By default the engine's.
-    chip, origin, faults
-        As for `Engine.program`; a map of faults has its least significant slice first.
+    faults : int8 array, optional
+        As for `mpimpy.crossbar.programmed.program`.
     """
     config = engine.config if config is None else config
-    chip = engine.chip if chip is None else as_int("chip", chip, 0, noise.MAX_CHIP)
-    address = Address(engine.seed, chip, 0, 0, *origin)
+    address = engine._address() if address is None else address
     backend, xp = choose_backend(engine, w.array), namespace(w.array)
     cells = None if encoded is None else program(backend, config, encoded, address, faults)
     prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, w.array), device=device_of(w.array))

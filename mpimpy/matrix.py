@@ -11,7 +11,8 @@ from .cells import laws
 from .checks import as_bool, as_int, fail
 from .config import Format
 from .config._variation import seconds
-from .crossbar.product import explain, product
+from .crossbar.explain import explain
+from .crossbar.product import product
 from .crossbar.programmed import Programmed, aged
 from .files import chips
 from .operands import edge, encoding

@@ -23,7 +23,17 @@ class RightOperand:
     def __rmatmul__(self, x: Any) -> Any:
         return self.read(x)
 
-    def __matmul__(self, other):
+    def __matmul__(self, x: Any) -> Any:
+        return self.read_transposed(x)
+
+    def read_transposed(self, x: Any) -> Any:
+        """Multiply the matrix by inputs on its right, ``W @ x``: a read that drives the bit lines.
+
+        Raises
+        ------
+        TypeError
+            Always, unless a subclass has cells that can be driven so.
+        """
         msg = (
             "W @ x would drive the bit lines of the arrays; inputs drive the word lines: "
             "write x @ W, or program the transposed matrix, engine.program(w.T)"

@@ -104,6 +104,7 @@ def test_metadata():
     assert (PACKAGE / "py.typed").exists()
     assert set(tomllib.loads((ROOT / "pyproject.toml").read_text())) == {"build-system", "tool"}
     assert mpimpy.__version__ in (ROOT / "CHANGELOG.md").read_text()
+    assert f"\nversion: {mpimpy.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_files_are_one_idea():

@@ -78,6 +78,13 @@ def test_set_up_is_two_single_lines_that_ci_runs():
         assert f'readme_command "command: {mark}"' in script
 
 
+def test_pages_name_files_that_are_there():
+    for page in (*ROOT.glob("*.md"), *PAGES):
+        for path in re.findall(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|yml|cfg|toml|cff))`", page.read_text()):
+            if "/" in path:
+                assert (ROOT / path).exists() or (ROOT / "mpimpy" / path).exists(), f"{page.name}: {path}"
+
+
 def test_pictures_are_there():
     for path in re.findall(r"!\[.*?\]\((.+?)\)", TEXT):
         assert (ROOT / path).stat().st_size > 10_000

@@ -273,7 +273,7 @@ class SlicedData(CrossbarOperand):
                 msg = "these weights were programmed by another engine, and inference=True kept nothing else"
                 raise ValueError(msg)
             weights = edge.Operand("w", self._prototype, shape)
-            self._matrix = write(engine, weights, self.encoded, self._configure(engine.config))
+            self._matrix = write(engine, weights, self.encoded, config=self._configure(engine.config))
             self._engine = engine
             if self.inference:
                 self.encoded = None

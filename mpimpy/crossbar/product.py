@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .. import backends, converters
+from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
 from ..backends import PANEL, Errors
@@ -20,7 +20,7 @@ from . import plan as plans
 from .plan import Plan
 from .programmed import Programmed
 
-__all__ = ["explain", "panels", "plan_for", "product", "read_grid", "reduce_panels"]
+__all__ = ["column_spans", "panels", "plan_for", "product", "read_grid", "reduce_panels"]
 
 
 def read_grid(
@@ -67,9 +67,13 @@ def _codes(backend: Any, digits: Any, strides: tuple[int, ...], fmt: Format) -> 
 FEW_ROWS = 64  # input rows up to which it is the grid that costs
 
 
-def _spans(backend: Any, config: Config, plan: Plan, height: int, shape: tuple[int, ...]) -> list[Any]:
-    # Columns that are read together: (first, last), or None for all. For few inputs the noisy grid
-    # is drawn and read in blocks that stay in the cache; columns may be cut anywhere.
+def column_spans(
+    backend: Any, config: Config, plan: Plan, height: int, shape: tuple[int, ...]
+) -> list[tuple[int, int] | None]:
+    """Return the columns that are read together, as (first, last); None for all.
+
+    A read of few inputs draws the noisy grid in blocks that stay in the cache. Columns may be cut anywhere.
+    """
     slices, depth, width = shape
     if config.wires is not None and config.wires.exact_reads:
         return [None]  # tiles are solved as a whole
@@ -134,7 +138,7 @@ def _pair_products(
     plan = plan_for(config, cells)
     digits, x_scales = encoding.flat_slices(inputs.digits), encoding.input_scales(inputs, rows)
     if tiles is not None:
-        span, tiles = slice(tiles[0] * rows, tiles[1] * rows), slice(*tiles)
+        span, tiles = slice(tiles[0] * rows, min(tiles[1] * rows, programmed.shape[0])), slice(*tiles)
         digits, x_scales, scales = digits[:, :, span], x_scales[:, :, tiles], scales[:, tiles, :]
         cells = memristors.select_rows(cells, span)
         address = address._replace(row=address.row + span.start)
@@ -148,7 +152,7 @@ def _pair_products(
         folded_x = _fold(backend, config.inputs, x_strides, x, drive_unit, rows, 1)
         return [backend.multiply(folded_x, _fold(backend, config.weights, plan.grid.strides, w, grid_unit, rows, 0))]
     parts = []
-    for columns in _spans(backend, config, plan, digits.shape[1], cells.cells.shape):
+    for columns in column_spans(backend, config, plan, digits.shape[1], cells.cells.shape):
         w = _Scaled(read_grid(backend, config, cells, address, columns), scales)
         at = address
         if columns is not None:
@@ -246,48 +250,3 @@ def _add_pairs(products: Sequence[Any], dtype: str) -> Any:
     total = functools.reduce(operator.add, products)
     xp = namespace(total)
     return xp.astype(total, getattr(xp, dtype), copy=False)
-
-
-def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tuple[Any, ...], tuple[str, ...]]:
-    """Return how a product would be read: (currents, slices, notes) of `mpimpy.backends.Explanation`.
-
-    Parameters
-    ----------
-    backend : module
-        A backend.
-    programmed : Programmed
-    height : int
-        Input rows.
-    """
-    config, cells = programmed.config, programmed.as_read
-    plan, errs = plan_for(config, cells), bool(config.adc.errs)
-    reading, grid_dtype, drive_dtype = plan.read_as.reading, plan.grid.grid_dtype, plan.drive_dtype
-    if config.device.var == 0:
-        grid_dtype = str(cells.cells.dtype).rpartition(".")[2]
-    notes = []
-    if config.wires is not None:
-        when = "again for each read" if config.wires.exact_reads else "when programmed"
-        notes.append(f"tiles are solved with the resistance of their wires {when}")
-    if plan.by_blas:
-        notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
-        return f"float64, cells {grid_dtype}", (), tuple(notes)
-    if plan.read_as is not plan:
-        drive_dtype = encoding.narrowest(2 ** (config.inputs.bits - 1))
-    elif reading.widths is not None:
-        drive_dtype = encoding.narrowest(2 ** max(reading.widths) - 1)
-    if plan.lossless_fold is not None:
-        grid_dtype = encoding.narrowest(2 ** (config.weights.bits - 1))
-        notes.append("nothing is lost between codes and shift-and-add: the slices fold into one product of codes")
-    elif plan.limbs is not None:
-        grid_dtype = "int16"
-        notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {plan.limbs.count} exact parts")
-    paths = backends.read_paths(backend, height, drive_dtype, grid_dtype, reading, errs)
-    if config.inputs.planes * config.weights.planes > 1:
-        notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
-    spans = _spans(backend, config, plan, height, cells.cells.shape)
-    if len(spans) > 1:
-        notes.append(f"read variation is drawn and read {spans[0][1]} columns at a time, within the cache")
-    widths = reading.widths or (None,) * len(paths)
-    slices = tuple((width, *path) for width, path in zip(widths, paths, strict=True))
-    currents = "64-bit currents, ADC in float64" if reading.wide else "32-bit currents, ADC in float32"
-    return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)

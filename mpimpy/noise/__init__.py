@@ -18,6 +18,7 @@ from .streams import (
     WRITE,
     Address,
     counter_word,
+    derive,
     new_seed,
 )
 from .tables import (
@@ -59,6 +60,7 @@ __all__ = [
     "Address",
     "counter_word",
     "decay_table",
+    "derive",
     "fraction_bits",
     "gaussian_table",
     "lognormal_table",

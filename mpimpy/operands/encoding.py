@@ -10,8 +10,25 @@ from array_api_compat import device as device_of
 from .._integers import ceil_div
 from ..arrays import namespace
 from ..backends import BlockScales, Slicing
+from ..config import Format
 
-__all__ = ["Encoded", "block_shape", "decode", "encode", "flat_slices", "integers", "narrowest", "restride", "shares"]
+__all__ = [
+    "BlockStatistics",
+    "Encoded",
+    "block_means",
+    "block_shape",
+    "block_totals",
+    "decode",
+    "encode",
+    "flat_slices",
+    "input_scales",
+    "integers",
+    "measure",
+    "narrowest",
+    "restride",
+    "shares",
+    "weight_scales",
+]
 
 _LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
 _MIN_EXPONENT = -1022  # below it a block's scale could underflow
@@ -150,31 +167,94 @@ def _power_in_halves(xp, exponent):
     return _power(xp, half), _power(xp, exponent - half)
 
 
-def _block_means(kernels, xp, values, block, peak):
-    # The mean |v| of each block, from a fixed-point sum, so that no order of summation shows.
-    _, rows, cols = values.shape
-    exponent = xp.clip(_exponent(xp, peak), _LOWEST, None)
-    places = min(53, 62 - math.ceil(math.log2(block[0] * block[1])))
-    total = kernels.block_sums(values, block, *_power_in_halves(xp, places - 1 - exponent))
-    where = device_of(peak)
+@dataclass(frozen=True)
+class BlockStatistics:
+    """The numbers of each block that its scales follow from; see `measure`.
 
-    def counts(size, length):
+    Attributes
+    ----------
+    maximum : float64 array, shape (batch, nA, nC)
+        Largest magnitude.
+    mean : float64 array of that shape, or None
+        Of a double exponent: the mean magnitude, which splits a block.
+    below : float64 array of that shape, or None
+        Of a double exponent: the largest magnitude that is not above the mean.
+    """
+
+    maximum: Any
+    mean: Any = None
+    below: Any = None
+
+
+def _fixed_point(xp: Any, maximum: Any, block: tuple[int, int]) -> tuple[Any, int]:
+    # (exponents, places) of the fixed point in which the magnitudes of each block are summed
+    return xp.clip(_exponent(xp, maximum), _LOWEST, None), min(53, 62 - math.ceil(math.log2(block[0] * block[1])))
+
+
+def block_totals(backend: Any, values: Any, block: tuple[int, int], maximum: Any) -> tuple[Any, Any]:
+    """Return (sums of magnitudes, numbers of elements) of each block: int64 arrays of shape (batch, nA, nC), (nA, nC).
+
+    The sums are in fixed point, in a unit that follows from the block's maximum: exact, in any order. Those
+    of parts of a block add up to those of the block, if its maximum is given.
+    """
+    xp, (_, rows, cols) = namespace(maximum), values.shape
+    exponent, places = _fixed_point(xp, maximum, block)
+    sums = backend.block_sums(values, block, *_power_in_halves(xp, places - 1 - exponent))
+    where = device_of(maximum)
+
+    def counts(size: int, length: int) -> Any:
         # made on the device: a list would have to travel there
         left = size - xp.arange(0, size, length, dtype=xp.int64, device=where)
         return xp.clip(left, None, length)
 
-    down, across = counts(rows, block[0]), counts(cols, block[1])
+    return sums, counts(rows, block[0])[:, None] * counts(cols, block[1])[None, :]
+
+
+def block_means(maximum: Any, block: tuple[int, int], sums: Any, counts: Any) -> Any:
+    """Return the mean magnitude of each block, from `block_totals`: no order of summation shows in it."""
+    xp = namespace(maximum)
+    exponent, places = _fixed_point(xp, maximum, block)
     unit_1, unit_2 = _power_in_halves(xp, exponent + 1 - places)
     # rounded down to the fixed-point grid: elements on it, which all equal it, are then not above it
-    return xp.astype(total // (down[:, None] * across[None, :]), xp.float64) * unit_1 * unit_2
+    return xp.astype(sums // counts, xp.float64) * unit_1 * unit_2
 
 
-def encode(kernels, values, fmt, block, strides=None, dtype=None):
+def measure(backend: Any, values: Any, fmt: Format, block: tuple[int, int]) -> BlockStatistics:
+    """Return the `BlockStatistics` of an operand.
+
+    An operand that is cut through its blocks is measured part by part, in three rounds: maxima (of which the
+    largest counts), `block_totals` under the maximum of the whole (which add up), and, under the mean that
+    they give, the maxima of what is not above it. `encode` then gives each part the codes of the whole.
+
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    values : real floating array, shape (batch, A, C), finite, not empty
+    fmt : Format
+    block : (int, int)
+    """
+    maximum = backend.block_max(values, block)
+    if not fmt.double:
+        return BlockStatistics(maximum)
+    mean = block_means(maximum, block, *block_totals(backend, values, block, maximum))
+    return BlockStatistics(maximum, mean, backend.block_max(values, block, mean))
+
+
+def encode(
+    backend: Any,
+    values: Any,
+    fmt: Format,
+    block: tuple[int, int],
+    strides: tuple[int, ...] | None = None,
+    dtype: str | None = None,
+    statistics: BlockStatistics | None = None,
+) -> Encoded:
     """Quantise and slice an operand.
 
     Parameters
     ----------
-    kernels : module
+    backend : module
         A backend.
     values : real floating array, shape (batch, A, C), finite, not empty
     fmt : Format
@@ -183,6 +263,8 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
         What a digit is multiplied by, per slice, least significant first; by default 1.
     dtype : str, optional
         Integer dtype of the digits; by default the narrowest.
+    statistics : BlockStatistics, optional
+        Of the whole operand, if `values` are a part that cuts through blocks; by default they are measured.
 
     Returns
     -------
@@ -192,7 +274,9 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
     strides = (1,) * len(bits) if strides is None else strides
     if dtype is None:
         dtype = narrowest(max((2**b - 1) * stride for b, stride in zip(bits, strides, strict=True)))
-    peak = kernels.block_max(values, block)
+    if statistics is None:
+        statistics = measure(backend, values, fmt, block)
+    peak = statistics.maximum
     xp = namespace(peak)
     planes = []
     if fmt.bw_e is None:
@@ -203,10 +287,9 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
         zero = xp.zeros_like(peak)
         groups = [(peak, peak, None)]
         if fmt.double:
-            mean = _block_means(kernels, xp, values, block, peak)
-            below = kernels.block_max(values, block, mean)
+            mean = statistics.mean
             above = xp.where(peak > mean, peak, zero)
-            groups = [(above, peak, (mean, zero + math.inf)), (below, mean, (zero - 1.0, mean))]
+            groups = [(above, peak, (mean, zero + math.inf)), (statistics.below, mean, (zero - 1.0, mean))]
         lowest = max(-(2 ** (fmt.bw_e - 1)), _MIN_EXPONENT)
         for size, leader, span in groups:
             exponent = xp.clip(_exponent(xp, leader), lowest, 2 ** (fmt.bw_e - 1) - 1)
@@ -214,7 +297,7 @@ def encode(kernels, values, fmt, block, strides=None, dtype=None):
             scale = xp.where(size > 0, _power(xp, exponent + 2 - fmt.bits), zero)
             planes.append((BlockScales(scale_1, None, scale_2, span), scale))
     slicing = Slicing(bits, strides, dtype, fmt.signed, fmt.offset)
-    digits = [kernels.digits(values, block, factors, slicing) for factors, _ in planes]
+    digits = [backend.digits(values, block, factors, slicing) for factors, _ in planes]
     scales = [scale for _, scale in planes]
     if len(planes) == 1:
         return Encoded(digits[0][None, ...], scales[0][None, ...], block, bits, strides, fmt.shifts, fmt.offset)

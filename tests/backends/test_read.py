@@ -143,7 +143,9 @@ def test_the_plan_of_a_read_tells_the_path_that_is_taken(case, copies):
     told, taken = matrix.read_plan(x), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            numba_cpu, "_packed", lambda digits, paths, reading: taken.append(paths) or packed(digits, paths, reading)
+            numba_cpu,
+            "_packed",
+            lambda digits, known, reading: taken.append(list(known.paths)) or packed(digits, known, reading),
         )
         matrix.read(x)
     assert (told.backend, bool(taken)) == ("numba", bool(told.slices) and not config.adc.errs)

@@ -268,7 +268,9 @@ def test_few_rows_read_in_blocks_of_columns_have_the_same_errors(rng, monkeypatc
     engine = Engine(adc=ADC(**ALL), seed=1)
     whole = engine.program(w).read(x, read=0)
     monkeypatch.setattr(numba_cpu, "STREAM", 1)
-    assert len(product._spans(numba_cpu, engine.config, plans.plan(engine.config), 3, np.zeros((4, 64, 300)))) == 3
+    assert (
+        len(product.column_spans(numba_cpu, engine.config, plans.plan(engine.config), 3, np.zeros((4, 64, 300)))) == 3
+    )
     assert same_bits(engine.program(w).read(x, read=0), whole)
 
 

@@ -3,17 +3,18 @@
 import functools
 import math
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..reading import Reading
 
-__all__ = ["LOOK_UP_BITS", "LOOK_UP_ROWS", "adc_constants", "floats", "integers", "read_paths", "too_wide"]
+__all__ = ["LOOK_UP_BITS", "LOOK_UP_ROWS", "Constants", "constants", "floats", "integers", "read_paths", "too_wide"]
 
 LOOK_UP_ROWS = 32  # input rows from which look-up tables are worth building
 LOOK_UP_BITS = 4  # widest digits that are looked up where pairs are not possible
 CELL_BYTES = (1, 2, 4)  # of the cells and codes that the kernels read as plain memory
+_PACKED_BYTES = {"look-up": 1 / 8, "pairs": 2, "float": 8}  # of one digit
 
 
 @functools.lru_cache(maxsize=256)
@@ -83,9 +84,49 @@ def _factors(reading: Reading) -> tuple[Any, Any] | None:
     return np.array(inner, np.float32), np.array(outer, np.int32)
 
 
+class Constants(NamedTuple):
+    """Constants of the read kernel.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        Per input slice; see `read_paths`.
+    looked_up, paired : int64 arrays
+        Numbers of the slices on either path.
+    widths, strides : int64 arrays
+        Of the slices; widths are 0 where they are not known.
+    row_bytes : float
+        Bytes of one packed input, of all slices.
+    adc : tuple
+        Arguments of the kernel on the ADC and the shift-and-add, from `steps` to `weights`.
+    """
+
+    paths: tuple[str, ...]
+    looked_up: Any
+    paired: Any
+    widths: Any
+    strides: Any
+    row_bytes: float
+    adc: tuple[Any, ...]
+
+
 @functools.lru_cache(maxsize=256)
-def adc_constants(reading: Reading) -> tuple[Any, ...]:
-    """Return the arguments of `_read.read` on the ADC and the shift-and-add, from `steps` to `weights`."""
+def constants(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading) -> Constants:
+    """Return the constants of the kernel for a read of `height` input rows."""
+    paths = tuple(path for path, _ in read_paths(height, digits_dtype, grid_dtype, reading))
+    looked_up, paired = (tuple(i for i, path in enumerate(paths) if path == name) for name in ("look-up", "pairs"))
+    return Constants(
+        paths,
+        integers(looked_up),
+        integers(paired),
+        integers(reading.widths or (0,) * len(paths)),
+        integers(reading.strides),
+        sum(_PACKED_BYTES[path] for path in paths),
+        _adc_constants(reading),
+    )
+
+
+def _adc_constants(reading: Reading) -> tuple[Any, ...]:
     real = np.float64 if reading.wide else np.float32
     gain = np.array(reading.adc_gain, real)
     lows, tops = reading.code_range or (np.full_like(gain, -np.inf), np.full_like(gain, np.inf))

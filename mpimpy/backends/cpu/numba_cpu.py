@@ -16,7 +16,8 @@ from .. import reference
 from ..fallback import with_fallback
 from ..reading import BlockScales, Draw, Reading, Slicing
 from . import _jit, _kernels, _ladder_numba, _read
-from ._paths import adc_constants, floats, integers, read_paths, too_wide
+from ._paths import Constants, constants, floats, integers, too_wide
+from ._paths import read_paths as read_paths
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: they fit a cache
@@ -183,7 +184,6 @@ CHUNK = 128  # currents of a strip converted together, while they are in the fir
 _NO_BITS, _NO_PAIRS, _NO_CODES = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64)
 _NO_SINGLE, _NO_DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
 PACKED = 2**26  # bytes of packed inputs held at once
-_PACKED_BYTES = {"look-up": 1 / 8, "pairs": 2, "float": 8}  # of one digit
 
 
 def _memory(array: Any) -> tuple[Any, int]:
@@ -194,32 +194,27 @@ def _memory(array: Any) -> tuple[Any, int]:
     return array.reshape(-1).view(np.int8), array.itemsize
 
 
-def _packed(digits: Any, paths: list[str], reading: Reading) -> tuple[Any, Any, Any]:
+def _packed(digits: Any, known: Constants, reading: Reading) -> tuple[Any, Any, Any]:
     # (bits, pairs, codes): the digits as each path takes them, flat
     slices, height, depth = digits.shape
     rows, tiles = reading.rows, -(-depth // reading.rows)
     bits, pairs, codes = _NO_BITS, _NO_PAIRS, _NO_CODES
     tasks, work = tiles * height, digits.size * 1e-3
-    looked_up = _slices_of(paths, "look-up")
-    if looked_up.size:
-        planes = sum(reading.widths[i] for i in looked_up)
+    if known.looked_up.size:
+        planes = sum(reading.widths[i] for i in known.looked_up)
         shape = (tiles, height, planes, -(-rows // _read.WORD))
         # three rows more: four are looked up at a time
         bits = np.zeros(math.prod(shape) + 3 * math.prod(shape[2:]), np.int64)
         packed = bits[: math.prod(shape)].reshape(shape)
-        _jit.launch(_read.pack_bits, tasks, work, digits, looked_up, integers(reading.widths), rows, packed)
-    paired, strides = _slices_of(paths, "pairs"), integers(reading.strides)
-    if paired.size:
-        pairs = np.empty((tiles, height, paired.size, -(-rows // 2)), np.int32)
-        _jit.launch(_read.pack_pairs, tasks, work, *_memory(digits), depth, paired, strides, rows, pairs)
-    if "float" in paths:
+        _jit.launch(_read.pack_bits, tasks, work, digits, known.looked_up, known.widths, rows, packed)
+    if known.paired.size:
+        pairs = np.empty((tiles, height, known.paired.size, -(-rows // 2)), np.int32)
+        inputs = *_memory(digits), depth, known.paired, known.strides
+        _jit.launch(_read.pack_pairs, tasks, work, *inputs, rows, pairs)
+    if "float" in known.paths:
         codes = np.empty((tiles, height, slices, rows), np.float64)
         _jit.launch(_read.pack_floats, tasks, work, digits, floats(reading.strides), rows, codes)
     return bits.reshape(-1), pairs.reshape(-1), codes.reshape(-1)
-
-
-def _slices_of(paths: list[str], name: str) -> Any:
-    return integers(tuple(i for i, other in enumerate(paths) if other == name))
 
 
 def _read_cells(digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str) -> Any:
@@ -231,16 +226,16 @@ def _read_cells(digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Rea
         grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
     digits, grid, w_scale = _frozen(digits), _frozen(grid), _frozen(w_scale)
     out = np.empty((height, grid.shape[2]), dtype)
-    paths = [name for name, _ in read_paths(height, digits.dtype, grid.dtype, reading)]
-    passes = max(1, round(height * depth * sum(_PACKED_BYTES[name] for name in paths) / PACKED))
+    known = constants(height, digits.dtype, grid.dtype, reading)
+    passes = max(1, round(height * depth * known.row_bytes / PACKED))
     for turn in range(passes):
         rows = slice(height * turn // passes, height * (turn + 1) // passes)
         inputs = _frozen(digits[:, rows, :]), _frozen(x_scale[rows])
-        _read_rows(inputs, (grid, w_scale), reading, paths, out[rows])
+        _read_rows(inputs, (grid, w_scale), reading, known, out[rows])
     return out if width == out.shape[1] else out[:, :width].copy()
 
 
-def _read_rows(inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Reading, paths: list[str], out: Any) -> None:
+def _read_rows(inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Reading, known: Constants, out: Any) -> None:
     # one pass: (digits, scales) of some input rows meet (cells, scales) of all weights
     (digits, x_scale), (grid, w_scale) = inputs, weights
     slices, height, depth = digits.shape
@@ -250,17 +245,17 @@ def _read_rows(inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Readi
         _read.read,
         tasks,
         height * depth * out.shape[1] * slices * len(grid) * 1.5e-5,
-        *_packed(digits, paths, reading),
-        _slices_of(paths, "look-up"),
-        _slices_of(paths, "pairs"),
-        integers(reading.widths or (0,) * slices),
-        integers(reading.strides),
+        *_packed(digits, known, reading),
+        known.looked_up,
+        known.paired,
+        known.widths,
+        known.strides,
         x_scale,
         *_memory(grid),
         w_scale,
         depth,
         reading.rows,
-        *adc_constants(reading),
+        *known.adc,
         blocks,
         *((result, _NO_DOUBLE) if out.dtype == np.float32 else (_NO_SINGLE, result)),
     )

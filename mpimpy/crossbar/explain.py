@@ -1,0 +1,55 @@
+"""The way that a read takes: arithmetic, ways to find currents, and why."""
+
+from typing import Any
+
+from .. import backends
+from ..operands import encoding
+from .product import column_spans, plan_for
+from .programmed import Programmed
+
+__all__ = ["explain"]
+
+
+def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tuple[Any, ...], tuple[str, ...]]:
+    """Return how a product would be read: (currents, slices, notes) of `mpimpy.backends.Explanation`.
+
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    programmed : Programmed
+    height : int
+        Input rows.
+    """
+    config, cells = programmed.config, programmed.as_read
+    plan, errs = plan_for(config, cells), bool(config.adc.errs)
+    reading, grid_dtype, drive_dtype = plan.read_as.reading, plan.grid.grid_dtype, plan.drive_dtype
+    if config.device.var == 0:
+        grid_dtype = str(cells.cells.dtype).rpartition(".")[2]
+    notes = []
+    if config.wires is not None:
+        when = "again for each read" if config.wires.exact_reads else "when programmed"
+        notes.append(f"tiles are solved with the resistance of their wires {when}")
+    if plan.by_blas:
+        notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
+        return f"float64, cells {grid_dtype}", (), tuple(notes)
+    if plan.read_as is not plan:
+        drive_dtype = encoding.narrowest(2 ** (config.inputs.bits - 1))
+    elif reading.widths is not None:
+        drive_dtype = encoding.narrowest(2 ** max(reading.widths) - 1)
+    if plan.lossless_fold is not None:
+        grid_dtype = encoding.narrowest(2 ** (config.weights.bits - 1))
+        notes.append("nothing is lost between codes and shift-and-add: the slices fold into one product of codes")
+    elif plan.limbs is not None:
+        grid_dtype = "int16"
+        notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {plan.limbs.count} exact parts")
+    paths = backends.read_paths(backend, height, drive_dtype, grid_dtype, reading, errs)
+    if config.inputs.planes * config.weights.planes > 1:
+        notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
+    spans = column_spans(backend, config, plan, height, cells.cells.shape)
+    if len(spans) > 1:
+        notes.append(f"read variation is drawn and read {spans[0][1]} columns at a time, within the cache")
+    widths = reading.widths or (None,) * len(paths)
+    slices = tuple((width, *path) for width, path in zip(widths, paths, strict=True))
+    currents = "64-bit currents, ADC in float64" if reading.wide else "32-bit currents, ADC in float32"
+    return f"{currents}, cells {grid_dtype}", slices[::-1], tuple(notes)

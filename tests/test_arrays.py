@@ -1,0 +1,78 @@
+"""The rooms at the bottom: lazy arrays, counters of reads, and the way in for operands."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from libraries import to_torch, torch
+
+from mpimpy import Engine, MapReducedot, arrays
+from mpimpy.operands import edge
+from mpimpy.operators import RightOperand
+from mpimpy.reads import ReadCounter
+
+
+def test_arrays_that_are_not_computed_yet_are_handed_over(monkeypatch):
+    lazy = type("Lazy", (), {"__module__": "lazylib.core"})()
+    monkeypatch.setattr(arrays, "_LAZY", {})
+    assert arrays.lazy_product(lazy, np.eye(2)) is None
+    arrays.register_lazy("lazylib", lambda *given: given)
+    engine = Engine(seed=1)
+    assert MapReducedot(lazy, 3, engine) == (lazy, 3, engine, {})
+    assert MapReducedot(3, lazy, seed=1) == (3, lazy, None, {"seed": 1})
+    assert arrays.lazy_product(np.eye(2), 3) is None
+
+
+def test_reads_are_counted_once_each_in_every_thread():
+    counter, seen = ReadCounter(5), []
+    threads = [threading.Thread(target=lambda: seen.extend(counter.next_read() for _ in range(500))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == list(range(5, 2005))
+    assert counter.reads == 2005
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda counter: pickle.loads(pickle.dumps(counter))])
+def test_a_copy_of_a_counter_counts_on(clone):
+    counter = ReadCounter(3)
+    other = clone(counter)
+    assert (other.next_read(), other.reads, counter.reads) == (3, 4, 3)
+
+
+def test_a_matrix_carries_a_counter_and_not_its_engine():
+    engine = Engine(seed=1)
+    matrix = engine.program(np.eye(3))
+    assert not any(isinstance(value, Engine) for value in matrix.__dict__.values())
+    matrix.read(np.ones(3))
+    assert engine.reads == matrix.reads == 1
+
+
+def test_an_operand_is_checked_once(monkeypatch):
+    accepted = edge.accept("x", [[1.0, 2.0]])
+    monkeypatch.setattr(edge, "as_operand", lambda *_, **__: pytest.fail("checked again"))
+    assert edge.accept("other", accepted) is accepted
+    assert (accepted.name, accepted.shape, accepted.dims, accepted.rows) == ("x", (1, 2), (1, 1, 2), 1)
+
+
+def test_an_operand_fits_what_it_is_multiplied_by():
+    w = edge.accept("w", np.eye(3))
+    assert edge.accept("x", [1, 2, 3], w, depth=3).dims == (1, 1, 3)
+    with pytest.raises(ValueError, match=r"shapes \(2,\) and \(3, 3\) do not fit: the last axis of x \(2\)"):
+        edge.accept("x", [1, 2], w, depth=3)
+    if torch is not None:
+        with pytest.raises(TypeError, match="x is a torch array and w a numpy one"):
+            edge.accept("x", to_torch(np.eye(3)), w, depth=3)
+
+
+def test_a_transposed_read_is_a_method_that_may_be_given():
+    class Both(RightOperand):
+        def read_transposed(self, x):
+            return "transposed", x
+
+    assert Both() @ 3 == ("transposed", 3)
+    with pytest.raises(TypeError, match="W @ x would drive the bit lines"):
+        Engine(seed=1).program(np.eye(3)) @ np.ones(3)
