@@ -71,7 +71,7 @@ def _operands(a: Any, b: Any) -> tuple[Any, Any, Any]:
     like = next((value for value in (a, b) if getattr(value, "ndim", 0) and hasattr(value, "dtype")), None)
     a = edge.accept("a", a, like, complex_too=True).array
     b = edge.accept("b", b, like, complex_too=True).array
-    edge.check_pair(a, b, "a", "b")
+    edge.check_together(a, b, "a", "b")
     return array_namespace(a, b), a, b
 
 

@@ -142,8 +142,8 @@ class MatrixView:
         """
         if self.programmed is None:
             return self._empty(*self._slice_axes(), dtype=self._xp.float64)
-        grid = plans.make_grid(self.config)
-        return self._per_slice(memristors.conductance(self.config.device, grid, self.programmed.as_programmed))
+        cell_format = plans.cell_format(self.config)
+        return self._per_slice(memristors.conductance(self.config.device, cell_format, self.programmed.as_programmed))
 
     @property
     def programming(self) -> Programming | None:

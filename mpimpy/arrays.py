@@ -1,6 +1,6 @@
-"""Arrays of any library: their namespace, and what torch's tensors ask for besides.
+"""Arrays of any library: their namespace, and the special cases of torch's tensors.
 
-No array library is imported here: a tensor can only have come from a torch that is imported already.
+No array library is imported here: a tensor can only come from a torch that is imported already.
 """
 
 import sys
@@ -22,11 +22,11 @@ __all__ = [
     "wants_gradient",
 ]
 
-_NAMESPACES = {}
+_NAMESPACES: dict[type, Any] = {}
 
 
-def namespace(array):
-    """Return the array-API namespace of `array`, remembered for its type: it is asked for often."""
+def namespace(array: Any) -> Any:
+    """Return the array-API namespace of `array`, cached by its type."""
     kind = type(array)
     found = _NAMESPACES.get(kind)
     if found is None:
@@ -34,30 +34,30 @@ def namespace(array):
     return found
 
 
-def is_numpy(array):
+def is_numpy(array: Any) -> bool:
     """Return whether `array` is NumPy's."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(array, (numpy.ndarray, numpy.generic))
 
 
-def is_torch(array):
+def is_torch(array: Any) -> bool:
     """Return whether `array` is a torch tensor."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(array, torch.Tensor)
 
 
-def is_torch_cpu(array):
+def is_torch_cpu(array: Any) -> bool:
     """Return whether `array` is a torch tensor in CPU memory."""
     return is_torch(array) and array.device.type == "cpu"
 
 
-def wants_gradient(array):
-    """Return whether torch would record what is done with `array`."""
-    return is_torch(array) and array.requires_grad and sys.modules["torch"].is_grad_enabled()
+def wants_gradient(array: Any) -> bool:
+    """Return whether torch would record operations on `array`."""
+    return is_torch(array) and bool(array.requires_grad) and bool(sys.modules["torch"].is_grad_enabled())
 
 
-def unusable(array):
-    """Return why an array has no plain values to compute with, or None."""
+def unusable(array: Any) -> str | None:
+    """Return the reason why `array` has no plain values to compute with, or None."""
     if is_torch(array) and array.device.type == "meta":
         return "is on the meta device, without values: give it some, on another device"
     if is_torch(array) and array.layout is not sys.modules["torch"].strided:
@@ -65,12 +65,12 @@ def unusable(array):
     return None
 
 
-def detach(array):
+def detach(array: Any) -> Any:
     """Return `array` without its history of gradients."""
     return array.detach() if is_torch(array) and array.requires_grad else array
 
 
-def asarray(values):
+def asarray(values: Any) -> Any:
     """Return `values` (a number, nested lists, anything np.asarray takes) as a NumPy array."""
     import numpy as np
 

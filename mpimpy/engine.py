@@ -221,8 +221,9 @@ class Engine:
             faults = edge.as_faults(faults, w.shape, config.weights)
         backend, encoded = choose_backend(self, w.array), None
         if 0 not in w.shape:
-            grid, values = plans.make_grid(config), backend.to_backend(w.array[None, ...])
-            encoded = encoding.encode(backend, values, config.weights, block, grid.strides, grid.level_dtype)
+            cell_format, values = plans.cell_format(config), backend.to_backend(w.array[None, ...])
+            strides, dtype = cell_format.strides, cell_format.level_dtype
+            encoded = encoding.encode(backend, values, config.weights, block, strides, dtype)
         address = self._address(name, chip, origin)
         return write(self, w, encoded, address, faults=faults)
 

@@ -7,7 +7,7 @@ __all__ = ["CrossbarOperand", "RightOperand"]
 
 
 class CrossbarOperand(ABC):
-    """An operand that brings its own integers: an engine leaves the product to it."""
+    """An operand that holds integers already: it computes the product, not the engine."""
 
     @abstractmethod
     def multiply_on(self, engine: Any, x: Any, w: Any, read: int | None) -> Any:
@@ -19,6 +19,10 @@ class RightOperand:
 
     # NumPy leaves ``x @ W`` to this class
     __array_priority__ = 101
+
+    def read(self, x: Any, /) -> Any:
+        """Return the product of `x` and this operand: a subclass does it."""
+        raise NotImplementedError
 
     def __rmatmul__(self, x: Any) -> Any:
         return self.read(x)
@@ -40,18 +44,18 @@ class RightOperand:
         )
         raise TypeError(msg)
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if ufunc.__name__ == "matmul" and method == "__call__" and not options and inputs[1] is self:
             return self.read(inputs[0])
         return NotImplemented
 
-    def __array_function__(self, function, types, inputs, options):
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
         if function.__name__ == "dot" and len(inputs) == 2 and not options and inputs[1] is self:
             return self.read(inputs[0])
         return NotImplemented
 
     @classmethod
-    def __torch_function__(cls, function, types, inputs=(), options=None):
+    def __torch_function__(cls, function: Any, types: Any, inputs: Any = (), options: Any = None) -> Any:
         if function.__name__ in ("matmul", "__matmul__", "mm") and len(inputs) == 2 and isinstance(inputs[1], cls):
             return inputs[1].read(inputs[0])
         return NotImplemented

@@ -1,9 +1,9 @@
-"""Wire resistance: a tile whose word and bit lines resist is still a matrix, and this finds it.
+"""Wire resistance: the transfer matrix and the node voltages of a tile.
 
 The circuit: word line i is driven at column 0 through one segment of wire, with one segment
 between neighbouring cells; bit line j is collected below the last row, through one segment, at
-0 V, with one segment between neighbouring rows. Array type and device in = array type and device
-out; results are float64, and `transfer` and `node_voltages` have the same bits on every backend.
+0 V, with one segment between neighbouring rows. Results are float64, of the array type and on the
+device of the operands; `transfer` and `node_voltages` have the same bits on every backend.
 
 >>> import numpy as np
 >>> g = np.array([[1e-5, 2e-5], [5e-6, 1e-5]])
@@ -13,6 +13,7 @@ out; results are float64, and `transfer` and `node_voltages` have the same bits 
 """
 
 import math
+from typing import Any
 
 from . import arrays, backends
 from .arrays import namespace
@@ -23,7 +24,7 @@ from .operands.edge import first_index
 __all__ = ["node_voltages", "transfer"]
 
 
-def _check_cells(conductance):
+def _check_cells(conductance: Any) -> Any:
     array = edge.accept("conductance", arrays.detach(conductance)).array
     shape = tuple(array.shape)
     if len(shape) < 2 or 0 in shape[-2:]:
@@ -44,12 +45,12 @@ def _check_cells(conductance):
     return array
 
 
-def transfer(conductance, r_word, r_bit):
-    """Return the matrices that tiles with wire resistance are: currents = voltages @ matrix.
+def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
+    """Return the transfer matrices of tiles with wire resistance: currents = voltages @ matrix.
 
-    Nothing is subtracted on the way, so each element is as exact as rounding allows, however large
-    or small the resistances are. A torch tensor of conductances that requires a gradient gets one, by
-    the adjoint method; resistances are numbers, and get none.
+    The algorithm subtracts nothing, so each element is as exact as rounding allows, for all resistances.
+    A torch tensor of conductances that requires a gradient gets one, by the adjoint method. Resistances are
+    numbers, and get none.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def transfer(conductance, r_word, r_bit):
     Raises
     ------
     TypeError, ValueError
-        If a value or a shape is none of a circuit's.
+        If a value or a shape does not describe a circuit.
 
     Examples
     --------
@@ -79,10 +80,10 @@ def transfer(conductance, r_word, r_bit):
     r_word, r_bit = as_float("r_word", r_word, 0, unit=" Ohm"), as_float("r_bit", r_bit, 0, unit=" Ohm")
     array = _check_cells(conductance)
     xp, shape = namespace(array), tuple(array.shape)
-    kernels = backends.select(array)
+    backend = backends.select(array)
 
-    def compute(tiles):
-        return kernels.from_backend(kernels.transfer(kernels.to_backend(tiles), r_word, r_bit), tiles)
+    def compute(tiles: Any) -> Any:
+        return backend.from_backend(backend.transfer(backend.to_backend(tiles), r_word, r_bit), tiles)
 
     if arrays.wants_gradient(conductance):
         array = xp.astype(conductance, xp.float64, copy=False)
@@ -92,11 +93,11 @@ def transfer(conductance, r_word, r_bit):
     return xp.reshape(function(xp.reshape(array, (-1, *shape[-2:]))), shape)
 
 
-def node_voltages(conductance, voltages, r_word, r_bit):
+def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
     """Return the voltages of all nodes of tiles with wire resistance.
 
-    A reference, for looking into a tile: it takes seconds where `transfer` takes milliseconds, and
-    has no gradient.
+    A reference, to look into a tile. It takes seconds where `transfer` takes milliseconds, and has no
+    gradient.
 
     Parameters
     ----------
@@ -115,7 +116,7 @@ def node_voltages(conductance, voltages, r_word, r_bit):
     Raises
     ------
     TypeError, ValueError
-        If a value or a shape is none of a circuit's.
+        If a value or a shape does not describe a circuit.
 
     Examples
     --------
@@ -127,7 +128,7 @@ def node_voltages(conductance, voltages, r_word, r_bit):
     r_word, r_bit = as_float("r_word", r_word, 0, unit=" Ohm"), as_float("r_bit", r_bit, 0, unit=" Ohm")
     g = _check_cells(conductance)
     v = edge.accept("voltages", arrays.detach(voltages), g).array
-    edge.check_pair(g, v, "conductance", "voltages")
+    edge.check_together(g, v, "conductance", "voltages")
     xp = namespace(g)
     v = xp.astype(v, xp.float64, copy=False)
     rows, cols = g.shape[-2:]
@@ -137,7 +138,8 @@ def node_voltages(conductance, voltages, r_word, r_bit):
             f"word line, so the last axis of voltages must be {rows} long"
         )
         raise ValueError(msg)
-    kernels = backends.select(g)
+    backend = backends.select(g)
+    shape: tuple[int, ...]
     if g.ndim == 2:
         # one tile, all inputs together
         shape = (*v.shape[:-1], rows, cols)
@@ -146,21 +148,24 @@ def node_voltages(conductance, voltages, r_word, r_bit):
         shape = _broadcast(g.shape, v.shape)
         tiles = xp.reshape(xp.broadcast_to(g, shape), (-1, rows, cols))
         driven = xp.reshape(xp.broadcast_to(v, shape[:-1]), (-1, rows, 1))
-    found = kernels.node_voltages(kernels.to_backend(tiles), kernels.to_backend(driven), r_word, r_bit)
-    # (batch, rows, cols, inputs); one of batch and inputs is 1
-    found = (kernels.from_backend(each, g) for each in found)
-    return tuple(xp.reshape(xp.permute_dims(each, (0, 3, 1, 2)), shape) for each in found)
+
+    def as_given(nodes: Any) -> Any:
+        # from (batch, rows, cols, inputs), where batch or inputs is 1
+        return xp.reshape(xp.permute_dims(backend.from_backend(nodes, g), (0, 3, 1, 2)), shape)
+
+    word, bit = backend.node_voltages(backend.to_backend(tiles), backend.to_backend(driven), r_word, r_bit)
+    return as_given(word), as_given(bit)
 
 
-def _broadcast(cells, voltages):
-    # the shape of all nodes
+def _broadcast(cells: tuple[int, ...], voltages: tuple[int, ...]) -> tuple[int, ...]:
+    # shape of all nodes
     a, b = tuple(cells[:-2]), tuple(voltages[:-1])
     count = max(len(a), len(b))
-    pairs = list(zip((1,) * (count - len(a)) + a, (1,) * (count - len(b)) + b, strict=True))
-    if any(p != q and 1 not in (p, q) for p, q in pairs):
+    axes = list(zip((1,) * (count - len(a)) + a, (1,) * (count - len(b)) + b, strict=True))
+    if any(p != q and 1 not in (p, q) for p, q in axes):
         msg = (
             f"leading axes {a} of conductance and {b} of voltages do not fit: they must be equal, or 1, "
             "or left out, as in any sum of two arrays"
         )
         raise ValueError(msg)
-    return (*(q if p == 1 else p for p, q in pairs), *cells[-2:])
+    return (*(q if p == 1 else p for p, q in axes), *cells[-2:])

@@ -51,7 +51,7 @@ def plain_reading(**changes):
 
 def read_levels(matrix, read):
     """What one read sees, in levels."""
-    grid = plans.make_grid(matrix.config)
+    grid = plans.cell_format(matrix.config)
     place = matrix.programmed.address._replace(read=read)
     cells = memristors.read(backend_of(matrix), matrix.config.device, grid, matrix.programmed.as_programmed, place)
     return cells / 2.0**grid.fraction

@@ -215,7 +215,8 @@ def smallest_lsb(config):
         shares = [width / amperes if span != "full" else 1.0]
         if span == "full" and config.weights.mapping == "offset":
             widest, levels = widths(config.weights)[-1], device.g_level - 1
-            shares = [2 ** (widest - 1) * (levels // (2**widest - 1)) / levels]
+            # the range ends at the level of a weight of 0, which the unit column takes away
+            shares = [digits(0, config.weights)[-1] * (levels // (2**widest - 1)) / levels]
     return full * min(shares) / (max(radc if isinstance(radc, tuple) else (radc,)) - 1)
 
 

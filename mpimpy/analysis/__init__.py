@@ -1,1 +1,1 @@
-"""Reports, calibration, what programming took, and metrics."""
+"""Analysis: counts, reports, calibration, statistics of writing, metrics."""

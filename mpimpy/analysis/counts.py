@@ -1,4 +1,4 @@
-"""Sizes and numbers of conversions of a product, reckoned without a read."""
+"""Arrays, cells and conversions of a product, counted without a read."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,16 @@ class Counts:
     Attributes
     ----------
     tiles : (int, int, int)
-        Rows of tiles, columns of tiles, arrays that hold one tile: a double exponent, and a differential
-        pair, has twice as many as slices.
+        Rows of tiles, columns of tiles, arrays per tile: one for each slice, two with a double exponent or
+        a differential pair.
     cells : int
         Memristors that hold weights (the padding of ragged tiles left out).
     reference_cells : int
         Memristors in the reference columns, one column to an array; pairs need none.
     dac_conversions, adc_conversions : int
-        For the whole product, every array having converters of its own.
+        For the whole product; every array has converters of its own.
     additions : int
-        Additions that bring the ADC codes of an output together: one less than it has conversions.
+        Additions of ADC codes: for each output, one less than its conversions.
     """
 
     tiles: tuple[int, int, int]
@@ -59,7 +59,7 @@ def counts(config: Config, M: int, K: int, N: int) -> Counts:
     """
     tile, inputs, weights = config.tile, config.inputs, config.weights
     down, across = ceil_div(K, tile.rows), ceil_div(N, tile.cols)
-    arrays = len(weights.digits) * weights.planes * weights.cells_per_digit
+    arrays = weights.arrays
     drives = M * len(inputs.digits) * inputs.planes
     adc_conversions = drives * N * down * arrays // weights.cells_per_digit
     return Counts(

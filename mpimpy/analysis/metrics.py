@@ -1,4 +1,4 @@
-"""How far a measured result is from the exact one."""
+"""Measures of error: of a result against the exact one."""
 
 import math
 from typing import Any
@@ -10,24 +10,26 @@ from .. import arrays
 __all__ = ["ABSE", "RE", "SNR"]
 
 
-def _both(measured, exact):
-    pair = [value if is_array_api_obj(value) else arrays.asarray(value) for value in (measured, exact)]
-    xp = array_namespace(*pair)
-    pair = [
-        xp.astype(value, xp.complex128 if xp.isdtype(value.dtype, "complex floating") else xp.float64) for value in pair
-    ]
-    if pair[0].shape != pair[1].shape:
-        msg = f"measured has shape {tuple(pair[0].shape)} and exact {tuple(pair[1].shape)}: they must be the same"
+def _operands(measured: Any, exact: Any) -> tuple[Any, Any, Any]:
+    # (namespace, measured, exact): both in float64 or complex128
+    given = [value if is_array_api_obj(value) else arrays.asarray(value) for value in (measured, exact)]
+    xp = array_namespace(*given)
+    measured, exact = (
+        xp.astype(value, xp.complex128 if xp.isdtype(value.dtype, "complex floating") else xp.float64)
+        for value in given
+    )
+    if measured.shape != exact.shape:
+        msg = f"measured has shape {tuple(measured.shape)} and exact {tuple(exact.shape)}: they must be the same"
         raise ValueError(msg)
-    return xp, *pair
+    return xp, measured, exact
 
 
-def _energies(xp, measured, exact):
-    """Return (noise, signal): sums of squares, of numbers scaled so that no square overflows."""
+def _energies(xp: Any, measured: Any, exact: Any) -> tuple[float, float]:
+    # (noise, signal): sums of squares, scaled so that no square overflows
     noise, peak = measured - exact, 1.0
     if math.prod(exact.shape):
         peak = max(float(xp.max(xp.abs(exact))), float(xp.max(xp.abs(noise)))) or 1.0
-    return tuple(float(xp.sum(xp.abs(values / peak) ** 2)) for values in (noise, exact))
+    return float(xp.sum(xp.abs(noise / peak) ** 2)), float(xp.sum(xp.abs(exact / peak) ** 2))
 
 
 def SNR(measured: Any, exact: Any) -> float:
@@ -52,7 +54,7 @@ def SNR(measured: Any, exact: Any) -> float:
     >>> round(SNR([1.0, 2.1], [1.0, 2.0]), 2)
     26.99
     """
-    xp, measured, exact = _both(measured, exact)
+    xp, measured, exact = _operands(measured, exact)
     noise, signal = _energies(xp, measured, exact)
     if noise == 0:
         return math.inf
@@ -76,7 +78,7 @@ def RE(measured: Any, exact: Any) -> float:
     >>> round(RE([1.1, 0.0], [1.0, 0.0]), 3)
     0.1
     """
-    xp, measured, exact = _both(measured, exact)
+    xp, measured, exact = _operands(measured, exact)
     noise, signal = _energies(xp, measured, exact)
     if noise == 0:
         return 0.0
@@ -100,5 +102,5 @@ def ABSE(measured: Any, exact: Any) -> float:
     >>> round(ABSE([1.0, 2.5], [1.0, 2.0]), 2)
     0.25
     """
-    xp, measured, exact = _both(measured, exact)
+    xp, measured, exact = _operands(measured, exact)
     return float(xp.mean(xp.abs(measured - exact))) if math.prod(exact.shape) else 0.0

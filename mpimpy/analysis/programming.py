@@ -1,4 +1,4 @@
-"""What verified writing took: pulses, failures and the error that is left."""
+"""Statistics of verified writing: pulses, failures and the error that is left."""
 
 import math
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Programming:
     failures: int
     error_S: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         cells = math.prod(self.pulses.shape)
         xp = namespace(self.pulses)
         mean, most = float(xp.sum(self.pulses)) / cells, int(xp.max(self.pulses))
@@ -41,16 +41,18 @@ class Programming:
 
 
 def write_statistics(programmed: Programmed) -> Programming | None:
-    """Return what verified writing took and achieved, None if writing was not verified.
+    """Return the statistics of verified writing; None if writing was not verified.
 
     Pulses are in the order of the cells: (planes * cells per digit * slices, K, N), least significant slice first.
     """
     fresh = programmed.youngest
-    config, cells, grid = fresh.config, fresh.as_programmed, plans.make_grid(fresh.config)
-    if cells.pulses is None:
+    config, cells, cell_format = fresh.config, fresh.as_programmed, plans.cell_format(fresh.config)
+    verify = config.device.verify
+    if cells.pulses is None or verify is None:
         return None
-    miss = memristors.deviation(config.device, grid, cells.cells, target_levels(config, fresh.encoded))
+    miss = memristors.deviation(config.device, cell_format, cells.cells, target_levels(config, fresh.encoded))
     xp = namespace(miss)
-    failures = int(xp.sum(xp.astype(xp.abs(miss) > memristors.tolerance_units(config.device, grid), xp.int64)))
+    tolerance = memristors.tolerance_units(verify, config.device, cell_format)
+    failures = int(xp.sum(xp.astype(xp.abs(miss) > tolerance, xp.int64)))
     mean = float(xp.mean(xp.astype(miss, xp.float64) ** 2))
-    return Programming(cells.pulses, failures, mean**0.5 * config.device.grid_unit_S(grid.fraction))
+    return Programming(cells.pulses, failures, mean**0.5 * config.device.grid_unit_S(cell_format.fraction))

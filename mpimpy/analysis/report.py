@@ -1,18 +1,19 @@
-"""What a product takes in hardware, and where its errors come from."""
+"""Reports of a product: size, conversions, and the cost of each effect."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from .. import converters, noise
-from ..config import ADC, ARITHMETIC, Ranges, Samples
+from ..config import ADC, ARITHMETIC, Config, Device, Ranges, Samples
 from ..config._adc import MOST_LSB
 from ..crossbar import plan as plans
-from ..crossbar.currents import current_unit
 from ..crossbar.product import product
-from ..crossbar.programmed import aged, wired, written
+from ..crossbar.programmed import Programmed, aged, wired, written
 from ..operands import encoding
 from . import metrics
 from .counts import counts
@@ -21,7 +22,9 @@ __all__ = ["Effect", "Report", "measure"]
 
 PROBE_ROWS = 64
 PROBE_SEED = 0
-FINEST = 1 << 10  # parts of a step in which the ADCs' errors are looked at
+FINEST = 1 << 10  # parts of a step that resolve the errors of ADCs
+
+Variant = tuple[Config, bool]  # a configuration, and whether the map of stuck cells applies
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Effect:
     alone_dB : float
         SNR of the product if this were its only error; infinite if the effect is off or costs nothing.
     without_dB : float
-        SNR of the product with everything as configured but this.
+        SNR of the product as configured, without this effect.
     """
 
     name: str
@@ -59,17 +62,16 @@ class Report:
     reference_cells : int
         Memristors in the reference columns, one column to an array.
     dac_conversions, adc_conversions : int
-        For the whole product, every array having converters of its own.
+        For the whole product; every array has converters of its own.
     full_scale_A : float
-        Bit line current at the top of the ADC's range, A; the highest where pairs of slices have ranges
-        of their own.
+        Bit line current at the top of the ADC's range, A; the highest of all pairs of slices.
     snr_dB : float
         Of the product as configured, against the exact one.
     effects : tuple of Effect
     note : str
-        What was measured.
+        Inputs of the measurement.
     age : str
-        When, for a matrix that was aged with `CrossbarMatrix.at`.
+        Age of a matrix that was aged with `CrossbarMatrix.at`.
     arithmetic : int
         Version of the arithmetic, `mpimpy.ARITHMETIC`.
     """
@@ -89,7 +91,7 @@ class Report:
     age: str = ""
     arithmetic: int = ARITHMETIC
 
-    def __str__(self):
+    def __str__(self) -> str:
         down, across, slices = self.tiles
         arrays = f"{down * across * slices} of {_shape(self.array)}"
         lines = [
@@ -109,79 +111,83 @@ class Report:
         return "\n".join(lines)
 
 
-def _shape(shape):
+def _shape(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _decibels(value):
-    # float64's own rounding is no effect of the crossbar
+def _decibels(value: float) -> str:
+    # the rounding of float64 is no effect of the crossbar
     return "no cost" if value > 200 else f"{value:.2f} dB"
 
 
-def _probe(xp, depth, where):
+def _probe(xp: Any, depth: int, where: Any) -> Any:
     word = noise.words(xp, noise.Address(PROBE_SEED, 0, 0, 0), 0, (PROBE_ROWS, depth), where)
     table = xp.asarray(noise.table_values(noise.gaussian_table(1.0)), dtype=xp.float64, device=where)
     factor = xp.take(table, xp.reshape(word, (-1,)), axis=0) / 2.0**noise.TABLE_BITS - 1.0
     return xp.reshape(factor, (PROBE_ROWS, depth))
 
 
-def _on_levels(device):
-    # the device with its levels evenly spaced, and its samples about the levels they were measured at
+def _on_levels(device: Device) -> Device:
+    # the device with evenly spaced levels, and its samples about the levels at which they were measured
     write = device.write_var
     if isinstance(write, Samples) and write.about_S is None and device.levels is not None:
         write = dataclasses.replace(write, about_S=device.levels)
     return dataclasses.replace(device, levels=None, write_var=write)
 
 
-def _lossless(config):
-    # ADCs without errors, of the same ends, with a code for every unit of current: no rounding
+def _lossless(config: Config) -> Config:
+    # ADCs without errors, with the same ends and a code for every unit of current: no rounding
     adc = config.adc
     span = "full" if adc.range == "lossless" else adc.range
     return config.replace(adc=ADC(plans.plan(config).full_scale + 1, saturate=adc.saturate, range=span))
 
 
-def _finer(config):
-    # ADCs of the same errors and ends, with steps so fine that rounding is little beside the errors
+def _finer(config: Config) -> Config:
+    # ADCs with the same errors and ends, and steps so fine that rounding is small beside the errors
     adc = config.adc
-    radc, span = _as_ranges(config) if adc.range == "lossless" else (adc.radc, adc.range)
+    radc, span = _as_ranges(config) if adc.range == "lossless" else (converters.radc_ascending(config)[::-1], adc.range)
     parts = int(min(FINEST, MOST_LSB / max(adc.noise_lsb, adc.offset_lsb, MOST_LSB / FINEST)))
     while parts > 1:
-        more = tuple(parts * (r - 1) + 1 for r in radc) if isinstance(radc, tuple) else parts * (radc - 1) + 1
+        more = tuple(parts * (r - 1) + 1 for r in radc)
         errors = {"noise_lsb": adc.noise_lsb * parts, "offset_lsb": adc.offset_lsb * parts}
         try:
             found = config.replace(adc={"radc": more, "range": span, "snap": False, **errors})
             plans.choose_grid(found)
         except ValueError:
-            parts //= 2  # on so fine a grid currents would not be exact
+            parts //= 2  # currents would not be exact on so fine a grid
         else:
             return found
     return config
 
 
-def _as_ranges(config):
-    # (radc, Ranges) of the steps of range="lossless", and of no narrower ends
-    numbers, (unit, full) = plans.plan(config), current_unit(config)
-    found = converters.codes(config, unit, numbers.x_strides, numbers.grid.strides)
-    ampere = converters.full_scale_amperes(config) / full
+def _as_ranges(config: Config) -> tuple[tuple[int, ...], Ranges]:
+    # (radc, Ranges) with the steps of range="lossless", and ends that are no narrower
+    plan = plans.plan(config)
+    found = converters.adc_windows(config, plan.cell_format.current_unit, plan.x_strides, plan.cell_format.strides)
+    ampere = converters.full_scale_amperes(config) / plan.full_scale
     radc = [
         1 + max(top - low for low, top in zip(*ends, strict=True)) for ends in zip(found.lows, found.tops, strict=True)
     ]
-    pairs = list(zip(found.steps, found.lows, radc, strict=True))
-    low = [[float(low / step) * ampere for step, low in zip(steps, lows, strict=True)] for steps, lows, _ in pairs]
-    span = [[float((r - 1) / step) * ampere for step in steps] for steps, _, r in pairs]
+    rows = list(zip(found.steps, found.lows, radc, strict=True))
+    low = [[float(low / step) * ampere for step, low in zip(steps, lows, strict=True)] for steps, lows, _ in rows]
+    span = [[float((r - 1) / step) * ampere for step in steps] for steps, _, r in rows]
     return tuple(radc[::-1]), Ranges(*[[row[::-1] for row in table[::-1]] for table in (low, span)])
 
 
-def _variants(config, *, ageing):
-    """Return {effect: (configuration with it alone, configuration with all but it)}.
-
-    A configuration comes with whether the map of stuck cells holds: (Config, bool).
-    """
+def _variants(config: Config, *, ageing: bool) -> dict[str, tuple[Variant, Variant]]:
+    # {effect: (the variant with it alone, the variant with all but it)}
     device = _on_levels(config.device)
-    still = {"var": 0.0, "write_var": 0.0, "stuck_HGS": 0.0, "stuck_LGS": 0.0, "verify": None, "drift": None}
+    still: dict[str, Any] = {
+        "var": 0.0,
+        "write_var": 0.0,
+        "stuck_HGS": 0.0,
+        "stuck_LGS": 0.0,
+        "verify": None,
+        "drift": None,
+    }
     digital = config.replace(device=dataclasses.replace(device, **still), dac={"vnoise": 0.0}, wires=None)
     ideal = digital.replace(adc=ADC(radc=None))
-    names = {
+    names: dict[str, tuple[str, ...]] = {
         "write variation": ("write_var", "verify"),
         "read variation": ("var",),
         "stuck cells": ("stuck_HGS", "stuck_LGS"),
@@ -199,9 +205,9 @@ def _variants(config, *, ageing):
     for name, settings in names.items():
         on = {setting: getattr(device, setting) for setting in settings}
         off = {setting: still[setting] for setting in settings}
-        # nothing to solve again for each read where reads do not vary
-        lines = wires if name == "read variation" else config.wires
-        found[name] = (ideal.replace(device=on), config.replace(device=off, wires=lines))
+        # without read variation there is nothing to solve again for each read
+        solved = wires if name == "read variation" else config.wires
+        found[name] = (ideal.replace(device=on), config.replace(device=off, wires=solved))
     if config.adc.radc is None:
         found["ADC rounding"] = found["ADC saturation"] = (ideal, config)
     else:
@@ -220,7 +226,7 @@ def _variants(config, *, ageing):
     }
 
 
-def measure(backend, programmed, x=None, w=None):
+def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None) -> Report:
     """Return the `Report` of a programmed matrix.
 
     Parameters
@@ -255,7 +261,7 @@ def measure(backend, programmed, x=None, w=None):
 class _Bench:
     """Products of a programmed matrix under variants of its configuration, and their errors."""
 
-    def __init__(self, backend, programmed, x, w):
+    def __init__(self, backend: Any, programmed: Programmed, x: Any, w: Any) -> None:
         self._backend, self._programmed, self._w_given = backend, programmed, w is not None
         config, weights = programmed.config, programmed.encoded
         self._xp = xp = array_namespace(weights.digits)
@@ -274,15 +280,15 @@ class _Bench:
         self._w = self._w_hat if w is None else xp.astype(w, xp.float64)
         self._exact = xp.matmul(self._x, self._w)
         self._quantised = xp.matmul(self._x_hat, self._w_hat)
-        self._done = {}
+        self._done: dict[Variant, Any] = {}
         self.error = self._run((config, True)) - self._exact
 
-    def snr_dB(self, error):
+    def snr_dB(self, error: Any) -> float:
         """SNR of the exact product plus an error, dB."""
         return metrics.SNR(self._exact + error, self._exact)
 
-    def _run(self, variant):
-        # the product under (configuration, whether the map of stuck cells holds); each variant runs once
+    def _run(self, variant: Variant) -> Any:
+        # the product of a variant, which runs once
         if variant not in self._done:
             (config, mapped), backend, given = variant, self._backend, self._programmed
             faults = given.faults if mapped else None
@@ -294,8 +300,8 @@ class _Bench:
             self._done[variant] = product(backend, matrix, self._inputs, 0, 0, "float64")
         return self._done[variant]
 
-    def quantisation(self):
-        """Effects of quantising each operand: errors that need no other product."""
+    def quantisation(self) -> Iterator[Effect]:
+        """Effects of quantising each operand: they need no other read."""
         xp = self._xp
         drop_x = xp.matmul(self._x - self._x_hat, self._w_hat)
         alone_x = xp.matmul(self._x_hat - self._x, self._w)
@@ -305,9 +311,9 @@ class _Bench:
             alone_w = xp.matmul(self._x, self._w_hat - self._w)
             yield Effect("weight quantisation", self.snr_dB(alone_w), self.snr_dB(self.error + drop_w))
 
-    def effects(self):
+    def effects(self) -> Iterator[Effect]:
         """Every effect of the hardware, on alone and off alone."""
         given = self._programmed
-        for name, pair in _variants(given.config, ageing=given.age is not None).items():
-            alone, without = map(self._run, pair)
+        for name, variants in _variants(given.config, ageing=given.age is not None).items():
+            alone, without = map(self._run, variants)
             yield Effect(name, self.snr_dB(alone - self._quantised), self.snr_dB(without - self._exact))

@@ -1,17 +1,21 @@
-"""The laws of a device as quantile tables: what a word of the generator does to a cell of each level."""
+"""Laws of a device as quantile tables: distributions of what a draw does to a cell of each level."""
 
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .. import noise
-from ..config import Flicker, Gaussian, Samples
+from ..config import Device, Drift, Flicker, Gaussian, Samples
 
 __all__ = ["Law", "ages", "drift", "grid_positions", "mean_factor", "read", "spreads", "write"]
 
+PerLevel = float | tuple[float, ...]  # one number for all levels, or one per level
+Variation = PerLevel | Gaussian | Samples | Flicker
+
 
 class Law(NamedTuple):
-    """What perturbs cells; see `mpimpy.backends.reference.perturb`.
+    """Distribution of a random effect on cells; see `mpimpy.backends.reference.perturb`.
 
     Attributes
     ----------
@@ -28,8 +32,8 @@ class Law(NamedTuple):
     additive: bool
 
 
-def grid_positions(device, fraction):
-    """Return where the levels sit above LGS, in grid units, a tuple of int; None where evenly spaced.
+def grid_positions(device: Device, fraction: int) -> tuple[int, ...] | None:
+    """Return the distances of the levels from LGS, in grid units; None for evenly spaced levels.
 
     Examples
     --------
@@ -40,16 +44,16 @@ def grid_positions(device, fraction):
     return None if device.positions is None else tuple(round(at * 2**fraction) for at in device.positions)
 
 
-def _many(per_level, make):
-    # a law from a number, or one from a number per level
-    if isinstance(per_level, tuple):
-        made = {value: make(value) for value in set(per_level)}
-        return b"".join(made[value] for value in per_level), True
-    return make(per_level), False
+def _make_law(values: PerLevel, make_table: Callable[[float], bytes], *, additive: bool = False) -> Law:
+    # a law from a number, or from a number per level
+    if isinstance(values, tuple):
+        tables = {value: make_table(value) for value in set(values)}
+        return Law(b"".join(tables[value] for value in values), True, additive)
+    return Law(make_table(values), False, additive)
 
 
-def _offsets(samples, device, fraction, centre):
-    # whole numbers of grid units by which the samples of each level deviate
+def _offsets(samples: Samples, device: Device, fraction: int, centre: bool) -> list[list[int]]:
+    # deviations of the samples of each level, in whole grid units
     unit = device.grid_unit_S(fraction)
     positions = grid_positions(device, fraction) or [level << fraction for level in range(device.g_level)]
     about = samples.about_S or (samples.means_S if centre else None)
@@ -62,96 +66,106 @@ def _offsets(samples, device, fraction, centre):
     return rows
 
 
-def _law(kind, device, fraction, time_s, centre):
+def _law(kind: Variation, device: Device, fraction: int, time_s: float | None, centre: bool) -> Law:
     if isinstance(kind, Gaussian):
         unit = device.grid_unit_S(fraction)
-        table, per_level = _many(kind.sigma_S, lambda sigma: noise.offset_table(sigma / unit))
-        return Law(table, per_level, True)
+        return _make_law(kind.sigma_S, lambda sigma: noise.offset_table(sigma / unit), additive=True)
     if isinstance(kind, Samples):
         rows = _offsets(kind, device, fraction, centre)
         return Law(b"".join(map(noise.sample_table, rows)), True, True)
     if isinstance(kind, Flicker):
-        time_s = kind.t0_s if time_s is None else time_s
-        return Law(*_many(kind.q, lambda q: noise.noise_table(kind.sigma(q, time_s))), False)
-    return Law(*_many(kind, noise.lognormal_table), False)
+        flicker, at_s = kind, kind.t0_s if time_s is None else time_s
+        return _make_law(flicker.q, lambda q: noise.noise_table(flicker.sigma(q, at_s)))
+    return _make_law(kind, noise.lognormal_table)
 
 
 @functools.lru_cache(maxsize=8)
-def write(device, fraction):
+def write(device: Device, fraction: int) -> Law | None:
     """Return the law of the write variation on a grid of ``2**fraction`` units a level, or None."""
     return None if device.write_var == 0 else _law(device.write_var, device, fraction, None, False)
 
 
 @functools.lru_cache(maxsize=8)
-def read(device, fraction, time_s=None):
+def read(device: Device, fraction: int, time_s: float | None = None) -> Law | None:
     """Return the law of the read variation at a time after programming (None: not aged), or None."""
     return None if device.var == 0 else _law(device.var, device, fraction, time_s, True)
 
 
-def mean_factor(device, time_s, level):
-    """Return what a time leaves of a conductance that drifts with the mean exponent of its level."""
-    nu = device.drift.nu
-    nu = nu[level] if isinstance(nu, tuple) else nu
-    return math.exp(-nu * math.log(time_s / device.drift.t0_s))
+def mean_factor(law: Drift, time_s: float, level: int) -> float:
+    """Return the drift factor G(t) / G(t0) of a cell with the mean exponent of its level."""
+    nu = law.nu[level] if isinstance(law.nu, tuple) else law.nu
+    return math.exp(-nu * math.log(time_s / law.t0_s))
 
 
 @functools.lru_cache(maxsize=4)
-def drift(device, time_s):
-    """Return the law of what a time leaves of a conductance."""
-    nu, spread, log_time = device.drift.nu, device.drift.nu_spread, math.log(time_s / device.drift.t0_s)
-    if isinstance(nu, tuple) or isinstance(spread, tuple):
-        both = tuple(zip(_levels(nu, device), _levels(spread, device), strict=True))
-        return Law(*_many(both, lambda pair: noise.decay_table(*pair, log_time)), False)
-    return Law(noise.decay_table(nu, spread, log_time), False, False)
+def drift(law: Drift, levels: int, time_s: float) -> Law:
+    """Distribution of the drift factor G(t) / G(t0).
+
+    Parameters
+    ----------
+    law : mpimpy.Drift
+    levels : int
+        Number of levels of the device.
+    time_s : float
+        Time since programming, s.
+    """
+    nu, spread, log_time = law.nu, law.nu_spread, math.log(time_s / law.t0_s)
+    if not isinstance(nu, tuple) and not isinstance(spread, tuple):
+        return Law(noise.decay_table(nu, spread, log_time), False, False)
+    exponents = tuple(zip(_per_level(nu, levels), _per_level(spread, levels), strict=True))
+    tables = {exponent: noise.decay_table(*exponent, log_time) for exponent in set(exponents)}
+    return Law(b"".join(tables[exponent] for exponent in exponents), True, False)
 
 
-def ages(device):
-    """Return the earliest time that a device may be aged to, s, or None where time changes nothing."""
+def ages(device: Device) -> float | None:
+    """Return the earliest time that a device may be aged to, s; None for a device that time does not change."""
     times = [device.drift.t0_s] if device.drift is not None else []
     times += [device.var.t0_s] if isinstance(device.var, Flicker) else []
     return max(times, default=None)
 
 
-def _levels(value, device):
-    return value if isinstance(value, tuple) else (value,) * device.g_level
+def _per_level(value: PerLevel, levels: int) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,) * levels
 
 
-def _relative(value, device):
-    # the smallest spread, in levels, of factors with spread `value`; level 0 counts as level 1
-    if not isinstance(value, tuple):
-        return [value * (1 + device.rho)] if value else []
+def _smallest_factor_spread(sigmas: PerLevel, device: Device) -> list[float]:
+    # in levels, of factors with relative spreads `sigmas`; level 0 counts as level 1; empty for no spread
+    if not isinstance(sigmas, tuple):
+        return [sigmas * (1 + device.rho)] if sigmas else []
     at = device.positions or range(device.g_level)
-    found = [sigma * (max(1.0, place) + device.rho) for sigma, place in zip(value, at, strict=True) if sigma]
+    found = [sigma * (max(1.0, level) + device.rho) for sigma, level in zip(sigmas, at, strict=True) if sigma]
     return [min(found)] if found else []
 
 
-def _one(kind, device, centre):
+def _smallest_spread(kind: Variation, device: Device, centre: bool) -> list[float]:
+    # in levels, of a kind of variation; empty for no spread
     if isinstance(kind, Gaussian):
         sigmas = kind.sigma_S if isinstance(kind.sigma_S, tuple) else (kind.sigma_S,)
         return [min(sigma for sigma in sigmas if sigma) / device.step_S]
     if isinstance(kind, Samples):
-        levels = [spread for spread in kind.spreads_S if spread > 0]
-        if not levels:  # levels that always miss by the same
+        spreads_S = [spread for spread in kind.spreads_S if spread > 0]
+        if not spreads_S:  # every level misses by a number of its own
             rows = _offsets(kind, device, noise.MAX_FRACTION, centre)
-            levels = [abs(row[0]) * device.grid_unit_S(noise.MAX_FRACTION) for row in rows if row[0]]
-        return [min(levels) / device.step_S] if levels else []
+            spreads_S = [abs(row[0]) * device.grid_unit_S(noise.MAX_FRACTION) for row in rows if row[0]]
+        return [min(spreads_S) / device.step_S] if spreads_S else []
     if isinstance(kind, Flicker):
-        return _relative(tuple(kind.sigma(q, kind.t0_s) for q in _levels(kind.q, device)), device)
-    return _relative(kind, device)
+        sigmas = tuple(kind.sigma(q, kind.t0_s) for q in _per_level(kind.q, device.g_level))
+        return _smallest_factor_spread(sigmas, device)
+    return _smallest_factor_spread(kind, device)
 
 
 @functools.lru_cache(maxsize=256)
-def spreads(device):
+def spreads(device: Device) -> tuple[float, ...]:
     """Return the smallest spread, in levels, that each law of a device gives a cell.
 
-    Of lognormal factors, drift and read noise that is the spread at level 1 or above; of drift, the
-    spread of its exponent (the exponent itself where that has none); of additive laws, the smallest
-    of any level; of write-verify, its tolerance; of uneven levels, their deviation from even ones,
-    root mean square.
+    Lognormal factors, drift and read noise: the spread at level 1 or above; for drift, that of the
+    exponent, or the exponent itself if it has none. Additive laws: the smallest of any level.
+    Write-verify: its tolerance. Uneven levels: their deviation from even ones, root mean square.
     """
-    found = [*_one(device.var, device, True), *_one(device.write_var, device, False)]
+    found = [*_smallest_spread(device.var, device, True), *_smallest_spread(device.write_var, device, False)]
     if device.drift is not None:
-        found += _relative(device.drift.nu_spread, device) or _relative(device.drift.nu, device)
+        nu, nu_spread = device.drift.nu, device.drift.nu_spread
+        found += _smallest_factor_spread(nu_spread, device) or _smallest_factor_spread(nu, device)
     if device.verify is not None:
         found.append(device.verify.tolerance_S / device.step_S)
     if device.positions is not None:

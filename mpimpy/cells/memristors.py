@@ -1,6 +1,7 @@
 """The memristors: levels to a noisy grid of integer conductances."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
@@ -8,10 +9,14 @@ from array_api_compat import device as device_of
 
 from .. import noise
 from ..backends import Draw
+from ..config import Device, WriteVerify
 from . import laws
+from .cell_format import CellFormat
+from .laws import Law
 
 __all__ = [
     "Cells",
+    "Targets",
     "age",
     "conductance",
     "deviation",
@@ -29,26 +34,43 @@ __all__ = [
 SHARE_BITS = 32  # shares of stuck cells count in units of 2**-32
 
 
+class Targets(NamedTuple):
+    """Levels to write, and the cells to write them into.
+
+    Attributes
+    ----------
+    levels : integer array, shape (slices, K, N)
+    address : mpimpy.noise.Address
+        Of the first cell.
+    faults : int8 array, shape (slices, K, N), or None
+        1 where a cell is stuck at HGS, -1 where at LGS, else 0.
+    """
+
+    levels: Any
+    address: noise.Address
+    faults: Any = None
+
+
 class Cells(NamedTuple):
     """The cells of a matrix, in grid units.
 
     Attributes
     ----------
     cells : integer array, shape (slices, K, N)
-        The levels themselves when nothing disturbs them.
+        Conductances above the reference; levels, if nothing moves them.
     level_shift : int
-        A cell's conductance above the reference is ``cells << level_shift`` grid units: the cells hold
-        levels while nothing moves them off.
+        A cell's conductance above the reference is ``cells << level_shift`` grid units. Cells that nothing
+        moves off their levels hold the levels.
     reference : int
         Conductance of the reference column's cells, in grid units.
     levels : integer array or None
-        The level that each cell is at, where read variation depends on it.
+        Level of each cell, if read variation depends on it.
     time_s : float or None
-        Time since programming; None while not aged.
+        Time since programming, s; None for a matrix as programmed.
     pulses : int32 array or None
-        Pulses that each cell took, where writing was verified.
+        Pulses that each cell took, if writing was verified.
     faulty : bool
-        Cells were stuck by a map, of which a configuration knows nothing.
+        A map of faults holds some cells: the configuration does not show it.
     """
 
     cells: Any
@@ -60,7 +82,7 @@ class Cells(NamedTuple):
     faulty: bool = False
 
 
-def strides(bits, levels):
+def strides(bits: tuple[int, ...], levels: int) -> tuple[int, ...]:
     """Return the level (or DAC code) of digit 1 for every slice: ``floor((levels - 1) / (2**b - 1))``.
 
     Examples
@@ -71,39 +93,39 @@ def strides(bits, levels):
     return tuple((levels - 1) // (2**b - 1) for b in bits)
 
 
-def grid_bits(device):
-    """Return how fine the grid of a device must be: the f of ``2**f`` grid units a level.
+def grid_bits(device: Device) -> int:
+    """Return the bits of fraction of a device's grid: f, where a level is ``2**f`` grid units.
 
-    Fine enough for the smallest spread, in levels, that any variation gives a cell at level 1 or
-    above; 0 when every cell sits exactly on an evenly spaced level.
+    The grid resolves the smallest spread, in levels, that any variation gives a cell at level 1 or
+    above. It is 0 if every cell sits exactly on an evenly spaced level.
     """
     return max((max(1, noise.fraction_bits(spread)) for spread in laws.spreads(device)), default=0)
 
 
-def reference_units(device, fraction):
+def reference_units(device: Device, fraction: int) -> int:
     """Return the conductance of the reference column's cells, LGS, in grid units."""
-    return round(device.rho * 2**fraction)
+    return round(device.rho * (1 << fraction))
 
 
-def _share(rate):
+def _share(rate: float) -> int:
     return 0 if rate == 0 else max(1, round(rate * 2**SHARE_BITS))
 
 
-def _stick(kernels, device, cells, address, faults, high, low=0):
-    # stuck cells, by rate and by map, put at what `high` and `low` say
+def _apply_stuck_cells(backend: Any, device: Device, cells: Any, targets: Targets, high: int, low: int = 0) -> Any:
+    # Cells stuck at HGS become `high`, at LGS `low`: by the device's rates, then by the map.
     if device.stuck_HGS > 0 or device.stuck_LGS > 0:
-        cells = kernels.apply_stuck_cells(
+        cells = backend.apply_stuck_cells(
             cells,
-            address._replace(purpose=noise.STUCK),
+            targets.address._replace(purpose=noise.STUCK),
             high_share=_share(device.stuck_HGS),
             low_share=_share(device.stuck_LGS),
             high=high,
             low=low,
         )
-    return _stick_mapped(cells, faults, high, low)
+    return _apply_fault_map(cells, targets.faults, high, low)
 
 
-def _stick_mapped(cells, faults, high, low=0):
+def _apply_fault_map(cells: Any, faults: Any, high: int, low: int = 0) -> Any:
     if faults is None:
         return cells
     xp = array_namespace(cells)
@@ -111,173 +133,186 @@ def _stick_mapped(cells, faults, high, low=0):
     return xp.where(faults > 0, xp.full_like(cells, high), cells)
 
 
-def _draw(law: laws.Law, grid: Any, *, level_shift: int, reference: int, after: int | None = None) -> Draw:
-    # what a law does to cells; the result counts from `after`, by default from `reference`
+def _draw(law: Law, cell_format: CellFormat, *, level_shift: int, reference: int, after: int | None = None) -> Draw:
+    # The draw of a law; the result counts from `after`, by default from `reference`.
     return Draw(
         law.table,
         level_shift=level_shift,
         reference=reference,
         after=reference if after is None else after,
         shift=noise.TABLE_BITS,
-        bound=grid.cell_bound,
-        dtype=grid.grid_dtype,
+        bound=cell_format.cell_bound,
+        dtype=cell_format.grid_dtype,
         additive=law.additive,
     )
 
 
-def _placed(device, grid, targets):
-    # (cells, up) of cells that sit where their levels do
-    xp, positions = array_namespace(targets), laws.grid_positions(device, grid.fraction)
+def _on_levels(device: Device, cell_format: CellFormat, levels: Any) -> tuple[Any, int]:
+    # (cells, level_shift) of cells exactly on their levels
+    xp, positions = array_namespace(levels), laws.grid_positions(device, cell_format.fraction)
     if positions is None:
-        return targets, grid.fraction
-    table = xp.asarray(positions, dtype=getattr(xp, grid.grid_dtype), device=device_of(targets))
-    flat = xp.astype(xp.reshape(targets, (-1,)), xp.int64)
-    return xp.reshape(xp.take(table, flat, axis=0), targets.shape), 0
+        return levels, cell_format.fraction
+    table = xp.asarray(positions, dtype=getattr(xp, cell_format.grid_dtype), device=device_of(levels))
+    flat = xp.astype(xp.reshape(levels, (-1,)), xp.int64)
+    return xp.reshape(xp.take(table, flat, axis=0), levels.shape), 0
 
 
-def deviation(device, grid, cells, targets):
-    """Return by how many grid units cells miss their levels: int32, or int64 where that is too narrow."""
+def deviation(device: Device, cell_format: CellFormat, cells: Any, levels: Any) -> Any:
+    """Return the distance of cells from their levels, in grid units: int32, or int64 where that is too narrow."""
     xp = array_namespace(cells)
-    wide = xp.int32 if grid.cell_bound < 2**29 else xp.int64
-    placed, up = _placed(device, grid, targets)
-    return xp.astype(cells, wide) - (xp.astype(placed, wide) << up)
+    wide = xp.int32 if cell_format.cell_bound < 2**29 else xp.int64
+    exact, level_shift = _on_levels(device, cell_format, levels)
+    return xp.astype(cells, wide) - (xp.astype(exact, wide) << level_shift)
 
 
-def tolerance_units(device, grid):
-    """Return how far from its level a verified cell may be, in grid units."""
-    return min(int(device.verify.tolerance_S / device.grid_unit_S(grid.fraction)), 2 * grid.cell_bound)
+def tolerance_units(verify: WriteVerify, device: Device, cell_format: CellFormat) -> int:
+    """Return the greatest distance of a verified cell from its level, in grid units."""
+    return min(int(verify.tolerance_S / device.grid_unit_S(cell_format.fraction)), 2 * cell_format.cell_bound)
 
 
-def _verified(kernels, device, grid, draw, targets, address, faults):
-    # (cells, pulses): cells are drawn until they are near their levels
-    xp, wanted = array_namespace(targets), tolerance_units(device, grid)
-    high = (device.g_level - 1) << grid.fraction
-    unstuck = xp.zeros(targets.shape, dtype=xp.int8, device=device_of(targets))
-    stuck = _stick(kernels, device, unstuck, address, faults, 1, -1)
+def _write_and_verify(
+    backend: Any,
+    device: Device,
+    verify: WriteVerify,
+    cell_format: CellFormat,
+    write: Callable[[int], Any],
+    targets: Targets,
+) -> tuple[Any, Any]:
+    # (cells, pulses): `write(pulse)` draws all cells, and those within the tolerance keep what they have
+    levels, tolerance = targets.levels, tolerance_units(verify, device, cell_format)
+    xp, high = array_namespace(levels), (device.g_level - 1) << cell_format.fraction
+    unstuck = xp.zeros(levels.shape, dtype=xp.int8, device=device_of(levels))
+    stuck = _apply_stuck_cells(backend, device, unstuck, targets, 1, -1)
 
-    cells = _stick_mapped(draw(0), stuck, high)
+    cells = _apply_fault_map(write(0), stuck, high)
     pulses = xp.ones(cells.shape, dtype=xp.int32, device=device_of(cells))
-    for pulse in range(1, device.verify.pulses):
-        off = xp.abs(deviation(device, grid, cells, targets)) > wanted
+    for pulse in range(1, verify.pulses):
+        off = xp.abs(deviation(device, cell_format, cells, levels)) > tolerance
         if not bool(xp.any(off)):
             break
-        cells = xp.where(off, _stick_mapped(draw(pulse), stuck, high), cells)
+        cells = xp.where(off, _apply_fault_map(write(pulse), stuck, high), cells)
         pulses = pulses + xp.astype(off, xp.int32)
     return cells, pulses
 
 
-def program(kernels, device, grid, targets, address, faults=None):
+def program(backend: Any, device: Device, cell_format: CellFormat, targets: Targets) -> Cells:
     """Write target levels into cells.
 
     Parameters
     ----------
-    kernels : module
+    backend : module
         A backend.
     device : Device
-    grid : mpimpy.crossbar.plan.Grid
-    targets : integer array, shape (slices, K, N)
-        Levels.
-    address : mpimpy.noise.Address
-    faults : int8 array, shape (slices, K, N), optional
-        1 where a cell is stuck at HGS, -1 where at LGS, else 0.
+    cell_format : CellFormat
+    targets : Targets
 
     Returns
     -------
     Cells
     """
-    law, reading, pulses = laws.write(device, grid.fraction), laws.read(device, grid.fraction), None
-    cells, up = _placed(device, grid, targets)
-    if law is not None:
-        effect = _draw(law, grid, level_shift=up, reference=grid.reference)
-        which = targets if law.per_level else None
+    write_law, read_law = laws.write(device, cell_format.fraction), laws.read(device, cell_format.fraction)
+    cells, level_shift = _on_levels(device, cell_format, targets.levels)
+    pulses = None
+    if write_law is not None:
+        effect = _draw(write_law, cell_format, level_shift=level_shift, reference=cell_format.reference)
+        which = targets.levels if write_law.per_level else None
+        exact, address = cells, targets.address._replace(purpose=noise.WRITE)
 
-        def draw(pulse: int) -> Any:
-            return kernels.perturb(cells, effect, address._replace(purpose=noise.WRITE, read=pulse), which=which)
+        def write(pulse: int) -> Any:
+            return backend.perturb(exact, effect, address._replace(read=pulse), which=which)
 
         if device.verify is not None:
-            cells, pulses = _verified(kernels, device, grid, draw, targets, address, faults)
+            cells, pulses = _write_and_verify(backend, device, device.verify, cell_format, write, targets)
         else:
-            cells = draw(0)
-        up = 0
-    elif up and reading is None:
-        # nothing will move the cells onto the grid later
+            cells = write(0)
+        level_shift = 0
+    elif level_shift and read_law is None:
+        # no read will move the cells onto the grid
         xp = array_namespace(cells)
-        cells, up = xp.astype(cells, getattr(xp, grid.grid_dtype)) << up, 0
+        cells, level_shift = xp.astype(cells, getattr(xp, cell_format.grid_dtype)) << level_shift, 0
     if pulses is None:
-        high = (device.g_level - 1) << (grid.fraction - up)
-        cells = _stick(kernels, device, cells, address, faults, high)
+        high = (device.g_level - 1) << (cell_format.fraction - level_shift)
+        cells = _apply_stuck_cells(backend, device, cells, targets, high)
     levels = None
-    if reading is not None and reading.per_level:
-        levels = _stick(kernels, device, targets, address, faults, device.g_level - 1)
-    return Cells(cells, up, grid.reference, levels, None, pulses, faults is not None)
+    if read_law is not None and read_law.per_level:
+        levels = _apply_stuck_cells(backend, device, targets.levels, targets, device.g_level - 1)
+    return Cells(cells, level_shift, cell_format.reference, levels, None, pulses, targets.faults is not None)
 
 
-def age(kernels, device, grid, written, targets, address, time_s, faults=None):
-    """Return freshly written cells as they are at a time after programming; stuck cells stay where they are.
+def age(backend: Any, device: Device, cell_format: CellFormat, cells: Cells, targets: Targets, time_s: float) -> Cells:
+    """Return freshly written cells at a time after programming; stuck cells keep their conductance.
 
     Parameters
     ----------
-    written : Cells
+    backend, device, cell_format, targets
+        As for `program`.
+    cells : Cells
         By `program`, with the same arguments.
     time_s : float
         s, not before the drift's t0.
-    kernels, device, grid, targets, address, faults
-        As for `program`.
 
     Returns
     -------
     Cells
     """
     if device.drift is None:
-        return written._replace(time_s=time_s)
-    reference = round(device.rho * 2**grid.fraction * laws.mean_factor(device, time_s, 0))
-    law, place = laws.drift(device, time_s), address._replace(purpose=noise.DRIFT, read=0)
-    first = grid.reference
-    effect = _draw(law, grid, level_shift=written.level_shift, reference=first, after=reference)
-    cells = kernels.perturb(written.cells, effect, place, which=targets if law.per_level else None)
-    high, low = ((level << grid.fraction) + first - reference for level in (device.g_level - 1, 0))
-    high, low = min(high, grid.cell_bound), min(low, grid.cell_bound)
-    cells = _stick(kernels, device, cells, address, faults, high, low)
-    return written._replace(cells=cells, level_shift=0, reference=reference, time_s=time_s)
+        return cells._replace(time_s=time_s)
+    before, bound = cell_format.reference, cell_format.cell_bound
+    after = round(device.rho * (1 << cell_format.fraction) * laws.mean_factor(device.drift, time_s, 0))
+    law = laws.drift(device.drift, device.g_level, time_s)
+    effect = _draw(law, cell_format, level_shift=cells.level_shift, reference=before, after=after)
+    address, which = targets.address._replace(purpose=noise.DRIFT, read=0), targets.levels if law.per_level else None
+    drifted = backend.perturb(cells.cells, effect, address, which=which)
+    high, low = (min((level << cell_format.fraction) + before - after, bound) for level in (device.g_level - 1, 0))
+    drifted = _apply_stuck_cells(backend, device, drifted, targets, high, low)
+    return cells._replace(cells=drifted, level_shift=0, reference=after, time_s=time_s)
 
 
-def steady(device, grid, written, level):
-    """Return where a cell at `level` is that nothing but the mean drift has moved: grid units above the reference."""
+def steady(device: Device, cell_format: CellFormat, cells: Cells, level: int) -> int:
+    """Return the conductance above the reference of a cell that drifts as the mean of its level, in grid units."""
     at = level if device.positions is None else device.positions[level]
-    if device.drift is None or written.time_s is None:
-        return round(at * 2**grid.fraction)
-    factor = laws.mean_factor(device, written.time_s, level)
-    return round((at + device.rho) * 2**grid.fraction * factor) - written.reference
+    if device.drift is None or cells.time_s is None:
+        return round(at * (1 << cell_format.fraction))
+    factor = laws.mean_factor(device.drift, cells.time_s, level)
+    return round((at + device.rho) * (1 << cell_format.fraction) * factor) - cells.reference
 
 
-def select_rows(cells, span):
+def select_rows(cells: Cells, span: slice) -> Cells:
     """Return the `Cells` of some rows, given as a slice, for a read."""
     levels = None if cells.levels is None else cells.levels[:, span, :]
     return cells._replace(cells=cells.cells[:, span, :], levels=levels)
 
 
-def total(written):
-    """Return the sum of all conductances, in grid units: an int."""
-    xp = array_namespace(written.cells)
-    above = int(xp.sum(xp.astype(written.cells, xp.int64), dtype=xp.int64)) << written.level_shift
-    return above + written.reference * math.prod(written.cells.shape)
+def total(cells: Cells) -> int:
+    """Return the sum of all conductances, in grid units."""
+    xp = array_namespace(cells.cells)
+    above = int(xp.sum(xp.astype(cells.cells, xp.int64), dtype=xp.int64)) << cells.level_shift
+    count: int = math.prod(cells.cells.shape)
+    return above + cells.reference * count
 
 
-def read(kernels, device, grid, written, address, columns=None):
+def read(
+    backend: Any,
+    device: Device,
+    cell_format: CellFormat,
+    cells: Cells,
+    address: noise.Address,
+    columns: tuple[int, int] | None = None,
+) -> Any:
     """Return the grid that one read sees, integers of shape (slices, K, N): read variation applied.
 
     Of all columns, or of ``columns = (first, last)`` alone.
     """
-    law = laws.read(device, grid.fraction, written.time_s)
+    law = laws.read(device, cell_format.fraction, cells.time_s)
     if law is None:
-        return written.cells if columns is None else written.cells[:, :, slice(*columns)]
-    effect = _draw(law, grid, level_shift=written.level_shift, reference=written.reference)
-    which = written.levels if law.per_level else None
-    return kernels.perturb(written.cells, effect, address._replace(purpose=noise.READ), columns, which)
+        return cells.cells if columns is None else cells.cells[:, :, slice(*columns)]
+    effect = _draw(law, cell_format, level_shift=cells.level_shift, reference=cells.reference)
+    which = cells.levels if law.per_level else None
+    return backend.perturb(cells.cells, effect, address._replace(purpose=noise.READ), columns, which)
 
 
-def conductance(device, grid, written):
+def conductance(device: Device, cell_format: CellFormat, cells: Cells) -> Any:
     """Return conductances in siemens, float64."""
-    xp, unit = array_namespace(written.cells), device.grid_unit_S(grid.fraction)
-    lowest = device.LGS + (written.reference - grid.reference) * unit
-    return xp.astype(written.cells, xp.float64) * (unit * 2.0**written.level_shift) + lowest
+    xp, unit = array_namespace(cells.cells), device.grid_unit_S(cell_format.fraction)
+    lowest = device.LGS + (cells.reference - cell_format.reference) * unit
+    return xp.astype(cells.cells, xp.float64) * (unit * 2.0**cells.level_shift) + lowest

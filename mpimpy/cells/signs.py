@@ -1,27 +1,30 @@
-"""How the sign of a weight gets into cells, which conduct but one way.
+"""Signs of weights: cells conduct in one direction only, so a sign needs a mapping.
 
 ``"twos"``
-    Two's complement. Digits are 0 .. 2**b - 1; the sign slice has an array of its own that counts
-    negatively. Every array has a reference column of LGS cells, so that level 0 counts as 0.
+    Two's complement. Digits are 0 .. 2**b - 1; the sign slice has an array of its own, with a negative
+    weight. Every array has a reference column of LGS cells, so that level 0 counts as 0.
 ``"pair"``, or ``"signed"``
-    A differential pair: two cells for each digit of the magnitude. The digit goes to the g+ cell of
-    a positive weight and to the g- cell of a negative one, the other stays at level 0; both vary on their
-    own, and what counts is their difference. Currents have two signs, and there is no array for the sign.
+    A differential pair: two cells for each digit of the magnitude. The digit of a positive weight goes
+    to the g+ cell, that of a negative weight to the g- cell; the other cell stays at level 0. Both cells
+    vary on their own, and their difference counts. Currents have two signs, and no array holds the sign.
 ``"offset"``
-    Half the range is added to every code, so that none is negative, and the sign bit joins the slice below.
-    A unit column, whose cells sit where a weight of 0 does, takes it away again, as the reference column does LGS.
+    Half the range is added to every code, so no code is negative, and the sign bit joins the slice below.
+    A unit column subtracts it again, as the reference column subtracts LGS: its cells hold a weight of 0.
 
 For additive conductance noise and many levels the pair is 3.01 dB better than the offset (3.61 dB with 16 levels): each
-of its cells has the whole range for one sign, of which the offset has half, and their noise adds up in squares.
+of its cells has the whole range for one sign, the offset has half of it, and their noise adds up in squares.
 """
 
+from typing import Any
+
 from ..arrays import namespace
+from ..config import Format
 
 __all__ = ["combine", "split"]
 
 
-def split(fmt, digits):
-    """Return the levels of the cells that hold digits.
+def split(fmt: Format, digits: Any) -> Any:
+    """Return the levels of the cells for digits.
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ def split(fmt, digits):
     Returns
     -------
     array, shape (planes * cells per digit * slices, K, N)
-        Of a pair, all g+ cells of a plane before its g- cells.
+        With pairs, all g+ cells of a plane come before its g- cells.
     """
     if not fmt.signed:
         return digits
@@ -46,8 +49,8 @@ def split(fmt, digits):
     return xp.concat(parts, axis=0)
 
 
-def combine(fmt, grid, bound, unit):
-    """Return what the cells of each digit count for together: the grid that is read.
+def combine(fmt: Format, grid: Any, bound: int, unit: int) -> Any:
+    """Return the grid of digits: g+ less g- of each pair, or the cells less the unit column.
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ def combine(fmt, grid, bound, unit):
     grid : integer array, shape (planes * cells per digit * slices, K, N)
         Conductances above the reference.
     bound : int
-        Results beyond saturate.
+        Largest magnitude of a result; larger ones saturate.
     unit : int
         Conductance of the cells of the unit column, above the reference.
 

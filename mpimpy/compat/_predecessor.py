@@ -58,8 +58,9 @@ class Predecessor(Engine):
         As for `Engine`.
     """
 
-    _var = 0.05
-    _snap = True
+    wire_resistance: float
+    _var: float = 0.05
+    _snap: bool = True
 
     def __init__(
         self,
@@ -132,15 +133,15 @@ class Predecessor(Engine):
 
     def _conductances(self, levels: Any) -> Any:
         # conductances of cells at these levels in one read, S; the slices play no part
-        plan = plans.make_grid(self.config.replace(adc=ADC(), weights=Format((1, 1))))
+        cell_format = plans.cell_format(self.config.replace(adc=ADC(), weights=Format((1, 1))))
         backend, device = choose_backend(self, levels), self.config.device
         targets = backend.to_backend(levels)
         xp = namespace(targets)
-        targets = xp.astype(targets, getattr(xp, plan.level_dtype))[None, :, :]
+        targets = xp.astype(targets, getattr(xp, cell_format.level_dtype))[None, :, :]
         address = noise.Address(self.seed, self.chip, self._counter.next_read(), 0)
-        written = memristors.program(backend, device, plan, targets, address)
-        seen = memristors.read(backend, device, plan, written, address)
-        siemens = memristors.conductance(device, plan, written._replace(cells=seen, level_shift=0))
+        written = memristors.program(backend, device, cell_format, memristors.Targets(targets, address))
+        seen = memristors.read(backend, device, cell_format, written, address)
+        siemens = memristors.conductance(device, cell_format, written._replace(cells=seen, level_shift=0))
         return backend.from_backend(siemens[0, :, :], levels)
 
 

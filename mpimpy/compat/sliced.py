@@ -313,7 +313,7 @@ class SlicedData(CrossbarOperand):
         if isinstance(x, SlicedData):
             _check_cut(x, config)
             if depth is not None:
-                edge.matrix_shape(x.shape, depth, "x", "w", weights.shape)
+                edge.matrix_shape(x._data_shape(), depth, "x", "w", weights.shape)
         else:
             x = edge.accept("x", x, like=weights, depth=depth)
         if isinstance(w, SlicedData):
@@ -322,7 +322,7 @@ class SlicedData(CrossbarOperand):
             w = engine.program(weights)
         if not isinstance(x, SlicedData):
             return w.read(x, read)
-        edge.check_pair(x._prototype, weights.array, "x", "w")
+        edge.check_together(x._prototype, weights.array, "x", "w")
         encoded: Any = x.encoded  # `_check_cut` has asked for data
         y = read_codes(w, encoded, x.format, x.dtype, read)
         return namespace(y).reshape(y, (*x._data_shape()[:-1], w.shape[1]))

@@ -71,7 +71,7 @@ class Config:
             fail(TypeError, f"wires={self.wires!r} must be None or Wires, such as Wires(r_word=2.93, r_bit=2.93)")
         if self.inputs.mapping == "offset":
             fail(ValueError, "inputs cannot be mapped by an offset, which takes a column of cells: use 'signed'")
-        if self.wires is not None and self.wires.exact_reads and self.device.var == 0:
+        if self.wires_per_read is not None and self.device.var == 0:
             fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
 
     def check(self, *parts: str) -> None:
@@ -119,6 +119,16 @@ class Config:
     def radc_ascending(self) -> tuple[int, ...] | None:
         """ADC codes per weight slice, least significant first; None when ideal."""
         return None if self.radc is None else self.radc[::-1]
+
+    @property
+    def wires_once(self) -> Wires | None:
+        """Wires that are solved once, when a matrix is programmed; None if there are none."""
+        return None if self.wires is None or self.wires.exact_reads else self.wires
+
+    @property
+    def wires_per_read(self) -> Wires | None:
+        """Wires that are solved again for each read; None if there are none."""
+        return self.wires if self.wires is not None and self.wires.exact_reads else None
 
     def replace(self, **parts: Unpack[Parts]) -> "Config":
         """Return a copy with whole parts, or single settings of parts, replaced.

@@ -41,6 +41,11 @@ class DAC:
             vnoise=as_sigma("vnoise", self.vnoise),
         )
 
+    @property
+    def noisy(self) -> bool:
+        """Whether voltages are noisy, so that DAC codes are no digits any more."""
+        return self.vnoise > 0
+
 
 @dataclass(frozen=True)
 class Tile:

@@ -1,25 +1,27 @@
-"""DAC and ADC: codes and their noise; steps, range and the weights of shift-and-add."""
+"""Converters: DAC codes and their noise; ADC steps, ranges and errors; weights of shift-and-add."""
 
 from .adc import (
-    Codes,
-    codes,
+    AdcWindows,
+    adc_windows,
     column_share,
     digit_bounds,
     finest_step,
     full_scale,
     full_scale_amperes,
     highest_current,
+    highest_digit_share,
     outermost_codes,
+    radc_ascending,
 )
 from .dac import drive, voltage_bits
 from .errors import MOST_TILES, check_addresses, errors
-from .shift_add import single, weights_of
+from .shift_add import shift_weights, single
 
 __all__ = [
     "MOST_TILES",
-    "Codes",
+    "AdcWindows",
+    "adc_windows",
     "check_addresses",
-    "codes",
     "column_share",
     "digit_bounds",
     "drive",
@@ -28,8 +30,10 @@ __all__ = [
     "full_scale",
     "full_scale_amperes",
     "highest_current",
+    "highest_digit_share",
     "outermost_codes",
+    "radc_ascending",
+    "shift_weights",
     "single",
     "voltage_bits",
-    "weights_of",
 ]

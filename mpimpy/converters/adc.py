@@ -1,50 +1,55 @@
 """ADCs: full scale, ranges, and the steps of their codes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from ..cells.memristors import strides
-from ..config import Ranges
+from ..config import Config, Device, Format, Ranges, Wires
 
 __all__ = [
-    "Codes",
-    "codes",
+    "AdcWindows",
+    "adc_windows",
     "column_share",
     "digit_bounds",
     "finest_step",
     "full_scale",
     "full_scale_amperes",
     "highest_current",
+    "highest_digit_share",
     "outermost_codes",
+    "radc_ascending",
 ]
+
+Window = tuple[Fraction, int, int]  # codes per unit of current, lowest code, highest code
 
 
 @dataclass(frozen=True)
-class Codes:
-    """What the ADCs make of currents: one number for each weight slice and input slice.
+class AdcWindows:
+    """Steps and ends of the ADC codes, for each weight slice and input slice.
 
     Attributes
     ----------
     steps : tuple of tuples of Fraction
         Codes per unit of current.
     lows, tops : tuples of tuples of int
-        The lowest and the highest code.
+        Lowest and highest code.
     """
 
-    steps: tuple
-    lows: tuple
-    tops: tuple
+    steps: tuple[tuple[Fraction, ...], ...]
+    lows: tuple[tuple[int, ...], ...]
+    tops: tuple[tuple[int, ...], ...]
 
     @property
-    def most(self):
-        """The largest magnitude of a code."""
+    def most(self) -> int:
+        """Largest magnitude of a code."""
         return max(max(map(abs, row)) for table in (self.lows, self.tops) for row in table)
 
 
-def column_share(device, wires, rows):
-    """Return what wires leave of the current of a column: 1 without resistance.
+def column_share(device: Device, wires: Wires | None, rows: int) -> Fraction:
+    """IR-drop factor: column current with wire resistance over the current without.
 
-    Of one lone column with every cell at HGS, less the same at LGS, every input at its highest.
+    Of a lone column, every input at its highest: all cells at HGS, less all cells at LGS.
 
     Examples
     --------
@@ -55,8 +60,8 @@ def column_share(device, wires, rows):
     if wires is None:
         return Fraction(1)
 
-    def current(siemens):
-        # from the top of the bit line: each row a source and its conductance, each segment in between
+    def current(siemens: float) -> float:
+        # From the top of the bit line: each row adds a source and its conductance, each segment a resistance.
         cell = siemens / (1.0 + siemens * wires.r_word)
         total = behind = 0.0
         for _ in range(rows):
@@ -68,33 +73,32 @@ def column_share(device, wires, rows):
     return Fraction((current(device.HGS) - current(device.LGS)) / (rows * (device.HGS - device.LGS)))
 
 
-def full_scale(config, unit):
-    """Return the highest current that the ADC covers at full range, in `unit` a level and code."""
+def full_scale(config: Config, unit: int) -> int:
+    """Full-scale bit line current, where one level under one DAC code is `unit`."""
     levels, codes = config.device.g_level - 1, config.dac.rdac - 1
     most = config.tile.rows * codes * levels * unit
     return max(1, round(most * column_share(config.device, config.wires, config.tile.rows)))
 
 
-def full_scale_amperes(config):
-    """Return the same in A."""
+def full_scale_amperes(config: Config) -> float:
+    """Full-scale bit line current, in A."""
     device, rows = config.device, config.tile.rows
     return float(rows * config.dac.vread * (device.HGS - device.LGS) * column_share(device, config.wires, rows))
 
 
-def highest_current(config):
-    """Return the bit line current of the highest code of any pair of slices, A."""
+def highest_current(config: Config) -> float:
+    """Bit line current of the highest code of any pair of slices, in A."""
     amperes = full_scale_amperes(config)
     if config.radc is None:
         return amperes
     x_strides = strides(config.inputs.ascending, config.dac.rdac)
-    found = codes(config, 1, x_strides, strides(config.weights.ascending, config.device.g_level))
-    rows = zip(found.tops, found.steps, strict=True)
-    return (
-        float(max(top / step for row in rows for top, step in zip(*row, strict=True)) / full_scale(config, 1)) * amperes
-    )
+    windows = adc_windows(config, 1, x_strides, strides(config.weights.ascending, config.device.g_level))
+    rows = zip(windows.tops, windows.steps, strict=True)
+    highest = max(top / step for row in rows for top, step in zip(*row, strict=True))
+    return float(highest / full_scale(config, 1)) * amperes
 
 
-def digit_bounds(fmt):
+def digit_bounds(fmt: Format) -> list[tuple[int, int]]:
     """Return (lowest, highest) of every digit, least significant first, as currents count them."""
     found = [(1 - 2**b if fmt.signed else 0, 2**b - 1) for b in fmt.ascending]
     if fmt.offset:
@@ -103,77 +107,115 @@ def digit_bounds(fmt):
     return found
 
 
-def codes(config, unit, x_strides, w_strides):
-    """Return the `Codes` of a configuration with an ADC.
+def highest_digit_share(fmt: Format, stride: int, levels: int) -> Fraction:
+    """Full scale of the highest digit of weights, as a share of the highest level.
+
+    The unit column of an offset subtracts half of the digit's range; without an offset the share is 1.
+
+    Parameters
+    ----------
+    fmt : Format
+        Of the weights.
+    stride : int
+        Level of digit 1.
+    levels : int
+        Levels of a cell.
+
+    Examples
+    --------
+    >>> from mpimpy import Format
+    >>> highest_digit_share(Format((1, 1, 2, 4), mapping="offset"), 5, 16)
+    Fraction(2, 3)
+    """
+    return Fraction(-digit_bounds(fmt)[-1][0] * stride, levels - 1) if fmt.offset else Fraction(1)
+
+
+def adc_windows(config: Config, unit: int, x_strides: tuple[int, ...], w_strides: tuple[int, ...]) -> AdcWindows:
+    """Return the `AdcWindows` of a configuration with an ADC.
 
     Parameters
     ----------
     config : Config
+        Its ADC is not ideal.
     unit : int
         Current of one level under one DAC code.
     x_strides, w_strides : tuples of int
         Per slice, least significant first.
     """
-    adc, rows = config.adc, config.tile.rows
     full, amperes = full_scale(config, unit), full_scale_amperes(config)
-    x_bounds, w_bounds = digit_bounds(config.inputs), digit_bounds(config.weights)
-    steps, lows, tops = [], [], []
-    for j, (r, v) in enumerate(zip(config.radc_ascending, w_strides, strict=True)):
-        row = []
-        for i, u in enumerate(x_strides):
-            signed = x_bounds[i][0] < 0 or w_bounds[j][0] < 0
-            if adc.range == "lossless":
-                step = Fraction(1, unit * u * v)
-                top = rows * max(abs(a * b) for a in x_bounds[i] for b in w_bounds[j])
-                low = -top if signed else 0
-            elif isinstance(adc.range, Ranges):
-                # tables are most significant first
-                low_A, span_A = (table[-1 - j][-1 - i] for table in (adc.range.low, adc.range.span))
-                step, low, top = _window(r, full, low_A / amperes, span_A / amperes)
-            elif isinstance(adc.range, tuple):
-                step, low, top = _window(r, full, adc.range[0] / amperes, (adc.range[1] - adc.range[0]) / amperes)
-            else:
-                share = Fraction(1) if adc.range == "full" else Fraction(adc.range / amperes)
-                if config.weights.offset and j == len(w_strides) - 1 and adc.range == "full":
-                    # the unit column has taken half of the highest level away
-                    share = Fraction(-w_bounds[j][0] * v, config.device.g_level - 1)
-                step, top = (r - 1) / (full * share), r - 1
-                low = -top if signed else 0
-            row.append((step, low, top))
-        for table, column in zip((steps, lows, tops), zip(*row, strict=True), strict=True):
-            table.append(column)
-    return Codes(tuple(steps), tuple(lows), tuple(tops))
+    rows = [
+        [_slice_pair_window(config, unit, full, amperes, (i, u), (j, v)) for i, u in enumerate(x_strides)]
+        for j, v in enumerate(w_strides)
+    ]
+    return AdcWindows(
+        steps=tuple(tuple(step for step, _, _ in row) for row in rows),
+        lows=tuple(tuple(low for _, low, _ in row) for row in rows),
+        tops=tuple(tuple(top for _, _, top in row) for row in rows),
+    )
 
 
-def finest_step(config):
+def _slice_pair_window(
+    config: Config, unit: int, full: int, amperes: float, x_slice: tuple[int, int], w_slice: tuple[int, int]
+) -> Window:
+    # a slice is (index, stride), least significant first
+    (i, u), (j, v) = x_slice, w_slice
+    x_ends, w_ends = digit_bounds(config.inputs)[i], digit_bounds(config.weights)[j]
+    signed, span = x_ends[0] < 0 or w_ends[0] < 0, config.adc.range
+    if span == "lossless":
+        top = config.tile.rows * max(abs(a * b) for a in x_ends for b in w_ends)
+        return Fraction(1, unit * u * v), -top if signed else 0, top
+    radc = radc_ascending(config)[j]
+    if isinstance(span, Ranges):
+        # tables are most significant first
+        return _window(radc, full, span.low[-1 - j][-1 - i] / amperes, span.span[-1 - j][-1 - i] / amperes)
+    if isinstance(span, tuple):
+        return _window(radc, full, span[0] / amperes, (span[1] - span[0]) / amperes)
+    highest = j == len(config.weights.ascending) - 1
+    if not isinstance(span, str):
+        share = Fraction(span / amperes)
+    else:
+        share = highest_digit_share(config.weights, v, config.device.g_level) if highest else Fraction(1)
+    return (radc - 1) / (full * share), -(radc - 1) if signed else 0, radc - 1
+
+
+def radc_ascending(config: Config) -> tuple[int, ...]:
+    """Return the number of ADC codes per weight slice, least significant first, of ADCs that are not ideal."""
+    radc = config.radc_ascending
+    assert radc is not None
+    return radc
+
+
+def finest_step(config: Config) -> float:
     """Return the smallest step of a code in the current of one level under one DAC code, whatever the formats."""
     amperes, full, span = full_scale_amperes(config), full_scale(config, 1), config.adc.range
     if span == "lossless":
         return 1.0
-    shares, fmt, levels = [1.0], config.weights, config.device.g_level
-    if fmt.offset and span == "full":
-        # the unit column has taken half of the highest digit away
-        shares = [2 ** (fmt.ascending[-1] - 1) * strides(fmt.ascending, levels)[-1] / (levels - 1)]
+    fmt, levels = config.weights, config.device.g_level
+    shares: Iterable[float]
     if isinstance(span, Ranges):
         shares = [width / amperes for row in span.span for width in row]
-    elif span != "full":
-        shares = [((span[1] - span[0]) if isinstance(span, tuple) else span) / amperes]
-    return full * min(shares) / (max(config.radc) - 1)
+    elif isinstance(span, tuple):
+        shares = [(span[1] - span[0]) / amperes]
+    elif isinstance(span, str):
+        shares = [float(highest_digit_share(fmt, strides(fmt.ascending, levels)[-1], levels))]
+    else:
+        shares = [span / amperes]
+    return full * min(shares) / (max(radc_ascending(config)) - 1)
 
 
-def _window(radc, full, low, span):
+def _window(radc: int, full: int, low: float, span: float) -> Window:
     # `radc` codes from `low` on, both in shares of full scale; zero is a code
     step = (radc - 1) / (full * Fraction(span))
     first = round(Fraction(low) * full * step)
     return step, first, first + radc - 1
 
 
-def outermost_codes(config):
-    """Return codes of which none of a range in A is beyond, whatever the formats."""
-    radc, amperes, span = max(config.radc), full_scale_amperes(config), config.adc.range
+def outermost_codes(config: Config) -> tuple[int, ...]:
+    """Return codes that bound those of a range in A, whatever the formats."""
+    radc, amperes, span = max(radc_ascending(config)), full_scale_amperes(config), config.adc.range
     if isinstance(span, Ranges):
-        flat = [zip(*rows, strict=True) for rows in zip(span.low, span.span, strict=True)]
-        windows = [pair for row in flat for pair in row]
+        rows = [zip(*row, strict=True) for row in zip(span.low, span.span, strict=True)]
+        windows = [low_and_span for row in rows for low_and_span in row]
     elif isinstance(span, tuple):
         windows = [(span[0], span[1] - span[0])]
     else:

@@ -5,19 +5,20 @@ from typing import Any
 from .. import noise
 from ..arrays import namespace
 from ..backends import Draw
+from ..config import DAC
 
 __all__ = ["drive", "voltage_bits"]
 
 
-def voltage_bits(dac: Any) -> int:
-    """Return how fine the grid of noisy DAC codes is: ``2**bits`` units a code, 0 without noise."""
-    return noise.fraction_bits(dac.vnoise) if dac.vnoise > 0 else 0
+def voltage_bits(dac: DAC) -> int:
+    """Return the bits of fraction of noisy DAC codes: a code is ``2**bits`` units; 0 without noise."""
+    return noise.fraction_bits(dac.vnoise) if dac.noisy else 0
 
 
-def drive(backend: Any, dac: Any, plan: Any, digits: Any, address: noise.Address) -> Any:
-    """Return what the DACs put on the word lines: the digits that ``plan.reading`` speaks of.
+def drive(backend: Any, dac: DAC, plan: Any, digits: Any, address: noise.Address) -> Any:
+    """Return the voltages on the word lines, as the integers that ``plan.reading`` describes.
 
-    Voltage noise moves codes to a grid of their own, where they are no digits any more.
+    Noisy codes lie on a finer grid, and are no digits any more; without noise the digits stay as they are.
 
     Parameters
     ----------
@@ -31,10 +32,10 @@ def drive(backend: Any, dac: Any, plan: Any, digits: Any, address: noise.Address
     -------
     integer array, shape (planes * slices, R, K)
     """
-    if dac.vnoise == 0:
+    if not dac.noisy:
         return digits
     xp = namespace(digits)
-    # slice by slice: an array of strides would have to travel to the device
+    # Slice by slice: no array of strides has to travel to the device.
     wide, slices = xp.astype(digits, getattr(xp, plan.code_dtype), copy=False), len(plan.x_strides)
     codes = xp.stack([wide[s, :, :] * plan.x_strides[s % slices] for s in range(wide.shape[0])], axis=0)
     draw = Draw(
@@ -42,8 +43,8 @@ def drive(backend: Any, dac: Any, plan: Any, digits: Any, address: noise.Address
         level_shift=0,
         reference=0,
         after=0,
-        shift=noise.TABLE_BITS - plan.grid.voltage_fraction,
-        bound=plan.grid.code_bound,
+        shift=noise.TABLE_BITS - plan.cell_format.voltage_fraction,
+        bound=plan.cell_format.code_bound,
         dtype=plan.drive_dtype,
     )
     return backend.perturb(codes, draw, address._replace(purpose=noise.VOLTAGE))

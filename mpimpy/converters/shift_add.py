@@ -1,12 +1,36 @@
-"""Shift-and-add: the weights of ADC codes in the digital sum."""
+"""Shift-and-add: weights of ADC codes in the digital sum."""
 
 import math
 import struct
+from typing import NamedTuple
 
-__all__ = ["single", "weights_of"]
+from ..config import Config
+from .adc import AdcWindows
+
+__all__ = ["ShiftWeights", "shift_weights", "single"]
+
+Table = tuple[tuple[float, ...], ...]  # a number for each weight slice and input slice
 
 
-def single(number):
+class ShiftWeights(NamedTuple):
+    """Numbers of the shift-and-add.
+
+    Attributes
+    ----------
+    digit_units : tuple of tuples of float, or None
+        Digit products per code, for each weight slice and input slice, if codes snap.
+    weights : tuple of tuples of float
+        Weight of each pair of slices.
+    sum_scale : float
+        Unit of the sum, in products of the operands' integer codes.
+    """
+
+    digit_units: Table | None
+    weights: Table
+    sum_scale: float
+
+
+def single(number: float) -> float:
     """Return the float32 nearest to `number`, as a Python float.
 
     Examples
@@ -14,41 +38,35 @@ def single(number):
     >>> single(0.1) == 0.1
     False
     """
-    return struct.unpack("f", struct.pack("f", number))[0]
+    value: float = struct.unpack("f", struct.pack("f", number))[0]
+    return value
 
 
-def weights_of(found, unit, x_strides, w_strides, x_shifts, w_shifts, *, snap):
-    """Return the numbers of shift-and-add: (units, weights, factor).
+def shift_weights(
+    config: Config, windows: AdcWindows, unit: int, x_strides: tuple[int, ...], w_strides: tuple[int, ...]
+) -> ShiftWeights:
+    """Return the `ShiftWeights` of a configuration.
 
-    Exact while all slices share the ADC's step, or have steps whose ratios are powers of two:
-    then every weight is an integer.
+    Every weight is an integer, and the sum exact, if all slices share the ADC's step, or their steps have
+    ratios that are powers of two.
 
     Parameters
     ----------
-    found : Codes
+    config : Config
+    windows : AdcWindows
     unit : int
         Current of one level under one DAC code.
-    x_strides, w_strides, x_shifts, w_shifts : tuples of int
+    x_strides, w_strides : tuples of int
         Per slice, least significant first.
-    snap : bool
-
-    Returns
-    -------
-    units : tuple of tuples of float, or None
-        Digit products per code, for each weight slice and input slice, when snapping.
-    weights : tuple of tuples of float
-        Weight of each pair.
-    factor : float
-        What the sum is multiplied by, to be in units of the operands' integer codes.
     """
-    table = [list(zip(row, x_strides, x_shifts, strict=True)) for row in found.steps]
-    ways = list(zip(table, w_strides, w_shifts, strict=True))
-    if snap:
-        units = tuple(tuple(float(1 / (step * unit * u * v)) for step, u, _ in row) for row, v, _ in ways)
-        return units, tuple(tuple(float(a * b) for _, _, a in row) for row, _, b in ways), 1.0
-    common_x, common_w, finest = math.lcm(*x_strides), math.lcm(*w_strides), max(map(max, found.steps))
+    table = [list(zip(row, x_strides, config.inputs.shifts, strict=True)) for row in windows.steps]
+    rows = list(zip(table, w_strides, config.weights.shifts, strict=True))
+    if config.adc.snap:
+        units = tuple(tuple(float(1 / (step * unit * u * v)) for step, u, _ in row) for row, v, _ in rows)
+        return ShiftWeights(units, tuple(tuple(float(a * b) for _, _, a in row) for row, _, b in rows), 1.0)
+    common_x, common_w, finest = math.lcm(*x_strides), math.lcm(*w_strides), max(map(max, windows.steps))
     weights = tuple(
         tuple(float(a * (common_x // u) * b * (common_w // v) * finest / step) for step, u, a in row)
-        for row, v, b in ways
+        for row, v, b in rows
     )
-    return None, weights, float(1 / (finest * unit * common_x * common_w))
+    return ShiftWeights(None, weights, float(1 / (finest * unit * common_x * common_w)))

@@ -1,16 +1,22 @@
 """Bit line currents, one pair of slices at a time: for calibration and pictures."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
 from ..operands import encoding
-from . import plan as plans
+from ..operands.encoding import Encoded
 from .product import plan_for, read_grid
+from .programmed import Programmed
 
-__all__ = ["current_unit", "currents"]
+__all__ = ["currents"]
 
 
-def currents(backend, programmed, inputs, read, only=None):
+def currents(
+    backend: Any, programmed: Programmed, inputs: Encoded, read: int, only: tuple[int, int] | None = None
+) -> Iterator[tuple[int, int, Any, int]]:
     """Yield the currents of every tile and pair of slices, as the ADC meets them.
 
     Parameters
@@ -31,12 +37,12 @@ def currents(backend, programmed, inputs, read, only=None):
     """
     config, address = programmed.config, programmed.address._replace(read=read)
     plan, digits = plan_for(config, programmed.as_read), encoding.flat_slices(inputs.digits)
-    xp, rows = namespace(digits), plan.grid.rows
+    xp, rows = namespace(digits), plan.cell_format.rows
     at_inputs = address._replace(row=0, col=address.row)
     digits = converters.drive(backend, config.dac, plan, digits, at_inputs)
     strides = plan.reading.strides
     grid = read_grid(backend, config, programmed.as_read, address)
-    x_slices, w_slices = len(strides), len(plan.grid.strides)
+    x_slices, w_slices = len(strides), len(plan.cell_format.strides)
     tiles = ceil_div(digits.shape[2], rows)
     count = tiles * (digits.shape[0] // x_slices) * (grid.shape[0] // w_slices)
     for tile in range(tiles):
@@ -50,10 +56,3 @@ def currents(backend, programmed, inputs, read, only=None):
                     continue
                 code = xp.astype(digits[x_index, :, span], xp.float64) * float(strides[x_index % x_slices])
                 yield w_index % w_slices, x_index % x_slices, xp.matmul(code, part), count
-
-
-def current_unit(config):
-    """Return (current of one level under one DAC code, full scale), both in the grid's integer units."""
-    grid = plans.make_grid(config)
-    unit = 1 << (grid.fraction + grid.voltage_fraction)
-    return unit, converters.full_scale(config, unit)

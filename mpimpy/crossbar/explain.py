@@ -23,12 +23,12 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
     """
     config, cells = programmed.config, programmed.as_read
     plan, errs = plan_for(config, cells), bool(config.adc.errs)
-    reading, grid_dtype, drive_dtype = plan.read_as.reading, plan.grid.grid_dtype, plan.drive_dtype
+    reading, grid_dtype, drive_dtype = plan.read_as.reading, plan.cell_format.grid_dtype, plan.drive_dtype
     if config.device.var == 0:
         grid_dtype = str(cells.cells.dtype).rpartition(".")[2]
     notes = []
     if config.wires is not None:
-        when = "again for each read" if config.wires.exact_reads else "when programmed"
+        when = "again for each read" if config.wires_per_read is not None else "when programmed"
         notes.append(f"tiles are solved with the resistance of their wires {when}")
     if plan.by_blas:
         notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
@@ -47,7 +47,7 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
     if config.inputs.planes * config.weights.planes > 1:
         notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
     spans = column_spans(backend, config, plan, height, cells.cells.shape)
-    if len(spans) > 1:
+    if spans[0] is not None:
         notes.append(f"read variation is drawn and read {spans[0][1]} columns at a time, within the cache")
     widths = reading.widths or (None,) * len(paths)
     slices = tuple((width, *path) for width, path in zip(widths, paths, strict=True))

@@ -10,50 +10,17 @@ from .. import converters, noise
 from .._integers import ceil_div
 from ..backends import Reading
 from ..cells import memristors
+from ..cells.cell_format import CellFormat
 from ..config import ADC, Config
 from ..operands import encoding
 
-__all__ = ["EXACT", "SINGLE_CODES", "Grid", "Limbs", "LosslessFold", "Plan", "choose_grid", "make_grid", "plan"]
+__all__ = ["EXACT", "SINGLE_CODES", "Limbs", "LosslessFold", "Plan", "cell_format", "choose_grid", "plan"]
 
 NARROW = 2**31 - 1  # currents that fit 32 bits
 EXACT = 2**53  # currents that fit a float64 exactly
 GOOD_FRACTION = 10  # a grid this fine is worth staying in 32 bits for
 GAIN_BITS = 10  # what a gain of up to 2**19 / 2**16 adds to a current, beyond the 64 bits it may take
 SINGLE_CODES = 2**24  # ADC codes that float32 tells apart
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The integers in which cells are held; it does not depend on the inputs' format.
-
-    Attributes
-    ----------
-    rows : int
-        Rows of a tile.
-    strides : tuple of int
-        Level of digit 1 per weight slice, least significant first.
-    level_dtype, grid_dtype : str
-        Integer dtypes of levels and of grid values.
-    fraction, voltage_fraction : int
-        A level is ``2**fraction`` grid units; a DAC code is ``2**voltage_fraction`` units.
-    reference : int
-        LGS in grid units.
-    cell_bound, code_bound : int
-        Cells and noisy DAC codes beyond saturate.
-    wide : bool
-        Currents take 64 bits and the ADC computes in float64.
-    """
-
-    rows: int
-    strides: tuple[int, ...]
-    level_dtype: str
-    grid_dtype: str
-    fraction: int
-    voltage_fraction: int
-    reference: int
-    cell_bound: int
-    code_bound: int
-    wide: bool
 
 
 @dataclass(frozen=True)
@@ -101,7 +68,7 @@ class Plan:
 
     Attributes
     ----------
-    grid : Grid
+    cell_format : CellFormat
     x_strides : tuple of int
         DAC code of digit 1 per input slice, least significant first.
     code_dtype, drive_dtype : str
@@ -120,7 +87,7 @@ class Plan:
         For an ideal ADC; None where the limbs are not exact, or too many.
     """
 
-    grid: Grid
+    cell_format: CellFormat
     x_strides: tuple[int, ...]
     code_dtype: str
     drive_dtype: str
@@ -150,7 +117,7 @@ def _finest(limit: int, unit: int, ceiling: int) -> int:
 def _code_bound(config: Config, voltage_fraction: int) -> int:
     # noisy codes get a factor 2 of head room, as cells always do
     codes = config.dac.rdac - 1
-    return codes << (voltage_fraction + 1) if config.dac.vnoise > 0 else codes
+    return codes << (voltage_fraction + 1) if config.dac.noisy else codes
 
 
 def _most_codes(config: Config) -> int:
@@ -198,8 +165,8 @@ def choose_grid(config: Config) -> tuple[int, bool]:
 
 
 @functools.lru_cache(maxsize=512)
-def make_grid(config: Config) -> Grid:
-    """Return the grid of a configuration.
+def cell_format(config: Config) -> CellFormat:
+    """Return the format of the cells of a configuration.
 
     Raises
     ------
@@ -218,7 +185,7 @@ def make_grid(config: Config) -> Grid:
             "use a lower LGS or fewer levels"
         )
         raise ValueError(msg)
-    return Grid(
+    return CellFormat(
         rows=config.tile.rows,
         strides=memristors.strides(config.weights.ascending, levels + 1),
         level_dtype=encoding.narrowest(levels),
@@ -242,44 +209,48 @@ def plan(config: Config) -> Plan:
         If slices need more levels than there are, or currents cannot be exact.
     """
     config.check("inputs", "weights")
-    grid = make_grid(config)
+    cells = cell_format(config)
     codes = config.dac.rdac - 1
-    unit = 1 << (grid.fraction + grid.voltage_fraction)
+    unit = cells.current_unit
     x_strides = memristors.strides(config.inputs.ascending, codes + 1)
     ideal = config.radc is None
     real = config.replace(adc=ADC(2)) if ideal else config
-    found = converters.codes(real, unit, x_strides, grid.strides)
+    found = converters.adc_windows(real, unit, x_strides, cells.strides)
     _check_errors(config, found)
-    strides = x_strides, grid.strides
-    shifts = config.inputs.shifts, config.weights.shifts
-    units, weights, sum_scale = converters.weights_of(found, unit, *strides, *shifts, snap=config.adc.snap)
+    units, weights, sum_scale = converters.shift_weights(config, found, unit, x_strides, cells.strides)
     return Plan(
-        grid=grid,
+        cell_format=cells,
         x_strides=x_strides,
         code_dtype=encoding.narrowest(codes),
-        drive_dtype=encoding.narrowest(grid.code_bound),
+        drive_dtype=encoding.narrowest(cells.code_bound),
         full_scale=converters.full_scale(config, unit),
         ideal=ideal,
-        reading=_reading(config, grid, x_strides, found, units, weights),
+        reading=_reading(config, cells, x_strides, found, units, weights),
         sum_scale=sum_scale,
-        lossless_fold=_lossless_fold(config, grid, x_strides, found, weights, sum_scale),
-        limbs=_limbs(config, grid),
+        lossless_fold=_lossless_fold(config, cells, x_strides, found, weights, sum_scale),
+        limbs=_limbs(config, cells),
     )
 
 
 def _reading(
-    config: Config, grid: Grid, x_strides: tuple[int, ...], found: converters.Codes, units: Any, weights: Any
+    config: Config,
+    cell_format: CellFormat,
+    x_strides: tuple[int, ...],
+    found: converters.AdcWindows,
+    units: Any,
+    weights: Any,
 ) -> Reading:
     # of slices, one by one; noisy codes are no digits any more
-    noisy, saturate = config.dac.vnoise > 0, config.adc.saturate and config.radc is not None
-    rounded = float if grid.wide else lambda step: converters.single(float(step))
+    noisy, saturate = config.dac.noisy, config.adc.saturate and config.radc is not None
+    largest_cell = cell_format.cell_bound if cell_format.fraction else config.device.g_level - 1
+    rounded = float if cell_format.wide else lambda step: converters.single(float(step))
     return Reading(
         strides=(1,) * len(x_strides) if noisy else x_strides,
         widths=None if noisy else config.inputs.ascending,
         signed=config.inputs.signed,
-        rows=grid.rows,
-        bound=grid.rows * grid.code_bound * (grid.cell_bound if grid.fraction else config.device.g_level - 1),
-        wide=grid.wide,
+        rows=cell_format.rows,
+        bound=cell_format.rows * cell_format.code_bound * largest_cell,
+        wide=cell_format.wide,
         adc_gain=tuple(tuple(map(rounded, row)) for row in found.steps),
         code_range=(found.lows, found.tops) if saturate else None,
         digit_units=units,
@@ -304,7 +275,7 @@ def _code_reading(rows: int, bits: int, weights: tuple[float, ...]) -> Reading:
     )
 
 
-def _check_errors(config: Config, found: converters.Codes) -> None:
+def _check_errors(config: Config, found: converters.AdcWindows) -> None:
     # an error that is no unit of current would have no effect
     finest = max(map(max, found.steps))
     for name in ("noise_lsb", "offset_lsb"):
@@ -318,23 +289,28 @@ def _check_errors(config: Config, found: converters.Codes) -> None:
 
 
 def _lossless_fold(
-    config: Config, grid: Grid, x_strides: tuple[int, ...], found: converters.Codes, weights: Any, sum_scale: float
+    config: Config,
+    cell_format: CellFormat,
+    x_strides: tuple[int, ...],
+    found: converters.AdcWindows,
+    weights: Any,
+    sum_scale: float,
 ) -> LosslessFold | None:
     # Slices fold back into one product of codes where cells sit on their levels and the ADC loses
     # nothing: it has whole codes per digit product, or snaps from less than half a digit away.
     device, bits = config.device, config.inputs.bits + config.weights.bits - 2
-    if config.adc.errs or grid.fraction or grid.voltage_fraction or device.stuck_HGS or device.stuck_LGS:
+    if config.adc.errs or cell_format.fraction or cell_format.voltage_fraction or device.stuck_HGS or device.stuck_LGS:
         return None
-    if grid.rows * 2**bits > EXACT:
+    if cell_format.rows * 2**bits > EXACT:
         return None
     if config.radc is None:
-        return LosslessFold(_code_reading(grid.rows, bits, (1.0,)), 1.0)
-    strides = [[u * v for u in x_strides] for v in grid.strides]
+        return LosslessFold(_code_reading(cell_format.rows, bits, (1.0,)), 1.0)
+    strides = [[u * v for u in x_strides] for v in cell_format.strides]
     bounds = [converters.digit_bounds(fmt) for fmt in (config.inputs, config.weights)]
-    safe = 2 ** (50 if grid.wide else 22)  # codes that the ADC's own arithmetic cannot put a half off
+    safe = 2 ** (50 if cell_format.wide else 22)  # codes that the ADC's own arithmetic cannot put a half off
     for j, (row, steps) in enumerate(zip(strides, found.steps, strict=True)):
         for i, (stride, step) in enumerate(zip(row, steps, strict=True)):
-            ends = [grid.rows * a * b for a in bounds[0][i] for b in bounds[1][j]]
+            ends = [cell_format.rows * a * b for a in bounds[0][i] for b in bounds[1][j]]
             low, top = min(ends) * stride * step, max(ends) * stride * step
             if config.adc.saturate and not (found.lows[j][i] <= low and top <= found.tops[j][i]):
                 return None
@@ -345,27 +321,29 @@ def _lossless_fold(
             elif (step * stride).denominator > 1 or max(-low, top) > safe:
                 return None
     if config.adc.snap:
-        return LosslessFold(_code_reading(grid.rows, bits, (1.0,)), sum_scale)
-    weight = math.lcm(*x_strides) * math.lcm(*grid.strides) * max(map(max, found.steps))
+        return LosslessFold(_code_reading(cell_format.rows, bits, (1.0,)), sum_scale)
+    weight = math.lcm(*x_strides) * math.lcm(*cell_format.strides) * max(map(max, found.steps))
     flat = [weight for row in weights for weight in row]
     if weight.denominator > 1 or not all(map(float.is_integer, flat)) or sum(map(abs, flat)) * found.most > EXACT:
         return None
-    return LosslessFold(_code_reading(grid.rows, bits, (float(weight),)), sum_scale)
+    return LosslessFold(_code_reading(cell_format.rows, bits, (float(weight),)), sum_scale)
 
 
 MOST_LIMBS = 4  # more would cost more than a float64 product
 
 
-def _limbs(config: Config, grid: Grid) -> Limbs | None:
+def _limbs(config: Config, cell_format: CellFormat) -> Limbs | None:
     # An ideal ADC loses nothing: currents of whole codes and limbs of the folded weights are exact
     # while they fit 32 bits.
-    if config.radc is not None or config.dac.vnoise > 0 or config.inputs.bits > 15:
+    if config.radc is not None or config.dac.noisy or config.inputs.bits > 15:
         return None
-    common, weights = encoding.shares(config.weights.shifts, grid.strides)
-    largest = sum(map(abs, weights)) * grid.cell_bound
-    bits = min(15, 30 - math.ceil(math.log2(grid.rows)) - (config.inputs.bits - 1))
+    common, weights = encoding.digit_weights(config.weights.shifts, cell_format.strides)
+    largest = sum(map(abs, weights)) * cell_format.cell_bound
+    bits = min(15, 30 - math.ceil(math.log2(cell_format.rows)) - (config.inputs.bits - 1))
     count = ceil_div(largest.bit_length() + 1, bits) if bits > 0 else MOST_LIMBS + 1
     if largest >= 2**31 or count > MOST_LIMBS:
         return None
-    reading = _code_reading(grid.rows, config.inputs.bits - 1 + bits, tuple(2.0 ** (bits * k) for k in range(count)))
-    return Limbs(reading, 1.0 / (common << grid.fraction), weights, bits, count)
+    reading = _code_reading(
+        cell_format.rows, config.inputs.bits - 1 + bits, tuple(2.0 ** (bits * k) for k in range(count))
+    )
+    return Limbs(reading, 1.0 / (common << cell_format.fraction), weights, bits, count)

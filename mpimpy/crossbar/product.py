@@ -30,12 +30,12 @@ def read_grid(
 
     Of all columns, or of ``columns = (first, last)`` alone.
     """
-    grid = plans.make_grid(config)
-    found = memristors.read(backend, config.device, grid, cells, address, columns)
-    if config.wires is not None and config.wires.exact_reads:
-        found = wiring.pass_on(backend, config, grid, cells._replace(cells=found, level_shift=0))
-    unit = wiring.unit_column(config, grid, cells) if config.weights.offset else 0
-    return signs.combine(config.weights, found, grid.cell_bound, unit)
+    cell_format = plans.cell_format(config)
+    found = memristors.read(backend, config.device, cell_format, cells, address, columns)
+    if (wires := config.wires_per_read) is not None:
+        found = wiring.pass_on(backend, config, wires, cell_format, cells._replace(cells=found, level_shift=0))
+    unit = wiring.unit_column(config, cell_format, cells) if config.weights.offset else 0
+    return signs.combine(config.weights, found, cell_format.cell_bound, unit)
 
 
 def plan_for(config: Config, cells: Cells) -> Plan:
@@ -48,20 +48,20 @@ def _fold(
     backend: Any, fmt: Format, strides: tuple[int, ...], operand: "_Scaled", unit: int, rows: int, axis: int
 ) -> Any:
     # the float64 operand that noisy slices stand for: digital weights applied before the product
-    common, weights = encoding.shares(fmt.shifts, strides)
-    weights, slices, total = tuple(map(float, weights)), len(fmt.shifts), None
+    common, weights = encoding.digit_weights(fmt.shifts, strides)
+    factors, slices, total = tuple(map(float, weights)), len(fmt.shifts), None
     for plane in range(operand.scales.shape[0]):
         part = operand.integers[plane * slices : (plane + 1) * slices, :, :]
-        term = backend.fold(part, weights, float(common * unit), operand.scales[plane, :, :], rows=rows, axis=axis)
+        term = backend.fold(part, factors, float(common * unit), operand.scales[plane, :, :], rows=rows, axis=axis)
         total = term if total is None else total + term
     return total
 
 
 def _codes(backend: Any, digits: Any, strides: tuple[int, ...], fmt: Format) -> Any:
     # the integer codes that undisturbed slices stand for, shape (1, A, C)
-    common, weights = encoding.shares(fmt.shifts, strides)
-    weights = tuple(map(float, weights))
-    return backend.fold(digits, weights, float(common), dtype=encoding.narrowest(2 ** (fmt.bits - 1)))[None, :, :]
+    common, weights = encoding.digit_weights(fmt.shifts, strides)
+    factors = tuple(map(float, weights))
+    return backend.fold(digits, factors, float(common), dtype=encoding.narrowest(2 ** (fmt.bits - 1)))[None, :, :]
 
 
 FEW_ROWS = 64  # input rows up to which it is the grid that costs
@@ -75,11 +75,11 @@ def column_spans(
     A read of few inputs draws the noisy grid in blocks that stay in the cache. Columns may be cut anywhere.
     """
     slices, depth, width = shape
-    if config.wires is not None and config.wires.exact_reads:
+    if config.wires_per_read is not None:
         return [None]  # tiles are solved as a whole
     if config.device.var == 0 or backend.STREAM is None or height > FEW_ROWS:
         return [None]
-    column = slices * depth * {"int8": 1, "int16": 2}.get(plan.grid.grid_dtype, 4)
+    column = slices * depth * {"int8": 1, "int16": 2}.get(plan.cell_format.grid_dtype, 4)
     step = max(1, backend.STREAM // column // 128) * 128
     return [(first, min(first + step, width)) for first in range(0, width, step)] if step < width else [None]
 
@@ -94,7 +94,7 @@ def _input_part(backend: Any, config: Config, plan: Plan, digits: Any) -> Any:
 def _weight_part(backend: Any, config: Config, plan: Plan, grid: Any) -> Any:
     # one plane of the weights, as `plan.read_as` reads it
     if plan.lossless_fold is not None:
-        return _codes(backend, grid, plan.grid.strides, config.weights)
+        return _codes(backend, grid, plan.cell_format.strides, config.weights)
     if plan.limbs is not None:
         return backend.limbs(grid, plan.limbs.weights, plan.limbs.bits, plan.limbs.count)
     return grid
@@ -111,7 +111,7 @@ def _multiply_planes(
 ) -> list[Any]:
     # the product of each plane of the inputs with each of the weights, weights outermost
     read_as: Any = plan.read_as
-    x_slices, w_slices = len(plan.x_strides), len(plan.grid.strides)
+    x_slices, w_slices = len(plan.x_strides), len(plan.cell_format.strides)
     x_planes, w_planes = x.scales.shape[0], w.scales.shape[0]
     read_dtype = dtype if x_planes * w_planes == 1 else "float64"
     products = []
@@ -146,11 +146,13 @@ def _pair_products(
     x = _Scaled(converters.drive(backend, config.dac, plan, digits, at_inputs), x_scales)
     if plan.by_blas:
         w = _Scaled(read_grid(backend, config, cells, address), scales)
-        drive_unit, grid_unit = 2**plan.grid.voltage_fraction, 2**plan.grid.fraction
+        drive_unit, grid_unit = 2**plan.cell_format.voltage_fraction, 2**plan.cell_format.fraction
         # digits are not multiplied by their strides, noisy codes are
         x_strides = plan.x_strides if plan.reading.widths is None else (1,) * len(plan.x_strides)
         folded_x = _fold(backend, config.inputs, x_strides, x, drive_unit, rows, 1)
-        return [backend.multiply(folded_x, _fold(backend, config.weights, plan.grid.strides, w, grid_unit, rows, 0))]
+        return [
+            backend.multiply(folded_x, _fold(backend, config.weights, plan.cell_format.strides, w, grid_unit, rows, 0))
+        ]
     parts = []
     for columns in column_spans(backend, config, plan, digits.shape[1], cells.cells.shape):
         w = _Scaled(read_grid(backend, config, cells, address, columns), scales)

@@ -8,7 +8,7 @@ from array_api_compat import device as device_of
 
 from ..arrays import namespace
 from ..cells import laws, memristors, signs, wiring
-from ..cells.memristors import Cells
+from ..cells.memristors import Cells, Targets
 from ..config import Config
 from ..config._variation import UNITS
 from ..noise import Address
@@ -92,9 +92,9 @@ class Programmed:
 
 def target_levels(config: Config, encoded: Encoded) -> Any:
     """Return the levels that encoded weights ask for, integers of shape (planes * cells per digit * slices, K, N)."""
-    grid = plans.make_grid(config)
-    if encoded.strides != grid.strides:
-        encoded = encoding.restride(encoded, grid.strides, grid.level_dtype)
+    cell_format = plans.cell_format(config)
+    if encoded.strides != cell_format.strides:
+        encoded = encoding.restride(encoded, cell_format.strides, cell_format.level_dtype)
     return signs.split(config.weights, encoding.flat_slices(encoded.digits))
 
 
@@ -102,17 +102,17 @@ def written(backend: Any, config: Config, encoded: Encoded, address: Address, fa
     """Write encoded weights into cells, and leave the wires for `wired`; the parameters are those of `program`."""
     if faults is not None:
         faults = namespace(encoded.digits).asarray(faults, device=device_of(encoded.digits))
-    levels, grid = target_levels(config, encoded), plans.make_grid(config)
-    cells = memristors.program(backend, config.device, grid, levels, address, faults)
+    levels, cell_format = target_levels(config, encoded), plans.cell_format(config)
+    cells = memristors.program(backend, config.device, cell_format, Targets(levels, address, faults))
     return Programmed(config, encoded, encoding.weight_scales(encoded, config.tile.rows), cells, cells, faults, address)
 
 
 def wired(backend: Any, programmed: Programmed) -> Programmed:
     """Solve the wires of a matrix, if they have resistance and are solved once for all reads."""
     config, cells = programmed.config, programmed.as_programmed
-    if config.wires is None or config.wires.exact_reads:
+    if (wires := config.wires_once) is None:
         return programmed
-    passed = wiring.pass_on(backend, config, plans.make_grid(config), cells)
+    passed = wiring.pass_on(backend, config, wires, plans.cell_format(config), cells)
     return dataclasses.replace(programmed, as_read=cells._replace(cells=passed, level_shift=0))
 
 
@@ -151,8 +151,8 @@ def aged(backend: Any, programmed: Programmed, time_s: float, compensate: bool) 
     fresh, ratio = programmed.youngest, 1.0
     config, cells = fresh.config, fresh.as_programmed
     if laws.ages(config.device) is not None:
-        levels, grid = target_levels(config, fresh.encoded), plans.make_grid(config)
-        cells = memristors.age(backend, config.device, grid, cells, levels, fresh.address, time_s, fresh.faults)
+        targets = Targets(target_levels(config, fresh.encoded), fresh.address, fresh.faults)
+        cells = memristors.age(backend, config.device, plans.cell_format(config), cells, targets, time_s)
         before, after = memristors.total(fresh.as_programmed), memristors.total(cells)
         ratio = before / after if after else 1.0
     found = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""The public edge: what may come in, checked once, before any work."""
+"""The public edge: operands are checked once, before any work."""
 
 import math
 import warnings
@@ -10,6 +10,7 @@ from array_api_compat import is_array_api_obj
 
 from .. import arrays
 from ..arrays import namespace
+from ..config import Format
 
 __all__ = [
     "MpimpyWarning",
@@ -18,7 +19,7 @@ __all__ = [
     "as_faults",
     "as_operand",
     "check_device",
-    "check_pair",
+    "check_together",
     "first_index",
     "float_dtype",
     "library",
@@ -28,7 +29,7 @@ __all__ = [
 
 
 class MpimpyWarning(UserWarning):
-    """Something that mpimpy did was probably not what was asked."""
+    """A result that is probably not the intended one."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Operand:
     Attributes
     ----------
     name : str
-        What messages call it.
+        Its name in messages.
     array : array
         Its values; for a programmed matrix, an empty array of its library, dtype and device.
     shape : tuple of int
@@ -60,26 +61,27 @@ class Operand:
         return math.prod(self.shape[:-1])
 
 
-def library(array):
+def library(array: Any) -> str:
     """Return the name of the library that `array` belongs to."""
-    return namespace(array).__name__.removeprefix("array_api_compat.").partition(".")[0]
+    name: str = namespace(array).__name__
+    return name.removeprefix("array_api_compat.").partition(".")[0]
 
 
-def float_dtype(xp, array):
+def float_dtype(xp: Any, array: Any) -> Any:
     """Return the floating dtype that `array` counts as: its own, or its library's default."""
     if xp.isdtype(array.dtype, "real floating"):
         return array.dtype
     return xp.__array_namespace_info__().default_dtypes(device=device_of(array))["real floating"]
 
 
-def result_dtype(xp, first, second):
+def result_dtype(xp: Any, first: Any, second: Any) -> Any:
     """Return the dtype of a product of operands that count as `first` and `second`."""
     return xp.result_type(first, second)
 
 
-def _convert(name, value, like):
+def _convert(name: str, value: Any, like: Any) -> Any:
     if is_array_api_obj(value) and (like is None or value.ndim or library(value) != "numpy"):
-        return value  # a NumPy number counts as a number, whatever it meets
+        return value  # a NumPy number counts as a number beside any library
     if hasattr(value, "todense"):
         msg = f"{name} is a sparse {type(value).__name__}, and a crossbar holds every element: pass {name}.toarray()"
         raise TypeError(msg)
@@ -93,22 +95,23 @@ def _convert(name, value, like):
     return xp.asarray(array.tolist(), device=device_of(like))
 
 
-def first_index(xp, marked):
+def first_index(xp: Any, marked: Any) -> tuple[int, ...]:
     """Return the index of the first True of a bool array, a tuple of int."""
-    first, index = int(xp.argmax(xp.astype(xp.reshape(marked, (-1,)), xp.int8))), []
+    first = int(xp.argmax(xp.astype(xp.reshape(marked, (-1,)), xp.int8)))
+    index: list[int] = []
     for size in reversed(marked.shape):
-        first, place = divmod(first, size)
-        index.append(place)
+        first, position = divmod(first, size)
+        index.append(position)
     return tuple(reversed(index))
 
 
-def as_operand(name, value, *, like=None, complex_too=False):
-    """Return `value` as an array with finite numbers in it.
+def as_operand(name: str, value: Any, *, like: Any = None, complex_too: bool = False) -> Any:
+    """Return `value` as an array of finite numbers.
 
     Parameters
     ----------
     name : str
-        What messages call the operand.
+        Its name in messages.
     value : array, nested lists or number
     like : array, optional
         Lists and numbers become arrays of this one's library and device.
@@ -120,7 +123,7 @@ def as_operand(name, value, *, like=None, complex_too=False):
     TypeError
         If `value` is not numeric, or complex where that is not allowed.
     ValueError
-        If there is a NaN or an infinity in it.
+        If it holds a NaN or an infinity.
     """
     for mark, kind, mend in (
         ("conductance", "a programmed matrix", "write x @ W, or W.report(x)"),
@@ -165,18 +168,18 @@ def as_operand(name, value, *, like=None, complex_too=False):
     return arrays.detach(array)
 
 
-def accept(name, value, like=None, *, depth=None, complex_too=False):
-    """Let an operand in: checked once, before any work.
+def accept(name: str, value: Any, like: Any = None, *, depth: int | None = None, complex_too: bool = False) -> Operand:
+    """Return an operand that has passed all checks.
 
     Parameters
     ----------
     name : str
-        What messages call the operand.
+        Its name in messages.
     value : array, nested lists, number, or Operand
-        An `Operand` has been let in already.
+        An `Operand` is not checked again.
     like : Operand or array, optional
-        Lists and numbers become arrays of its library and device. An `Operand` is what this one is to be
-        multiplied by: both must then belong to one library and device.
+        Lists and numbers become arrays of its library and device. An `Operand` is the other factor of a
+        product: both must then belong to one library and device.
     depth : int, optional
         Length of the last axis, which is summed.
     complex_too : bool
@@ -194,17 +197,19 @@ def accept(name, value, like=None, *, depth=None, complex_too=False):
         If it holds a NaN or an infinity, lies on another device, or its shape does not fit.
     """
     other = like if isinstance(like, Operand) else None
-    if not isinstance(value, Operand):
+    if isinstance(value, Operand):
+        operand = value
+    else:
         array = as_operand(name, value, like=like if other is None else other.array, complex_too=complex_too)
-        value = Operand(name, array, tuple(array.shape))
+        operand = Operand(name, array, tuple(array.shape))
     if other is not None:
-        check_pair(value.array, other.array, name, other.name)
+        check_together(operand.array, other.array, name, other.name)
         if depth is not None:
-            matrix_shape(value.shape, depth, name, other.name, other.shape)
-    return value
+            matrix_shape(operand.shape, depth, name, other.name, other.shape)
+    return operand
 
 
-def check_pair(x, w, x_name, w_name):
+def check_together(x: Any, w: Any, x_name: str, w_name: str) -> None:
     """Raise TypeError for arrays of two libraries, ValueError for arrays on two devices."""
     if library(x) != library(w):
         msg = (
@@ -217,7 +222,7 @@ def check_pair(x, w, x_name, w_name):
         raise ValueError(msg)
 
 
-def check_device(array, wanted, name, owner):
+def check_device(array: Any, wanted: Any, name: str, owner: str) -> None:
     """Raise ValueError if `array` is not on the device that its `owner` was given."""
     found = str(device_of(array))
     # torch: "cuda" is the current CUDA device, whose full name ends in a number
@@ -226,7 +231,9 @@ def check_device(array, wanted, name, owner):
         raise ValueError(msg)
 
 
-def matrix_shape(shape, depth, x_name, w_name, w_shape):
+def matrix_shape(
+    shape: tuple[int, ...], depth: int, x_name: str, w_name: str, w_shape: tuple[int, ...]
+) -> tuple[int, int, int]:
     """Return (batch, M, K) of inputs of `shape`, whose last axis must be `depth` long."""
     if not shape:
         msg = f"{x_name} is a number: a crossbar reads vectors, so it needs at least one axis of length {depth}"
@@ -240,7 +247,7 @@ def matrix_shape(shape, depth, x_name, w_name, w_shape):
     return (math.prod(shape[:-2]), shape[-2] if len(shape) > 1 else 1, depth)
 
 
-def as_faults(faults, shape, fmt):
+def as_faults(faults: Any, shape: tuple[int, ...], fmt: Format) -> Any:
     """Return a map of stuck cells as a NumPy int8 array, (all slices, K, N), least significant slice first.
 
     Parameters
@@ -250,7 +257,7 @@ def as_faults(faults, shape, fmt):
     shape : (int, int)
         (K, N).
     fmt : Format
-        Of the weights.
+        Format of the weights.
 
     Raises
     ------
@@ -261,7 +268,7 @@ def as_faults(faults, shape, fmt):
     if found.dtype.kind not in "iu":
         msg = f"faults has dtype {found.dtype}: use integers, 1 for stuck at HGS, -1 for stuck at LGS, 0 for neither"
         raise TypeError(msg)
-    slices, planes, per_digit = len(fmt.digits), fmt.planes, 2 if fmt.signed else 1
+    slices, planes, per_digit = len(fmt.digits), fmt.planes, fmt.cells_per_digit
     whole = (*(planes,) * (planes > 1), *(per_digit,) * (per_digit > 1), slices, *shape)
     groups = planes * per_digit
     if tuple(found.shape) not in (tuple(shape), whole):

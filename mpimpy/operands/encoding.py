@@ -19,6 +19,7 @@ __all__ = [
     "block_shape",
     "block_totals",
     "decode",
+    "digit_weights",
     "encode",
     "flat_slices",
     "input_scales",
@@ -26,7 +27,6 @@ __all__ = [
     "measure",
     "narrowest",
     "restride",
-    "shares",
     "weight_scales",
 ]
 
@@ -46,9 +46,9 @@ class Encoded:
         Scale of each block's codes; 0 for a block whose elements are all zero.
     block : (int, int)
     bits, strides, shifts : tuples of int
-        Per slice, least significant first: width, what digits are multiplied by, what they count for.
+        Per slice, least significant first: width, factor of the digits, weight in the code.
     offset : int
-        What was added to the codes before they were sliced.
+        Number that was added to the codes before they were sliced.
     """
 
     digits: Any
@@ -59,7 +59,7 @@ class Encoded:
     shifts: tuple[int, ...]
     offset: int = 0
 
-    def transpose(self):
+    def transpose(self) -> "Encoded":
         """Return the encoding of the transposed operand."""
         xp = namespace(self.scales)
         return replace(
@@ -70,7 +70,7 @@ class Encoded:
         )
 
 
-def narrowest(largest):
+def narrowest(largest: int) -> str:
     """Return the name of the narrowest signed dtype that holds ``-largest .. largest``.
 
     Examples
@@ -81,19 +81,19 @@ def narrowest(largest):
     return next(f"int{bits}" for bits in (8, 16, 32, 64) if largest < 2 ** (bits - 1))
 
 
-def shares(shifts, strides):
-    """Return (common, weights): what slices at `strides` count for in units of ``1 / common``.
+def digit_weights(shifts: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """Return (common, weights): the weight of each slice, at its stride, in units of ``1 / common``.
 
     Examples
     --------
-    >>> shares((1, -16), (1, 15))
+    >>> digit_weights((1, -16), (1, 15))
     (15, (15, -16))
     """
     common = math.lcm(*strides)
     return common, tuple(a * (common // u) for a, u in zip(shifts, strides, strict=True))
 
 
-def block_shape(fmt, shape, rows, *, weight):
+def block_shape(fmt: Format, shape: tuple[int, int], rows: int, *, weight: bool) -> tuple[int, int]:
     """Return the block of `fmt` for an operand, each block holding whole tiles along K.
 
     Parameters
@@ -117,7 +117,7 @@ def block_shape(fmt, shape, rows, *, weight):
     if name == "finest":
         return (rows, 1) if weight else (1, rows)
     if name == "per-matrix":
-        return tuple(whole)
+        return whole[0], whole[1]
     if name == "per-row" and not weight:
         return (1, whole[1])
     if name == "per-col" and weight:
@@ -131,45 +131,45 @@ def block_shape(fmt, shape, rows, *, weight):
         )
         raise ValueError(msg)
     if name[axis] % rows and name[axis] < shape[axis]:
-        good = list(name)
-        good[axis] = ceil_div(name[axis], rows) * rows
+        whole_tiles = list(name)
+        whole_tiles[axis] = ceil_div(name[axis], rows) * rows
         msg = (
             f"granularity {name} of the {'weights' if weight else 'inputs'} cuts through tiles of {rows} rows, where "
-            f"currents are already added: use a multiple of {rows} along that axis, such as {tuple(good)}"
+            f"currents are already added: use a multiple of {rows} along that axis, such as {tuple(whole_tiles)}"
         )
         raise ValueError(msg)
     block = [min(size, full) for size, full in zip(name, whole, strict=True)]
     block[axis] = ceil_div(block[axis], rows) * rows
-    return tuple(block)
+    return block[0], block[1]
 
 
 @functools.lru_cache(maxsize=16)
-def _powers(xp, where):
+def _powers(xp: Any, where: Any) -> Any:
     table = [math.ldexp(1.0, exponent) for exponent in range(_LOWEST, _HIGHEST + 1)]
     return xp.asarray(table, dtype=xp.float64, device=where)
 
 
-def _exponent(xp, values):
-    # floor(log2(values)), exactly; one below the lowest for 0
+def _exponent(xp: Any, values: Any) -> Any:
+    # floor(log2(values)), exact; one below the lowest for 0
     flat = xp.reshape(values, (-1,))
-    place = xp.searchsorted(_powers(xp, device_of(values)), flat, side="right")
-    return xp.reshape(xp.astype(place, xp.int64), values.shape) + (_LOWEST - 1)
+    index = xp.searchsorted(_powers(xp, device_of(values)), flat, side="right")
+    return xp.reshape(xp.astype(index, xp.int64), values.shape) + (_LOWEST - 1)
 
 
-def _power(xp, exponent):
+def _power(xp: Any, exponent: Any) -> Any:
     flat = xp.reshape(exponent - _LOWEST, (-1,))
     return xp.reshape(xp.take(_powers(xp, device_of(exponent)), flat, axis=0), exponent.shape)
 
 
-def _power_in_halves(xp, exponent):
-    # two factors, since their product may pass the range of float64
+def _power_in_halves(xp: Any, exponent: Any) -> tuple[Any, Any]:
+    # two factors: their product may pass the range of float64
     half = exponent >> 1
     return _power(xp, half), _power(xp, exponent - half)
 
 
 @dataclass(frozen=True)
 class BlockStatistics:
-    """The numbers of each block that its scales follow from; see `measure`.
+    """Statistics of each block, which determine its scales; see `measure`.
 
     Attributes
     ----------
@@ -203,7 +203,7 @@ def block_totals(backend: Any, values: Any, block: tuple[int, int], maximum: Any
     where = device_of(maximum)
 
     def counts(size: int, length: int) -> Any:
-        # made on the device: a list would have to travel there
+        # made on the device: no list has to travel there
         left = size - xp.arange(0, size, length, dtype=xp.int64, device=where)
         return xp.clip(left, None, length)
 
@@ -215,7 +215,7 @@ def block_means(maximum: Any, block: tuple[int, int], sums: Any, counts: Any) ->
     xp = namespace(maximum)
     exponent, places = _fixed_point(xp, maximum, block)
     unit_1, unit_2 = _power_in_halves(xp, exponent + 1 - places)
-    # rounded down to the fixed-point grid: elements on it, which all equal it, are then not above it
+    # Rounded down to the fixed-point grid: elements that all equal their mean are not above it.
     return xp.astype(sums // counts, xp.float64) * unit_1 * unit_2
 
 
@@ -260,7 +260,7 @@ def encode(
     fmt : Format
     block : (int, int)
     strides : tuple of int, optional
-        What a digit is multiplied by, per slice, least significant first; by default 1.
+        Factor of the digits of each slice, least significant first; by default 1.
     dtype : str, optional
         Integer dtype of the digits; by default the narrowest.
     statistics : BlockStatistics, optional
@@ -285,7 +285,7 @@ def encode(
         planes.append((BlockScales(xp.full_like(peak, top), divisor), peak / top))
     else:
         zero = xp.zeros_like(peak)
-        groups = [(peak, peak, None)]
+        groups: list[tuple[Any, Any, tuple[Any, Any] | None]] = [(peak, peak, None)]
         if fmt.double:
             mean = statistics.mean
             above = xp.where(peak > mean, peak, zero)
@@ -304,61 +304,61 @@ def encode(
     return Encoded(xp.stack(digits, axis=0), xp.stack(scales, axis=0), block, bits, strides, fmt.shifts, fmt.offset)
 
 
-def flat_slices(digits):
-    """Return digits of shape (planes, slices, batch, A, C) as kernels take them: (planes * slices, batch * A, C)."""
+def flat_slices(digits: Any) -> Any:
+    """Return digits of shape (planes, slices, batch, A, C) as backend take them: (planes * slices, batch * A, C)."""
     planes, slices, batch, rows, cols = digits.shape
     return namespace(digits).reshape(digits, (planes * slices, batch * rows, cols))
 
 
-def restride(encoded, strides, dtype):
-    """Return `encoded` (of stride 1) with its digits multiplied by `strides`."""
+def restride(encoded: Encoded, strides: tuple[int, ...], dtype: str) -> Encoded:
+    """Return `encoded`, of stride 1, with its digits multiplied by `strides`."""
     xp = namespace(encoded.digits)
     factor = xp.asarray(strides, dtype=getattr(xp, dtype), device=device_of(encoded.digits))
     digits = xp.astype(encoded.digits, getattr(xp, dtype)) * xp.reshape(factor, (1, -1, 1, 1, 1))
     return replace(encoded, digits=digits, strides=strides)
 
 
-def integers(encoded):
+def integers(encoded: Encoded) -> Any:
     """Return the integer codes q of an operand, int64, shape (planes, batch, A, C)."""
     xp = namespace(encoded.digits)
-    total = None
+    total: Any = None
     for index, (shift, stride) in enumerate(zip(encoded.shifts, encoded.strides, strict=True)):
-        # digits are multiples of their stride: nothing is rounded, whatever their sign
+        # digits are multiples of their stride: the division is exact for both signs
         term = xp.astype(encoded.digits[:, index, ...], xp.int64) // stride * shift
         total = term if total is None else total + term
     return total - encoded.offset
 
 
-def _spread(xp, scales, block, axis, size):
-    # per-block scales repeated over the elements of one axis
+def _expand_blocks(xp: Any, scales: Any, block: int, axis: int, size: int) -> Any:
+    # the scale of each block, repeated for its elements along one axis
     index = xp.arange(size, dtype=xp.int64, device=device_of(scales)) // block
     return xp.take(scales, index, axis=axis)
 
 
-def decode(encoded):
-    """Return the float64 values that an encoded operand stands for, shape (batch, A, C)."""
+def decode(encoded: Encoded) -> Any:
+    """Return the float64 values of an encoded operand, shape (batch, A, C)."""
     xp = namespace(encoded.digits)
     rows, cols = encoded.digits.shape[-2:]
-    scales = _spread(xp, encoded.scales, encoded.block[0], 2, rows)
-    scales = _spread(xp, scales, encoded.block[1], 3, cols)
+    scales = _expand_blocks(xp, encoded.scales, encoded.block[0], 2, rows)
+    scales = _expand_blocks(xp, scales, encoded.block[1], 3, cols)
     return xp.sum(xp.astype(integers(encoded), xp.float64) * scales, axis=0)
 
 
-def input_scales(encoded, rows):
+def input_scales(encoded: Encoded, rows: int) -> Any:
     """Return the scale of every input row in every tile, shape (planes, batch * M, tiles)."""
     xp = namespace(encoded.scales)
     planes, _, batch, height, depth = encoded.digits.shape
     tiles = ceil_div(depth, rows)
-    scales = _spread(xp, encoded.scales, encoded.block[0], 2, height)
-    scales = _spread(xp, scales, encoded.block[1] // rows, 3, tiles)
+    scales = _expand_blocks(xp, encoded.scales, encoded.block[0], 2, height)
+    scales = _expand_blocks(xp, scales, encoded.block[1] // rows, 3, tiles)
     return xp.reshape(scales, (planes, batch * height, tiles))
 
 
-def weight_scales(encoded, rows):
+def weight_scales(encoded: Encoded, rows: int) -> Any:
     """Return the scale of every weight column in every tile, shape (planes, tiles, N)."""
     xp = namespace(encoded.scales)
     planes, _, _, depth, width = encoded.digits.shape
     tiles = ceil_div(depth, rows)
-    scales = _spread(xp, encoded.scales, encoded.block[0] // rows, 2, tiles)
-    scales = _spread(xp, scales, encoded.block[1], 3, width)
+    scales = _expand_blocks(xp, encoded.scales, encoded.block[0] // rows, 2, tiles)
+    scales = _expand_blocks(xp, scales, encoded.block[1], 3, width)
     return xp.reshape(scales, (planes, tiles, width))

@@ -185,13 +185,13 @@ def conductance(
 def _whole_array(W: CrossbarMatrix, cells: Any, number: int) -> tuple[Any, Any]:
     # Conductances of an array with its unused cells, S, and the voltage of each row, as a share of full scale.
     # The last column is the reference's, or the unit column's.
-    config, grid, cells_now = W.config, plans.make_grid(W.config), cells_of(W).as_programmed
-    rows, cols, unit = config.tile.rows, config.tile.cols, config.device.grid_unit_S(grid.fraction)
+    config, cell_format, cells_now = W.config, plans.cell_format(W.config), cells_of(W).as_programmed
+    rows, cols, unit = config.tile.rows, config.tile.cols, config.device.grid_unit_S(cell_format.fraction)
     # the reference drifts as well
-    found = np.full((rows, cols + 1), config.device.LGS + (cells_now.reference - grid.reference) * unit)
+    found = np.full((rows, cols + 1), config.device.LGS + (cells_now.reference - cell_format.reference) * unit)
     found[: cells.shape[0], : cells.shape[1]] = cells
     if number == 0:
-        found[:, -1] += wiring.unit_column(config, grid, cells_now) * unit
+        found[:, -1] += wiring.unit_column(config, cell_format, cells_now) * unit
     return found, (np.arange(rows) < cells.shape[0]).astype(float)
 
 

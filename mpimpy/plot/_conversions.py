@@ -47,9 +47,9 @@ def currents(W: CrossbarMatrix, x: Any, slice: int, input_slice: int, read: int)
 
 def unit_A(config: Config) -> float:
     """Return the unit of `currents`, A: one grid unit of conductance times one of voltage."""
-    grid = plans.make_grid(config)
+    cell_format = plans.cell_format(config)
     volts = config.dac.vread / (config.dac.rdac - 1)
-    return volts * config.device.grid_unit_S(grid.fraction + grid.voltage_fraction)
+    return volts * config.device.grid_unit_S(cell_format.fraction + cell_format.voltage_fraction)
 
 
 def adc_codes(W: CrossbarMatrix, x: Any, ax: Any = None, *, slice: int = 0, input_slice: int = 0, read: int = 0) -> Any:
@@ -118,7 +118,7 @@ def _draw_codes(ax: Any, config: Config, found: Any, unit: float, slice: int, in
     j, i = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
     code_range: Any = plan.reading.code_range  # an ADC that is not ideal has one
     step, (low, top) = plan.reading.adc_gain[j][i], (table[j][i] for table in code_range)
-    kind = np.float64 if plan.grid.wide else np.float32
+    kind = np.float64 if plan.cell_format.wide else np.float32
     codes = np.rint(found.astype(kind) * kind(step)).astype(np.int64).ravel()
     beyond = (codes < low) | (codes > top)
     # bars cover whole codes; no bar crosses the lower end of the range

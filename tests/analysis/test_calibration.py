@@ -11,7 +11,6 @@ from strategies import examples, products
 from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Engine, Format, Tile, Wires
 from mpimpy.analysis import calibration
 from mpimpy.crossbar import plan as plans
-from mpimpy.crossbar.currents import current_unit
 
 # optimal clip of a uniform quantiser in standard deviations, and its SQNR in dB, for a Gaussian
 THEORY = {6: (3.33, 29.83), 8: (3.94, 40.57), 10: (4.50, 51.55)}
@@ -39,7 +38,7 @@ def test_a_window_is_placed_where_it_clips_least():
         errors = {
             k: float(np.sum((values - np.clip(values, k * step, (k + 15) * step)) ** 2)) for k in range(-20, 2000)
         }
-        found = calibration._place(np, values, step, 16)
+        found = calibration._first_code(np, values, step, 16)
         assert errors[found] == min(errors.values())
 
 
@@ -48,7 +47,7 @@ def test_a_window_is_placed_where_it_clips_least():
     [([0.0, 3.0, 9.0], 0), ([-3.0, 4.0], -8), ([4.0, 17.0], 3), ([-11.0, -1.0], -14), ([0.0, 0.0], 0)],
 )
 def test_a_window_that_covers_everything_begins_where_one_expects(values, first):
-    assert calibration._place(np, np.array(values), 1.0, 16) == first
+    assert calibration._first_code(np, np.array(values), 1.0, 16) == first
 
 
 @pytest.mark.slow
@@ -110,7 +109,7 @@ def test_samples_are_the_currents(rng):
         same_bits(a, b) for row, other in zip(found, again, strict=True) for a, b in zip(row, other, strict=True)
     )
     # what an ADC with a code for every current would have read
-    unit, _ = current_unit(config)
+    unit = plans.cell_format(config).current_unit
     fine = engine.replace(
         adc={"radc": None}, inputs={"granularity": "per-matrix"}, weights={"granularity": "per-matrix"}
     )
@@ -118,7 +117,7 @@ def test_samples_are_the_currents(rng):
     values = sampled(one, x)
     total = sum(
         part.sum() * a / u * b / v
-        for row, b, v in zip(values, config.weights.shifts, plans.make_grid(config).strides, strict=True)
+        for row, b, v in zip(values, config.weights.shifts, plans.cell_format(config).strides, strict=True)
         for part, a, u in zip(row, config.inputs.shifts, plans.plan(config).x_strides, strict=True)
     )
     read = fine.program(w).read(x, read=2**32 - 1)
@@ -246,10 +245,14 @@ def test_refusals(rng):
             Engine().calibrate(*operands)
 
 
-def test_errors_count_by_what_their_slices_count_for():
+def window(error):
+    return calibration._Window(error, first=0, width=1.0)
+
+
+def test_errors_count_by_the_weights_of_their_slices():
     config = Config(Device(g_level=16), DAC(16), inputs=Format((1, 2)), weights=Format((1, 4)))
     # least significant first: digits of 2 bits and the sign; of 4 bits and the sign
-    windows = [[(1.0, 0, 1.0), (0.0, 0, 1.0)], [(0.0, 0, 1.0), (0.0, 0, 1.0)]]
+    windows = [[window(1.0), window(0.0)], [window(0.0), window(0.0)]]
     assert calibration._total_error(config, windows) == pytest.approx((1 / 5) ** 2)
-    windows = [[(0.0, 0, 1.0), (0.0, 0, 1.0)], [(0.0, 0, 1.0), (2.0, 0, 1.0)]]
+    windows = [[window(0.0), window(0.0)], [window(0.0), window(2.0)]]
     assert calibration._total_error(config, windows) == pytest.approx(2 * (4 / 15 * 16 / 15) ** 2)

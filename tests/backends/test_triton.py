@@ -71,7 +71,7 @@ def test_every_configuration_gives_the_same_bits(launches, case):
     assert isinstance(results[0], torch.Tensor)
     assert same_bits(*results)
     device = config.device
-    fraction = plans.make_grid(config).fraction
+    fraction = plans.cell_format(config).fraction
     found = [law for law in (laws.write(device, fraction), laws.read(device, fraction)) if law is not None]
     special = [law.per_level or law.additive for law in found]
     assert ("perturb" in launches) == (config.dac.vnoise > 0 or not all(special))

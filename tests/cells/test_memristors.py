@@ -54,7 +54,7 @@ def written(device, **more):
 def seen(matrix, read=0):
     """Conductances that one read sees, S: (levels, cells)."""
     d = matrix.config.device
-    grid = plans.make_grid(matrix.config)
+    grid = plans.cell_format(matrix.config)
     lowest = d.LGS + (matrix.programmed.as_programmed.reference - grid.reference) * d.step_S / 2**grid.fraction
     return read_levels(matrix, read)[0] * d.step_S + lowest
 
@@ -80,7 +80,7 @@ def levels_of(device):
 
 
 def grid_step(device):
-    return device.step_S / 2 ** plans.make_grid(Engine(device, seed=0).config).fraction
+    return device.step_S / 2 ** plans.cell_format(Engine(device, seed=0).config).fraction
 
 
 RISING = [0.02 + 0.01 * n for n in range(COUNT)]
@@ -658,7 +658,7 @@ def test_strong_variation_of_few_levels_still_has_a_grid(rng):
     # the spread is many levels wide: the cells are noisy all the same, and nothing folds into codes
     d = Device(LGS=9e-6, HGS=1e-5, g_level=16, var=2.0)
     engine = Engine(d, adc=ADC(64 * 225 + 1), seed=1)
-    assert plans.make_grid(engine.config).fraction == 1
+    assert plans.cell_format(engine.config).fraction == 1
     x, w = rng.standard_normal((3, 70)), rng.standard_normal((70, 4))
     assert SNR(engine(x, w), x @ w) < 10
 

@@ -45,7 +45,7 @@ def test_variation_is_lognormal(var, when):
     assert abs(factor.mean() - low) < 5 * spread / math.sqrt(n)
     assert abs(factor.std() / spread - 1) < 5 * math.sqrt((stats.lognorm(var).stats("k") + 2) / (4 * n)) + 1e-3
     # the sample is a multiple of 2**-f: a spread of noise below the grid makes it continuous
-    grid = 2.0 ** -plans.make_grid(matrix.config).fraction / (15 + d.rho)
+    grid = 2.0 ** -plans.cell_format(matrix.config).fraction / (15 + d.rho)
     smooth = factor + np.random.default_rng(0).uniform(-grid / 2, grid / 2, factor.shape)
     assert stats.kstest(smooth.ravel()[:20000], stats.lognorm(var).cdf).pvalue > 1e-3
     # level 0 varies around LGS: the reference column's cell is nominal
@@ -78,7 +78,7 @@ def test_voltage_noise_is_gaussian_and_relative():
     kernels = choose_backend(engine, digits)
     driven = converters.drive(kernels, engine.config.dac, plan, digits, noise.Address(5, 0, 0, 0))
     assert (plan.reading.strides, plan.reading.widths) == ((1, 1), None)
-    factor = driven[0] / 15 / 2.0**plan.grid.voltage_fraction
+    factor = driven[0] / 15 / 2.0**plan.cell_format.voltage_fraction
     assert abs(factor.mean() - 1) < 5 * 0.05 / math.sqrt(factor.size)
     assert abs(factor.std() / 0.05 - 1) < 0.02
     assert stats.kstest(factor.ravel()[:20000], stats.norm(1, 0.05).cdf).pvalue > 1e-3

@@ -268,9 +268,7 @@ def test_few_rows_read_in_blocks_of_columns_have_the_same_errors(rng, monkeypatc
     engine = Engine(adc=ADC(**ALL), seed=1)
     whole = engine.program(w).read(x, read=0)
     monkeypatch.setattr(numba_cpu, "STREAM", 1)
-    assert (
-        len(product.column_spans(numba_cpu, engine.config, plans.plan(engine.config), 3, np.zeros((4, 64, 300)))) == 3
-    )
+    assert len(product.column_spans(numba_cpu, engine.config, plans.plan(engine.config), 3, (4, 64, 300))) == 3
     assert same_bits(engine.program(w).read(x, read=0), whole)
 
 
@@ -410,7 +408,7 @@ def small(adc, **given):
 def found_codes(config):
     # unit 1, strides of 2-bit and 1-bit digits
     x, w = ((1, 3)[: len(fmt.digits)] for fmt in (config.inputs, config.weights))
-    found = converters.codes(config, 1, x, w)
+    found = converters.adc_windows(config, 1, x, w)
     return [[(s, low, top) for s, low, top in zip(*rows, strict=True)] for rows in zip(found.steps, found.lows, found.tops, strict=True)]  # fmt: skip
 
 
@@ -529,7 +527,7 @@ def test_resolution_is_worth_6_dB_a_bit(bits, kernels, wave, more, window):
         plain_reading(
             rows=64,
             bound=plan.reading.bound,
-            wide=plan.grid.wide,
+            wide=plan.cell_format.wide,
             adc_gain=((step,),),
             code_range=(((low,),), ((top,),)),
             shift_weights=((1 / step,),),

@@ -107,8 +107,8 @@ def test_lossless_adc_gives_the_integer_product(config, data):
         encoded = encoding.encode(backend_of(matrix), x[None], config.inputs, block)
         integers = encoding.integers(encoded)[0, 0].astype(object) @ matrix.codes().astype(object)
         scales = encoding.input_scales(encoded, config.tile.rows)[0] * plans.plan(config).sum_scale
-        u, v = (np.lcm.reduce(s) for s in (plans.plan(config).x_strides, plans.make_grid(config).strides))
-        least = min(plans.plan(config).x_strides) * min(plans.make_grid(config).strides) if every else 1
+        u, v = (np.lcm.reduce(s) for s in (plans.plan(config).x_strides, plans.cell_format(config).strides))
+        least = min(plans.plan(config).x_strides) * min(plans.cell_format(config).strides) if every else 1
         expected = (integers * (int(u) * int(v) // least)).astype(np.float64) * scales * matrix.programmed.scales[0]
         assert same_bits(matrix.read(x), expected), backend
 
@@ -316,14 +316,14 @@ def test_fifty_one_bit_slices_keep_float64_precision(rng):
     ],
 )
 def test_grid_follows_the_configuration_alone(config, fraction, wide):
-    grid = plans.make_grid(config)
+    grid = plans.cell_format(config)
     assert (grid.fraction, grid.wide) == (fraction, wide)
 
 
 def test_grid_is_stored_in_the_narrowest_dtype():
-    assert plans.make_grid(Config()).grid_dtype == "int16"  # 2 * 15 * 1024
-    assert plans.make_grid(Config(Device(var=0))).grid_dtype == "int8"
-    assert plans.make_grid(Config(Device(var=0.005))).grid_dtype == "int32"
+    assert plans.cell_format(Config()).grid_dtype == "int16"  # 2 * 15 * 1024
+    assert plans.cell_format(Config(Device(var=0))).grid_dtype == "int8"
+    assert plans.cell_format(Config(Device(var=0.005))).grid_dtype == "int32"
 
 
 def test_currents_beyond_53_bits_are_refused():

@@ -16,7 +16,7 @@ from mpimpy.crossbar import plan as plans
 def numbers(config):
     """The plan of a configuration, under the names of this file alone."""
     plan = plans.plan(config)
-    grid = plan.grid
+    grid = plan.cell_format
     return SimpleNamespace(
         fraction=grid.fraction,
         wide=grid.wide,
@@ -251,7 +251,7 @@ def test_slices_that_need_more_levels_than_there_are():
     with pytest.raises(ValueError, match=r"input slice of 4 bits needs 16 levels but rdac=15: .* or rdac=16"):
         numbers(config(codes=14, inputs=fmt))
     # the cells' grid does not depend on the inputs' format
-    assert plans.make_grid(config(codes=14, inputs=fmt)) == plans.make_grid(config(codes=14))
+    assert plans.cell_format(config(codes=14, inputs=fmt)) == plans.cell_format(config(codes=14))
 
 
 # ---- currents and codes

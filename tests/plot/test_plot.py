@@ -129,7 +129,7 @@ def test_ir_drop_of_a_matrix_is_what_reads_meet(mapping, exact_reads, w):
     W = engine(wires=Wires(30.0, 20.0, exact_reads), **MAPPINGS[mapping]).program(w)
     still = engine(Device(write_var=0.1, stuck_HGS=0.02, stuck_LGS=0.02), wires=Wires(30.0, 20.0), **MAPPINGS[mapping])
     passed = still.program(w).programmed.as_read[0]
-    fmt, grid = W.config.weights, plans.make_grid(still.config)
+    fmt, grid = W.config.weights, plans.cell_format(still.config)
     unit = W.config.device.step_S / 2.0**grid.fraction
     slices, index = len(fmt.digits), 0
     for plane in range(fmt.planes):
@@ -167,7 +167,7 @@ def test_ir_drop_of_an_aged_matrix(w):
         drawn = image(plot.ir_drop(W, tile=(0, 0))) / 100
         cells = image(plot.conductance(W, tile=(0, 0))) * 1e-6
         assert cells.max() < 0.5e-5
-        unit = device.step_S / 2.0 ** plans.make_grid(W.config).fraction
+        unit = device.step_S / 2.0 ** plans.cell_format(W.config).fraction
         index = len(W.config.weights.digits) - 1
         met = np.sum(W.programmed.as_read.cells[index, :16, :12], axis=0) * unit
         current = np.sum(cells * (1 - drawn), axis=0)
