@@ -30,15 +30,15 @@ def _engine(engine: Any, settings: Settings) -> Engine:
     return engine
 
 
-def _parts(xp, array):
-    # real and imaginary part of a complex array; a real one has no second part
+def _parts(xp: Any, array: Any) -> list[Any]:
+    # the real part, and the imaginary part of a complex array
     if xp.isdtype(array.dtype, "complex floating"):
         return [xp.real(array), xp.imag(array)]
     return [array]
 
 
-def _output_dtype(xp, a, b):
-    """Return (real, result): the floating dtype of the parts, and of the product."""
+def _output_dtype(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """Return the floating dtype of the parts, and the dtype of the product."""
     kinds = [
         array.dtype if xp.isdtype(array.dtype, "complex floating") else edge.float_dtype(xp, array) for array in (a, b)
     ]
@@ -47,9 +47,9 @@ def _output_dtype(xp, a, b):
     return real, result
 
 
-def _multiply(xp, engine, x, w, real):
-    # Real products combined: the parts of x as more input rows, those of w as more columns, so
-    # that each part of a weight has cells of its own.
+def _multiply(xp: Any, engine: Engine, x: Any, w: Any, real: Any) -> Any:
+    # Combines real products: the parts of x become more input rows, the parts of w more columns.
+    # Each part of a weight then has cells of its own.
     xs, ws = _parts(xp, x), _parts(xp, w)
     rows, cols = x.shape[0], w.shape[1]
     stacked_x = xs[0] if len(xs) == 1 else xp.concat(xs, axis=0)
@@ -67,7 +67,7 @@ def _multiply(xp, engine, x, w, real):
     return (part[0][0] - part[1][1]) + 1j * (part[0][1] + part[1][0])
 
 
-def _operands(a, b):
+def _operands(a: Any, b: Any) -> tuple[Any, Any, Any]:
     like = next((value for value in (a, b) if getattr(value, "ndim", 0) and hasattr(value, "dtype")), None)
     a = edge.accept("a", a, like, complex_too=True).array
     b = edge.accept("b", b, like, complex_too=True).array
@@ -76,7 +76,7 @@ def _operands(a, b):
 
 
 def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpack[Settings]) -> Any:
-    """Return ``np.dot(a, b)`` as memristor crossbars would have computed it.
+    """Return ``np.dot(a, b)`` as memristor crossbars compute it.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
         sums over the last axis; N-D with M-D over the last axis of `a` and the second-to-last of
         `b`. `b` is written into the arrays, `a` drives them.
     engine : Engine, optional
-        A machine of your own; by default one is made of the settings.
+        By default, an engine with the settings.
     **settings
         Any of the settings table, such as ``radc=1024, var=0.02, seed=7``; see `DPETensor`.
 
@@ -116,7 +116,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     xp, a, b = _operands(a, b)
     real, result = _output_dtype(xp, a, b)
     if a.ndim == 0 or b.ndim == 0:
-        # every product of numbers is a cell of its own: the array's elements drive one weight
+        # the elements of the array drive one weight
         array, number = (a, b) if b.ndim == 0 else (b, a)
         shape = array.shape
         y = _multiply(xp, engine, xp.reshape(array, (-1, 1)), xp.reshape(number, (1, 1)), real)
@@ -130,7 +130,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
             raise ValueError(msg)
         depth = a.shape[-1]
         shape = (*a.shape[:-1], *b.shape[:axis], *b.shape[axis + 1 :])
-        # sizes are spelled out: -1 means nothing beside an empty axis
+        # beside an empty axis, -1 would be ambiguous
         x = xp.reshape(a, (math.prod(a.shape[:-1]), depth))
         columns = math.prod(b.shape[:axis]) * math.prod(b.shape[axis + 1 :])
         y = _multiply(xp, engine, x, xp.reshape(xp.moveaxis(b, axis, 0), (depth, columns)), real)
@@ -140,9 +140,9 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
 
 
 def explain(a: Any, b: Any, engine: Engine | None = None, **settings: Unpack[Settings]) -> Report:
-    """Return what ``MapReducedot(a, b)`` takes in hardware, and what each effect costs in dB.
+    """Return the hardware and conversions of ``MapReducedot(a, b)``, and the cost of each effect, dB.
 
-    Every effect is switched on alone, and off alone.
+    Each effect is measured twice: as the only one, and as the only one switched off.
 
     Parameters
     ----------

@@ -18,13 +18,13 @@ __all__ = ["load"]
 def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix:
     """Return a programmed matrix from a file that `CrossbarMatrix.save` wrote.
 
-    It reads the same bits on every backend, and goes on counting reads where it was saved.
+    Its products have the same bits on every backend. It counts its reads on from the count in the file.
 
     Parameters
     ----------
     path : str or path
     like : array, optional
-        An array of the library and on the device that products are to be of; by default NumPy's.
+        An array whose library and device products shall have; by default NumPy's.
     backend : str, optional
         As for `Engine`.
 
@@ -52,8 +52,8 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     True
     """
     like = asarray(0.0) if like is None else like
-    kernels, xp, where = backends.select(like, backend), namespace(like), device_of(like)
-    meta, found = chips.read_file(path)
+    module, xp, device = backends.select(like, backend), namespace(like), device_of(like)
+    meta, arrays = chips.read_file(path)
     dtype = meta.get("dtype", "float64")
     if not hasattr(xp, dtype):
         fail(
@@ -62,10 +62,10 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
             "like=, an array of a library that has",
         )
 
-    def place(array: Any) -> Any:
-        # Numba's kernels take NumPy arrays, whatever library products are to be of
-        return array if kernels.NAME == "numba" else xp.asarray(array, device=where)
+    def to_backend(array: Any) -> Any:
+        # Numba's kernels take NumPy arrays for every library of products
+        return array if module.NAME == "numba" else xp.asarray(array, device=device)
 
-    chip, reads = chips.unpack(path, meta, found, place)
-    prototype = xp.zeros((0,), dtype=getattr(xp, dtype), device=where)
-    return CrossbarMatrix(chip, prototype, kernels, ReadCounter(reads))
+    chip, reads = chips.unpack(path, meta, arrays, to_backend)
+    prototype = xp.zeros((0,), dtype=getattr(xp, dtype), device=device)
+    return CrossbarMatrix(chip, prototype, module, ReadCounter(reads))

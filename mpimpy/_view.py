@@ -1,4 +1,4 @@
-"""Views of a programmed matrix: shape, seed, tiles, conductances, codes, and how writing went."""
+"""Views of a programmed matrix: shape, seed, tiles, conductances, codes, and statistics of verified writing."""
 
 import dataclasses
 from typing import Any
@@ -10,20 +10,21 @@ from .analysis.counts import counts
 from .analysis.programming import Programming, write_statistics
 from .arrays import namespace
 from .cells import memristors
+from .config import Config
 from .crossbar import plan as plans
-from .crossbar.programmed import Age
+from .crossbar.programmed import Age, Programmed
 from .files.chips import Chip
 from .operands import encoding
 from .operands.edge import Operand
 from .reads import ReadCounter
 
-__all__ = ["NAME", "MatrixView"]
+__all__ = ["NAME", "MatrixView", "as_operand", "backend_of"]
 
 NAME = "the programmed matrix"
 
 
 class MatrixView:
-    """The contents of a programmed matrix, in the library and on the device of its weights.
+    """Contents of a programmed matrix, in the library and on the device of its weights.
 
     Parameters
     ----------
@@ -34,19 +35,23 @@ class MatrixView:
     backend : module
         The backend that reads it.
     counter : mpimpy.reads.ReadCounter
-        Of the engine that programmed it.
+        Counter of the engine that programmed it.
     """
+
+    config: Config
+    programmed: Programmed | None
+    shape: tuple[int, int]
 
     def __init__(self, chip: Chip, prototype: Any, backend: Any, counter: ReadCounter) -> None:
         self.config, self.programmed, self.shape = chip.config, chip.programmed, chip.shape
-        self.prototype = prototype
-        self.backend, self._address, self._counter = backend, chip.address, counter
+        self._prototype = prototype
+        self._backend, self._address, self._counter = backend, chip.address, counter
         self._operand = Operand(NAME, prototype, self.shape)
 
     @property
     def dtype(self) -> Any:
         """Floating dtype that the weights count as."""
-        return self.prototype.dtype
+        return self._prototype.dtype
 
     @property
     def seed(self) -> int:
@@ -55,17 +60,17 @@ class MatrixView:
 
     @property
     def chip(self) -> int:
-        """Number of the chip that it is written on, which names the physical cells."""
+        """Number of its chip, which names the physical cells."""
         return self._address.chip
 
     @property
     def origin(self) -> tuple[int, int]:
-        """Row and column of its first element in the whole matrix, for noise addresses."""
+        """Row and column of its first element in the whole matrix, for the addresses of noise."""
         return self._address.row, self._address.col
 
     @property
     def age(self) -> Age | None:
-        """Age of a matrix made by `at`; None as programmed."""
+        """Age of a matrix that `at` returned; None as programmed."""
         return None if self.programmed is None else self.programmed.age
 
     @property
@@ -74,19 +79,19 @@ class MatrixView:
         return self._counter.reads
 
     def __getstate__(self) -> dict[str, Any]:
-        # modules are found again from the arrays
-        return {name: value for name, value in self.__dict__.items() if name != "backend"} | {
-            "backend_name": self.backend.NAME
+        # a module has no pickle: the copy finds it by its name
+        return {name: value for name, value in self.__dict__.items() if name != "_backend"} | {
+            "backend_name": self._backend.NAME
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         name = state.pop("backend_name")
         self.__dict__.update(state)
-        self.backend = backends.select(self.prototype, name)
+        self._backend = backends.select(self._prototype, name)
 
     @property
     def _xp(self) -> Any:
-        return namespace(self.prototype)
+        return namespace(self._prototype)
 
     @property
     def ndim(self) -> int:
@@ -95,29 +100,29 @@ class MatrixView:
 
     @property
     def device(self) -> Any:
-        """The device that the weights came from."""
-        return device_of(self.prototype)
+        """Device of the weights and of the products."""
+        return device_of(self._prototype)
 
     @property
     def tiles(self) -> tuple[int, int, int]:
-        """(rows of tiles, columns of tiles, slices); a double exponent, and a pair, has twice the slices."""
+        """Tiles along K, tiles along N, and slices; a double exponent doubles the slices, and so does a pair."""
         return counts(self.config, 0, *self.shape).tiles
 
     def _public(self, array: Any) -> Any:
-        return self.backend.from_backend(array, self.prototype)
+        return self._backend.from_backend(array, self._prototype)
 
     def _slice_axes(self) -> tuple[int, ...]:
-        # the axes in front of (K, N) as they are given out
+        # axes in front of (K, N) in what `conductance` returns
         fmt = self.config.weights
         return (2,) * fmt.double + (2,) * fmt.signed + (len(fmt.digits),)
 
     def _per_slice(self, array: Any) -> Any:
-        # cells, (all slices, K, N), as they are given out: most significant slice first
-        xp, lead = namespace(array), self._slice_axes()
-        return self._public(xp.flip(xp.reshape(array, (*lead, *self.shape)), axis=len(lead) - 1))
+        # reorders (all slices, K, N) for the user: most significant slice first
+        xp, axes = namespace(array), self._slice_axes()
+        return self._public(xp.flip(xp.reshape(array, (*axes, *self.shape)), axis=len(axes) - 1))
 
-    def _empty(self, *lead: int, dtype: Any) -> Any:
-        return self._xp.zeros((*lead, *self.shape), dtype=dtype, device=self.device)
+    def _empty(self, *axes: int, dtype: Any) -> Any:
+        return self._xp.zeros((*axes, *self.shape), dtype=dtype, device=self.device)
 
     def conductance(self) -> Any:
         """Return the conductances as programmed, write variation and stuck cells included.
@@ -142,7 +147,7 @@ class MatrixView:
 
     @property
     def programming(self) -> Programming | None:
-        """What verified writing took (see `mpimpy.WriteVerify`), or None if writing was not verified.
+        """Pulses and errors of verified writing (see `mpimpy.WriteVerify`); None if writing was not verified.
 
         Examples
         --------
@@ -171,7 +176,7 @@ class MatrixView:
         return self._public(codes[0, :, :] if codes.shape[0] == 1 else codes)
 
     def decoded(self) -> Any:
-        """Return the quantised weights, float64, shape (K, N): what ideal cells would multiply by.
+        """Return the quantised weights, float64, shape (K, N): those of ideal cells.
 
         Examples
         --------
@@ -183,3 +188,13 @@ class MatrixView:
         if self.programmed is None:
             return self._empty(dtype=self._xp.float64)
         return self._public(encoding.decode(self.programmed.encoded)[0, :, :])
+
+
+def backend_of(matrix: MatrixView) -> Any:
+    """Return the backend, a module, that reads a programmed matrix."""
+    return matrix._backend
+
+
+def as_operand(name: str, matrix: MatrixView) -> Operand:
+    """Return the shape, library, dtype and device of a programmed matrix, under the name that messages use."""
+    return Operand(name, matrix._prototype, matrix.shape)

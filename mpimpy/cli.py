@@ -9,6 +9,9 @@ import platform
 import re
 import sys
 import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 from . import __version__, backends, noise
 from ._dot import MapReducedot, explain
@@ -26,13 +29,13 @@ _OPTIONS = SETTINGS | _ENGINE
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         # main prints every error in the same way
         raise ValueError(message)
 
 
-def _value(text):
-    """Return what the text of a setting says: None, a number, a tuple of them, or the text itself."""
+def _value(text: str) -> Any:
+    """Return the value of a setting's text: None, a number, a tuple of them, or the text itself."""
     if text.lower() == "none":
         return None
     if "," in text:
@@ -43,32 +46,35 @@ def _value(text):
     return text
 
 
-def _add_settings(parser):
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     for title, table in (("settings", SETTINGS), ("random numbers and backend", _ENGINE)):
         group = parser.add_argument_group(title)
         for name, (default, unit, meaning) in table.items():
             text = f"{meaning} ({f'{unit}; ' if unit else ''}default {default})"
-            kind = {"type": _value, "metavar": "VALUE"}
+            kind: dict[str, Any] = {"type": _value, "metavar": "VALUE"}
             if default in ("True", "False"):
                 kind = {"action": argparse.BooleanOptionalAction}
-            # either spelling; help shows the first
+            # both spellings count; help shows the first
             for spelling in dict.fromkeys((name, name.replace("_", "-"))):
                 shown = text if spelling == name else argparse.SUPPRESS
                 group.add_argument(f"--{spelling}", dest=name, default=argparse.SUPPRESS, help=shown, **kind)
 
 
-def _given(args, names=_OPTIONS):
+def _chosen(args: argparse.Namespace, names: Iterable[str] = _OPTIONS) -> dict[str, Any]:
+    # options of the command line, without the defaults
     return {name: vars(args)[name] for name in names if name in args}
 
 
-def _build_parser():
+def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(prog="mpimpy", description="Matrix products on memristor crossbars.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"mpimpy {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     lists = "Lists take commas: --x_slices 1,1,2,4; negative numbers =: --adc_range=-1e-5,1e-5. "
     lists += "Names may be written with - for _. Other laws of variation than numbers are for Python."
 
-    def command(name, run, text, *, settings=True):
+    def command(
+        name: str, run: Callable[[argparse.Namespace], None], text: str, *, settings: bool = True
+    ) -> argparse.ArgumentParser:
         epilog = lists if settings else None
         sub = commands.add_parser(name, help=text, description=text, epilog=epilog, allow_abbrev=False)
         if settings:
@@ -87,7 +93,7 @@ def _build_parser():
     demo.add_argument(
         "-o", "--out", metavar="PICTURE", help=f"{tables.either(tables.PICTURES)} (picture: default mpimpy_demo.png)"
     )
-    only = {"default": argparse.SUPPRESS}
+    only: dict[str, Any] = {"default": argparse.SUPPRESS}
     demo.add_argument("--keep", type=_value, help="picture: share of the coefficients kept (default 0.25)", **only)
     demo.add_argument("--mode", type=int, choices=(0, 1), help="matmul: run only this one of the two", **only)
 
@@ -105,7 +111,7 @@ def _build_parser():
     return parser, commands.choices
 
 
-def _parse(argv):
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser, commands = _build_parser()
     args, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -117,24 +123,24 @@ def _parse(argv):
     return args
 
 
-def _check_csv(path, a, b):
+def _check_csv(path: str, a: Any, b: Any) -> None:
     axes = a.ndim + b.ndim - (2 if a.ndim and b.ndim else 0)
     if axes > 2 or "c" in (a.dtype.kind, b.dtype.kind):
         msg = f"{path}: .csv holds only real numbers, in one or two axes: write this product as .npy or .npz"
         raise ValueError(msg)
 
 
-def _exact(a, b):
+def _exact(a: Any, b: Any) -> Any:
     import numpy as np
 
-    # in integers it could overflow
+    # integers could overflow
     return np.dot(*(array.astype(np.result_type(array, np.float64), copy=False) for array in (a, b)))
 
 
-def _dot(args):
+def _dot(args: argparse.Namespace) -> None:
     out = None if args.out is None else tables.target(args.out, tables.MATRICES)
     picture = None if args.plot is None else tables.picture_target(args.plot)
-    engine = DPETensor(**_given(args))
+    engine = DPETensor(**_chosen(args))
     a, b = tables.load(args.a), tables.load(args.b)
     if out and out.suffix.lower() == ".csv":
         _check_csv(args.out, a, b)
@@ -154,52 +160,55 @@ def _dot(args):
         print(f"\n{table}")
 
 
-def _demo(args):
+def _demo(args: argparse.Namespace) -> None:
     matmul = args.what == "matmul"
     idle = [*SETTINGS, "keep"] if matmul else ["mode"]
-    given = [name for name in idle if name in args]
-    if given:
-        msg = f"{', '.join(f'--{name}' for name in given)} has no effect on the demo {args.what}: leave it out"
+    useless = [name for name in idle if name in args]
+    if useless:
+        msg = f"{', '.join(f'--{name}' for name in useless)} has no effect on the demo {args.what}: leave it out"
         raise ValueError(msg)
     out = "mpimpy_demo.png" if args.out is None and not matmul else args.out
     picture = None if out is None else tables.picture_target(out)
-    (_demo_matmul if matmul else _demo_picture)(args, picture)
+    if matmul or picture is None:
+        _demo_matmul(args, picture)
+    else:
+        _demo_picture(args, picture)
     if picture:
         print(f"written to {out}")
 
 
-def _demo_picture(args, picture):
+def _demo_picture(args: argparse.Namespace, picture: Path) -> None:
     from . import demo, plot
 
-    engine = DPETensor(**_given(args))
-    result = demo.compress(demo.photograph(), engine, **_given(args, ["keep"]))
+    engine = DPETensor(**_chosen(args))
+    result = demo.compress(demo.photograph(), engine, **_chosen(args, ["keep"]))
     tables.save({picture: tables.picture_writer(plot.compression(result), picture)})
     print(result)
 
 
-def _demo_matmul(args, picture):
+def _demo_matmul(args: argparse.Namespace, picture: Path | None) -> None:
     from . import demo, plot
 
-    given = {"seed": None} | _given(args, _ENGINE)
-    if given["seed"] is None:
-        given["seed"] = noise.new_seed()
-    results = [demo.matmul(mode, **given) for mode in ([args.mode] if "mode" in args else [0, 1])]
+    settings = {"seed": None} | _chosen(args, _ENGINE)
+    if settings["seed"] is None:
+        settings["seed"] = noise.new_seed()
+    results = [demo.matmul(mode, **settings) for mode in ([args.mode] if "mode" in args else [0, 1])]
     if picture:
         axes = plot.new_axes(1, len(results))[0]
         for ax, result in zip(axes, results, strict=True):
             plot.scatter(result.measured, result.exact, ax, f"mode {result.mode}")
         tables.save({picture: tables.picture_writer(axes[0].figure, picture)})
-    print(*results, f"seed {given['seed']}, chip {given.get('chip', 0)}", sep="\n")
+    print(*results, f"seed {settings['seed']}, chip {settings.get('chip', 0)}", sep="\n")
 
 
-def _version(package):
+def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
 
 
-def _info(args):
+def _info(args: argparse.Namespace) -> None:
     print(f"{'mpimpy':<12}{__version__}")
     print(f"{'Python':<12}{platform.python_version()}")
     for package in ("numpy", "scipy", "numba", "torch", "matplotlib"):
@@ -211,19 +220,19 @@ def _info(args):
         print(f"  {backend.name:<10}{state}{backend.detail}; for {backend.runs}")
 
 
-def _complain(text):
+def _complain(text: str) -> None:
     print(f"mpimpy: {' '.join(text.split())}", file=sys.stderr)
 
 
-def _run(argv):
+def _run(argv: Sequence[str] | None) -> int:
     try:
         args = _parse(argv)
-    except SystemExit as done:  # --help and --version have printed what was asked
-        return done.code
-    seen = set()
+    except SystemExit as done:  # --help and --version have printed their text
+        return done.code if isinstance(done.code, int) else 0
+    seen: set[str] = set()
 
-    def show_once(message, *_, **__):
-        # one plain line, instead of Python's two with a place in the source
+    def show_once(message: Warning | str, *_: Any, **__: Any) -> None:
+        # one plain line; Python prints two, with a line of source
         if str(message) not in seen:
             seen.add(str(message))
             _complain(f"warning: {message}")
@@ -235,7 +244,7 @@ def _run(argv):
     return 0
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Parameters
@@ -259,7 +268,7 @@ def main(argv=None):
         if sys.stdout is not None:  # it may be closed
             sys.stdout.flush()
     except BrokenPipeError:
-        # nobody reads on; keep the interpreter from flushing into the same pipe when it ends
+        # the reader has gone: at its end, the interpreter must not flush into the same pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

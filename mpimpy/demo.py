@@ -12,40 +12,40 @@ from .analysis.report import Report
 from .checks import as_float
 from .compat.dpetensor import DPETensor
 from .compat.sliced import SlicedData
+from .engine import Engine
 
 __all__ = ["Compression", "Product", "compress", "dct_matrix", "matmul", "photograph"]
 
 BLOCK = 8
 MID_GREY = 128.0
 WHITE = 255.0
-SIZE = 1000  # of the matrices of `matmul`
+SIZE = 1000  # rows and columns of the matrices of `matmul`
 
 
 @dataclass(frozen=True, eq=False)
 class Compression:
-    """A picture compressed exactly and on crossbars; prints as a summary.
+    """Picture compressed exactly and on crossbars; its text is a summary.
 
     Attributes
     ----------
     original, exact, crossbar : float64 array, shape (H, W)
         Grey levels, not clipped: 0 is black and 255 white.
     coefficients, pixels : (float64 array, float64 array), shape (blocks, 64) each
-        First and second product, (measured, exact). The pixels are less mid-grey, as they
-        leave the arrays.
+        First and second product, (measured, exact). Mid-grey is subtracted from the pixels.
     kept : int
-        Coefficients kept of each block's 64.
+        Coefficients kept of the 64 of each block.
     reports : (Report, Report)
         Of the two products.
     seed, chip : int
     seconds, exact_seconds : float
-        Time of the two products on the simulated crossbars, and in NumPy.
+        Time of the two products on the simulated crossbars, and in NumPy, s.
     """
 
     original: Any
     exact: Any
     crossbar: Any
-    coefficients: tuple
-    pixels: tuple
+    coefficients: tuple[Any, Any]
+    pixels: tuple[Any, Any]
     kept: int
     reports: tuple[Report, Report]
     seed: int
@@ -53,13 +53,18 @@ class Compression:
     seconds: float
     exact_seconds: float
 
-    def psnr(self, measured, reference):
-        """Return the peak signal-to-noise ratio between two of the pictures, by name, dB."""
+    def psnr(self, measured: str, reference: str) -> float:
+        """Return the peak signal-to-noise ratio between two of the pictures, dB.
+
+        Parameters
+        ----------
+        measured, reference : {"original", "exact", "crossbar"}
+        """
         difference = getattr(self, measured) - getattr(self, reference)
         error = float((difference**2).mean())
         return 10 * math.log10(WHITE**2 / error) if error > 0 else math.inf
 
-    def __str__(self):
+    def __str__(self) -> str:
         height, width = self.original.shape
         arrays = sum(math.prod(report.tiles) for report in self.reports)
         rows, cols = self.reports[0].array
@@ -79,7 +84,7 @@ class Compression:
         return "\n".join(lines)
 
 
-def photograph():
+def photograph() -> Any:
     """Return the photograph that comes with Matplotlib: Rear Admiral Grace Hopper.
 
     Returns
@@ -90,13 +95,14 @@ def photograph():
     import numpy as np
     from matplotlib import cbook, image
 
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
+    source: Any = cbook.get_sample_data("grace_hopper.jpg")
+    with source as file:
         colours = image.imread(file, format="jpg")
     # luma of ITU-R BT.601, as JPEG has it
     return colours.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
 
 
-def dct_matrix():
+def dct_matrix() -> Any:
     """Return the matrix of the orthonormal two-dimensional DCT of 8 x 8 blocks.
 
     Returns
@@ -119,7 +125,7 @@ def dct_matrix():
     return np.kron(line, line)
 
 
-def _cropped(picture):
+def _cropped(picture: Any) -> Any:
     import numpy as np
 
     picture = np.asarray(picture, dtype=np.float64)
@@ -130,47 +136,47 @@ def _cropped(picture):
     return picture[:height, :width]
 
 
-def _to_rows(picture):
+def _to_rows(picture: Any) -> Any:
     # (H, W) -> (blocks, 64)
     height, width = picture.shape
     blocks = picture.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).swapaxes(1, 2)
     return blocks.reshape(-1, BLOCK * BLOCK)
 
 
-def _from_rows(rows, shape):
+def _from_rows(rows: Any, shape: tuple[int, int]) -> Any:
     height, width = shape
     return rows.reshape(height // BLOCK, width // BLOCK, BLOCK, BLOCK).swapaxes(1, 2).reshape(shape)
 
 
-def _largest(coefficients, kept):
+def _largest(coefficients: Any, kept: int) -> Any:
     import numpy as np
 
-    # stable: among equals the lower frequency stays
+    # a stable sort keeps the lower frequency of equal coefficients
     order = np.argsort(-np.abs(coefficients), axis=1, kind="stable")[:, :kept]
     out = np.zeros_like(coefficients)
     np.put_along_axis(out, order, np.take_along_axis(coefficients, order, axis=1), axis=1)
     return out
 
 
-def _timed(x, w):
+def _timed(x: Any, w: Any) -> tuple[Any, float]:
     start = time.perf_counter()
     y = x @ w
     return y, time.perf_counter() - start
 
 
-def _transform(rows, forward, inverse, kept):
-    # the same lines for matrices in memory and in crossbars
+def _transform(rows: Any, forward: Any, inverse: Any, kept: int) -> tuple[Any, Any, Any, float]:
+    # matrices may be in memory or in crossbars
     coefficients, first = _timed(rows, forward)
     chosen = _largest(coefficients, kept)
     pixels, second = _timed(chosen, inverse)
     return coefficients, chosen, pixels, first + second
 
 
-def compress(picture, engine, keep=0.25):
+def compress(picture: Any, engine: Engine, keep: float = 0.25) -> Compression:
     """Compress a picture as JPEG does, by the largest coefficients of its 8 x 8 blocks.
 
-    Each block is a row of 64 pixels, less mid-grey. One product by a 64 x 64 matrix gives its
-    coefficients, and a second one the pixels back; both on crossbars, and exactly.
+    A block is a row of 64 pixels, from which mid-grey is subtracted. One product by a 64 x 64 matrix gives
+    its coefficients. A second product returns its pixels. Both are computed on crossbars, and exactly.
 
     Parameters
     ----------
@@ -199,7 +205,7 @@ def compress(picture, engine, keep=0.25):
     kept = max(1, round(as_float("keep", keep, 0, 1, above=True) * BLOCK**2))
     original = _cropped(picture)
     rows, matrix = _to_rows(original) - MID_GREY, dct_matrix()
-    # the first products of a process compile the kernels and start the threads: not timed
+    # untimed, since the first products of a process compile the kernels and start the threads
     warm = engine.replace()
     _transform(rows[:1], warm.program(matrix.T), warm.program(matrix), kept)
     _transform(rows, matrix.T, matrix, kept)
@@ -225,9 +231,9 @@ def compress(picture, engine, keep=0.25):
 # -- two products -----------------------------------------------------------------------------
 
 
-# The two examples of the predecessor: shape of the inputs before their last two axes, the
-# operands' slicing, and the engine.
-_EXAMPLES = {
+# The two examples of the predecessor: axes of the inputs before the last two, slices of the operands, and
+# settings of the engine.
+_EXAMPLES: dict[int, tuple[tuple[int, ...], dict[str, Any], dict[str, Any]]] = {
     0: (
         (2,),
         {"slice_method": (1, 1, 2, 4), "bw_e": 8, "quant_gran": (64, 64)},
@@ -243,7 +249,7 @@ _EXAMPLES = {
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """One of the predecessor's products; prints as it did, and a little more.
+    """Product of one of the predecessor's examples; its text has the predecessor's lines and some more.
 
     Attributes
     ----------
@@ -252,7 +258,7 @@ class Product:
         "torch" or "numpy".
     measured, exact : float64 ndarray
     seconds, exact_seconds : float
-        Slicing and product on the simulated crossbars, and the exact product.
+        Time of slicing and product on the simulated crossbars, and of the exact product, s.
     """
 
     mode: int
@@ -262,7 +268,7 @@ class Product:
     seconds: float
     exact_seconds: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         _, slicing, settings = _EXAMPLES[self.mode]
         given = ", ".join(f"{name}={value}" for name, value in (slicing | settings).items())
         return (
@@ -272,25 +278,26 @@ class Product:
         )
 
 
-def _torch():
+def _torch() -> Any:
     return importlib.import_module("torch") if importlib.util.find_spec("torch") else None
 
 
-def _example_data(lead):
-    """Return (library, x, w): the predecessor's own numbers if torch is there, else others."""
-    shapes = (*lead, SIZE, SIZE), (SIZE, SIZE)
+def _example_data(batch: tuple[int, ...]) -> tuple[str, Any, Any]:
+    """Return library, inputs and weights: the predecessor's numbers if torch is installed, else NumPy's."""
+    shapes = (*batch, SIZE, SIZE), (SIZE, SIZE)
     torch = _torch()
     if torch is not None:
-        with torch.random.fork_rng(devices=[]):  # the caller's own random numbers go on as they were
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers do not change
             torch.manual_seed(42)
-            return "torch", *(torch.randn(*shape, dtype=torch.float64) for shape in shapes)
+            x, w = (torch.randn(*shape, dtype=torch.float64) for shape in shapes)
+            return "torch", x, w
     import numpy as np
 
     rng = np.random.default_rng(42)
-    return "numpy", *(rng.standard_normal(shape) for shape in shapes)
+    return "numpy", rng.standard_normal(shapes[0]), rng.standard_normal(shapes[1])
 
 
-def _sliced_product(engine, slicing, x, w):
+def _sliced_product(engine: Engine, slicing: dict[str, Any], x: Any, w: Any) -> Any:
     weights = SlicedData(is_weight=True, paral_size=(64, 64), **slicing)
     inputs = SlicedData(paral_size=(64, 64), **slicing)
     for operand, data in ((weights, w), (inputs, x)):
@@ -298,7 +305,7 @@ def _sliced_product(engine, slicing, x, w):
     return engine(inputs, weights)
 
 
-def matmul(mode, *, seed=None, chip=0, backend=None):
+def matmul(mode: int, *, seed: int | None = None, chip: int = 0, backend: str | None = None) -> Product:
     """Run one of the predecessor's two examples.
 
     Parameters
@@ -325,10 +332,10 @@ def matmul(mode, *, seed=None, chip=0, backend=None):
     """
     import numpy as np
 
-    lead, slicing, settings = _EXAMPLES[mode]
+    batch, slicing, settings = _EXAMPLES[mode]
     engine = DPETensor(**settings, seed=seed, chip=chip, backend=backend)
-    library, x, w = _example_data(lead)
-    # not timed, as in `compress`
+    library, x, w = _example_data(batch)
+    # untimed, as in `compress`
     _sliced_product(DPETensor(**settings, seed=0, backend=backend), slicing, x[..., :64, :64], w[:64, :64])
     start = time.perf_counter()
     measured = _sliced_product(engine, slicing, x, w)

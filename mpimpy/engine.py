@@ -1,6 +1,7 @@
 """Engine: a configuration that programs matrices and reads them."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Unpack
 
 from array_api_compat import device as device_of
 
@@ -9,36 +10,39 @@ from .analysis import calibration
 from .arrays import namespace
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
+from .config._config import Parts
 from .crossbar import plan as plans
 from .crossbar.programmed import program
 from .files.chips import Chip
-from .matrix import CrossbarMatrix
+from .matrix import CrossbarMatrix, backend_of, encode_inputs
 from .noise import Address
 from .operands import edge, encoding
 from .operators import CrossbarOperand
 from .reads import ReadCounter
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "choose_backend", "write"]
 
 
 class Engine:
-    """A crossbar machine: programs matrices and multiplies by them.
+    """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters
     ----------
     device : Device, optional
         The memristors.
     dac : DAC, optional
+        Converters that drive the word lines.
     adc : ADC, optional
+        Converters that read the bit lines.
     tile : Tile, optional
-        The size of an array.
+        Size of an array, cells.
     inputs, weights : Format, optional
-        How the operands become integers.
+        Integer formats of the operands.
     wires : Wires, optional
-        Their resistance; None: they have none.
+        Resistance of the wires, Ohm a segment; None: wires without resistance.
     seed : int, optional
-        Key of all random numbers, 0 to 2**64 - 1. None takes a fresh one, which `seed` and
-        the repr show, so that any result can be replayed.
+        Key of all random numbers, 0 to 2**64 - 1. None takes a fresh one. The attribute `seed` and the
+        repr show it, so any result can be replayed.
     chip : int
         Number of the chip, 0 to 2**20 - 1. The same seed and chip have the same write
         variation and stuck cells everywhere.
@@ -49,8 +53,11 @@ class Engine:
     ----------
     config : Config
     seed, chip : int
+    backend : str or None
     reads : int
         Reads made so far: the number of the next one.
+    input_size : (int, int) or None
+        Block of inputs in row mode: rows, and array rows. See `SlicedData`.
 
     Raises
     ------
@@ -66,8 +73,13 @@ class Engine:
     (2, 4)
     """
 
+    config: Config
+    backend: str | None
+    seed: int
+    chip: int
     input_size: tuple[int, int] | None = None
-    placement: Any = None  # where operands must be; None: wherever they are
+    _operand_device: Any = None  # device that operands must be on; None: any
+    _counter: ReadCounter
 
     def __init__(
         self,
@@ -82,7 +94,7 @@ class Engine:
         seed: int | None = None,
         chip: int = 0,
         backend: str | None = None,
-    ):
+    ) -> None:
         self._setup(
             Config(
                 Device() if device is None else device,
@@ -104,6 +116,21 @@ class Engine:
     ) -> "Engine":
         """Return an engine with a ready configuration.
 
+        Parameters
+        ----------
+        config : Config
+        seed, chip, backend
+            As for `Engine`.
+
+        Returns
+        -------
+        Engine
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `Engine`.
+
         Examples
         --------
         >>> Engine.from_config(Config(), seed=3).seed
@@ -113,9 +140,17 @@ class Engine:
         engine._setup(config, seed=seed, chip=chip, backend=backend)
         return engine
 
-    def _setup(self, config, *, seed, chip, backend, parts=("inputs", "weights")):
+    def _setup(
+        self,
+        config: Config,
+        *,
+        seed: int | None,
+        chip: int,
+        backend: str | None,
+        parts: Iterable[str] = ("inputs", "weights"),
+    ) -> None:
         config.check(*parts)
-        plans.choose_grid(config)  # says now if currents could not be exact
+        plans.choose_grid(config)  # raises now if currents cannot be exact
         if backend is not None:
             backends.check(backend)
         self.config, self.backend = config, backend
@@ -127,34 +162,6 @@ class Engine:
     def reads(self) -> int:
         """Reads made so far: the number of the next one."""
         return self._counter.reads
-
-    def next_read(self) -> int:
-        """Return the number of the next read, and count it.
-
-        Examples
-        --------
-        >>> engine = Engine(seed=1)
-        >>> engine.next_read(), engine.next_read()
-        (0, 1)
-        """
-        return self._counter.next_read()
-
-    def backend_for(self, array: Any) -> Any:
-        """Return the module of kernels that products of an array take.
-
-        Raises
-        ------
-        ValueError
-            If the array is not where the engine's operands must be, or the engine's backend cannot take it.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> Engine(backend="reference").backend_for(np.eye(2)).NAME
-        'reference'
-        """
-        edge.check_device(array, self.placement, "an operand", "the engine")
-        return backends.select(array, self.backend)
 
     def program(
         self,
@@ -177,13 +184,11 @@ class Engine:
         chip : int, optional
             Number of the chip to write on; by default the engine's.
         origin : (int, int)
-            Row and column of ``w[0, 0]`` in a larger matrix of which `w` is a part: its cells
-            then get the random numbers that they have in the whole. The row must be a multiple
-            of the tile's rows.
+            Row and column of ``w[0, 0]`` in a larger matrix, if `w` is a part of one. Its cells then have
+            the random numbers that they have in the whole. The row must be a multiple of the tile's rows.
         faults : integer array, shape (K, N) or that of ``W.conductance()``, optional
-            Cells that are stuck whatever is written: 1 at HGS, -1 at LGS, 0 neither. Slices as in
-            `CrossbarMatrix.conductance`, most significant first; (K, N) holds for all of them.
-            Beside the cells that the device's rates make stuck.
+            Map of stuck cells: 1 at HGS, -1 at LGS, 0 neither. Slices as in `CrossbarMatrix.conductance`,
+            most significant first; (K, N) holds for all of them. The device's rates make further cells stuck.
 
         Returns
         -------
@@ -214,49 +219,18 @@ class Engine:
             fail(ValueError, f"{cut}, which its wires join: use a multiple of {cols}")
         if faults is not None:
             faults = edge.as_faults(faults, w.shape, config.weights)
-        backend, encoded = self.backend_for(w.array), None
+        backend, encoded = choose_backend(self, w.array), None
         if 0 not in w.shape:
             cell_format, values = plans.cell_format(config), backend.to_backend(w.array[None, ...])
             strides, dtype = cell_format.strides, cell_format.level_dtype
             encoded = encoding.encode(backend, values, config.weights, block, strides, dtype)
-        return self.write(w, encoded, name=name, chip=chip, origin=origin, faults=faults)
+        address = self._address(name, chip, origin)
+        return write(self, w, encoded, address, faults=faults)
 
-    def write(
-        self,
-        w: edge.Operand,
-        encoded: encoding.Encoded | None,
-        config: Config | None = None,
-        *,
-        name: str | None = None,
-        chip: int | None = None,
-        origin: tuple[int, int] = (0, 0),
-        faults: Any = None,
-    ) -> CrossbarMatrix:
-        """Write weights that are integers already; see `mpimpy.SlicedData`.
-
-        Parameters
-        ----------
-        w : mpimpy.operands.edge.Operand
-            Shape of the weights, and an array of their library, dtype and device.
-        encoded : mpimpy.operands.encoding.Encoded or None
-            Shape (1, K, N); None for a matrix without elements.
-        config : Config, optional
-            By default the engine's.
-        name, chip, origin, faults
-            As for `program`; a map of faults least significant slice first.
-
-        Returns
-        -------
-        CrossbarMatrix
-        """
-        config = self.config if config is None else config
+    def _address(self, name: str | None = None, chip: int | None = None, origin: tuple[int, int] = (0, 0)) -> Address:
+        # of the first cell of a matrix
         chip = self.chip if chip is None else as_int("chip", chip, 0, noise.MAX_CHIP)
-        address = Address(self.seed if name is None else self._key_of(name), chip, 0, 0, *origin)
-        backend, xp = self.backend_for(w.array), namespace(w.array)
-        cells = None if encoded is None else program(backend, config, encoded, address, faults)
-        dtype = edge.float_dtype(xp, w.array)
-        prototype = xp.zeros((0,), dtype=dtype, device=device_of(w.array))
-        return CrossbarMatrix(Chip(config, address, w.shape, cells), prototype, backend, self._counter)
+        return Address(self.seed if name is None else self._key_of(name), chip, 0, 0, *origin)
 
     def _key_of(self, name: str) -> int:
         if not isinstance(name, str):
@@ -273,26 +247,27 @@ class Engine:
         Parameters
         ----------
         x : array, shape (..., K)
-            Sample inputs: as few as you like, as long as they are typical.
+            Typical inputs; a few suffice.
         w : array, shape (K, N)
         method : str
             ``"error"``: each pair of slices gets the range of least mean squared error.
-            ``"percentile"``: the range that covers `percentile` of the currents.
+            ``"percentile"``: each pair gets the range that covers `percentile` of its currents.
         percentile : float, optional
-            50 to 100, %; 99.9 by default. As many currents are left out above the range as below it.
+            50 to 100, %; 99.9 by default. As many currents lie above the range as below it.
         ratios : str
-            ``"powers"``: the widths are full scale divided by powers of two, so that shift-and-add
-            remains a sum of integers. ``"free"``: any widths; better pair by pair, and mostly in the whole.
+            ``"powers"``: widths are full scale divided by powers of two, and shift-and-add stays a sum of
+            integers. ``"free"``: any widths. Each pair of slices then has a smaller error, and mostly the
+            product has.
 
         Returns
         -------
         Engine
-            Of the same seed and chip. ``config.adc.range`` holds the ranges, A.
+            It has the same seed and chip. Its ``config.adc.range`` holds the ranges, A.
 
         Raises
         ------
         ValueError
-            If the ADC is ideal, or has a code for every current; if there are no currents to look at.
+            If the ADC is ideal, or has a code for every current; if there are no currents.
 
         Examples
         --------
@@ -307,14 +282,14 @@ class Engine:
             msg = "calibrate chooses ranges for ADCs of finite resolution: give the engine a radc, such as ADC(256)"
             raise ValueError(msg)
         matrix = self.program(w)
-        inputs = matrix.encoded_inputs(x)
-        for name, encoded in (("x", inputs), ("w", matrix.programmed.encoded)):
+        programmed, inputs = encode_inputs(matrix, x)
+        for name, encoded in (("x", inputs), ("w", programmed.encoded)):
             if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
                 msg = f"{name} holds nothing but zeros, and typical operands are what ranges are chosen by: give some"
                 raise ValueError(msg)
-        currents = calibration.samples(matrix.backend, matrix.programmed, inputs, noise.MAX_READ)
-        options = {"method": method, "percentile": percentile, "ratios": ratios}
-        return self.replace(adc={"range": calibration.ranges(self.config, currents, **options)})
+        currents = calibration.samples(backend_of(matrix), programmed, inputs, noise.MAX_READ)
+        ranges = calibration.ranges(self.config, currents, method=method, percentile=percentile, ratios=ratios)
+        return self.replace(adc={"range": ranges})
 
     def MapReduceDot(self, x: Any, w: Any, *, read: int | None = None) -> Any:
         """Multiply `x` by `w` on the crossbars.
@@ -323,7 +298,7 @@ class Engine:
         ----------
         x : array or SlicedData, shape (..., K)
         w : array, SlicedData or CrossbarMatrix, shape (K, N)
-            An array is programmed for this product alone; `program` it to use it again.
+            An array is programmed for this product only; `program` keeps it for more of them.
         read : int, optional
             Number of this read; by default the next one.
 
@@ -353,8 +328,23 @@ class Engine:
 
     __call__ = MapReduceDot
 
-    def replace(self, **parts: Any) -> "Engine":
+    def replace(self, **parts: Unpack[Parts]) -> "Engine":
         """Return an engine of the same seed, chip, backend and device, with parts of its configuration replaced.
+
+        Parameters
+        ----------
+        **parts
+            As for `Config.replace`.
+
+        Returns
+        -------
+        Engine
+            It counts its reads from 0.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a part or setting is unknown or out of range.
 
         Examples
         --------
@@ -363,12 +353,56 @@ class Engine:
         """
         config = self.config.replace(**parts)
         engine = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
-        engine.input_size, engine.placement = self.input_size, self.placement
+        engine.input_size, engine._operand_device = self.input_size, self._operand_device
         return engine
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         parts = ", ".join(
             f"{name}={getattr(self.config, name)}" for name in ("device", "dac", "adc", "tile", "inputs", "weights")
         )
         parts += "" if self.config.wires is None else f", wires={self.config.wires}"
         return f"{type(self).__name__}({parts}, seed={self.seed}, chip={self.chip})"
+
+
+def choose_backend(engine: Engine, array: Any) -> Any:
+    """Return the backend, a module, that computes an engine's products of an array.
+
+    Raises
+    ------
+    ValueError
+        If the array is not where the engine's operands must be, or the engine's backend cannot take it.
+    """
+    edge.check_device(array, engine._operand_device, "an operand", "the engine")
+    return backends.select(array, engine.backend)
+
+
+def write(
+    engine: Engine,
+    w: edge.Operand,
+    encoded: encoding.Encoded | None,
+    address: Address | None = None,
+    config: Config | None = None,
+    faults: Any = None,
+) -> CrossbarMatrix:
+    """Write encoded weights into an engine's crossbars.
+
+    Parameters
+    ----------
+    engine : Engine
+    w : Operand
+        Shape of the weights, and an array of their library, dtype and device.
+    encoded : Encoded or None
+        Integers of the weights, shape (1, K, N); None for a matrix without elements.
+    address : Address, optional
+        Address of the first cell; by default the engine's.
+    config : Config, optional
+        By default the engine's.
+    faults : int8 array, optional
+        As for `mpimpy.crossbar.programmed.program`.
+    """
+    config = engine.config if config is None else config
+    address = engine._address() if address is None else address
+    backend, xp = choose_backend(engine, w.array), namespace(w.array)
+    cells = None if encoded is None else program(backend, config, encoded, address, faults)
+    prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, w.array), device=device_of(w.array))
+    return CrossbarMatrix(Chip(config, address, (w.shape[0], w.shape[1]), cells), prototype, backend, engine._counter)

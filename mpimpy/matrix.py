@@ -1,11 +1,11 @@
-"""A programmed matrix: written once, read as often as you like."""
+"""A programmed matrix: written once, read many times."""
 
 import dataclasses
 from typing import Any
 
 from . import backends, converters, noise
 from ._integers import ceil_div
-from ._view import NAME, MatrixView
+from ._view import NAME, MatrixView, as_operand, backend_of
 from .analysis.report import Report, measure
 from .cells import laws
 from .checks import as_bool, as_int, fail
@@ -20,25 +20,22 @@ from .operands.edge import Operand
 from .operands.encoding import Encoded
 from .operators import RightOperand
 
-__all__ = ["CrossbarMatrix", "check_read"]
+__all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
 
 
 class CrossbarMatrix(MatrixView, RightOperand):
-    """A matrix that sits in crossbars; made by `mpimpy.Engine.program`.
+    """Matrix in crossbars, written by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it.
 
     Attributes
     ----------
     config : Config
+        Settings that it was written with.
     shape : (int, int)
         (K, N).
     programmed : mpimpy.crossbar.programmed.Programmed or None
-        The cells, scales and faults as one value; None for a matrix without elements.
-    prototype : array, shape (0,)
-        An empty array of the weights' library, dtype and device.
-    backend : module
-        The backend that reads it.
+        Cells, scales and faults as one value; None for a matrix without elements.
 
     Examples
     --------
@@ -52,17 +49,17 @@ class CrossbarMatrix(MatrixView, RightOperand):
     def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
         """Return the matrix as it is at a time after programming; this one does not change.
 
-        Cells decay as the device's `Drift` says, each with the same exponent at all times, and the
-        reference columns with the mean exponent of LGS. Stuck cells stay where they are. Read noise
-        of `Flicker` kind is that of the time.
+        Cells decay by the device's `Drift`. Each cell keeps its exponent at all times; the reference
+        columns have the mean exponent of LGS. Stuck cells do not move. `Flicker` noise has the strength of
+        that time.
 
         Parameters
         ----------
         t : float or str
             Time since programming: seconds, or text such as "30 d" (s, min, h, d or y).
         compensate : bool
-            Multiply every product by one number, the matrix's total conductance as programmed over
-            what it is now. A part of a matrix is compensated by its own total.
+            Multiply every product by one number: the matrix's total conductance as programmed, over
+            its total at that time. A part of a matrix is compensated by its own total.
 
         Returns
         -------
@@ -90,11 +87,11 @@ class CrossbarMatrix(MatrixView, RightOperand):
             fail(ValueError, f"{since}: use a later time")
         if self.programmed is None:
             return self._with(None)
-        return self._with(aged(self.backend, self.programmed, time_s, compensate))
+        return self._with(aged(self._backend, self.programmed, time_s, compensate))
 
     def _with(self, programmed: Programmed | None) -> "CrossbarMatrix":
         chip = chips.Chip(self.config, self._address, self.shape, programmed)
-        return CrossbarMatrix(chip, self.prototype, self.backend, self._counter)
+        return CrossbarMatrix(chip, self._prototype, self._backend, self._counter)
 
     def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
         """Multiply inputs by the programmed matrix.
@@ -143,34 +140,11 @@ class CrossbarMatrix(MatrixView, RightOperand):
     def _encode(self, x: Operand, block: tuple[int, int] | None = None) -> Encoded:
         if block is None:
             block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
-        values = self.backend.to_backend(self._xp.reshape(x.array, x.dims))
-        return encoding.encode(self.backend, values, self.config.inputs, block)
+        values = self._backend.to_backend(self._xp.reshape(x.array, x.dims))
+        return encoding.encode(self._backend, values, self.config.inputs, block)
 
     def _read_number(self, read: int | None) -> int:
         return self._counter.next_read() if read is None else check_read(read)
-
-    def read_codes(self, encoded: Encoded, fmt: Format, dtype: Any, read: int | None = None) -> Any:
-        """Multiply inputs that are integers already; see `mpimpy.SlicedData`.
-
-        Parameters
-        ----------
-        encoded : mpimpy.operands.encoding.Encoded
-            Shape (batch, M, K).
-        fmt : Format
-            Format of `encoded`.
-        dtype : dtype
-            Floating dtype that the inputs count as.
-        read : int, optional
-            Number of this read; by default the next one.
-
-        Returns
-        -------
-        array, shape (batch * M, N)
-        """
-        if self.programmed is None:
-            fail(ValueError, f"a matrix of shape {self.shape} has no cells to read")
-        programmed = dataclasses.replace(self.programmed, config=self.config.replace(inputs=fmt))
-        return self._multiply(programmed, encoded, self._read_number(read), 0, dtype)
 
     def _multiply(self, programmed: Programmed, encoded: Encoded, number: int, first_row: int, dtype: Any) -> Any:
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
@@ -178,11 +152,11 @@ class CrossbarMatrix(MatrixView, RightOperand):
         xp = self._xp
         dtype = edge.result_dtype(xp, dtype, self.dtype)
         kernel_dtype = "float32" if dtype == xp.float32 else "float64"
-        y = product(self.backend, programmed, encoded, number, first_row, kernel_dtype)
+        y = product(self._backend, programmed, encoded, number, first_row, kernel_dtype)
         return xp.astype(self._public(y), dtype, copy=False)
 
     def save(self, path: Any) -> None:
-        """Write the matrix into a file: targets, cells, faults, what wires pass on, settings, seed and chip.
+        """Write the matrix into a file: targets, cells, faults, wired cells, settings, seed and chip.
 
         The file is an ``.npz`` of plain arrays, with JSON and a checksum, and no pickles. It appears whole or not
         at all. `mpimpy.load` reads it, on any backend.
@@ -210,45 +184,46 @@ class CrossbarMatrix(MatrixView, RightOperand):
         chip = chips.Chip(self.config, self._address, self.shape, self.programmed)
         chips.save(chip, path, dtype=str(self.dtype).rpartition(".")[2], reads=self.reads)
 
-    def encoded_inputs(self, x: Any) -> Encoded:
-        """Return inputs as the integers that drive the word lines.
+    def read_plan(self, x: Any) -> backends.Explanation:
+        """Return the backend, the arithmetic and the path of each slice that ``x @ W`` takes, and why.
 
         Parameters
         ----------
         x : array, shape (..., K)
+            Inputs; only their shape counts.
 
         Returns
         -------
-        mpimpy.operands.encoding.Encoded
-            Shape (batch, M, K).
+        mpimpy.backends.Explanation
+            Prints as a few lines of text.
 
         Raises
         ------
         ValueError
-            If there is nothing to drive, or no cell.
-        """
-        x = self._accept(x)
-        if self.programmed is None or 0 in x.shape:
-            fail(ValueError, f"x of shape {x.shape} and weights of shape {self.shape} make no currents to look at")
-        return self._encode(x)
+            If the shapes do not fit.
 
-    def explain_read(self, x: Any) -> backends.Explanation:
-        """Return how ``x @ W`` would be computed; see `mpimpy.backends.explain`."""
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> Engine(seed=1).program(np.eye(3)).read_plan(np.ones((2, 3))).backend
+        'numba'
+        """
         dims = edge.matrix_shape(x.shape, self.shape[0], "x", NAME, self.shape)
         if self.programmed is None or not dims[0] * dims[1]:
-            return backends.Explanation(self.backend.NAME, "no products to compute", (), ())
-        return backends.Explanation(self.backend.NAME, *explain(self.backend, self.programmed, dims[0] * dims[1]))
+            return backends.Explanation(self._backend.NAME, "no products to compute", (), ())
+        return backends.Explanation(self._backend.NAME, *explain(self._backend, self.programmed, dims[0] * dims[1]))
 
     def report(self, x: Any = None, w: Any = None) -> Report:
-        """Return what the matrix takes in hardware, and where its errors come from.
+        """Return the hardware of the matrix and its conversions, and the error budget of its products.
 
         Parameters
         ----------
         x : array, shape (M, K), optional
             Inputs to measure the errors with; by default 64 rows of standard normal numbers.
         w : array, shape (K, N), optional
-            The weights before quantisation; without them the cost of weight quantisation is
-            not known and its row is left out.
+            The weights before quantisation. Without them the report has no row for weight quantisation,
+            whose cost is then unknown.
 
         Returns
         -------
@@ -267,13 +242,13 @@ class CrossbarMatrix(MatrixView, RightOperand):
             operand = self._accept(x)
             if 0 in operand.dims:
                 fail(ValueError, f"x has shape {operand.shape}: errors cannot be measured without inputs")
-            x = self.backend.to_backend(self._xp.reshape(operand.array, (-1, self.shape[0])))
+            x = self._backend.to_backend(self._xp.reshape(operand.array, (-1, self.shape[0])))
         if w is not None:
             operand = edge.accept("w", w, like=self._operand)
             if operand.shape != self.shape:
                 fail(ValueError, f"w has shape {operand.shape}, but {self.shape} was programmed")
-            w = self.backend.to_backend(operand.array)
-        return measure(self.backend, self.programmed, x, w)
+            w = self._backend.to_backend(operand.array)
+        return measure(self._backend, self.programmed, x, w)
 
     def __repr__(self) -> str:
         down, across, slices = self.tiles
@@ -285,5 +260,66 @@ class CrossbarMatrix(MatrixView, RightOperand):
 
 
 def check_read(read: Any) -> int:
-    """Return a read number, or say what is wrong with it."""
+    """Return the number of a read, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no whole number, or out of range.
+    """
     return as_int("read", read, 0, noise.MAX_READ)
+
+
+def encode_inputs(matrix: CrossbarMatrix, x: Any) -> tuple[Programmed, Encoded]:
+    """Return the cells of a programmed matrix, and inputs as the integers that drive its word lines.
+
+    Parameters
+    ----------
+    matrix : CrossbarMatrix
+    x : array, shape (..., K)
+
+    Returns
+    -------
+    programmed : Programmed
+    encoded : Encoded
+        Shape (batch, M, K).
+
+    Raises
+    ------
+    ValueError
+        If `x` is empty, or the matrix has no cells.
+    """
+    x = matrix._accept(x)
+    if matrix.programmed is None or 0 in x.shape:
+        fail(ValueError, f"x of shape {x.shape} and weights of shape {matrix.shape} make no currents to look at")
+    return matrix.programmed, matrix._encode(x)
+
+
+def read_codes(matrix: CrossbarMatrix, encoded: Encoded, fmt: Format, dtype: Any, read: int | None = None) -> Any:
+    """Multiply encoded inputs by a programmed matrix; see `mpimpy.SlicedData`.
+
+    Parameters
+    ----------
+    matrix : CrossbarMatrix
+    encoded : mpimpy.operands.encoding.Encoded
+        Shape (batch, M, K).
+    fmt : Format
+        Format of `encoded`.
+    dtype : dtype
+        Floating dtype that the inputs count as.
+    read : int, optional
+        Number of this read; by default the next one.
+
+    Returns
+    -------
+    array, shape (batch * M, N)
+
+    Raises
+    ------
+    ValueError
+        If the matrix has no cells.
+    """
+    if matrix.programmed is None:
+        fail(ValueError, f"a matrix of shape {matrix.shape} has no cells to read")
+    programmed = dataclasses.replace(matrix.programmed, config=matrix.config.replace(inputs=fmt))
+    return matrix._multiply(programmed, encoded, matrix._read_number(read), 0, dtype)

@@ -1,4 +1,4 @@
-"""Numbers of reads: each counted read of an engine, or of its matrices, gets the next one."""
+"""Numbers of reads: each counted read of an engine, or of one of its matrices, has the next number."""
 
 import threading
 
@@ -6,7 +6,7 @@ __all__ = ["ReadCounter"]
 
 
 class ReadCounter:
-    """Counts the reads of an engine and of every matrix that it programs.
+    """Counter of the reads of an engine and of every matrix that it programs.
 
     It is safe in several threads. A pickle or a deep copy counts on from where it was made.
 
@@ -27,6 +27,8 @@ class ReadCounter:
     (0, 1, 2)
     """
 
+    reads: int
+
     def __init__(self, reads: int = 0) -> None:
         self.reads = reads
         self._lock = threading.Lock()
@@ -39,7 +41,7 @@ class ReadCounter:
         return number
 
     def __getstate__(self) -> dict[str, int]:
-        # locks stay in their process
+        # a lock cannot leave its process
         return {"reads": self.reads}
 
     def __setstate__(self, state: dict[str, int]) -> None:

@@ -7,6 +7,7 @@ from mpimpy.analysis import calibration
 from mpimpy.backends import Reading
 from mpimpy.cells import memristors
 from mpimpy.crossbar import plan as plans
+from mpimpy.matrix import backend_of, encode_inputs
 from mpimpy.noise import MAX_READ
 
 try:
@@ -52,10 +53,10 @@ def read_levels(matrix, read):
     """What one read sees, in levels."""
     grid = plans.cell_format(matrix.config)
     place = matrix.programmed.address._replace(read=read)
-    cells = memristors.read(matrix.backend, matrix.config.device, grid, matrix.programmed.as_programmed, place)
+    cells = memristors.read(backend_of(matrix), matrix.config.device, grid, matrix.programmed.as_programmed, place)
     return cells / 2.0**grid.fraction
 
 
 def sampled(matrix, x):
     """Sorted currents of every pair of slices of ``x @ matrix``, as calibration looks at them."""
-    return calibration.samples(matrix.backend, matrix.programmed, matrix.encoded_inputs(x), MAX_READ)
+    return calibration.samples(backend_of(matrix), *encode_inputs(matrix, x), MAX_READ)

@@ -375,7 +375,7 @@ def test_output_names_are_checked_before_anything_is_read(pair, fail):
 
 
 def test_a_read_only_folder(pair, fail, monkeypatch):
-    monkeypatch.setattr(cli.files.os, "access", lambda *_: False)
+    monkeypatch.setattr(cli.tables.os, "access", lambda *_: False)
     assert "its folder is read-only" in fail("dot", "a.npy", "b.npy", "-o", "y.npy")
 
 

@@ -441,7 +441,7 @@ def test_products_are_checked_before_weights_are_programmed(x, w, monkeypatch):
     engine = DPETensor(seed=1)
     sx, sw = sliced(engine, x, w)
     short, _ = sliced(engine, x[:, :9], w)
-    monkeypatch.setattr(Engine, "write", lambda *_, **__: pytest.fail("programmed"))
+    monkeypatch.setattr("mpimpy.engine.program", lambda *_, **__: pytest.fail("programmed"))
     with pytest.raises(ValueError, match="do not fit"):
         engine(short, sw)
     with pytest.raises(ValueError, match="do not fit"):
@@ -594,3 +594,15 @@ def test_inference_programs_the_arrays_that_the_data_is_cut_for(x, w, paral_size
         assert sw.programmed(engine).config.tile.rows == rows
         found.append(engine(sx, sw, read=0))
     assert same_bits(*found)
+
+
+def test_public_names_of_an_engine_and_of_a_matrix():
+    def names(value):
+        return {name for name in dir(value) if not name.startswith("_")}
+
+    engine = Engine(seed=1)
+    methods = {"MapReduceDot", "calibrate", "from_config", "program", "replace"}
+    assert names(engine) == methods | {"backend", "chip", "config", "input_size", "reads", "seed"}
+    views = {"age", "chip", "codes", "conductance", "config", "decoded", "device", "dtype", "ndim", "origin"}
+    views |= {"programmed", "programming", "reads", "seed", "shape", "tiles"}
+    assert names(engine.program(np.eye(2))) == views | {"at", "read", "read_plan", "read_transposed", "report", "save"}

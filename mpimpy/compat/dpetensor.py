@@ -1,4 +1,4 @@
-"""DPETensor: the engine under the predecessors' names."""
+"""DPETensor: the engine under the predecessors' name."""
 
 from collections.abc import Iterable
 from typing import Any, Unpack
@@ -12,7 +12,7 @@ __all__ = ["DPETensor"]
 
 
 class DPETensor(Engine):
-    """The engine under the predecessors' names: one flat list of settings.
+    """Engine under the predecessors' name, with one flat list of settings.
 
     Parameters
     ----------
@@ -21,15 +21,15 @@ class DPETensor(Engine):
     g_level : int
         Conductance levels.
     var : float, sequence of float, Gaussian, Samples or Flicker
-        Read variation; a number is relative (lognormal sigma). See `Device`, also for write_var.
+        Read variation; a number is relative (lognormal sigma), a sequence has one for each level. See `Device`.
     vnoise : float
-        DAC voltage noise, relative. (The predecessors took 0.05 and never applied it.)
+        Noise of the DACs' voltages, relative. (The predecessors took 0.05 and never applied it.)
     wire_resistance : float or (float, float)
-        Of one segment of wire, Ohm; two numbers: of a word line's and of a bit line's.
+        Resistance of a segment of wire, Ohm; two numbers: of a word line's segment, of a bit line's.
     rdac : int
-        DAC levels.
+        Levels of a DAC.
     radc : int, sequence of int, or None
-        ADC codes; None is an ideal converter.
+        Codes of an ADC, or one number for each weight slice; None: an ideal converter.
     vread : float
         Read voltage, V.
     stuck_fault_ratio : float
@@ -37,17 +37,37 @@ class DPETensor(Engine):
     stuck_fault_value : int
         0: stuck at LGS; 1: stuck at HGS.
     array_size : (int, int)
-        Rows and columns of an array.
+        Rows and columns of an array, cells.
     input_size : (int, int), optional
-        Block of inputs in row mode: rows, and array rows. See `SlicedData`.
+        Block of inputs in row mode: rows, and rows of an array. See `SlicedData`.
     device : optional
-        Where operands must be, such as "cuda"; None: wherever they are.
+        Device that operands must be on, such as "cuda"; None: any.
     seed, chip, backend
         As for `Engine`.
     **more
-        Any other name of the settings table: write_var, stuck_HGS, stuck_LGS, snap, saturate,
-        adc_range, noise_lsb, offset_lsb, gain_error, exact_reads, x_mapping, w_mapping, x_slices,
-        w_slices, bw_e, dbfp_en, format, x_quant_gran, w_quant_gran.
+        Further settings, by name only:
+
+        - write_var: write variation, of the same form as `var`, frozen on a chip;
+        - stuck_HGS, stuck_LGS: shares of cells stuck at HGS, at LGS, 0 to 1;
+        - snap: round each partial product to an integer after the ADC;
+        - saturate: clip at the ends of the ADC's range;
+        - adc_range: range of the ADC, "full", "lossless", or currents in A;
+        - noise_lsb: noise of each conversion, LSB rms;
+        - offset_lsb, gain_error: spread of the ADCs' offsets, LSB, and of their gains, relative;
+        - exact_reads: with wires, solve the circuit again for each read;
+        - x_slices, w_slices: bits of each slice of the inputs, of the weights, most significant first;
+        - bw_e: width of a shared exponent, bits; dbfp_en: double exponent;
+        - format: "int4", "int8", "bf16", "fp16" or "fp32", instead of slices and exponent;
+        - x_mapping, w_mapping: mapping of the sign of inputs, of weights;
+        - x_quant_gran, w_quant_gran: block of inputs, of weights, that shares a scale.
+
+    Attributes
+    ----------
+    config : Config
+        The same settings by part.
+    input_size : (int, int) or None
+    seed, chip, backend, reads
+        As for `Engine`.
 
     Raises
     ------
@@ -59,6 +79,8 @@ class DPETensor(Engine):
     >>> DPETensor(var=0.05, g_level=16, rdac=16, radc=2**8, seed=1).config.adc.radc
     256
     """
+
+    input_size: tuple[int, int] | None
 
     def __init__(
         self,
@@ -102,11 +124,11 @@ class DPETensor(Engine):
             array_size=array_size,
             **more,
         )
-        # formats that were not asked for may yet come from SlicedData
+        # SlicedData may bring the formats that no setting names
         asked = [
             part for part, name in (("inputs", "x_slices"), ("weights", "w_slices")) if {name, "format"} & set(more)
         ]
         self._setup(config, seed=seed, chip=chip, backend=backend, parts=asked)
-        self.placement = device
+        self._operand_device = device
         if input_size is not None:
             self.input_size = as_int_pair("input_size", input_size)

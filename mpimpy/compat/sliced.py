@@ -1,52 +1,62 @@
-"""SlicedData: an operand in slices, under the predecessors' name and with their granularity rule."""
+"""SlicedData: a sliced operand under the predecessors' name, with their granularity rule."""
 
 import dataclasses
 import math
-import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 from array_api_compat import device as device_of
 
-from .._integers import ceil_div
 from ..arrays import namespace
 from ..checks import as_bool, as_int_pair, fail
 from ..config import Config, Format, Tile
-from ..engine import Engine
-from ..matrix import CrossbarMatrix
+from ..config._config import Parts
+from ..engine import Engine, choose_backend, write
+from ..matrix import CrossbarMatrix, as_operand, read_codes
 from ..operands import edge, encoding
 from ..operators import CrossbarOperand
+from ._granularity import round_block
 
 __all__ = ["SlicedData"]
 
 
 class SlicedData(CrossbarOperand):
-    """An operand quantised and sliced, ready to be multiplied by `DPETensor`.
+    """Operand quantised and sliced, for products by `DPETensor`.
 
     Parameters
     ----------
     slice_method : sequence of int
-        Bits per slice, most significant first, beginning with 1: a list, array or tensor.
+        Bits of each slice, most significant first; the first slice has 1 bit. A list, array or tensor.
     bw_e : int, optional
-        Bits of a shared exponent (block floating point); None for INT.
+        Width of a shared exponent, bits (block floating point); None for INT.
     is_weight : bool
-        Whether this is the second operand, which is written into the arrays.
+        True for the second operand, which is written into the arrays.
     paral_size : (int, int), optional
-        Weights: rows and columns of an array. Inputs: rows applied in parallel, and array rows.
+        Weights: rows and columns of an array, cells. Inputs: rows applied in parallel, and rows of an array.
         By default the engine's `array_size`, 64 x 64 unless set.
     quant_gran : str or (int, int), optional
-        Block that shares a scale: "per-matrix", "per-row", "per-col" or a shape, rounded up to a
-        multiple of `paral_size`, with a warning when that changes what was asked. By default
-        `paral_size`.
+        Block that shares a scale: "per-matrix", "per-row", "per-col", or rows and columns in elements. It is
+        rounded up to a multiple of `paral_size`; a warning tells of a change. By default `paral_size`.
     device : device, optional
-        Where the data must be; by default, wherever it is.
+        Device that the data must be on; None: any.
     inference : bool
-        Keep only what products need: weights are programmed as soon as they are sliced, and
+        Keep only what products need. Weights are then programmed as soon as they are sliced, and
         `quantized_data`, `sliced_data` and `t` are not available.
     input_en : bool
         Inputs only: slice by the engine's `input_size` (row mode) instead of its array size.
     dbfp_en : bool
         Double exponent; needs `bw_e`.
+
+    Attributes
+    ----------
+    format : Format
+        Slices, exponent and granularity. The mapping of signs is that of the engine that sliced the data.
+    shape : tuple of int or None
+        Shape of the data; None before `slice_data_imp`.
+    encoded : mpimpy.operands.encoding.Encoded or None
+        Integers of the data; None before `slice_data_imp`, and for programmed weights with ``inference=True``.
+    is_weight, paral_size, quant_gran, device, inference, input_en
+        As given.
 
     Raises
     ------
@@ -65,6 +75,20 @@ class SlicedData(CrossbarOperand):
     (2, 3)
     """
 
+    format: Format
+    is_weight: bool
+    inference: bool
+    input_en: bool
+    shape: tuple[int, ...] | None
+    encoded: encoding.Encoded | None
+    paral_size: tuple[int, int] | None
+    quant_gran: str | tuple[int, int] | None
+    _prototype: Any  # an empty array of the data's library, floating dtype and device
+    _backend: Any
+    _parallel: tuple[int, int]  # `paral_size`, or its default
+    _engine: Engine | None
+    _matrix: CrossbarMatrix | None
+
     def __init__(
         self,
         slice_method: Sequence[int],
@@ -76,7 +100,7 @@ class SlicedData(CrossbarOperand):
         inference: bool = False,
         input_en: bool = False,
         dbfp_en: bool = False,
-    ):
+    ) -> None:
         if hasattr(slice_method, "tolist"):
             slice_method = slice_method.tolist()
         self.is_weight = as_bool("is_weight", is_weight)
@@ -88,7 +112,7 @@ class SlicedData(CrossbarOperand):
             msg = f"input_en=True slices by the engine's input_size: paral_size={paral_size} would have no effect"
             raise ValueError(msg)
         self.paral_size = None if paral_size is None else as_int_pair("paral_size", paral_size)
-        gran = "per-matrix" if quant_gran is None else quant_gran  # checked here, resolved when the data is known
+        gran = "per-matrix" if quant_gran is None else quant_gran  # `round_block` resolves it, once there is data
         self.quant_gran = None if quant_gran is None else Format(granularity=gran).granularity
         if self.quant_gran == "finest":
             msg = "quant_gran 'finest' is a granularity of Format: give per-matrix, per-row, per-col or a shape"
@@ -97,39 +121,52 @@ class SlicedData(CrossbarOperand):
         self.device = device
         self.shape = None
         self.encoded = None
-        self._engine = self._matrix = self.prototype = self._backend = None
+        self._engine = self._matrix = self._prototype = self._backend = None
 
     @property
-    def slice_method(self):
+    def slice_method(self) -> tuple[int, ...]:
         """Bits per slice, most significant first."""
         return self.format.slices
 
     @property
-    def bw_e(self):
-        """Bits of the shared exponent, or None."""
+    def bw_e(self) -> int | None:
+        """Width of the shared exponent, bits; None for INT."""
         return self.format.bw_e
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of slices."""
         return len(self.format.slices)
 
-    def size(self, axis=None):
-        """Return the shape of the data, or the length of one axis."""
-        self._need_data()
-        return self.shape if axis is None else self.shape[axis]
+    @overload
+    def size(self, axis: None = None) -> tuple[int, ...]: ...
 
-    def _need_data(self):
+    @overload
+    def size(self, axis: int) -> int: ...
+
+    def size(self, axis: int | None = None) -> tuple[int, ...] | int:
+        """Return the shape of the data, or the length of one axis.
+
+        Raises
+        ------
+        ValueError
+            If there is no data yet.
+        """
+        shape = self._data_shape()
+        return shape if axis is None else shape[axis]
+
+    def _data_shape(self) -> tuple[int, ...]:
         if self.shape is None:
-            msg = "this SlicedData holds no data yet: call slice_data_imp(engine, data) first"
-            raise ValueError(msg)
+            fail(ValueError, "this SlicedData holds no data yet: call slice_data_imp(engine, data) first")
+        return self.shape
 
-    def _need_digits(self, name):
-        self._need_data()
-        if self.inference:
-            msg = f"{name} is not kept with inference=True: build the SlicedData with inference=False"
-            raise AttributeError(msg)
+    def _kept(self, name: str) -> encoding.Encoded:
+        # integers of the data; `name` is computed from them
+        self._data_shape()
+        if self.inference or self.encoded is None:
+            fail(AttributeError, f"{name} is not kept with inference=True: build the SlicedData with inference=False")
+        return self.encoded
 
-    def _parallel(self, engine):
+    def _choose_parallel(self, engine: Engine) -> tuple[int, int]:
         tile = engine.config.tile
         if self.input_en:
             if engine.input_size is None:
@@ -140,32 +177,13 @@ class SlicedData(CrossbarOperand):
             return self.paral_size
         return (tile.rows, tile.cols) if self.is_weight else (tile.rows, tile.rows)
 
-    def _block(self, parallel, shape):
-        asked = {
-            None: parallel,
-            "per-matrix": shape,
-            "per-row": (1, shape[1]),
-            "per-col": (shape[0], 1),
-        }.get(self.quant_gran, self.quant_gran)
-        block = tuple(ceil_div(want, step) * step for want, step in zip(asked, parallel, strict=True))
-        # rounding past the edge of the data changes nothing
-        changed = any(min(got, size) != min(want, size) for got, want, size in zip(block, asked, shape, strict=True))
-        if changed:
-            warnings.warn(
-                f"quant_gran={self.quant_gran} was rounded up to {block}, a multiple of paral_size={parallel}: "
-                "elements in one such block share a scale. Engine takes finer ones",
-                edge.MpimpyWarning,
-                stacklevel=3,
-            )
-        return block
-
-    def slice_data_imp(self, engine: Any, data: Any) -> None:
+    def slice_data_imp(self, engine: Engine, data: Any) -> None:
         """Quantise and slice `data`.
 
         Parameters
         ----------
         engine : Engine
-            Whose levels the slices must fit.
+            Its levels must suffice for the slices.
         data : array, shape (..., M, K) or (K,) for inputs, (K, N) for weights
 
         Raises
@@ -194,17 +212,17 @@ class SlicedData(CrossbarOperand):
             msg = f"{name} has shape {tuple(data.shape)}, without any element: pass arrays to the engine itself"
             raise ValueError(msg)
         part = "weights" if self.is_weight else "inputs"
-        # the sign's way into hardware is the engine's
+        # the engine decides how signs are mapped
         self.format = dataclasses.replace(self.format, mapping=getattr(engine.config, part).mapping)
-        config = engine.config.replace(**{part: self.format})
-        config.check(part)
-        parallel = self._parallel(engine)
+        formats: Parts = {"weights": self.format} if self.is_weight else {"inputs": self.format}
+        engine.config.replace(**formats).check(part)
+        parallel = self._choose_parallel(engine)
         matrix = (1, *data.shape) if data.ndim == 1 else data.shape
         dims = (math.prod(matrix[:-2]), *matrix[-2:])
-        block = self._block(parallel, dims[1:])
-        self._backend = backend = engine.backend_for(data)
-        self.prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, data), device=device_of(data))
-        self._resolved = parallel
+        block = round_block(self.quant_gran, parallel, (matrix[-2], matrix[-1]))
+        self._backend = backend = choose_backend(engine, data)
+        self._prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, data), device=device_of(data))
+        self._parallel = parallel
         self.encoded = encoding.encode(backend, backend.to_backend(xp.reshape(data, dims)), self.format, block)
         self.shape = tuple(data.shape)
         self._engine = self._matrix = None
@@ -212,43 +230,57 @@ class SlicedData(CrossbarOperand):
             self.programmed(engine)
 
     @property
-    def rows(self):
-        """Array rows that the data is cut for."""
-        self._need_data()
-        return self._resolved[0 if self.is_weight else 1]
+    def rows(self) -> int:
+        """Rows of the arrays that the data is cut for."""
+        self._data_shape()
+        return self._parallel[0 if self.is_weight else 1]
 
     @property
-    def cols(self):
-        """Array columns that weights are cut for."""
-        self._need_data()
-        return self._resolved[1]
+    def cols(self) -> int:
+        """Columns of the arrays that weights are cut for."""
+        self._data_shape()
+        return self._parallel[1]
 
     @property
-    def dtype(self):
+    def dtype(self) -> Any:
         """Floating dtype that the data counts as."""
-        self._need_data()
-        return self.prototype.dtype
+        self._data_shape()
+        return self._prototype.dtype
 
-    def configuration(self, config):
-        """Return an engine's configuration for these weights: their format, and arrays of the size they are cut for."""
+    def _configure(self, config: Config) -> Config:
+        # the engine's configuration with the format of these weights, and with arrays of the size they are cut for
         return config.replace(weights=self.format, tile=Tile(self.rows, self.cols))
 
-    def programmed(self, engine):
-        """Return these weights programmed by `engine`; written once, then kept."""
+    def programmed(self, engine: Engine) -> CrossbarMatrix:
+        """Return these weights programmed by an engine; written once, then kept.
+
+        Parameters
+        ----------
+        engine : Engine
+
+        Returns
+        -------
+        CrossbarMatrix
+
+        Raises
+        ------
+        ValueError
+            If there is no data yet, or another engine programmed the weights and ``inference=True`` dropped them.
+        """
         if self._matrix is None or self._engine is not engine:
+            shape = self._data_shape()
             if self.encoded is None:
                 msg = "these weights were programmed by another engine, and inference=True kept nothing else"
                 raise ValueError(msg)
-            config = self.configuration(engine.config)
-            weights = edge.Operand("w", self.prototype, self.shape)
-            self._matrix = engine.write(weights, self.encoded, config)
+            weights = edge.Operand("w", self._prototype, shape)
+            self._matrix = write(engine, weights, self.encoded, config=self._configure(engine.config))
             self._engine = engine
             if self.inference:
                 self.encoded = None
         return self._matrix
 
     def multiply_on(self, engine: Engine, x: Any, w: Any, read: int | None) -> Any:
-        """Return the product of `x` and `w` on an engine's crossbars, one or both of which are in slices.
+        """Return the product of `x` and `w` on an engine's crossbars; one of them is in slices, or both are.
 
         Parameters
         ----------
@@ -265,57 +297,58 @@ class SlicedData(CrossbarOperand):
         Raises
         ------
         TypeError, ValueError
-            If the operands do not fit each other, or the engine.
+            If the operands do not fit each other, or do not fit the engine.
         """
         if isinstance(x, SlicedData) and x.is_weight:
             fail(ValueError, "x is a SlicedData of weights (is_weight=True): the inputs come first, engine(x, w)")
         if isinstance(w, SlicedData) and not w.is_weight:
             fail(ValueError, "w is a SlicedData of inputs: build it with is_weight=True")
         if isinstance(w, SlicedData):
-            config, left = w.configuration(engine.config), edge.Operand("w", w.prototype, w.shape)
+            config, weights = w._configure(engine.config), edge.Operand("w", w._prototype, w._data_shape())
         elif isinstance(w, CrossbarMatrix):
-            config, left = w.config, edge.Operand("w", w.prototype, w.shape)
+            config, weights = w.config, as_operand("w", w)
         else:
-            config, left = engine.config, edge.accept("w", w)
-        depth = left.shape[0] if len(left.shape) == 2 else None
+            config, weights = engine.config, edge.accept("w", w)
+        depth = weights.shape[0] if len(weights.shape) == 2 else None
         if isinstance(x, SlicedData):
             _check_cut(x, config)
             if depth is not None:
-                edge.matrix_shape(x.shape, depth, "x", "w", left.shape)
+                edge.matrix_shape(x._data_shape(), depth, "x", "w", weights.shape)
         else:
-            x = edge.accept("x", x, like=left, depth=depth)
+            x = edge.accept("x", x, like=weights, depth=depth)
         if isinstance(w, SlicedData):
             w = w.programmed(engine)
         elif not isinstance(w, CrossbarMatrix):
-            w = engine.program(left)
+            w = engine.program(weights)
         if not isinstance(x, SlicedData):
             return w.read(x, read)
-        edge.check_together(x.prototype, w.prototype, "x", "w")
-        y = w.read_codes(x.encoded, x.format, x.dtype, read)
-        return namespace(y).reshape(y, (*x.shape[:-1], w.shape[1]))
+        edge.check_together(x._prototype, weights.array, "x", "w")
+        encoded: Any = x.encoded  # `_check_cut` has asked for data
+        y = read_codes(w, encoded, x.format, x.dtype, read)
+        return namespace(y).reshape(y, (*x._data_shape()[:-1], w.shape[1]))
 
-    def _public(self, array):
-        return self._backend.from_backend(array, self.prototype)
+    def _public(self, array: Any) -> Any:
+        return self._backend.from_backend(array, self._prototype)
 
     @property
-    def sliced_data(self):
+    def sliced_data(self) -> Any:
         """Digits of the slices, shape (slices, ..., A, C), most significant first.
 
         With a double exponent the two planes come first.
         """
-        self._need_digits("sliced_data")
-        xp = namespace(self.encoded.digits)
-        digits = xp.flip(self.encoded.digits, axis=1)
-        lead = digits.shape[:2] if self.format.double else (digits.shape[1],)
-        return self._public(xp.reshape(xp.astype(digits, digits.dtype, copy=True), (*lead, *self.shape)))
+        encoded, shape = self._kept("sliced_data"), self._data_shape()
+        xp = namespace(encoded.digits)
+        digits = xp.flip(encoded.digits, axis=1)
+        slices = digits.shape[:2] if self.format.double else (digits.shape[1],)
+        return self._public(xp.reshape(xp.astype(digits, digits.dtype, copy=True), (*slices, *shape)))
 
     @property
-    def quantized_data(self):
-        """The values that the codes stand for, in the dtype and shape of the data."""
-        self._need_digits("quantized_data")
-        xp = namespace(self.prototype)
-        values = self._public(encoding.decode(self.encoded))
-        return xp.astype(xp.reshape(values, self.shape), self.prototype.dtype)
+    def quantized_data(self) -> Any:
+        """Quantised values, in the dtype and shape of the data."""
+        encoded, shape = self._kept("quantized_data"), self._data_shape()
+        xp = namespace(self._prototype)
+        values = self._public(encoding.decode(encoded))
+        return xp.astype(xp.reshape(values, shape), self._prototype.dtype)
 
     def t(self) -> "SlicedData":
         """Return the transposed operand: last two axes of elements, blocks and arrays swapped.
@@ -323,27 +356,34 @@ class SlicedData(CrossbarOperand):
         Returns
         -------
         SlicedData
+
+        Raises
+        ------
+        ValueError
+            If there is no data yet, or it has one axis.
+        AttributeError
+            With ``inference=True``.
         """
-        self._need_digits("t()")
-        if len(self.shape) < 2:
-            msg = f"t() swaps the last two axes, and the data has shape {self.shape}"
+        encoded, shape = self._kept("t()"), self._data_shape()
+        if len(shape) < 2:
+            msg = f"t() swaps the last two axes, and the data has shape {shape}"
             raise ValueError(msg)
         other = SlicedData.__new__(SlicedData)
         other.__dict__.update(self.__dict__)
-        other.encoded = self.encoded.transpose()
-        other.shape = (*self.shape[:-2], self.shape[-1], self.shape[-2])
-        other._resolved = self._resolved[::-1]
-        other.paral_size = other._resolved
+        other.encoded = encoded.transpose()
+        other.shape = (*shape[:-2], shape[-1], shape[-2])
+        other._parallel = self._parallel[1], self._parallel[0]
+        other.paral_size = other._parallel
         other._engine = other._matrix = None
         return other
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kind = "weights" if self.is_weight else "inputs"
         return f"<SlicedData {kind} {self.shape}, slices {list(self.slice_method)}, bw_e={self.bw_e}>"
 
 
 def _check_cut(x: SlicedData, config: Config) -> None:
-    # inputs have to be cut for the arrays that the weights are in
+    # inputs must be cut for arrays as high as those of the weights
     config.replace(inputs=x.format).check("inputs")
     if x.rows != config.tile.rows:
         msg = (

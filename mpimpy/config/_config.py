@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from ..checks import check_names, fail
 from ._adc import ADC, Ranges
@@ -12,7 +12,19 @@ from ._device import Device
 from ._format import Format
 from ._parts import DAC, Tile, Wires
 
-__all__ = ["Config"]
+__all__ = ["Config", "Parts"]
+
+
+class Parts(TypedDict, total=False):
+    """Parts of a configuration that `Config.replace` takes: each a whole part, or a dict of single settings of it."""
+
+    device: Device | dict[str, Any]
+    dac: DAC | dict[str, Any]
+    adc: ADC | dict[str, Any]
+    tile: Tile | dict[str, Any]
+    inputs: Format | dict[str, Any]
+    weights: Format | dict[str, Any]
+    wires: Wires | dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -118,8 +130,25 @@ class Config:
         """Wires that are solved again for each read; None if there are none."""
         return self.wires if self.wires is not None and self.wires.exact_reads else None
 
-    def replace(self, **parts: Any) -> "Config":
+    def replace(self, **parts: Unpack[Parts]) -> "Config":
         """Return a copy with whole parts, or single settings of parts, replaced.
+
+        Parameters
+        ----------
+        **parts
+            ``device``, ``dac``, ``adc``, ``tile``, ``inputs``, ``weights`` or ``wires``: a whole part, or a dict
+            of the settings to change in it.
+
+        Returns
+        -------
+        Config
+
+        Raises
+        ------
+        TypeError
+            For an unknown part or setting, with the nearest known one.
+        ValueError
+            If a setting is out of range, or belongs to wires that there are not.
 
         Examples
         --------
@@ -127,14 +156,15 @@ class Config:
         0.0
         """
         check_names(parts, [part.name for part in dataclasses.fields(self)], "part")
+        whole: dict[str, Any] = {**parts}
         for name, value in parts.items():
             old = getattr(self, name)
             if isinstance(value, dict):
                 if old is None:
                     fail(ValueError, f"{name} is None, so there is nothing to change in it: give {name}=Wires(...)")
                 check_names(value, [item.name for item in dataclasses.fields(old)])
-                parts[name] = dataclasses.replace(old, **value)
-        return dataclasses.replace(self, **parts)
+                whole[name] = dataclasses.replace(old, **value)
+        return dataclasses.replace(self, **whole)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values that JSON can hold; see `mpimpy.config.to_dict`.

@@ -20,17 +20,20 @@ from .whole import write_whole
 
 __all__ = ["Chip", "read_file", "save", "unpack"]
 
-FORMAT = 1  # of the file; a newer one may hold what this program does not know
+FORMAT = 1  # version of the file's layout
 META, SEAL = "mpimpy", "sha256"
-PARTS = ("cells", "levels", "pulses")  # arrays of a Written
-# what a file calls the numbers of Cells
-NUMBERS = {"up": "level_shift", "reference": "reference", "time_s": "time_s", "faulty": "faulty"}
-CODES = ("block", "bits", "strides", "shifts", "offset")  # of an Encoded
+CELL_ARRAYS = ("cells", "levels", "pulses")
+# numbers of Cells, by their names in a file
+CELL_FIELDS = {"up": "level_shift", "reference": "reference", "time_s": "time_s", "faulty": "faulty"}
+ENCODED_FIELDS = ("block", "bits", "strides", "shifts", "offset")
+
+
+ToBackend = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Chip:
-    """A programmed matrix, or one without elements, and where it is: what a file holds.
+    """Contents of a file: a programmed matrix, or one without elements, and its addresses.
 
     Attributes
     ----------
@@ -71,7 +74,7 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
     encoded, now = None, chip.programmed
     if now is not None:
         arrays |= {f"encoded/{part}": npz.to_numpy(getattr(now.encoded, part)) for part in ("digits", "scales")}
-        encoded = {part: getattr(now.encoded, part) for part in CODES}
+        encoded = {part: getattr(now.encoded, part) for part in ENCODED_FIELDS}
         states["now"] = _pack_state("now", now, arrays)
         if now.fresh is not None:
             states["fresh"] = _pack_state("fresh", now.fresh, arrays)
@@ -100,7 +103,7 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
 
 
 def _pack_state(name: str, state: Programmed, arrays: dict[str, Any]) -> dict[str, Any]:
-    # the description of one state; its arrays go into `arrays`
+    # returns the description of one state, and adds its arrays to `arrays`
     from . import npz
 
     kept = {"written": _pack_cells(f"{name}/written", state.as_programmed, arrays)}
@@ -115,14 +118,14 @@ def _pack_state(name: str, state: Programmed, arrays: dict[str, Any]) -> dict[st
 def _pack_cells(name: str, cells: Cells, arrays: dict[str, Any]) -> dict[str, Any]:
     from . import npz
 
-    for part in PARTS:
+    for part in CELL_ARRAYS:
         if (array := getattr(cells, part)) is not None:
             arrays[f"{name}/{part}"] = npz.to_numpy(array)
-    return {key: getattr(cells, field) for key, field in NUMBERS.items()}
+    return {key: getattr(cells, field) for key, field in CELL_FIELDS.items()}
 
 
 def read_file(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return (description, NumPy arrays) of a file, once it is known to be one that this program understands.
+    """Return the description and the NumPy arrays of a file, which this version is known to understand.
 
     Raises
     ------
@@ -157,8 +160,8 @@ def read_file(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return meta, arrays
 
 
-def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], place: Callable[[Any], Any]) -> tuple[Chip, int]:
-    """Return (chip, reads made so far) of a file that `read_file` read.
+def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> tuple[Chip, int]:
+    """Return the chip, and the reads made so far, of a file that `read_file` read.
 
     Parameters
     ----------
@@ -166,8 +169,8 @@ def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], place: Calla
         For messages.
     meta, arrays
         As `read_file` returns them.
-    place : function
-        Takes a NumPy array to where the backend keeps it.
+    to_backend : function
+        Converts a NumPy array to an array of the backend.
 
     Raises
     ------
@@ -181,32 +184,37 @@ def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], place: Calla
         if npz.digest(arrays) != seal:
             msg = "its contents do not fit its checksum: it was altered"
             raise ValueError(msg)
-        return _rebuild(meta, arrays, place), meta["reads"]
+        return _rebuild(meta, arrays, to_backend), meta["reads"]
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{path}: is damaged: {error}"
         raise ValueError(msg) from error
 
 
-def _rebuild(meta: dict[str, Any], arrays: dict[str, Any], place: Callable[[Any], Any]) -> Chip:
+def _rebuild(meta: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> Chip:
     config, address = Config.from_dict(meta["config"]), Address(meta["seed"], meta["chip"], 0, 0, *meta["origin"])
     programmed = None
     if meta["encoded"] is not None:
-        plain = {name: tuple(item) if isinstance(item, list) else item for name, item in meta["encoded"].items()}
-        encoded = Encoded(place(arrays["encoded/digits"]), place(arrays["encoded/scales"]), **plain)
-        faults = place(arrays["faults"]) if "faults" in arrays else None
+        plain: dict[str, Any] = {
+            name: tuple(item) if isinstance(item, list) else item for name, item in meta["encoded"].items()
+        }
+        encoded = Encoded(to_backend(arrays["encoded/digits"]), to_backend(arrays["encoded/scales"]), **plain)
+        faults = to_backend(arrays["faults"]) if "faults" in arrays else None
         for name in ("fresh", "now"):
             if name != "now" and name not in meta["states"]:
                 continue
             kept = meta["states"][name]
-            cells = as_read = _unpack_cells(f"{name}/written", kept["written"], arrays, place)
+            cells = as_read = _unpack_cells(f"{name}/written", kept["written"], arrays, to_backend)
             if "wired" in kept:
-                as_read = _unpack_cells(f"{name}/wired", kept["wired"], arrays, place)
+                as_read = _unpack_cells(f"{name}/wired", kept["wired"], arrays, to_backend)
             age = Age(**kept["age"]) if "age" in kept else None
-            scales = place(arrays[f"{name}/scales"])
+            scales = to_backend(arrays[f"{name}/scales"])
             programmed = Programmed(config, encoded, scales, cells, as_read, faults, address, age, programmed)
     return Chip(config, address, (meta["shape"][0], meta["shape"][1]), programmed)
 
 
-def _unpack_cells(name: str, numbers: dict[str, Any], arrays: dict[str, Any], place: Callable[[Any], Any]) -> Cells:
-    parts = {part: place(arrays[f"{name}/{part}"]) if f"{name}/{part}" in arrays else None for part in PARTS}
-    return Cells(**parts, **{field: numbers[key] for key, field in NUMBERS.items()})
+def _unpack_cells(name: str, fields: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> Cells:
+    found: dict[str, Any] = {field: fields[key] for key, field in CELL_FIELDS.items()}
+    for part in CELL_ARRAYS:
+        key = f"{name}/{part}"
+        found[part] = to_backend(arrays[key]) if key in arrays else None
+    return Cells(**found)

@@ -3,23 +3,24 @@
 import hashlib
 import io
 import zipfile
+from typing import IO, Any
 
 import numpy as np
 
 __all__ = ["digest", "from_bytes", "read_arrays", "to_numpy", "write_arrays"]
 
 
-def to_numpy(array):
+def to_numpy(array: Any) -> Any:
     """Return an array of any library, on any device, as NumPy's."""
     return np.ascontiguousarray(array.cpu() if hasattr(array, "cpu") else array)
 
 
-def from_bytes(data):
-    """Return bytes as an array that holds them."""
+def from_bytes(data: bytes) -> Any:
+    """Return a uint8 array of bytes."""
     return np.frombuffer(data, np.uint8)
 
 
-def digest(arrays):
+def digest(arrays: dict[str, Any]) -> str:
     """Return the SHA-256 of {name: NumPy array}: names, dtypes, shapes and contents."""
     found = hashlib.sha256()
     for name, array in sorted(arrays.items()):
@@ -28,13 +29,13 @@ def digest(arrays):
     return found.hexdigest()
 
 
-def write_arrays(file, arrays):
+def write_arrays(file: IO[bytes], arrays: dict[str, Any]) -> None:
     """Write {name: NumPy array} into an open file."""
     np.savez(file, **arrays)
 
 
-def read_arrays(path):
-    """Return {name: NumPy array} of a file, opened once and read as a whole.
+def read_arrays(path: Any) -> dict[str, Any]:
+    """Return {name: NumPy array} of a file, which is opened once and read as a whole.
 
     Raises
     ------

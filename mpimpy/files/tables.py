@@ -6,7 +6,9 @@ import os
 import re
 import warnings
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 from ..checks import check_names
 from .whole import write_whole as save
@@ -27,13 +29,19 @@ MATRICES = (".npy", ".npz", ".csv")
 PICTURES = (".png", ".svg", ".pdf")
 
 
-def either(endings):
+def either(endings: Sequence[str]) -> str:
     """Return endings in words, such as ".npy, .npz or .csv"."""
     return f"{', '.join(endings[:-1])} or {endings[-1]}"
 
 
-def target(text, endings):
-    """Return the path of a file to write, or raise before any work is done for nothing."""
+def target(text: str, endings: Sequence[str]) -> Path:
+    """Return the path of a file that can be written.
+
+    Raises
+    ------
+    ValueError
+        If it cannot, before any work is done.
+    """
     path = Path(os.path.realpath(text))
     if path.suffix.lower() not in endings:
         msg = f"{text}: cannot write this kind of file: the name must end in {either(endings)}"
@@ -47,8 +55,16 @@ def target(text, endings):
     return path
 
 
-def picture_target(text):
-    """Return the path of a picture to write, or say what is missing for it."""
+def picture_target(text: str) -> Path:
+    """Return the path of a picture that can be written.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    ModuleNotFoundError
+        If Matplotlib is not installed.
+    """
     path = target(text, PICTURES)
     if importlib.util.find_spec("matplotlib") is None:
         msg = "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
@@ -56,29 +72,30 @@ def picture_target(text):
     return path
 
 
-def picture_writer(figure, path):
+def picture_writer(figure: Any, path: Path) -> Callable[[IO[bytes]], Any]:
     """Return a function that writes a Matplotlib figure into an open file, in the format of `path`."""
     return lambda file: figure.savefig(file, format=path.suffix[1:].lower())
 
 
-def matrix_writer(matrix, path):
+def matrix_writer(matrix: Any, path: Path) -> Callable[[IO[bytes]], Any]:
     """Return a function that writes a matrix into an open file, in the format of `path`."""
     import numpy as np
 
-    return {
+    writers: dict[str, Callable[[IO[bytes]], Any]] = {
         ".npy": lambda file: np.save(file, matrix, allow_pickle=False),
         ".npz": lambda file: np.savez(file, product=matrix),
         ".csv": lambda file: np.savetxt(file, np.atleast_1d(matrix), delimiter=",", fmt="%.17g"),
-    }[path.suffix.lower()]
+    }
+    return writers[path.suffix.lower()]
 
 
-def _read_npy(file, name):
+def _read_npy(file: IO[bytes], name: str | None) -> Any:
     import numpy as np
 
     return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def _read_npz(file, name):
+def _read_npz(file: IO[bytes], name: str | None) -> Any:
     import numpy as np
 
     if not zipfile.is_zipfile(file):
@@ -93,7 +110,7 @@ def _read_npz(file, name):
         return np.asarray(arrays[name])
 
 
-def _read_csv(file, name):
+def _read_csv(file: IO[bytes], name: str | None) -> Any:
     import numpy as np
 
     with warnings.catch_warnings():
@@ -109,8 +126,21 @@ def _read_csv(file, name):
     return array
 
 
-def load(text):
-    """Return the matrix in a file."""
+def load(text: str) -> Any:
+    """Return the matrix in a file, a NumPy array.
+
+    Parameters
+    ----------
+    text : str
+        Path, or ``file.npz:name`` for one array of several.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it holds no such matrix.
+    """
     named = re.fullmatch(r"(?i)(.+?\.npz):(.+)", text)
     path, name = named.groups() if named else (text, None)
     read = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}.get(Path(path).suffix.lower())

@@ -1,12 +1,20 @@
 """Files that appear whole or not at all."""
 
 import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
 
 __all__ = ["write_whole"]
 
 
-def write_whole(outputs):
-    """Write {path: function of an open file}: all of the files appear whole, or none does.
+def write_whole(outputs: Mapping[Path, Callable[[IO[bytes]], Any]]) -> None:
+    """Write files: all of them appear whole, or none does.
+
+    Parameters
+    ----------
+    outputs : mapping
+        For each path, a function that writes into an open file.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Pictures of crossbars and of what they compute.
+"""Pictures of crossbars and of their products.
 
-Matplotlib is imported when something is drawn, and needs no screen. Every function draws on the axes
-that it is given, or on a figure of its own, and returns the axes: ``conductance(W).figure.savefig("cells.png")``.
+Matplotlib is imported by the first drawing, and needs no screen. Every function draws on the given axes, or on
+those of a new figure, and returns them: ``conductance(W).figure.savefig("cells.png")``.
 """
 
 from ._arrays import conductance, ir_drop, levels

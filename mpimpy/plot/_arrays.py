@@ -1,17 +1,20 @@
-"""Pictures of what is in the arrays: conductances, their levels, and the voltage that wires lose."""
+"""Pictures of arrays: conductances, their levels, and the voltage lost on wires."""
+
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from .. import arrays, wires
 from ..cells import wiring
-from ..checks import as_int, as_int_pair
+from ..checks import as_int, as_int_pair, check_names, fail
+from ..config import Format
 from ..crossbar import plan as plans
-from ..crossbar.programmed import target_levels
+from ..crossbar.programmed import Programmed, target_levels
 from ..matrix import CrossbarMatrix
 from ..operands import edge
-from ._figure import axes, numbers
+from ._figure import axes, to_numpy
 
-__all__ = ["check_matrix", "check_slice", "conductance", "ir_drop", "levels"]
+__all__ = ["cells_of", "check_slice", "conductance", "ir_drop", "levels"]
 
 MAP = (5.6, 4.8)  # inches, with a colour bar
 CURVES = (6.4, 4.4)
@@ -19,18 +22,43 @@ MOST_CURVES = 64  # more histograms cannot be told apart
 BINS, MOST_BINS = 200, 2000
 
 
-def check_matrix(W):
-    """Raise TypeError if `W` is not a programmed matrix, ValueError if it has no cells."""
+class Choice(TypedDict, total=False):
+    """Choice of one array of a programmed matrix, as `conductance` takes it."""
+
+    slice: int
+    tile: tuple[int, int]
+    pair: str | None
+    plane: int | None
+
+
+DEFAULT: Choice = {"slice": 0, "tile": (0, 0), "pair": None, "plane": None}
+
+
+def cells_of(W: CrossbarMatrix) -> Programmed:
+    """Return the cells of a programmed matrix.
+
+    Raises
+    ------
+    TypeError
+        If `W` is not a programmed matrix.
+    ValueError
+        If it has no cells.
+    """
     if not isinstance(W, CrossbarMatrix):
-        msg = f"W must be a programmed matrix, such as Engine().program(w), not a {type(W).__name__}"
-        raise TypeError(msg)
+        fail(TypeError, f"W must be a programmed matrix, such as Engine().program(w), not a {type(W).__name__}")
     if W.programmed is None:
-        msg = f"a matrix of shape {W.shape} has no cells to draw"
-        raise ValueError(msg)
+        fail(ValueError, f"a matrix of shape {W.shape} has no cells to draw")
+    return W.programmed
 
 
-def check_slice(name, value, fmt, operand):
-    """Return the number of a slice, or say which there are."""
+def check_slice(name: str, value: Any, fmt: Format, operand: str) -> int:
+    """Return the number of a slice, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such slice; the message lists them.
+    """
     number, bits = as_int(name, value, 0), fmt.digits
     if number >= len(bits):
         msg = (
@@ -41,7 +69,7 @@ def check_slice(name, value, fmt, operand):
     return number
 
 
-def _check_tile(W, tile):
+def _check_tile(W: CrossbarMatrix, tile: Any) -> tuple[int, int]:
     row, col = as_int_pair("tile", tile, 0)
     down, across, _ = W.tiles
     if row >= down or col >= across:
@@ -53,7 +81,7 @@ def _check_tile(W, tile):
     return row, col
 
 
-def _check_pair(W, pair):
+def _check_pair(W: CrossbarMatrix, pair: str | None) -> str:
     if not W.config.weights.signed:
         if pair is None:
             return ""
@@ -65,34 +93,35 @@ def _check_pair(W, pair):
     return pair or "+"
 
 
-def _check_plane(W, plane):
+def _check_plane(W: CrossbarMatrix, plane: int | None) -> int | None:
     if not W.config.weights.double:
         if plane is None:
-            return ""
+            return None
         msg = f"plane={plane!r} has no effect: this matrix has no double exponent: leave it out"
         raise ValueError(msg)
     return 0 if plane is None else as_int("plane", plane, 0, 1)
 
 
-def _pick(W, number, tile, pair, plane):
-    # (S of the cells of one tile, its name)
-    check_matrix(W)
+def _pick(W: CrossbarMatrix, choice: Choice) -> tuple[Any, str]:
+    # conductances of one array, S, and its name
+    cells_of(W)
+    choice = {**DEFAULT, **choice}
     fmt, array = W.config.weights, W.config.tile
-    number, (row, col) = check_slice("slice", number, fmt, "weights"), _check_tile(W, tile)
-    pair, plane = _check_pair(W, pair), _check_plane(W, plane)
+    number, (row, col) = check_slice("slice", choice["slice"], fmt, "weights"), _check_tile(W, choice["tile"])
+    pair, plane = _check_pair(W, choice["pair"]), _check_plane(W, choice["plane"])
     found = W.conductance()
     name = f"tile ({row}, {col}), slice {number} ({fmt.digits[number]}-bit)"
-    if plane != "":
+    if plane is not None:
         found, name = found[plane, ...], f"{name}, plane {plane}"
     if pair:
         found, name = found["+-".index(pair), ...], f"{name}, g{pair}"
     top, left = row * array.rows, col * array.cols
-    return numbers(found[number, :, :])[top : top + array.rows, left : left + array.cols], name
+    return to_numpy(found[number, :, :])[top : top + array.rows, left : left + array.cols], name
 
 
-def _map(values, ax, *, title, label, cmap, low, high, extend="neither"):
+def _map(values: Any, ax: Any, title: str, label: str, colours: dict[str, Any], extend: str = "neither") -> Any:
     ax = axes(ax, MAP)
-    image = ax.imshow(values, cmap=cmap, vmin=low, vmax=high, interpolation="nearest", aspect="auto")
+    image = ax.imshow(values, **colours, interpolation="nearest", aspect="auto")
     ax.figure.colorbar(image, ax=ax, label=label, extend=extend)
     ax.locator_params(integer=True, min_n_ticks=1)
     ax.set_xlabel("bit line (column of the tile)")
@@ -101,10 +130,18 @@ def _map(values, ax, *, title, label, cmap, low, high, extend="neither"):
     return ax
 
 
-def conductance(W, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None):
-    """Draw the conductances of one array, as programmed: write variation and stuck cells included.
+def conductance(
+    W: CrossbarMatrix,
+    ax: Any = None,
+    *,
+    slice: int = 0,
+    tile: tuple[int, int] = (0, 0),
+    pair: str | None = None,
+    plane: int | None = None,
+) -> Any:
+    """Draw the conductances of one array as programmed, write variation and stuck cells included.
 
-    Colours run from LGS to HGS; the ends of the colour bar are pointed where cells lie beyond.
+    Colours run from LGS to HGS. An end of the colour bar is pointed if cells lie beyond it.
 
     Parameters
     ----------
@@ -117,8 +154,8 @@ def conductance(W, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None):
     pair : {"+", "-"}, optional
         Of differential pairs, the g+ cells (by default) or the g- cells.
     plane : {0, 1}, optional
-        Of a double exponent, the plane of the elements above their block's mean (by default), or
-        of the others.
+        Of a double exponent, the plane of the elements above their block's mean (0, by default), or the
+        plane of the others (1).
 
     Returns
     -------
@@ -136,20 +173,21 @@ def conductance(W, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None):
     >>> W = Engine(seed=1).program(np.eye(3))
     >>> plot.conductance(W, slice=3).figure.savefig("cells.png")  # doctest: +SKIP
     """
-    cells, name = _pick(W, slice, tile, pair, plane)
+    cells, name = _pick(W, {"slice": slice, "tile": tile, "pair": pair, "plane": plane})
     cells, low, high = cells * 1e6, W.config.device.LGS * 1e6, W.config.device.HGS * 1e6
-    # the last digit of a conductance is rounded, and not beyond
+    # a rounded last digit does not count as beyond
     beyond = (cells.min() < low - 1e-9 * high, cells.max() > high * (1 + 1e-9))
     extend = ("neither", "max", "min", "both")[2 * beyond[0] + beyond[1]]
     title, label = f"Conductances\n{name}", "conductance (µS)"
-    return _map(cells, ax, title=title, label=label, cmap="viridis", low=low, high=high, extend=extend)
+    return _map(cells, ax, title, label, {"cmap": "viridis", "vmin": low, "vmax": high}, extend)
 
 
-def _whole_array(W, cells, number):
-    # (S of a whole array, its last column that of the reference or the unit, share of full scale on each row)
-    config, cell_format, cells_now = W.config, plans.cell_format(W.config), W.programmed.as_programmed
+def _whole_array(W: CrossbarMatrix, cells: Any, number: int) -> tuple[Any, Any]:
+    # Conductances of an array with its unused cells, S, and the voltage of each row, as a share of full scale.
+    # The last column is the reference's, or the unit column's.
+    config, cell_format, cells_now = W.config, plans.cell_format(W.config), cells_of(W).as_programmed
     rows, cols, unit = config.tile.rows, config.tile.cols, config.device.grid_unit_S(cell_format.fraction)
-    # the reference drifts, too
+    # the reference drifts as well
     found = np.full((rows, cols + 1), config.device.LGS + (cells_now.reference - cell_format.reference) * unit)
     found[: cells.shape[0], : cells.shape[1]] = cells
     if number == 0:
@@ -157,12 +195,32 @@ def _whole_array(W, cells, number):
     return found, (np.arange(rows) < cells.shape[0]).astype(float)
 
 
-def ir_drop(conductance, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None, r_word=None, r_bit=None):
-    """Draw how much of the driving voltage the wires of an array keep from each cell.
+def _resistances(W: CrossbarMatrix, r_word: float | None, r_bit: float | None) -> tuple[float, float]:
+    wires = W.config.wires
+    if wires is not None:
+        return wires.r_word if r_word is None else r_word, wires.r_bit if r_bit is None else r_bit
+    if r_word is None or r_bit is None:
+        fail(
+            ValueError,
+            "the matrix was programmed without wire resistance: program it with wires=Wires(r_word, r_bit), "
+            "or wire_resistance=(r_word, r_bit), or pass r_word and r_bit here, Ohm",
+        )
+    return r_word, r_bit
 
-    With every input at full scale: the share of the voltage that is not across the cell, between its
-    word line and its bit line. Of a programmed matrix the whole array is solved, its unused cells and
-    its reference column included, with the conductances as programmed; it takes seconds.
+
+def ir_drop(
+    conductance: Any,
+    ax: Any = None,
+    *,
+    r_word: float | None = None,
+    r_bit: float | None = None,
+    **choice: Unpack[Choice],
+) -> Any:
+    """Draw the share of the driving voltage that is lost on the wires, cell by cell.
+
+    Every input is at full scale. A cell's voltage is that between its word line and its bit line. Of a
+    programmed matrix the whole array is solved, with the conductances as programmed, its unused cells and its
+    reference column included; it takes seconds.
 
     Parameters
     ----------
@@ -189,44 +247,34 @@ def ir_drop(conductance, ax=None, *, slice=0, tile=(0, 0), pair=None, plane=None
     >>> from mpimpy import plot
     >>> ax = plot.ir_drop(np.full((64, 64), 1e-5), r_word=2.0, r_bit=2.0)  # doctest: +SKIP
     """
-    matrix = isinstance(conductance, CrossbarMatrix)
-    known = conductance.config.wires if matrix else None
-    r_word = known.r_word if r_word is None and known is not None else r_word
-    r_bit = known.r_bit if r_bit is None and known is not None else r_bit
-    if r_word is None or r_bit is None:
-        msg = "an array of conductances has no wires of its own: pass r_word and r_bit, Ohm"
-        if matrix:
-            msg = (
-                "the matrix was programmed without wire resistance: program it with wires=Wires(r_word, r_bit), "
-                "or wire_resistance=(r_word, r_bit), or pass r_word and r_bit here, Ohm"
-            )
-        raise ValueError(msg)
-    if matrix:
-        cells, name = _pick(conductance, slice, tile, pair, plane)
-        found, driven = _whole_array(conductance, cells, slice)
+    check_names(choice, DEFAULT)
+    if isinstance(conductance, CrossbarMatrix):
+        r_word, r_bit = _resistances(conductance, r_word, r_bit)
+        cells, name = _pick(conductance, choice)
+        found, driven = _whole_array(conductance, cells, choice.get("slice", 0))
     else:
-        given = {"slice": (slice, 0), "tile": (tile, (0, 0)), "pair": (pair, None), "plane": (plane, None)}
-        for setting, (value, usual) in given.items():
-            if value != usual:
-                msg = f"{setting}={value!r} has no effect on an array of conductances, which is one tile: leave it out"
-                raise ValueError(msg)
-        cells = found = numbers(edge.accept("conductance", arrays.detach(conductance)).array)
+        if r_word is None or r_bit is None:
+            fail(ValueError, "an array of conductances has no wires of its own: pass r_word and r_bit, Ohm")
+        for setting, value in choice.items():
+            if value != DEFAULT[setting]:  # type: ignore[literal-required]
+                what = f"{setting}={value!r} has no effect on an array of conductances"
+                fail(ValueError, f"{what}, which is one tile: leave it out")
+        cells = found = to_numpy(edge.accept("conductance", arrays.detach(conductance)).array)
         if found.ndim != 2:
-            msg = f"conductance has shape {found.shape}: a picture is of one tile, (rows, cols)"
-            raise ValueError(msg)
+            fail(ValueError, f"conductance has shape {found.shape}: a picture is of one tile, (rows, cols)")
         driven, name = np.ones(found.shape[0]), f"array of {found.shape[0]} x {found.shape[1]}"
     word, bit = wires.node_voltages(found, driven, r_word, r_bit)
     lost = 100 * (1 - (word - bit))[: cells.shape[0], : cells.shape[1]]
     title, label = f"IR drop, {r_word:g} and {r_bit:g} Ω a segment\n{name}", "share of the driving voltage lost (%)"
-    return _map(lost, ax, title=title, label=label, cmap="inferno", low=0, high=lost.max() or 1.0)
+    return _map(lost, ax, title, label, {"cmap": "inferno", "vmin": 0, "vmax": lost.max() or 1.0})
 
 
-def levels(W, ax=None):
-    """Draw histograms of the programmed conductances, one for each level that cells were to be at.
+def levels(W: CrossbarMatrix, ax: Any = None) -> Any:
+    """Draw histograms of the programmed conductances, one for each target level.
 
-    All slices and tiles together, on a logarithmic scale; what two levels share is their overlap.
-    Write variation and stuck cells are in it, read variation is not. Of more than 64 levels,
-    neighbours are drawn together.
+    They count the cells of all slices and tiles, on a logarithmic scale; neighbouring levels may overlap.
+    Write variation and stuck cells are included, read variation is not. With more than 64 levels,
+    neighbours share a histogram.
 
     Parameters
     ----------
@@ -244,16 +292,16 @@ def levels(W, ax=None):
     >>> W = Engine(Device(write_var=0.02), seed=1).program(np.eye(100))
     >>> plot.levels(W).figure.savefig("levels.png")  # doctest: +SKIP
     """
-    check_matrix(W)
+    programmed = cells_of(W)
     ax = axes(ax, CURVES)
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.ticker import MaxNLocator
 
-    device, cells = W.config.device, numbers(W.conductance()) * 1e6
-    # cells are kept least significant slice first
-    target = np.flip(numbers(target_levels(W.config, W.programmed.encoded)).reshape(cells.shape), axis=-3).ravel()
+    device, cells = W.config.device, to_numpy(W.conductance()) * 1e6
+    # levels come least significant slice first
+    target = np.flip(to_numpy(target_levels(W.config, programmed.encoded)).reshape(cells.shape), axis=-3).ravel()
     order, present = np.argsort(target, kind="stable"), np.unique(target)
     cells, target = cells.ravel()[order], target[order]
     low, high = min(cells.min(), device.LGS * 1e6), max(cells.max(), device.HGS * 1e6)

@@ -1,22 +1,26 @@
-"""Pictures of what the ADCs convert."""
+"""Pictures of the currents that ADCs convert."""
+
+from typing import Any
 
 import numpy as np
 
 from .._integers import ceil_div
 from ..checks import as_int
+from ..config import Config
 from ..crossbar import plan as plans
 from ..crossbar.currents import currents as bit_line_currents
+from ..matrix import CrossbarMatrix, backend_of, encode_inputs
 from ..noise import MAX_READ
-from ._arrays import CURVES, check_matrix, check_slice
-from ._figure import axes, numbers
+from ._arrays import CURVES, cells_of, check_slice
+from ._figure import axes, to_numpy
 
 __all__ = ["adc_codes", "currents"]
 
 BINS = 128
 
 
-def currents(W, x, slice, input_slice, read):
-    """Return the bit line currents of one pair of slices, as integers: exactly those that a read digitises.
+def currents(W: CrossbarMatrix, x: Any, slice: int, input_slice: int, read: int) -> Any:
+    """Return the bit line currents of one pair of slices, as the integers that a read digitises.
 
     Parameters
     ----------
@@ -34,25 +38,26 @@ def currents(W, x, slice, input_slice, read):
     """
     config = W.config
     only = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
-    parts = bit_line_currents(W.backend, W.programmed, W.encoded_inputs(x), read, only=only)
-    found = np.stack([numbers(current) for _, _, current, _ in parts]).astype(np.int64)
+    programmed, inputs = encode_inputs(W, x)
+    parts = bit_line_currents(backend_of(W), programmed, inputs, read, only=only)
+    found = np.stack([to_numpy(current) for _, _, current, _ in parts]).astype(np.int64)
     found = found.reshape(-1, config.weights.planes, config.inputs.planes, *found.shape[1:])
     return np.moveaxis(found, (2, 1), (0, 1))
 
 
-def unit_A(config):
-    """Return the current, A, that 1 stands for in `currents`: one grid unit of conductance under one of voltage."""
+def unit_A(config: Config) -> float:
+    """Return the unit of `currents`, A: one grid unit of conductance times one of voltage."""
     cell_format = plans.cell_format(config)
     volts = config.dac.vread / (config.dac.rdac - 1)
     return volts * config.device.grid_unit_S(cell_format.fraction + cell_format.voltage_fraction)
 
 
-def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
-    """Draw a histogram of what the ADCs convert, and where their range ends.
+def adc_codes(W: CrossbarMatrix, x: Any, ax: Any = None, *, slice: int = 0, input_slice: int = 0, read: int = 0) -> Any:
+    """Draw a histogram of the currents that ADCs convert, and the ends of the ADCs' range.
 
-    All conversions of one slice of the inputs by one slice of the weights, on a logarithmic scale:
-    every input, bit line and tile. A bar covers one code, or several where there are many. What lies
-    beyond the range is drawn where it would be if the ADC did not saturate.
+    It counts the conversions of one input slice by one weight slice, of every input, bit line and tile,
+    on a logarithmic scale. A bar covers one code, or several if there are many. Currents beyond the range
+    stand where an ADC without saturation would put them.
 
     Parameters
     ----------
@@ -63,7 +68,7 @@ def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
     slice, input_slice : int
         Slice of the weights, of the inputs, most significant first.
     read : int
-        Number of the read, which addresses its noise. The engine's count of reads does not move.
+        Number of the read, which addresses its noise. The engine does not count this read.
 
     Returns
     -------
@@ -83,7 +88,7 @@ def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
     >>> W = Engine(seed=1).program(np.eye(100))
     >>> plot.adc_codes(W, np.ones((5, 100)), slice=3, input_slice=3).figure.savefig("codes.png")  # doctest: +SKIP
     """
-    check_matrix(W)
+    cells_of(W)
     config = W.config
     slice = check_slice("slice", slice, config.weights, "weights")
     input_slice = check_slice("input_slice", input_slice, config.inputs, "inputs")
@@ -95,7 +100,7 @@ def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
     else:
         counts = _draw_codes(ax, config, found, unit, slice, input_slice)
     ax.set_yscale("log")
-    # the top third is for the legend
+    # the legend takes the top third
     bottom, peak = 0.7, float(counts.max())
     ax.set_ylim(bottom, peak * (peak / bottom) ** 0.5)
     less = "g+ less g-" if config.weights.signed else "less the reference column's"
@@ -107,15 +112,16 @@ def adc_codes(W, x, ax=None, *, slice=0, input_slice=0, read=0):
     return ax
 
 
-def _draw_codes(ax, config, found, unit, slice, input_slice):
-    # codes are found as a read finds them; returns the heights of the bars
+def _draw_codes(ax: Any, config: Config, found: Any, unit: float, slice: int, input_slice: int) -> Any:
+    # rounds currents as a read does; returns the heights of the bars
     plan = plans.plan(config.replace(adc={"saturate": True}))
     j, i = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
-    step, (low, top) = plan.reading.adc_gain[j][i], (table[j][i] for table in plan.reading.code_range)
+    code_range: Any = plan.reading.code_range  # an ADC that is not ideal has one
+    step, (low, top) = plan.reading.adc_gain[j][i], (table[j][i] for table in code_range)
     kind = np.float64 if plan.cell_format.wide else np.float32
     codes = np.rint(found.astype(kind) * kind(step)).astype(np.int64).ravel()
     beyond = (codes < low) | (codes > top)
-    # bars of whole codes, none of them on both sides of the range's lower end
+    # bars cover whole codes; no bar crosses the lower end of the range
     width = ceil_div(int(codes.max() - codes.min() + 1), BINS)
     first = low + (int(codes.min()) - low) // width * width
     edges = np.arange(first, int(codes.max()) + width + 1, width) - 0.5
@@ -127,9 +133,8 @@ def _draw_codes(ax, config, found, unit, slice, input_slice):
     for colour, label, part in parts:
         heights.append(np.histogram(part, edges)[0])
         ax.stairs(heights[-1], edges * amperes, fill=True, color=colour, label=label)
-    for end in (low, top):
-        label = f"ends of the range: codes {low} and {top}" if end == low else None
-        ax.axvline(end * amperes, color="black", linestyle="--", linewidth=1, label=label)
+    for end, name in ((low, f"ends of the range: codes {low} and {top}"), (top, None)):
+        ax.axvline(end * amperes, color="black", linestyle="--", linewidth=1, label=name)
     above = ax.secondary_xaxis("top", functions=(lambda current: current / amperes, lambda code: code * amperes))
     above.set_xlabel("ADC code (number)")
     return np.maximum(*heights)

@@ -1,16 +1,18 @@
 """Axes to draw on, and arrays of every library as NumPy's."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import arrays
 
-__all__ = ["axes", "new_axes", "numbers"]
+__all__ = ["axes", "new_axes", "to_numpy"]
 
 DPI = 160
 
 
-def new_axes(rows=1, cols=1, size=(5.0, 5.0)):
-    """Return the axes of a figure of its own, outside pyplot.
+def new_axes(rows: int = 1, cols: int = 1, size: tuple[float, float] = (5.0, 5.0)) -> Any:
+    """Return the axes of a new figure, outside pyplot.
 
     Parameters
     ----------
@@ -41,12 +43,12 @@ def new_axes(rows=1, cols=1, size=(5.0, 5.0)):
     return figure.subplots(rows, cols, squeeze=False)
 
 
-def axes(ax, size=(5.0, 5.0)):
-    """Return `ax`, or axes of a new figure in its place."""
+def axes(ax: Any, size: tuple[float, float] = (5.0, 5.0)) -> Any:
+    """Return `ax`, or the axes of a new figure if it is None; `size` in inches."""
     return new_axes(size=size)[0, 0] if ax is None else ax
 
 
-def numbers(array):
+def to_numpy(array: Any) -> Any:
     """Return an array of any library, on any device, as a NumPy array."""
     array = arrays.detach(array)
     return np.asarray(array.cpu() if hasattr(array, "cpu") else array)

@@ -1,6 +1,7 @@
 """Pictures of measured cells."""
 
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from ._figure import axes
 __all__ = ["measured"]
 
 
-def measured(found, ax=None, title=None):
+def measured(found: Any, ax: Any = None, title: str | None = None) -> Any:
     """Draw the measured distribution of every level, and the Gaussian of its mean and spread.
 
     Parameters

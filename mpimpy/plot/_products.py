@@ -1,30 +1,33 @@
-"""Pictures of products: against the exact ones, and of what their errors are made of."""
+"""Pictures of products: measured against exact values, compressed photographs, and error budgets."""
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ._figure import axes, new_axes, numbers
+from ..analysis.report import Report
+from ._figure import axes, new_axes, to_numpy
 
 __all__ = ["compression", "error", "error_budget", "grey", "scatter"]
 
 MAX_POINTS = 20_000  # more points only blacken the picture
-NOTHING_dB = 200  # float64's own rounding is no effect, as in a printed report
+NOTHING_dB = 200  # as in a printed report, the rounding of float64 is no effect
 
 
-def _flat(values):
-    values = np.ravel(numbers(values))
+def _real_values(values: Any) -> Any:
+    # real and imaginary parts of complex numbers, one after the other
+    values = np.ravel(to_numpy(values))
     return np.concatenate([values.real, values.imag]) if np.iscomplexobj(values) else values
 
 
-def scatter(measured, exact, ax=None, title=None):
-    """Draw measured against expected products; on the diagonal they agree.
+def scatter(measured: Any, exact: Any, ax: Any = None, title: str | None = None) -> Any:
+    """Draw measured against expected products; they agree on the diagonal.
 
     Parameters
     ----------
     measured, exact : array_like
-        Of one shape. Real and imaginary parts of complex numbers are points of their own. Of
-        more than 20 000 points as many are drawn, the same ones for every array of that size.
+        Of one shape. Real and imaginary parts of complex numbers are points of their own. At most 20 000
+        points are drawn: the same ones for every array of one size.
     ax : Axes, optional
     title : str, optional
 
@@ -33,13 +36,13 @@ def scatter(measured, exact, ax=None, title=None):
     Axes
     """
     ax = axes(ax)
-    exact, measured = _flat(exact), _flat(measured)
+    exact, measured = _real_values(exact), _real_values(measured)
     label = "products"
     if exact.size > MAX_POINTS:
-        # drawn by lot: a regular step could hit the same column of a matrix every time
-        some = np.random.default_rng(0).choice(exact.size, MAX_POINTS, replace=False)
+        # a random choice: a regular step could take one column of a matrix only
+        chosen = np.random.default_rng(0).choice(exact.size, MAX_POINTS, replace=False)
         label = f"{MAX_POINTS} of {exact.size} products"
-        exact, measured = exact[some], measured[some]
+        exact, measured = exact[chosen], measured[chosen]
     ax.scatter(exact, measured, s=4, alpha=0.35, linewidths=0, color="C0", label=label, rasterized=True)
     if exact.size:
         ends = [float(min(exact.min(), measured.min())), float(max(exact.max(), measured.max()))]
@@ -53,13 +56,13 @@ def scatter(measured, exact, ax=None, title=None):
     return ax
 
 
-def grey(picture, ax=None, title=None):
+def grey(picture: Any, ax: Any = None, title: str | None = None) -> Any:
     """Draw a picture in grey.
 
     Parameters
     ----------
     picture : array_like, shape (H, W)
-        0 is black and 255 white; what lies beyond is drawn as these.
+        0 is black and 255 white; values beyond are drawn as these.
     ax : Axes, optional
     title : str, optional
 
@@ -72,14 +75,14 @@ def grey(picture, ax=None, title=None):
     return _frame(ax, title)
 
 
-def _frame(ax, title):
+def _frame(ax: Any, title: str | None) -> Any:
     ax.set_xticks([])
     ax.set_yticks([])
     ax.set_title("" if title is None else title)
     return ax
 
 
-def error(difference, ax=None, title=None):
+def error(difference: Any, ax: Any = None, title: str | None = None) -> Any:
     """Draw an error in two colours, with a colour bar that covers 99.5 % of the elements.
 
     Parameters
@@ -94,7 +97,7 @@ def error(difference, ax=None, title=None):
     Axes
     """
     ax = axes(ax)
-    # no error at all still needs a range of colours
+    # colours need a range even if there is no error
     limit = float(np.percentile(np.abs(difference), 99.5)) or 1.0
     image = ax.imshow(difference, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     bar = ax.inset_axes((0.0, -0.06, 1.0, 0.035))
@@ -102,7 +105,7 @@ def error(difference, ax=None, title=None):
     return _frame(ax, title)
 
 
-def compression(result):
+def compression(result: Any) -> Any:
     """Draw a compressed picture: original, exact, crossbar, error and both products.
 
     Parameters
@@ -129,11 +132,11 @@ def compression(result):
     return panels[0, 0].figure
 
 
-def error_budget(report, ax=None):
+def error_budget(report: Report, ax: Any = None) -> Any:
     """Draw the error budget of a product: each effect alone, and everything but it.
 
-    A short bar for an effect alone means that it costs much; a bar for the product without it that
-    reaches far beyond the dashed line, the product as configured, means that mending it would help much.
+    The dashed line is the product as configured. A short bar of an effect alone shows a high cost. A bar of
+    the product without it, far beyond the line, shows that mending the effect would help much.
 
     Parameters
     ----------
@@ -148,7 +151,7 @@ def error_budget(report, ax=None):
     Raises
     ------
     TypeError
-        If `report` is none.
+        If `report` is not a report.
 
     Examples
     --------
@@ -160,15 +163,17 @@ def error_budget(report, ax=None):
         msg = f"report must be a mpimpy.Report, from explain(x, w) or W.report(x), not a {type(report).__name__}"
         raise TypeError(msg)
     ax = axes(ax, (7.0, 1.2 + 0.45 * len(report.effects)))
-    ways = {"alone": ([effect.alone_dB for effect in report.effects], "no cost", "C0", -0.2)}
-    ways["without it"] = ([effect.without_dB for effect in report.effects], "no error", "C1", 0.2)
-    for label, (values, nothing, colour, shift) in ways.items():
-        places = [row + shift for row in range(len(values))]
+    alone, without = ([getattr(effect, part) for effect in report.effects] for part in ("alone_dB", "without_dB"))
+    for label, values, nothing, colour, shift in (
+        ("alone", alone, "no cost", "C0", -0.2),
+        ("without it", without, "no error", "C1", 0.2),
+    ):
+        heights = [row + shift for row in range(len(values))]
         shown = [_is_shown(value) for value in values]
         bars = ax.barh(
-            places, [v if s else 0.0 for v, s in zip(values, shown, strict=True)], 0.38, color=colour, label=label
+            heights, [v if s else 0.0 for v, s in zip(values, shown, strict=True)], 0.38, color=colour, label=label
         )
-        # an error without a product to compare it with is all there is
+        # -inf dB: the exact product is zero, and all of the result is error
         words = [f"{v:.1f}" if s else nothing if v > 0 else "all error" for v, s in zip(values, shown, strict=True)]
         for text, bar in zip(ax.bar_label(bars, words, padding=3, fontsize="small"), shown, strict=True):
             text.set(style="normal" if bar else "italic", color="black" if bar else "0.4")
@@ -180,11 +185,11 @@ def error_budget(report, ax=None):
     ax.invert_yaxis()
     ax.margins(x=0.12)
     ax.set_xlabel("SNR (dB)")
-    # the legend is between the title and the bars, where nothing can be below it
+    # the legend stands between title and bars, where it covers nothing
     ax.set_title("Error budget", pad=24)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize="small", frameon=False)
     return ax
 
 
-def _is_shown(value):
+def _is_shown(value: float) -> bool:
     return math.isfinite(value) and value <= NOTHING_dB

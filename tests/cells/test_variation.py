@@ -12,6 +12,7 @@ from mpimpy import DAC, SNR, Device, DPETensor, Engine, Format, converters, nois
 from mpimpy.backends.cpu import numba_cpu
 from mpimpy.cells import memristors
 from mpimpy.crossbar import plan as plans
+from mpimpy.engine import choose_backend
 
 ROWS, COLS = 256, 400
 
@@ -74,7 +75,7 @@ def test_voltage_noise_is_gaussian_and_relative():
     plan = plans.plan(engine.config)
     digits = np.full((2, 300, 200), 15, np.int8)
     digits[1] = 0
-    backend = engine.backend_for(digits)
+    backend = choose_backend(engine, digits)
     driven = converters.drive(backend, engine.config.dac, plan, digits, noise.Address(5, 0, 0, 0))
     assert (plan.reading.strides, plan.reading.widths) == ((1, 1), None)
     factor = driven[0] / 15 / 2.0**plan.cell_format.voltage_fraction

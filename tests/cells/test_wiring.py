@@ -13,6 +13,7 @@ from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Drift, Engine, Form
 from mpimpy import explain as report_on
 from mpimpy.cells import wiring
 from mpimpy.converters import column_share, full_scale_amperes
+from mpimpy.matrix import backend_of
 from mpimpy.wires import transfer
 
 MAPPINGS = ["twos", "pair", "offset"]
@@ -322,7 +323,7 @@ def test_reading_some_columns_at_a_time_changes_nothing(rng, exact, monkeypatch)
     W = engine_for("twos", Wires(20.0, 35.0, exact_reads=exact), ADC(256), (7, 5), var=0.05).program(w)
     found = []
     for stream in (None, 1):
-        monkeypatch.setattr(W.backend, "STREAM", stream)
+        monkeypatch.setattr(backend_of(W), "STREAM", stream)
         found.append(W.read(x, read=5))
     assert same_bits(*found)
     assert ("columns at a time" in str(W.read_plan(x))) != exact

@@ -47,6 +47,8 @@ config = Config(Device(), DAC(rdac=256), ADC(), Tile(128, 128), fmt, fmt, Wires(
 Engine(Device(var=0.02), adc=ADC(radc=1024), weights=Format([1, 4, 5]), wires=Wires(2.93, 2.93), seed=7)
 DPETensor(var=[0.05] * 16, radc=[256] * 4, array_size=[32, 32], x_slices=[1, 3], w_quant_gran="per-col", bw_e=None)
 MapReducedot(np.eye(2), np.eye(2), radc=1024, var=0.02, seed=7, array_size=(32, 32), wire_resistance=2.93)
+Config().replace(device={"var": 0.0}, adc=ADC(512), wires=None)
+Engine(seed=1).replace(adc={"radc": 512}, tile=Tile(8, 8), wires=Wires(1, 1)).config
 explain(np.eye(2), np.eye(2), w_slices=np.array([1, 3]), adc_range=[0, 1e-5], write_var=Gaussian(1e-7))
 
 # the values have the exact types of what is stored
@@ -92,6 +94,8 @@ Gaussian("wide")
 Samples([1.0, 2.0])
 Ranges([0.0], [1.0])
 Config(device=DAC())
+Config().replace(devcie=Device())
+Engine().replace(adc=Tile(8, 8))
 Config().weights.slices.append(1)
 Config().device.var = 0.1
 """

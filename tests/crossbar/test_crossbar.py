@@ -14,6 +14,7 @@ from strategies import configs, examples, matrices, products
 from mpimpy import ADC, DAC, SNR, Config, Device, Engine, Format, Tile, backends
 from mpimpy.backends.cpu import _jit
 from mpimpy.crossbar import plan as plans
+from mpimpy.matrix import backend_of
 from mpimpy.operands import encoding
 
 SEED = 0xFEDCBA9876543210
@@ -103,7 +104,7 @@ def test_lossless_adc_gives_the_integer_product(config, data):
     for backend in ("numba", "reference"):
         matrix = engine_for(config, backend).program(w)
         block = encoding.block_shape(config.inputs, x.shape, config.tile.rows, weight=False)
-        encoded = encoding.encode(matrix.backend, x[None], config.inputs, block)
+        encoded = encoding.encode(backend_of(matrix), x[None], config.inputs, block)
         integers = encoding.integers(encoded)[0, 0].astype(object) @ matrix.codes().astype(object)
         scales = encoding.input_scales(encoded, config.tile.rows)[0] * plans.plan(config).sum_scale
         u, v = (np.lcm.reduce(s) for s in (plans.plan(config).x_strides, plans.cell_format(config).strides))
@@ -119,7 +120,7 @@ def test_ideal_adc_gives_the_product_of_the_quantised_operands(case):
     matrix = engine_for(config).program(w)
     x2 = x.reshape(-1, *x.shape[-2:]).astype(np.float64)
     block = encoding.block_shape(config.inputs, x.shape[-2:], config.tile.rows, weight=False)
-    encoded = encoding.encode(matrix.backend, x2, config.inputs, block)
+    encoded = encoding.encode(backend_of(matrix), x2, config.inputs, block)
     expected = encoding.decode(encoded) @ matrix.decoded()
     atol = 1e-6 * np.abs(x).max() * np.abs(w).max() * x.shape[-1]
     np.testing.assert_allclose(matrix.read(x).reshape(expected.shape), expected, rtol=1e-6, atol=atol)

@@ -11,12 +11,13 @@ from strategies import configs, examples
 
 from mpimpy import ADC, DAC, Config, Device, Engine, Format, Tile
 from mpimpy.crossbar.product import panels, reduce_panels
+from mpimpy.matrix import backend_of, encode_inputs
 
 PANEL = 16
 
 
 def sums_of(matrix, x, read=0):
-    return list(panels(matrix.backend, matrix.programmed, matrix.encoded_inputs(x), read))
+    return list(panels(backend_of(matrix), *encode_inputs(matrix, x), read))
 
 
 def cut(engine, make, x, w, rows):

@@ -13,6 +13,7 @@ import pytest
 
 from mpimpy import ADC, DAC, Device, Drift, Effect, Engine, Format, Tile, Wires, explain, plot, wires
 from mpimpy.crossbar import plan as plans
+from mpimpy.matrix import backend_of
 from mpimpy.operands import encoding
 from mpimpy.plot import _conversions
 
@@ -249,7 +250,7 @@ def replayed(W, x, read):
     config, rows = W.config, W.config.tile.rows
     plan = plans.plan(config)
     block = encoding.block_shape(config.inputs, x.shape, rows, weight=False)
-    encoded = encoding.encode(W.backend, x[None], config.inputs, block)
+    encoded = encoding.encode(backend_of(W), x[None], config.inputs, block)
     x_scales = encoding.input_scales(encoded, rows)
     y = np.zeros((x.shape[0], W.shape[1]))
     slices = range(len(config.weights.digits)), range(len(config.inputs.digits))
@@ -490,7 +491,7 @@ def test_cuda_tensors_are_fetched():
         def cpu(self):
             return np.arange(3)
 
-    np.testing.assert_array_equal(plot._figure.numbers(Remote()), [0, 1, 2])
+    np.testing.assert_array_equal(plot._figure.to_numpy(Remote()), [0, 1, 2])
 
 
 # -- errors -----------------------------------------------------------------------------------
