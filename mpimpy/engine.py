@@ -122,10 +122,6 @@ class Engine:
         seed, chip, backend
             As for `Engine`.
 
-        Returns
-        -------
-        Engine
-
         Raises
         ------
         ValueError, TypeError
@@ -329,17 +325,12 @@ class Engine:
     __call__ = MapReduceDot
 
     def replace(self, **parts: Unpack[Parts]) -> "Engine":
-        """Return an engine of the same seed, chip, backend and device, with parts of its configuration replaced.
+        """Return a new engine of the same seed, chip, backend and device, with parts of its configuration replaced.
 
         Parameters
         ----------
         **parts
             As for `Config.replace`.
-
-        Returns
-        -------
-        Engine
-            It counts its reads from 0.
 
         Raises
         ------
@@ -393,10 +384,8 @@ def write(
         Shape of the weights, and an array of their library, dtype and device.
     encoded : Encoded or None
         Integers of the weights, shape (1, K, N); None for a matrix without elements.
-    address : Address, optional
-        Address of the first cell; by default the engine's.
-    config : Config, optional
-        By default the engine's.
+    address, config : Address and Config, optional
+        Address of the first cell, and settings; by default the engine's.
     faults : int8 array, optional
         As for `mpimpy.crossbar.programmed.program`.
     """
