@@ -28,9 +28,9 @@ class RightOperand:
         return self.read(x)
 
     def __matmul__(self, x: Any) -> Any:
-        return self.read_transposed(x)
+        return self._read_transposed(x)
 
-    def read_transposed(self, x: Any) -> Any:
+    def _read_transposed(self, x: Any) -> Any:
         """Multiply the matrix by inputs on its right, ``W @ x``: a read that drives the bit lines.
 
         Raises

@@ -70,7 +70,7 @@ def test_an_operand_fits_what_it_is_multiplied_by():
 
 def test_a_transposed_read_is_a_method_that_may_be_given():
     class Both(RightOperand):
-        def read_transposed(self, x):
+        def _read_transposed(self, x):
             return "transposed", x
 
     assert Both() @ 3 == ("transposed", 3)

@@ -605,4 +605,4 @@ def test_public_names_of_an_engine_and_of_a_matrix():
     assert names(engine) == methods | {"backend", "chip", "config", "input_size", "reads", "seed"}
     views = {"age", "chip", "codes", "conductance", "config", "decoded", "device", "dtype", "ndim", "origin"}
     views |= {"programmed", "programming", "reads", "seed", "shape", "tiles"}
-    assert names(engine.program(np.eye(2))) == views | {"at", "read", "read_plan", "read_transposed", "report", "save"}
+    assert names(engine.program(np.eye(2))) == views | {"at", "read", "read_plan", "report", "save"}

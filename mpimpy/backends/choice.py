@@ -165,6 +165,11 @@ def select(array: Any, force: str | None = None) -> Any:
         raise ValueError(msg)
     if name != "numba" and not is_numpy(array):
         _check_float64(namespace(array), device(array))
+    return _module(name)
+
+
+@functools.cache
+def _module(name: str) -> Any:
     return importlib.import_module(f".{_MODULES[name]}", __package__)
 
 
