@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ... import noise
+from ..._integers import ceil_div
 from .. import reference
 from ..fallback import with_fallback
 from ..reading import BlockScales, Draw, Reading, Slicing
@@ -65,7 +66,7 @@ _NONE = _frozen(np.empty((0, 0, 0), np.float64))
 
 def _block_counts(values: Any, block: tuple[int, int]) -> tuple[int, int, int]:
     batch, rows, cols = values.shape
-    return batch, -(-rows // block[0]), -(-cols // block[1])
+    return batch, ceil_div(rows, block[0]), ceil_div(cols, block[1])
 
 
 def block_max(values: Any, block: tuple[int, int], ceiling: Any = None) -> Any:
@@ -197,18 +198,18 @@ def _memory(array: Any) -> tuple[Any, int]:
 def _packed(digits: Any, known: Constants, reading: Reading) -> tuple[Any, Any, Any]:
     # (bits, pairs, codes): the digits as each path takes them, flat
     slices, height, depth = digits.shape
-    rows, tiles = reading.rows, -(-depth // reading.rows)
+    rows, tiles = reading.rows, ceil_div(depth, reading.rows)
     bits, pairs, codes = _NO_BITS, _NO_PAIRS, _NO_CODES
     tasks, work = tiles * height, digits.size * 1e-3
     if known.looked_up.size:
         planes = sum(reading.widths[i] for i in known.looked_up)
-        shape = (tiles, height, planes, -(-rows // _read.WORD))
+        shape = (tiles, height, planes, ceil_div(rows, _read.WORD))
         # three rows more: four are looked up at a time
         bits = np.zeros(math.prod(shape) + 3 * math.prod(shape[2:]), np.int64)
         packed = bits[: math.prod(shape)].reshape(shape)
         _jit.launch(_read.pack_bits, tasks, work, digits, known.looked_up, known.widths, rows, packed)
     if known.paired.size:
-        pairs = np.empty((tiles, height, known.paired.size, -(-rows // 2)), np.int32)
+        pairs = np.empty((tiles, height, known.paired.size, ceil_div(rows, 2)), np.int32)
         inputs = *_memory(digits), depth, known.paired, known.strides
         _jit.launch(_read.pack_pairs, tasks, work, *inputs, rows, pairs)
     if "float" in known.paths:
@@ -266,12 +267,12 @@ read = with_fallback(_read_cells, lambda digits, grid: not too_wide(grid.dtype),
 
 def _blocks(height: int, width: int, slices: int) -> tuple[tuple[int, int, int], int]:
     # ((rows and columns of a task, rows converted together), tasks)
-    down = -(-height // ROW_BLOCK)
-    strips = -(-width // _read.STRIP)
-    across = min(strips, max(-(-width // COL_BLOCK), -(-2 * _jit.get_num_threads() // down)))
-    row_block, col_block = -(-height // down), -(-strips // across) * _read.STRIP
-    chunk = min(-(-row_block // 4) * 4, max(4, CHUNK // slices // 4 * 4))
-    return (row_block, col_block, chunk), down * -(-width // col_block)
+    down = ceil_div(height, ROW_BLOCK)
+    strips = ceil_div(width, _read.STRIP)
+    across = min(strips, max(ceil_div(width, COL_BLOCK), ceil_div(2 * _jit.get_num_threads(), down)))
+    row_block, col_block = ceil_div(height, down), ceil_div(strips, across) * _read.STRIP
+    chunk = min(ceil_div(row_block, 4) * 4, max(4, CHUNK // slices // 4 * 4))
+    return (row_block, col_block, chunk), down * ceil_div(width, col_block)
 
 
 def _two_sided(g: Any, gw: float, gb: float) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from ... import noise
+from ..._integers import ceil_div
 from .. import reference
 from ..fallback import with_fallback
 from ..reading import PANEL, Draw, Reading
@@ -153,7 +154,7 @@ def _layout(cells: Any, address: noise.Address) -> tuple[tuple[int, int], tuple[
     groups = (lead + cols + 7) // 8
     wide = min(256, _ceil_power(groups))
     high = min(256 // wide, _ceil_power(rows))
-    grid = (slices * -(-rows // high), -(-groups // wide))
+    grid = (slices * ceil_div(rows, high), ceil_div(groups, wide))
     numbers = (rows, cols, _signed(address.row), _signed(first), lead, _signed(address.read))
     return grid, numbers, {"ROWS": high, "GROUPS": wide}
 
@@ -297,7 +298,7 @@ def _panel_launcher(kernels: Any, arrays: list[Any], reading: Reading) -> tuple[
     (slices, height, depth), width = digits.shape, grid.shape[2]
     down, across, warps = _tile_sizes(height, reading.wide or sums is not torch.int32)
     chunk = max(32, _ceil_power(rows)) if rows <= 128 else 64
-    blocks = -(-height // down) * -(-width // across)
+    blocks = ceil_div(height, down) * ceil_div(width, across)
     options = {
         "X_LIMBS": 1 if _fits_int8(reading) else digits.dtype.itemsize,
         "G_LIMBS": grid.dtype.itemsize,
@@ -314,7 +315,7 @@ def _panel_launcher(kernels: Any, arrays: list[Any], reading: Reading) -> tuple[
     }
 
     def launch(out: Any, panel: int, count: int, *, add: bool) -> Any:
-        shape = height, depth, width, rows, -(-depth // rows), panel, slices, len(grid)
+        shape = height, depth, width, rows, ceil_div(depth, rows), panel, slices, len(grid)
         _launch(kernels.read, (blocks, count), *arrays, out, *numbers, *shape, ADD=add, **options)
         return out
 
@@ -330,7 +331,7 @@ def _read_with_triton(digits: Any, x_scale: Any, grid: Any, w_scale: Any, readin
     """
     launch, blocks = _panel_launcher(_kernels(digits), [digits, x_scale, grid, w_scale], reading)
     shape, real = (digits.shape[1], grid.shape[2]), getattr(torch, dtype)
-    panels = -(-digits.shape[2] // (reading.rows * PANEL))
+    panels = ceil_div(digits.shape[2], reading.rows * PANEL)
 
     def empty(*shape: int, dtype: Any = torch.float64) -> Any:
         return torch.empty(shape, dtype=dtype, device=digits.device)

@@ -6,6 +6,7 @@ from typing import Any
 import array_api_extra as xpx
 from array_api_compat import array_namespace, device
 
+from ..._integers import ceil_div
 from ..reading import BlockScales, Slicing
 
 __all__ = ["block_max", "block_sums", "code_limits", "digits", "expand_blocks", "fold", "limbs", "multiply"]
@@ -15,7 +16,7 @@ def _blocks(xp: Any, values: Any, block: tuple[int, int]) -> Any:
     # (batch, nA, a, nC, c), zeros beyond the ragged edge
     batch, rows, cols = values.shape
     a, c = block
-    high, wide = -(-rows // a), -(-cols // c)
+    high, wide = ceil_div(rows, a), ceil_div(cols, c)
     values = xpx.pad(values, ((0, 0), (0, high * a - rows), (0, wide * c - cols)))
     return xp.reshape(values, (batch, high, a, wide, c))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from array_api_compat import array_namespace, device
 
+from ..._integers import ceil_div
 from ..reading import PANEL, Errors, Reading
 from ._draws import perturb
 from ._errors import disturb
@@ -59,7 +60,7 @@ def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
         xp = array_namespace(digits, grid)
         height, depth = digits.shape[1:]
         y = xp.zeros((height, grid.shape[2]), dtype=xp.float64, device=device(digits))
-        tiles = -(-depth // reading.rows)
+        tiles = ceil_div(depth, reading.rows)
         for panel in range(0, tiles, PANEL):
             total = xp.zeros_like(y)
             for tile in range(panel, min(panel + PANEL, tiles)):
