@@ -10,7 +10,7 @@ from mpimpy.analysis.counts import counts
 
 
 @given(products(), st.integers(1, 5))
-@settings(max_examples=examples(8))
+@settings(max_examples=examples(5))
 def test_counts_are_those_of_cells_and_of_a_report(case, rows):
     config, _, w = case
     matrix = Engine.from_config(config, seed=1).program(w)

@@ -384,7 +384,7 @@ def test_an_aged_matrix_is_another_one_and_says_so(rng):
     aged = W.at("30 d", compensate=True)
     assert same_bits(W.read(x, read=0), before)
     assert same_bits(W.conductance(), cells)
-    assert (W.age, aged.fresh) == (None, W)
+    assert (W.age, aged.programmed.fresh) == (None, W.programmed)
     assert repr(aged).endswith(f"chip=0, 30 d after programming, outputs multiplied by {aged.age.ratio:.6g}>")
     assert repr(W.at(90)).endswith("90 s after programming, not compensated>")
     # stuck cells stay where they are, to the grid

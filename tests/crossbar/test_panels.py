@@ -43,7 +43,7 @@ def cut_products(draw):
 
 
 @given(cut_products())
-@settings(max_examples=examples(8))
+@settings(max_examples=examples(5))
 def test_a_product_cut_along_K_has_the_bits_of_the_whole(case):
     config, x, w, rows = case
     exact = config.radc is not None  # the last bits of a float64 product of noisy codes belong to the BLAS
