@@ -52,6 +52,7 @@ def test_every_backend_gives_the_same_bits(case):
             assert same_bits(result, first), name
 
 
+@pytest.mark.slow
 @given(products(ideal=False))
 def test_kernels_agree_with_integer_arithmetic(case):
     config, x, w = case
@@ -144,6 +145,7 @@ def test_cutting_up_the_columns_changes_nothing(case, data):
         assert same_bits(np.concatenate([part.at("1 d").read(x, read=1) for part in parts], axis=-1), aged)
 
 
+@pytest.mark.slow
 @given(products(), st.data())
 def test_cutting_up_the_inputs_changes_nothing(case, data):
     config, x, w = case
