@@ -128,11 +128,12 @@ class CrossbarMatrix(MatrixView, RightOperand):
         block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
         number = self._read_number(read)
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
-        dtype, shape = edge.float_dtype(self._xp, x.array), (*x.shape[:-1], self.shape[1])
+        xp = self._xp
+        dtype, shape = edge.float_dtype(xp, x.array), (*x.shape[:-1], self.shape[1])
         if self.programmed is None or 0 in x.dims:
-            return self._xp.zeros(shape, dtype=edge.result_dtype(self._xp, dtype, self.dtype), device=self.device)
+            return xp.zeros(shape, dtype=edge.result_dtype(xp, dtype, self.dtype), device=self.device)
         encoded = self._encode(x, block)
-        return self._xp.reshape(self._multiply(self.programmed, encoded, number, first_row, dtype), shape)
+        return xp.reshape(self._multiply(self.programmed, encoded, number, first_row, dtype), shape)
 
     def _accept(self, x: Any) -> Operand:
         return edge.accept("x", x, like=self._operand, depth=self.shape[0])

@@ -9,7 +9,7 @@ import pytest
 from libraries import torch
 
 import mpimpy
-from benchmarks import bench_others, bench_products, card, compare, measure, wires, workloads
+from benchmarks import bench_others, bench_products, card, compare, in_turn, measure, wires, workloads
 from benchmarks.baselines import EinsumMatrix, einsum_product, tensor_gb
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -512,3 +512,20 @@ def test_wires_are_timed_beside_ways_that_agree(rng, capsys):
     assert lines[-1].split()[:4] == ["wires", "of", "2.93", "Ohm"]
     with pytest.raises(SystemExit):
         wires.main(["--runs", "0"])
+
+
+@pytest.mark.slow
+def test_a_checkout_beside_itself_is_as_fast_as_itself():
+    rows = in_turn.compare(in_turn.ROOT, ["read 1x32", "program 32"], pairs=1)
+    assert list(rows) == ["read 1x32", "program 32"]
+    for before, after, neighbours, medians, shortest in rows.values():
+        assert 0 < before < 1
+        assert medians == after / before
+        assert 0.2 < neighbours < 5
+        assert 0.2 < shortest < 5
+
+
+def test_a_checkout_that_cannot_run_is_no_row_of_zeros(tmp_path):
+    (tmp_path / "mpimpy.py").write_text("raise SystemExit('broken')")
+    with pytest.raises(RuntimeError, match="could not run: see the error above"):
+        in_turn.compare(tmp_path, ["read 1x32"], pairs=1)

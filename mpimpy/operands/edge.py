@@ -1,5 +1,6 @@
 """The public edge: operands are checked once, before any work."""
 
+import functools
 import math
 import warnings
 from dataclasses import dataclass
@@ -67,9 +68,19 @@ def library(array: Any) -> str:
     return name.removeprefix("array_api_compat.").partition(".")[0]
 
 
+@functools.lru_cache(maxsize=128)
+def _kind(xp: Any, dtype: Any) -> str | None:
+    # the array API's kind of a dtype; None: one that it does not know
+    try:
+        kinds = ("bool", "integral", "real floating", "complex floating")
+        return next((kind for kind in kinds if xp.isdtype(dtype, kind)), None)
+    except (TypeError, ValueError):
+        return None
+
+
 def float_dtype(xp: Any, array: Any) -> Any:
     """Return the floating dtype that `array` counts as: its own, or its library's default."""
-    if xp.isdtype(array.dtype, "real floating"):
+    if _kind(xp, array.dtype) == "real floating":
         return array.dtype
     return xp.__array_namespace_info__().default_dtypes(device=device_of(array))["real floating"]
 
@@ -140,12 +151,9 @@ def as_operand(name: str, value: Any, *, like: Any = None, complex_too: bool = F
         msg = f"{name} {reason}"
         raise TypeError(msg)
     xp = namespace(array)
-    try:
-        real = xp.isdtype(array.dtype, ("bool", "real floating", "integral"))
-        imaginary = xp.isdtype(array.dtype, "complex floating")
-    except (TypeError, ValueError):
-        real = imaginary = False
-    if not real and not (imaginary and complex_too):
+    kind_of_dtype = _kind(xp, array.dtype)
+    imaginary = kind_of_dtype == "complex floating"
+    if kind_of_dtype is None or (imaginary and not complex_too):
         kind = (
             "is complex: only MapReducedot takes complex operands, others want their real and imaginary parts"
             if imaginary
@@ -153,7 +161,7 @@ def as_operand(name: str, value: Any, *, like: Any = None, complex_too: bool = F
         )
         msg = f"{name} has dtype {array.dtype}, which {kind}"
         raise TypeError(msg)
-    if not xp.isdtype(array.dtype, ("bool", "integral")) and not bool(xp.all(xp.isfinite(array))):
+    if kind_of_dtype not in ("bool", "integral") and not bool(xp.all(xp.isfinite(array))):
         index = first_index(xp, ~xp.isfinite(array))
         value = complex(array[index]) if imaginary else float(array[index])
         msg = f"{name} has {value} at index {index}: every element must be finite"
@@ -211,7 +219,7 @@ def accept(name: str, value: Any, like: Any = None, *, depth: int | None = None,
 
 def check_together(x: Any, w: Any, x_name: str, w_name: str) -> None:
     """Raise TypeError for arrays of two libraries, ValueError for arrays on two devices."""
-    if library(x) != library(w):
+    if namespace(x) is not namespace(w):
         msg = (
             f"{x_name} is a {library(x)} array and {w_name} a {library(w)} one: "
             "convert one of them, so that both belong to one library"
