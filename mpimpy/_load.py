@@ -37,7 +37,8 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged, has been altered, or comes from a newer mpimpy or one of another arithmetic.
+        If it is no regular file, is damaged, has been altered, or comes from a newer mpimpy or one of another
+        arithmetic. Every number is checked before it is used, so a file of a stranger does no harm.
 
     Examples
     --------
@@ -51,10 +52,12 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     >>> bool(np.all(V.read(np.ones(3), read=5) == W.read(np.ones(3), read=5)))
     True
     """
+    from .files import reading  # it imports NumPy
+
+    saved = reading.read_file(path)
     like = asarray(0.0) if like is None else like
     module, xp, device = backends.select(like, backend), namespace(like), device_of(like)
-    meta, arrays = chips.read_file(path)
-    dtype = meta.get("dtype", "float64")
+    dtype = saved.dtype
     if not hasattr(xp, dtype):
         fail(
             ValueError,
@@ -66,6 +69,6 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
         # Numba's kernels take NumPy arrays for every library of products
         return array if module.NAME == "numba" else xp.asarray(array, device=device)
 
-    chip, reads = chips.unpack(path, meta, arrays, to_backend)
+    chip = chips.unpack(saved.chip, to_backend)
     prototype = xp.zeros((0,), dtype=getattr(xp, dtype), device=device)
-    return CrossbarMatrix(chip, prototype, module, ReadCounter(reads))
+    return CrossbarMatrix(chip, prototype, module, ReadCounter(saved.reads))
