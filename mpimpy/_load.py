@@ -5,6 +5,7 @@ from typing import Any
 from array_api_compat import device as device_of
 
 from . import backends
+from ._complex import ComplexMatrix
 from .arrays import asarray, namespace
 from .checks import fail
 from .files import chips
@@ -15,7 +16,7 @@ from .reads import ReadCounter
 __all__ = ["load"]
 
 
-def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix:
+def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix | ComplexMatrix:
     """Return a programmed matrix from a file that `CrossbarMatrix.save` wrote.
 
     Its products have the same bits on every backend. It counts its reads on from the count in the file.
@@ -31,6 +32,7 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     Returns
     -------
     CrossbarMatrix
+        Or `ComplexMatrix`, if that was saved.
 
     Raises
     ------
@@ -71,4 +73,6 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
 
     chip = chips.unpack(saved.chip, to_backend)
     prototype = xp.zeros((0,), dtype=getattr(xp, dtype), device=device)
-    return CrossbarMatrix(chip, prototype, module, ReadCounter(saved.reads))
+    imaginary = xp.isdtype(prototype.dtype, "complex floating")
+    matrix = CrossbarMatrix(chip, xp.real(prototype) if imaginary else prototype, module, ReadCounter(saved.reads))
+    return ComplexMatrix(matrix, prototype) if imaginary else matrix
