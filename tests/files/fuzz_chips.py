@@ -30,8 +30,37 @@ DRAWN = {
     "wired": ("now/wired/cells",),
 }
 NUMBERS = (0, 1, 2, -1, 3, 64, 255, 1e-9, 0.5, 1.0, -0.0, 2**31, 2**63, 2**64, 10**12, 10**400, 1e308, -1e308, 5e-324)
-OTHERS = (math.nan, math.inf, -math.inf, True, False, None, "", "abc", "none", "1", [], {}, [1, 2], [[1]], {"kind": "Tile"})
-DTYPES = ("int8", "uint8", "int16", "int32", "int64", ">i4", ">f8", "float16", "float32", "float64", "bool", "complex128")
+OTHERS = (
+    math.nan,
+    math.inf,
+    -math.inf,
+    True,
+    False,
+    None,
+    "",
+    "abc",
+    "none",
+    "1",
+    [],
+    {},
+    [1, 2],
+    [[1]],
+    {"kind": "Tile"},
+)
+DTYPES = (
+    "int8",
+    "uint8",
+    "int16",
+    "int32",
+    "int64",
+    ">i4",
+    ">f8",
+    "float16",
+    "float32",
+    "float64",
+    "bool",
+    "complex128",
+)
 
 
 def read(name):
