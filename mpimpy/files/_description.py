@@ -199,15 +199,17 @@ def _address(config: Config, shape: tuple[int, int], meta: dict[str, Any]) -> Ad
 def _check_products(config: Config) -> None:
     # Numbers and tables that programs, reads and reports will need. Inputs may have a format of their own, so a
     # configuration whose inputs do not fit its DACs is one that a matrix may have.
-    fraction = plans.cell_format(config).fraction
+    device, cell_format = config.device, plans.cell_format(config)
     try:
         config.check("inputs")
     except ValueError:
         pass
     else:
         plans.plan(config)
-    laws.read(config.device, fraction)
-    laws.write(config.device, fraction)
+    laws.read(device, cell_format.fraction)
+    laws.write(device, cell_format.fraction)
+    if device.verify is not None:
+        memristors.tolerance_units(device.verify, device, cell_format)
 
 
 def _codes(config: Config, shape: tuple[int, int], encoded: dict[str, Any]) -> Codes:
