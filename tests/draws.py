@@ -5,7 +5,7 @@ import numpy as np
 from mpimpy import ADC, DAC, Config, Device, Format, Ranges, Tile
 
 WIDEST_SLICE = 16
-MOST_CONVERSIONS = 40
+MOST_CONVERSIONS = 30
 
 
 def conversions(config):
@@ -78,7 +78,7 @@ class Draw:
 
     def device(self, widest, **changes):
         levels, LGS = self.stride(widest), self.pick(0.0, 1e-7, 2e-6)
-        if levels <= 20 and self.often(0.2):
+        if levels <= 40 and self.often(0.5):
             self.kinds.add("levels: uneven")
             steps = self.rng.choice([0.3, 1.0, 1.7], levels - 1)
             return Device(levels=np.cumsum([LGS, *(steps * 6e-7)]).tolist(), **{"var": 0.0} | changes)

@@ -235,6 +235,7 @@ def test_products_of_every_kind_are_exact(kind):
     assert done >= wanted * PRODUCTS
     if wanted >= SEEDS:
         assert len(KINDS) * done >= 2000
+    if wanted > SEEDS or (wanted == SEEDS and settings.default.derandomize):  # a fresh few may miss a kind by chance
         assert met >= MET | ({"inference: True", "inference: False", "paral_size: own"} if kind == "sliced" else set())
 
 
