@@ -33,11 +33,13 @@ QUICK = ["numpy numba", "numpy reference", "torch numba"]
 
 
 def runners(draw, *arrays):
-    """Backends and libraries by name, (name, maker, backend): the quick ones, and one of the others in turn."""
+    """Backends and libraries by name, (name, maker, backend): the quick ones, and often one of the others."""
     slow = [name for name in RUNNERS if name not in QUICK]
     if any(array.dtype == np.float16 for array in arrays):
         slow.remove("strict reference")  # the standard has no such dtype
-    chosen = [*(name for name in QUICK if name in RUNNERS), slow[draw.between(0, len(slow) - 1)]] if slow else QUICK
+    chosen = [name for name in QUICK if name in RUNNERS]
+    if slow and draw.often(0.6):
+        chosen.append(slow[draw.between(0, len(slow) - 1)])
     for name in chosen:
         draw.kinds.add(f"backend: {name}")
         yield name, *RUNNERS[name]
