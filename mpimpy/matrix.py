@@ -99,7 +99,7 @@ class CrossbarMatrix(MatrixView, RightOperand):
         Parameters
         ----------
         x : array, shape (..., K) or (K,)
-            Inputs; an array of the library and on the device of the weights.
+            Inputs; an array of the library and on the device of the weights, or numbers, lists and tables.
         read : int, optional
             Number of this read, which addresses its noise; by default the engine's next one.
         first_row : int
@@ -129,9 +129,11 @@ class CrossbarMatrix(MatrixView, RightOperand):
         number = self._read_number(read)
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
         xp = self._xp
-        dtype, shape = edge.float_dtype(xp, x.array), (*x.shape[:-1], self.shape[1])
+        dtype, shape = x.counts_as, (*x.shape[:-1], self.shape[1])
         if self.programmed is None or 0 in x.dims:
-            return xp.zeros(shape, dtype=edge.result_dtype(xp, dtype, self.dtype), device=self.device)
+            return xp.zeros(
+                shape, dtype=edge.result_dtype(xp, dtype, self._prototype.dtype, self.device), device=self.device
+            )
         encoded = self._encode(x, block)
         return xp.reshape(self._multiply(self.programmed, encoded, number, first_row, dtype), shape)
 
@@ -151,7 +153,7 @@ class CrossbarMatrix(MatrixView, RightOperand):
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
         converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
         xp = self._xp
-        dtype = edge.result_dtype(xp, dtype, self.dtype)
+        dtype = edge.result_dtype(xp, dtype, self._prototype.dtype, self.device)
         kernel_dtype = "float32" if dtype == xp.float32 else "float64"
         y = product(self._backend, programmed, encoded, number, first_row, kernel_dtype)
         return xp.astype(self._public(y), dtype, copy=False)
@@ -183,7 +185,7 @@ class CrossbarMatrix(MatrixView, RightOperand):
         ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
         """
         chip = chips.Chip(self.config, self._address, self.shape, self.programmed)
-        chips.save(chip, path, dtype=str(self.dtype).rpartition(".")[2], reads=self.reads)
+        chips.save(chip, path, dtype=str(self._prototype.dtype).rpartition(".")[2], reads=self.reads)
 
     def read_plan(self, x: Any) -> backends.Explanation:
         """Return the backend, the arithmetic and the path of each slice that ``x @ W`` takes, and why.
