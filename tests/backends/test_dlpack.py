@@ -11,6 +11,7 @@ from libraries import same_bits, to_strict
 from strategies import examples, products
 
 from mpimpy import SNR, Engine, MapReducedot, arrays, backends, explain, load
+from mpimpy.backends import reference
 from mpimpy.wires import transfer
 
 
@@ -59,13 +60,13 @@ def test_jax_has_the_bits_of_numpy_by_the_reference(rng):
         y = MapReducedot(to_jax(x), to_jax(w), seed=1, backend="reference")
         assert same_bits(y, MapReducedot(x, w, seed=1))
         assert same_bits(transfer(to_jax(np.abs(w) * 1e-6), 2.0, 1.0), transfer(np.abs(w) * 1e-6, 2.0, 1.0))
-        # strides of 3 and 5, whose common multiple is no power of two
-        slices = {"x_slices": [1, 1, 2], "w_slices": [1, 1, 2]}
-        sums = {"rdac": 16, "g_level": 16, "radc": None, "var": 0, "seed": 1, **slices}
-        assert same_bits(
-            MapReducedot(to_jax(x), to_jax(w), backend="reference", **sums),
-            MapReducedot(x, w, backend="reference", **sums),
-        )
+
+
+def test_jax_divides_as_numpy_does(rng):
+    digits = rng.integers(0, 100, (2, 5, 9))
+    with jax_64():
+        found = reference.fold(to_jax(digits), (1.0, 3.0), 7.0)
+        assert same_bits(found, reference.fold(digits, (1.0, 3.0), 7.0))
 
 
 def test_jax_without_float64(rng, jnp, tmp_path):
