@@ -70,7 +70,8 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     Parameters
     ----------
     a, b : array_like
-        Arrays of one library and device: NumPy, torch, or any that follows the array API.
+        Arrays of one library and device: NumPy, torch, JAX, or any that follows the array API. Or numbers,
+        lists and tables; docs/operands.md has the table of what is taken.
         Shapes follow np.dot: numbers multiply; 1-D with 1-D is an inner product; N-D with 1-D
         sums over the last axis; N-D with M-D over the last axis of `a` and the second-to-last of
         `b`. `b` is written into the arrays, `a` drives them.
