@@ -246,7 +246,9 @@ class Engine:
             return CrossbarOperator(matrix, matrix.T)
         array = namespace(operand.array).matrix_transpose(operand.array)
         twin = address._replace(seed=noise.derive(address.seed, "transposed matrix"))
-        return CrossbarOperator(matrix, self._program(edge.Operand("w", array, operand.shape[::-1]), twin))
+        return CrossbarOperator(
+            matrix, self._program(edge.Operand("w", array, operand.shape[::-1], operand.dtype), twin)
+        )
 
     def _weights(self, w: Any) -> edge.Operand:
         operand = edge.accept("w", w, complex_too=True)
@@ -264,7 +266,7 @@ class Engine:
             fail(ValueError, f"{msg}: program them apart, w.real and w.imag")
         xp = namespace(w.array)
         parts = write_real(self, side_by_side(w), address, origin, faults)
-        return ComplexMatrix(parts, xp.zeros((0,), dtype=w.array.dtype, device=device_of(w.array)))
+        return ComplexMatrix(parts, xp.zeros((0,), dtype=w.counts_as, device=device_of(w.array)))
 
     def _address(self, name: str | None = None, chip: int | None = None) -> Address:
         # of the first cell of a matrix
@@ -362,7 +364,7 @@ class Engine:
                 return operand.multiply_on(self, x, w, read)
         if isinstance(w, RightOperand):
             return w.read(x, read)
-        w = edge.accept("w", w, complex_too=True)
+        w = edge.accept("w", w, edge.like(x), complex_too=True)
         x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None, complex_too=True)
         return self.program(w).read(x, read)
 

@@ -111,14 +111,14 @@ class Predecessor(Engine):
 
     def _multiply(self, config: Config, xin: Any, matin: Any, read: int | None = None) -> Any:
         # shapes as in np.dot; seed, chip and next read of this engine
-        w = edge.accept("matin", matin)
+        w = edge.accept("matin", matin, edge.like(xin))
         x = edge.accept("xin", xin, like=w)
         if len(w.shape) not in (1, 2):
             msg = f"matin has shape {w.shape}: weights are one matrix, (K, N), or a vector, (K,)"
             raise ValueError(msg)
         x, column = edge.accept("xin", x, like=w, depth=w.shape[0]), len(w.shape) == 1
         if column:
-            w = edge.Operand("matin", namespace(w.array).reshape(w.array, (-1, 1)), (*w.shape, 1))
+            w = edge.Operand("matin", namespace(w.array).reshape(w.array, (-1, 1)), (*w.shape, 1), w.dtype)
         matrix = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend).program(w)
         y = matrix.read(x, self._counter.next_read() if read is None else read)
         y = y[..., 0] if column else y

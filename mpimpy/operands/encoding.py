@@ -282,7 +282,9 @@ def encode(
     if fmt.bw_e is None:
         top = float(2 ** (fmt.bits - 1) - 1)
         divisor = xp.where(peak > 0, peak, xp.ones_like(peak))
-        planes.append((BlockScales(xp.full_like(peak, top), divisor), peak / top))
+        tops = xp.full_like(peak, top)
+        # by an array: XLA would multiply by the reciprocal of a number
+        planes.append((BlockScales(tops, divisor), peak / tops))
     else:
         zero = xp.zeros_like(peak)
         groups: list[tuple[Any, Any, tuple[Any, Any] | None]] = [(peak, peak, None)]
