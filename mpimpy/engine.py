@@ -11,6 +11,7 @@ from .arrays import namespace
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
+from .config._hints import hinted, hinted_call
 from .crossbar import plan as plans
 from .crossbar.programmed import program
 from .files.chips import Chip
@@ -23,6 +24,7 @@ from .reads import ReadCounter
 __all__ = ["Engine", "choose_backend", "write"]
 
 
+@hinted
 class Engine:
     """Crossbar machine: it programs matrices and multiplies by them.
 
@@ -111,6 +113,7 @@ class Engine:
         )
 
     @classmethod
+    @hinted_call
     def from_config(
         cls, config: Config, *, seed: int | None = None, chip: int = 0, backend: str | None = None
     ) -> "Engine":

@@ -11,6 +11,7 @@ from array_api_compat import is_array_api_obj
 
 from .. import arrays
 from ..arrays import namespace
+from ..checks import MpimpyWarning
 from ..config import Format
 
 __all__ = [
@@ -27,10 +28,6 @@ __all__ = [
     "matrix_shape",
     "result_dtype",
 ]
-
-
-class MpimpyWarning(UserWarning):
-    """A result that is probably not the intended one."""
 
 
 @dataclass(frozen=True)
