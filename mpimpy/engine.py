@@ -15,6 +15,7 @@ from .arrays import namespace
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
+from .config._hints import hinted, hinted_call
 from .crossbar import plan as plans
 from .matrix import CrossbarMatrix, backend_of, encode_inputs
 from .noise import Address
@@ -25,6 +26,7 @@ from .reads import ReadCounter
 __all__ = ["Engine"]
 
 
+@hinted
 class Engine:
     """Crossbar machine: it programs matrices and multiplies by them.
 
@@ -113,6 +115,7 @@ class Engine:
         )
 
     @classmethod
+    @hinted_call
     def from_config(
         cls, config: Config, *, seed: int | None = None, chip: int = 0, backend: str | None = None
     ) -> "Engine":

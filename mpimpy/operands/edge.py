@@ -10,6 +10,7 @@ from array_api_compat import device as device_of
 
 from .. import arrays
 from ..arrays import namespace
+from ..checks import MpimpyWarning
 from ..config import Format
 from . import dtypes, values
 from .dtypes import kind_of, result_dtype
@@ -29,10 +30,6 @@ __all__ = [
     "matrix_shape",
     "result_dtype",
 ]
-
-
-class MpimpyWarning(UserWarning):
-    """A result that is probably not the intended one."""
 
 
 @dataclass(frozen=True)
