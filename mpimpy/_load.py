@@ -10,7 +10,6 @@ from .checks import fail
 from .files import chips
 from .matrix import CrossbarMatrix
 from .operands.edge import library
-from .reads import ReadCounter
 
 __all__ = ["load"]
 
@@ -18,7 +17,10 @@ __all__ = ["load"]
 def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix:
     """Return a programmed matrix from a file that `CrossbarMatrix.save` wrote.
 
-    Its products have the same bits on every backend. It counts its reads on from the count in the file.
+    Its products have the same bits on every backend. Its counted reads go on from the number in the file, in the
+    stream of the matrix that was saved: so they continue a run that ended with `save`. Two matrices loaded from one
+    file, or one loaded beside the matrix that was saved, have the same counted reads: take ``W.in_stream("a name")``
+    of one of them where their noise must differ.
 
     Parameters
     ----------
@@ -66,6 +68,6 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
         # Numba's kernels take NumPy arrays for every library of products
         return array if module.NAME == "numba" else xp.asarray(array, device=device)
 
-    chip, reads = chips.unpack(path, meta, arrays, to_backend)
+    chip, counter = chips.unpack(path, meta, arrays, to_backend)
     prototype = xp.zeros((0,), dtype=getattr(xp, dtype), device=device)
-    return CrossbarMatrix(chip, prototype, module, ReadCounter(reads))
+    return CrossbarMatrix(chip, prototype, module, counter)

@@ -19,6 +19,7 @@ from .operands import edge, encoding
 from .operands.edge import Operand
 from .operands.encoding import Encoded
 from .operators import RightOperand
+from .reads import Read
 
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
 
@@ -144,10 +145,13 @@ class CrossbarMatrix(MatrixView, RightOperand):
         values = self._backend.to_backend(self._xp.reshape(x.array, x.dims))
         return encoding.encode(self._backend, values, self.config.inputs, block)
 
-    def _read_number(self, read: int | None) -> int:
-        return self._counter.next_read() if read is None else check_read(read)
+    def _read_number(self, read: int | None) -> Read:
+        return self._counter.next_read() if read is None else (check_read(read), None)
 
-    def _multiply(self, programmed: Programmed, encoded: Encoded, number: int, first_row: int, dtype: Any) -> Any:
+    def _multiply(self, programmed: Programmed, encoded: Encoded, read: Read, first_row: int, dtype: Any) -> Any:
+        number, stream = read
+        if stream is not None:
+            programmed = dataclasses.replace(programmed, address=programmed.address.in_stream(stream))
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
         converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
         xp = self._xp
@@ -183,7 +187,7 @@ class CrossbarMatrix(MatrixView, RightOperand):
         ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
         """
         chip = chips.Chip(self.config, self._address, self.shape, self.programmed)
-        chips.save(chip, path, dtype=str(self.dtype).rpartition(".")[2], reads=self.reads)
+        chips.save(chip, path, dtype=str(self.dtype).rpartition(".")[2], reads=(self.reads, self.stream))
 
     def read_plan(self, x: Any) -> backends.Explanation:
         """Return the backend, the arithmetic and the path of each slice that ``x @ W`` takes, and why.
@@ -254,9 +258,10 @@ class CrossbarMatrix(MatrixView, RightOperand):
     def __repr__(self) -> str:
         down, across, slices = self.tiles
         tile, age = self.config.tile, "" if self.age is None else f", {self.age}"
+        stream = "" if self.stream is None else f", stream={self.stream!r}"
         return (
             f"<CrossbarMatrix {self.shape[0]} x {self.shape[1]}, {down} x {across} tiles of "
-            f"{tile.rows} x {tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}{age}>"
+            f"{tile.rows} x {tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}{stream}{age}>"
         )
 
 

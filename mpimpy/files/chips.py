@@ -16,6 +16,7 @@ from ..config._plain import check_arithmetic
 from ..crossbar.programmed import Age, Programmed
 from ..noise import Address
 from ..operands.encoding import Encoded
+from ..reads import Read, ReadCounter, check_stream
 from .whole import write_whole
 
 __all__ = ["Chip", "read_file", "save", "unpack"]
@@ -52,7 +53,7 @@ class Chip:
     programmed: Programmed | None
 
 
-def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
+def save(chip: Chip, path: Any, *, dtype: str, reads: Read) -> None:
     """Write a programmed matrix into a file; see `mpimpy.CrossbarMatrix.save`.
 
     Parameters
@@ -61,8 +62,8 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
     path : str or path
     dtype : str
         Name of the floating dtype that the weights count as.
-    reads : int
-        Reads made so far.
+    reads : (int, str or None)
+        Reads made so far, and their stream.
     """
     from . import npz
 
@@ -91,10 +92,12 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
         "origin": (chip.address.row, chip.address.col),
         "shape": chip.shape,
         "dtype": dtype,
-        "reads": reads,
+        "reads": reads[0],
         "encoded": encoded,
         "states": states,
     }
+    if reads[1] is not None:
+        meta["stream"] = reads[1]
     arrays[META] = npz.from_bytes(json.dumps(meta).encode())
     arrays[SEAL] = npz.from_bytes(npz.digest(arrays).encode())
     if not path.parent.is_dir():
@@ -160,8 +163,8 @@ def read_file(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return meta, arrays
 
 
-def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> tuple[Chip, int]:
-    """Return the chip, and the reads made so far, of a file that `read_file` read.
+def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> tuple[Chip, ReadCounter]:
+    """Return the chip, and the counter of its reads, of a file that `read_file` read.
 
     Parameters
     ----------
@@ -184,7 +187,7 @@ def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], to_backend: 
         if npz.digest(arrays) != seal:
             msg = "its contents do not fit its checksum: it was altered"
             raise ValueError(msg)
-        return _rebuild(meta, arrays, to_backend), meta["reads"]
+        return _rebuild(meta, arrays, to_backend), ReadCounter(meta["reads"], check_stream(meta.get("stream")))
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{path}: is damaged: {error}"
         raise ValueError(msg) from error
