@@ -6,7 +6,7 @@ from typing import Any
 from . import backends, converters, noise
 from ._integers import ceil_div
 from ._view import NAME, MatrixView, as_operand, backend_of
-from .analysis.report import Report, measure
+from .analysis.report import Report, check_weights, measure
 from .cells import laws
 from .checks import as_bool, as_int, fail
 from .config import Format
@@ -227,12 +227,17 @@ class CrossbarMatrix(MatrixView, RightOperand):
         x : array, shape (M, K), optional
             Inputs to measure the errors with; by default 64 rows of standard normal numbers.
         w : array, shape (K, N), optional
-            The weights before quantisation. Without them the report has no row for weight quantisation,
-            whose cost is then unknown.
+            The weights that were programmed, before quantisation. Without them the report has no row for weight
+            quantisation, whose cost is then unknown.
 
         Returns
         -------
         mpimpy.Report
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` or `w` does not fit, or `w` has other codes than the matrix holds.
 
         Examples
         --------
@@ -252,6 +257,8 @@ class CrossbarMatrix(MatrixView, RightOperand):
             operand = edge.accept("w", w, like=self._operand)
             if operand.shape != self.shape:
                 fail(ValueError, f"w has shape {operand.shape}, but {self.shape} was programmed")
+            same = self._xp.astype(operand.array, self.dtype, copy=False)
+            check_weights(self._backend, self.programmed, self._backend.to_backend(same))
             w = self._backend.to_backend(operand.array)
         return measure(self._backend, self.programmed, x, w)
 
