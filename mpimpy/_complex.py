@@ -85,6 +85,15 @@ class ComplexMatrix(LinearOperand):
         return self.parts.reads
 
     @property
+    def stream(self) -> str | None:
+        """Stream of the counted reads; see `mpimpy.Engine.in_stream`."""
+        return self.parts.stream
+
+    def in_stream(self, stream: str | None, reads: int = 0) -> "ComplexMatrix":
+        """Return the same with counted reads in a stream; see `mpimpy.Engine.in_stream`."""
+        return ComplexMatrix(self.parts.in_stream(stream, reads), self._prototype)
+
+    @property
     def age(self) -> Age | None:
         """Age of a matrix that `at` returned; None as programmed."""
         return self.parts.age

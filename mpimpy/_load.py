@@ -19,7 +19,10 @@ __all__ = ["load"]
 def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix | ComplexMatrix:
     """Return a programmed matrix from a file that `CrossbarMatrix.save` wrote.
 
-    Its products have the same bits on every backend. It counts its reads on from the count in the file.
+    Its products have the same bits on every backend. Its counted reads go on from the number in the file, in the
+    stream of the matrix that was saved: so they continue a run that ended with `save`. Two matrices loaded from one
+    file, or one loaded beside the matrix that was saved, have the same counted reads: take ``W.in_stream("a name")``
+    of one of them where their noise must differ.
 
     Parameters
     ----------
@@ -71,8 +74,8 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
         # Numba's kernels take NumPy arrays for every library of products
         return array if module.NAME == "numba" else xp.asarray(array, device=device)
 
-    chip = chips.unpack(saved.chip, to_backend)
+    chip, counter = chips.unpack(saved.chip, to_backend), ReadCounter(saved.reads, saved.stream)
     prototype = xp.zeros((0,), dtype=getattr(xp, dtype), device=device)
     imaginary = xp.isdtype(prototype.dtype, "complex floating")
-    matrix = CrossbarMatrix(chip, xp.real(prototype) if imaginary else prototype, module, ReadCounter(saved.reads))
+    matrix = CrossbarMatrix(chip, xp.real(prototype) if imaginary else prototype, module, counter)
     return ComplexMatrix(matrix, prototype) if imaginary else matrix

@@ -1,5 +1,6 @@
 """The transposed face of a programmed matrix: the same cells, read from their bit lines."""
 
+from dataclasses import replace
 from typing import Any
 
 from . import arrays, converters, noise
@@ -11,6 +12,7 @@ from .checks import as_int
 from .crossbar.transposed import product_transposed, refusal, turned
 from .operands import edge, encoding
 from .operands.edge import Operand
+from .reads import Read
 
 __all__ = ["TransposedMatrix", "transposed_refusal"]
 
@@ -117,7 +119,7 @@ class TransposedMatrix(LinearOperand):
         parts = read_complex(lambda rows: self._multiply(rows, number, first_row), x)
         return parts[0] if len(parts) == 1 else as_complex(*parts)
 
-    def _multiply(self, x: Operand, number: int, first_row: int) -> Any:
+    def _multiply(self, x: Operand, read: Read, first_row: int) -> Any:
         matrix, xp = self._matrix, namespace(x.array)
         dtype = edge.result_dtype(xp, x.counts_as, self._matrix._prototype.dtype, self.device)
         shape, config = (*x.shape[:-1], self.shape[1]), turned(matrix.config)
@@ -127,7 +129,10 @@ class TransposedMatrix(LinearOperand):
         converters.check_addresses(config, first_row, x.rows, tiles)
         values = matrix._backend.to_backend(xp.reshape(x.array, x.dims))
         kernel_dtype = "float32" if dtype == xp.float32 else "float64"
-        y = product_transposed(matrix._backend, matrix.programmed, values, number, first_row, kernel_dtype)
+        programmed, (number, stream) = matrix.programmed, read
+        if stream is not None:
+            programmed = replace(programmed, address=programmed.address.in_stream(stream))
+        y = product_transposed(matrix._backend, programmed, values, number, first_row, kernel_dtype)
         return xp.reshape(arrays.rounded(matrix._public(y), dtype), shape)
 
     def __repr__(self) -> str:

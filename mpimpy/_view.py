@@ -16,14 +16,14 @@ from .crossbar.programmed import Age, Programmed
 from .files.chips import Chip
 from .operands import encoding
 from .operands.edge import Operand, float_dtype
-from .reads import ReadCounter
+from .reads import CountedReads, ReadCounter
 
 __all__ = ["NAME", "MatrixView", "as_operand", "backend_of"]
 
 NAME = "the programmed matrix"
 
 
-class MatrixView:
+class MatrixView(CountedReads):
     """Contents of a programmed matrix, in the library and on the device of its weights.
 
     Parameters
@@ -72,11 +72,6 @@ class MatrixView:
     def age(self) -> Age | None:
         """Age of a matrix that `at` returned; None as programmed."""
         return None if self.programmed is None else self.programmed.age
-
-    @property
-    def reads(self) -> int:
-        """Reads made so far by the engine that programmed it: the number of the next one."""
-        return self._counter.reads
 
     def __getstate__(self) -> dict[str, Any]:
         # a module has no pickle: the copy finds it by its name

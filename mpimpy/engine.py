@@ -21,13 +21,13 @@ from .matrix import CrossbarMatrix, backend_of, encode_inputs
 from .noise import Address
 from .operands import edge
 from .operators import CrossbarOperand, RightOperand
-from .reads import ReadCounter
+from .reads import CountedReads, ReadCounter
 
 __all__ = ["Engine"]
 
 
 @hinted
-class Engine:
+class Engine(CountedReads):
     """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters
@@ -60,6 +60,9 @@ class Engine:
     backend : str or None
     reads : int
         Reads made so far: the number of the next one.
+    stream : str or None
+        Stream of the counted reads; None in an original. A copy in another process, a pickle and a deep copy draw
+        one of their own, so that they do not repeat the original's noise. See `in_stream`.
     input_size : (int, int) or None
         Block of inputs in row mode: rows, and array rows. See `SlicedData`.
 
@@ -83,7 +86,6 @@ class Engine:
     chip: int
     input_size: tuple[int, int] | None = None
     _operand_device: Any = None  # device that operands must be on; None: any
-    _counter: ReadCounter
 
     def __init__(
         self,
@@ -158,11 +160,6 @@ class Engine:
         self.seed = noise.new_seed() if seed is None else as_int("seed", seed, 0, noise.MAX_SEED)
         self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
         self._counter = ReadCounter()
-
-    @property
-    def reads(self) -> int:
-        """Reads made so far: the number of the next one."""
-        return self._counter.reads
 
     def program(
         self,
@@ -376,6 +373,8 @@ class Engine:
     def replace(self, **parts: Unpack[Parts]) -> "Engine":
         """Return a new engine of the same seed, chip, backend and device, with parts of its configuration replaced.
 
+        It counts its reads from 0, in this engine's stream.
+
         Parameters
         ----------
         **parts
@@ -394,6 +393,7 @@ class Engine:
         config = self.config.replace(**parts)
         engine = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
         engine.input_size, engine._operand_device = self.input_size, self._operand_device
+        engine._counter = ReadCounter(0, self.stream)
         return engine
 
     def __repr__(self) -> str:
@@ -401,4 +401,5 @@ class Engine:
             f"{name}={getattr(self.config, name)}" for name in ("device", "dac", "adc", "tile", "inputs", "weights")
         )
         parts += "" if self.config.wires is None else f", wires={self.config.wires}"
-        return f"{type(self).__name__}({parts}, seed={self.seed}, chip={self.chip})"
+        stream = "" if self.stream is None else f", stream={self.stream!r}"
+        return f"{type(self).__name__}({parts}, seed={self.seed}, chip={self.chip}{stream})"

@@ -8,7 +8,7 @@ from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
 from ._transposed import TransposedMatrix
 from ._view import NAME, MatrixView, as_operand, backend_of
-from .analysis.report import Report, measure
+from .analysis.report import Report, check_weights, measure
 from .cells import laws
 from .checks import as_bool, as_int, fail
 from .config import Format
@@ -20,6 +20,7 @@ from .files import chips
 from .operands import edge, encoding
 from .operands.edge import Operand
 from .operands.encoding import Encoded
+from .reads import Read
 
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
 
@@ -134,8 +135,7 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         """
         x = self._accept(x)
         if x.complex:
-            number = self._read_number(read)
-            return as_complex(*read_complex(lambda rows: self.read(rows, number, first_row=first_row), x))
+            return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), x))
         block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
         number = self._read_number(read)
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
@@ -153,10 +153,13 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         values = self._backend.to_backend(self._xp.reshape(x.array, x.dims))
         return encoding.encode(self._backend, values, self.config.inputs, block)
 
-    def _read_number(self, read: int | None) -> int:
-        return self._counter.next_read() if read is None else check_read(read)
+    def _read_number(self, read: int | None) -> Read:
+        return self._counter.next_read() if read is None else (check_read(read), None)
 
-    def _multiply(self, programmed: Programmed, encoded: Encoded, number: int, first_row: int, dtype: Any) -> Any:
+    def _multiply(self, programmed: Programmed, encoded: Encoded, read: Read, first_row: int, dtype: Any) -> Any:
+        number, stream = read
+        if stream is not None:
+            programmed = dataclasses.replace(programmed, address=programmed.address.in_stream(stream))
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
         converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
         xp = self._xp
@@ -195,7 +198,7 @@ class CrossbarMatrix(MatrixView, LinearOperand):
 
     def _save(self, path: Any, dtype: Any) -> None:
         chip = chips.Chip(self.config, self._address, self.shape, self.programmed)
-        chips.save(chip, path, dtype=str(dtype).rpartition(".")[2], reads=self.reads)
+        chips.save(chip, path, dtype=str(dtype).rpartition(".")[2], reads=(self.reads, self.stream))
 
     def read_plan(self, x: Any) -> backends.Explanation:
         """Return the backend, the arithmetic and the path of each slice that ``x @ W`` takes, and why.
@@ -235,12 +238,17 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         x : array, shape (M, K), optional
             Inputs to measure the errors with; by default 64 rows of standard normal numbers.
         w : array, shape (K, N), optional
-            The weights before quantisation. Without them the report has no row for weight quantisation,
-            whose cost is then unknown.
+            The weights that were programmed, before quantisation. Without them the report has no row for weight
+            quantisation, whose cost is then unknown.
 
         Returns
         -------
         mpimpy.Report
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` or `w` does not fit, or `w` has other codes than the matrix holds.
 
         Examples
         --------
@@ -260,15 +268,18 @@ class CrossbarMatrix(MatrixView, LinearOperand):
             operand = edge.accept("w", w, like=self._operand)
             if operand.shape != self.shape:
                 fail(ValueError, f"w has shape {operand.shape}, but {self.shape} was programmed")
+            same = self._xp.astype(operand.array, self.dtype, copy=False)
+            check_weights(self._backend, self.programmed, self._backend.to_backend(same))
             w = self._backend.to_backend(operand.array)
         return measure(self._backend, self.programmed, x, w)
 
     def __repr__(self) -> str:
         down, across, slices = self.tiles
         tile, age = self.config.tile, "" if self.age is None else f", {self.age}"
+        stream = "" if self.stream is None else f", stream={self.stream!r}"
         return (
             f"<CrossbarMatrix {self.shape[0]} x {self.shape[1]}, {down} x {across} tiles of "
-            f"{tile.rows} x {tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}{age}>"
+            f"{tile.rows} x {tile.cols}, {slices} slices, seed={self.seed}, chip={self.chip}{stream}{age}>"
         )
 
 

@@ -374,7 +374,7 @@ def test_messages():
         assert message(ValueError, call, g, -1, 0) == "r_word=-1 Ohm is out of range: it must be at least 0 Ohm"
         assert message(ValueError, call, g, 0, -0.5) == "r_bit=-0.5 Ohm is out of range: it must be at least 0 Ohm"
         assert message(ValueError, call, g, np.inf, 0) == "r_word=inf must be finite"
-        assert message(ValueError, call, g, 0, np.nan) == "r_bit=nan must be finite"
+        assert message(ValueError, call, g, 0, np.nan) == "r_bit=nan must be finite: NaN is a missing value of a table"
         assert message(TypeError, call, g, "1", 0) == "r_word='1' must be a number"
         assert message(ValueError, call, v, 1, 1) == (
             "conductance has shape (3,): a tile is (..., rows, cols), with at least one of each; "

@@ -24,4 +24,5 @@ addresses = st.builds(
     purpose=st.sampled_from([noise.WRITE, noise.READ, noise.STUCK, noise.VOLTAGE]),
     row=st.integers(0, 2**32 - 100),
     col=st.integers(0, 2**34),
+    stream=st.none() | st.integers(0, noise.MAX_SEED),
 )

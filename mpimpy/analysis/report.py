@@ -1,6 +1,7 @@
 """Reports of a product: size, conversions, and the cost of each effect."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from .. import converters, noise
+from ..checks import fail
 from ..config import ADC, ARITHMETIC, Config, Device, Ranges, Samples
 from ..config._adc import MOST_LSB
 from ..crossbar import plan as plans
@@ -18,7 +20,7 @@ from ..operands import encoding
 from . import metrics
 from .counts import counts
 
-__all__ = ["Effect", "Report", "measure"]
+__all__ = ["Effect", "Report", "check_weights", "measure"]
 
 PROBE_ROWS = 64
 PROBE_SEED = 0
@@ -224,6 +226,27 @@ def _variants(config: Config, *, ageing: bool) -> dict[str, tuple[Variant, Varia
         name: ((alone, name == "stuck cells"), (without, name != "stuck cells"))
         for name, (alone, without) in found.items()
     }
+
+
+def check_weights(backend: Any, programmed: Programmed, w: Any) -> None:
+    """Raise ValueError if weights are not those that a matrix was programmed with: their integers must be the same.
+
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    programmed : Programmed
+    w : real floating array, shape (K, N)
+        As the backend takes it, of the dtype that the matrix was programmed with.
+    """
+    held, xp = programmed.encoded, array_namespace(programmed.encoded.digits)
+    given = encoding.encode(backend, w[None, ...], programmed.config.weights, held.block)
+    differ = xp.any(encoding.integers(given) != encoding.integers(held), axis=0)
+    codes, scales = (int(xp.sum(xp.astype(array, xp.int64))) for array in (differ, given.scales != held.scales))
+    if codes or scales:
+        found = f"{codes} of {math.prod(programmed.shape)} codes and {scales} of {math.prod(held.scales.shape)} scales"
+        msg = f"w is not what was programmed, for {found} differ: give the weights that went into engine.program(w)"
+        fail(ValueError, f"{msg}, or leave w out")
 
 
 def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None) -> Report:

@@ -247,7 +247,8 @@ def get_num_threads() -> int:
 def set_num_threads(number: int | None) -> None:
     """Set how many threads a product on the CPU uses, from the next product on.
 
-    The number holds for the whole process, and for the BLAS that multiplies for an ideal ADC.
+    The number holds for the whole process, and for the BLAS that multiplies for an ideal ADC, where it then
+    multiplies for one Python thread at a time.
     Products that run in several Python threads at once share these threads: each adds only the
     thread that called it. The number changes the time alone, never a result.
 

@@ -126,8 +126,9 @@ class Predecessor(Engine):
         x, column = edge.accept("xin", x, like=w, depth=w.shape[0]), len(w.shape) == 1
         if column:
             w = edge.Operand("matin", namespace(w.array).reshape(w.array, (-1, 1)), (*w.shape, 1), w.dtype)
-        matrix = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend).program(w)
-        y = matrix.read(x, self._counter.next_read() if read is None else read)
+        engine = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
+        engine._counter = self._counter
+        y = engine.program(w).read(x, read)
         y = y[..., 0] if column else y
         # np.dot gives a NumPy number, not an array without axes
         return y if y.ndim else y[()]
@@ -146,7 +147,8 @@ class Predecessor(Engine):
         targets = backend.to_backend(levels)
         xp = namespace(targets)
         targets = xp.astype(targets, getattr(xp, cell_format.level_dtype))[None, :, :]
-        address = noise.Address(self.seed, self.chip, self._counter.next_read(), 0)
+        number, stream = self._counter.next_read()
+        address = noise.Address(self.seed, self.chip, number, 0).in_stream(stream)
         written = memristors.program(backend, device, cell_format, memristors.Targets(targets, address))
         seen = memristors.read(backend, device, cell_format, written, address)
         siemens = memristors.conductance(device, cell_format, written._replace(cells=seen, level_shift=0))

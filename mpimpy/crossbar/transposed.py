@@ -138,7 +138,7 @@ def product_transposed(backend: Any, programmed: Programmed, values: Any, read: 
             x = _drive(backend, config, plan, part, at, first_row)
             errors = None
             if config.adc.errs:
-                at = at._replace(seed=noise.derive(at.seed, "transposed"))
+                at = _derived(at)
                 errors = converters.errors(config, plan.reading.adc_gain, at, first_row)
                 errors = None if errors is None else replace(errors, array=first)
             products += multiply(backend, config, plan, x, w, part_dtype, errors)
@@ -146,11 +146,17 @@ def product_transposed(backend: Any, programmed: Programmed, values: Any, read: 
     return found[0] if len(found) == 1 else namespace(found[0]).concat(found, axis=1)
 
 
+def _derived(address: Address, *labels: int) -> Address:
+    # the keys of converters at the other lines
+    stream = None if address.stream is None else noise.derive(address.stream, "transposed", *labels)
+    return address._replace(seed=noise.derive(address.seed, "transposed", *labels), stream=stream)
+
+
 def _drive(backend: Any, config: Config, plan: plans.Plan, part: _Inputs, at: Address, first_row: int) -> Scaled:
     # the inputs as voltages on the bit lines; each row of tiles with inputs of its own has DACs of its own
     at = at._replace(row=first_row, col=at.row)
     if config.dac.noisy:
-        at = at._replace(seed=noise.derive(at.seed, "transposed", part.number))
+        at = _derived(at, part.number)
     digits = encoding.flat_slices(part.encoded.digits)
     voltages = converters.drive(backend, config.dac, plan, digits, at)
     return Scaled(voltages, encoding.input_scales(part.encoded, config.tile.rows))

@@ -20,11 +20,12 @@ from ..config import Config
 from ..crossbar import plan as plans
 from ..noise import Address
 from ..operands import encoding
+from ..reads import check_stream
 
 __all__ = ["CellNumbers", "Codes", "Description", "describe", "parse"]
 
 _KEYS = ("format", "version", "config", "seed", "chip", "origin", "shape", "dtype", "reads", "encoded", "states")
-_OPTIONAL = ("arithmetic",)  # files had none before there was one
+_OPTIONAL = ("arithmetic", "stream")  # files had none before there was one
 _DTYPE = re.compile(r"bool|u?int[0-9]{1,2}|(b?float|complex)[0-9]{1,3}(_[a-z0-9]+)*")
 _LARGEST_BLOCK = 1 << 62
 
@@ -81,6 +82,8 @@ class Description:
         Name of the dtype that the weights count as.
     reads : int
         Reads made so far.
+    stream : str or None
+        Their stream.
     codes : Codes or None
         None for a matrix without elements.
     fresh : CellNumbers or None
@@ -97,6 +100,7 @@ class Description:
     shape: tuple[int, int]
     dtype: str
     reads: int
+    stream: str | None = None
     codes: Codes | None = None
     fresh: CellNumbers | None = None
     aged: CellNumbers | None = None
@@ -155,19 +159,20 @@ def describe(meta: dict[str, Any]) -> Description:
         fail(ValueError, f"dtype={dtype!r} is no numeric dtype")
     if dtype.startswith("complex") and shape[1] % 2:
         fail(ValueError, f"shape={shape} has no columns of imaginary parts beside as many of real parts")
+    stream = None if "stream" not in meta else check_stream(meta["stream"])
     states = _mapping("states", meta["states"])
     if 0 in shape:
         if meta["encoded"] is not None or states:
             fail(ValueError, f"a matrix of shape {shape} has no cells")
-        return Description(config, address, shape, dtype, reads)
+        return Description(config, address, shape, dtype, reads, stream)
     _check_products(config)
     codes = _codes(config, shape, _mapping("encoded", meta["encoded"]))
     if "fresh" not in states:
         _check_keys("states", states, ("now",))
-        return Description(config, address, shape, dtype, reads, codes, _fresh(config, states["now"]))
+        return Description(config, address, shape, dtype, reads, stream, codes, _fresh(config, states["now"]))
     _check_keys("states", states, ("now", "fresh"))
     fresh = _fresh(config, states["fresh"])
-    return Description(config, address, shape, dtype, reads, codes, fresh, *_aged(config, fresh, states["now"]))
+    return Description(config, address, shape, dtype, reads, stream, codes, fresh, *_aged(config, fresh, states["now"]))
 
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..checks import fail
 from ..config import Config, to_dict
 from ..crossbar.programmed import Programmed
 from ..noise import Address
+from ..reads import Read
 from .whole import write_whole
 
 __all__ = ["FORMAT", "META", "MOST_JSON", "SEAL", "Chip", "save", "unpack"]
@@ -51,7 +52,7 @@ class Chip:
     programmed: Programmed | None
 
 
-def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
+def save(chip: Chip, path: Any, *, dtype: str, reads: Read) -> None:
     """Write a programmed matrix into a file; see `mpimpy.CrossbarMatrix.save`.
 
     Parameters
@@ -60,8 +61,8 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
     path : str or path
     dtype : str
         Name of the floating dtype that the weights count as.
-    reads : int
-        Reads made so far.
+    reads : (int, str or None)
+        Reads made so far, and their stream.
     """
     from . import npz
 
@@ -90,10 +91,12 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
         "origin": (chip.address.row, chip.address.col),
         "shape": chip.shape,
         "dtype": dtype,
-        "reads": reads,
+        "reads": reads[0],
         "encoded": encoded,
         "states": states,
     }
+    if reads[1] is not None:
+        meta["stream"] = reads[1]
     text = json.dumps(meta).encode()
     if len(text) > MOST_JSON:
         fail(

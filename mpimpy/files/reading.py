@@ -35,11 +35,14 @@ class Saved:
         Name of the floating dtype that the weights count as.
     reads : int
         Reads made so far.
+    stream : str or None
+        Their stream.
     """
 
     chip: Chip
     dtype: str
     reads: int
+    stream: str | None
 
 
 def read_file(path: Any) -> Saved:
@@ -93,7 +96,7 @@ def _read(path: Any, source: Source) -> Saved:
         if npz.digest({name: arrays[name] for name in (META, *wanted)}) != arrays[SEAL].tobytes().decode():
             fail(ValueError, "its contents do not fit its checksum: it was altered")
         chip = Chip(about.config, about.address, about.shape, programmed(about, arrays))
-        return Saved(chip, about.dtype, about.reads)
+        return Saved(chip, about.dtype, about.reads, about.stream)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ MASK = 0xFFFFFFFF
 
 # Purposes of draws. Their numbers are part of the noise rule: never reuse one.
 WRITE, READ, STUCK, STUCK_FINE, VOLTAGE, DRIFT, ADC_GAIN, ADC_OFFSET, ADC_NOISE = range(1, 10)
+_OF_READS = frozenset((READ, VOLTAGE, ADC_NOISE))  # what is drawn again in each read
 
 MAX_CHIP = (1 << 20) - 1
 MAX_READ = MASK
@@ -51,6 +52,8 @@ class Address(NamedTuple):
         One of the purposes of this module.
     row, col : int
         Position of the block's first element in the whole matrix.
+    stream : int, optional
+        Key of what a read draws, in a stream of its own; None: the seed. See `in_stream`.
     """
 
     seed: int
@@ -59,11 +62,23 @@ class Address(NamedTuple):
     purpose: int
     row: int = 0
     col: int = 0
+    stream: int | None = None
 
     @property
     def key(self) -> tuple[int, int]:
-        """The two 32-bit words of the key."""
-        return self.seed & MASK, self.seed >> 32
+        """The two 32-bit words of the key: of the stream for what a read draws, else of the seed."""
+        key = self.seed if self.stream is None or self.purpose not in _OF_READS else self.stream
+        return key & MASK, key >> 32
+
+    def in_stream(self, stream: str | None) -> "Address":
+        """Return the address in a stream of reads: cells and ADCs keep their numbers, and reads draw others.
+
+        Parameters
+        ----------
+        stream : str or None
+            As `mpimpy.Engine.stream` shows it; None: the stream of the seed itself.
+        """
+        return self._replace(stream=None if stream is None else derive(self.seed, "stream", stream))
 
 
 def new_seed() -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from libraries import to_strict, to_torch, torch
 
+import mpimpy
 from mpimpy import ABSE, ADC, DAC, RE, SNR, Device, DPETensor, Engine, Format, Ranges, Tile, Wires, explain
 
 NAMES = ["input quantisation", "weight quantisation", "DAC noise", "level rounding", "write variation",
@@ -119,6 +120,48 @@ def test_a_matrix_reports_on_itself(operands):
     assert (report.inputs, engine.reads) == ((64, 130), 0)
     assert dataclasses.asdict(W.report(x, w)) == dataclasses.asdict(explain(x, w, seed=1))
     assert W.report(x[0]).inputs == (1, 130)
+
+
+FORMATS = {
+    "int": {},
+    "block": {"bw_e": 8},
+    "double exponent": {"bw_e": 8, "dbfp_en": True},
+    "per matrix": {"w_quant_gran": "per-matrix"},
+    "pair": {"w_mapping": "pair"},
+}
+
+
+@pytest.mark.parametrize("given", FORMATS.values(), ids=FORMATS)
+def test_weights_that_the_matrix_does_not_hold_are_refused(operands, given):
+    x, w = operands
+    W = DPETensor(seed=1, write_var=0.1, **given).program(w)
+    other = w.copy()
+    other[3, 4] = -w[3, 4]
+    count = len(W.programmed.encoded.scales.ravel())
+    W.report(x[:2], w)
+    with pytest.raises(ValueError, match=rf"w is not what was programmed, for 1 of 11700 codes and 0 of {count} "):
+        W.report(x, other)
+    for wrong in (2 * w, w[::-1], w.T.reshape(w.shape), np.zeros_like(w)):
+        with pytest.raises(ValueError, match=r"differ: give the weights that went into engine.program\(w\), or leave"):
+            W.report(x, wrong)
+
+
+def test_scales_alone_make_other_weights(operands):
+    x, w = operands
+    W = DPETensor(seed=1).program(w)
+    with pytest.raises(ValueError, match=r"for 0 of 11700 codes and 270 of 270 scales differ"):
+        W.report(x, 2 * w)
+
+
+def test_the_weights_of_a_matrix_may_have_more_digits_than_it_took(operands, tmp_path):
+    # float32 weights, and the float64 ones that they were rounded from
+    x, w = operands
+    W = DPETensor(seed=1).program(w.astype(np.float32))
+    assert np.isfinite(W.report(x, w).snr_dB)
+    W.save(tmp_path / "chip.npz")
+    assert mpimpy.load(tmp_path / "chip.npz").report(x, w).snr_dB == W.report(x, w).snr_dB
+    part = DPETensor(seed=1).program(w[:, 10:], origin=(64, 10))
+    assert np.isfinite(part.report(x, w[:, 10:]).snr_dB)
 
 
 def test_it_prints_as_a_table(operands):

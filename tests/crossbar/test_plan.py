@@ -12,6 +12,9 @@ import pytest
 from mpimpy import ADC, DAC, Config, Device, Drift, Format, Tile, Wires
 from mpimpy.crossbar import plan as plans
 
+# conductances of the order of 1 make the numbers of a plan plain
+pytestmark = pytest.mark.filterwarnings("ignore:(HGS|LGS|vread|range)=:mpimpy.MpimpyWarning")
+
 
 def numbers(config):
     """The plan of a configuration, under the names of this file alone."""

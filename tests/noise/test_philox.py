@@ -46,13 +46,17 @@ def test_published_vectors_on_the_oracle(counter, key, output):
     assert list(oracle.philox(parse(counter), parse(key))) == parse(output)
 
 
+def key_of(address):
+    # a stream has a key of its own for read variation, DAC noise and ADC noise
+    return address.seed if address.stream is None or address.purpose not in (2, 5, 9) else address.stream
+
+
 @given(addresses, st.integers(0, 255), st.integers(0, 4), st.integers(0, 11))
 def test_a_word_is_where_its_address_says(address, index, row, col):
     for xp in (np, array_api_strict):
         words = noise.words(xp, address, index, (5, 12))
-        expected = oracle.word(
-            address.seed, address.chip, address.read, address.purpose, index, address.row + row, address.col + col
-        )
+        place = address.row + row, address.col + col
+        expected = oracle.word(key_of(address), address.chip, address.read, address.purpose, index, *place)
         assert int(words[row, col]) == expected
 
 
@@ -96,7 +100,7 @@ def test_kernels_perturb_as_the_reference_does(address, slices, rows, cols, up, 
     for index, row, col in zip(*(rng.integers(0, n, 5) for n in (slices, rows, cols - first)), strict=True):
         index, row, col = int(index), int(row), int(col)
         place = address.row + row, address.col + first + col
-        word = oracle.word(address.seed, address.chip, address.read, address.purpose, index, *place)
+        word = oracle.word(key_of(address), address.chip, address.read, address.purpose, index, *place)
         at = (index, row, first + col)
         entry = noise.table_values(table)[int(which[at]) * many * 65536 + word]
         value = int(cells[at]) << up
@@ -132,6 +136,19 @@ def test_every_field_of_an_address_matters():
     for draw in draws:
         assert np.mean(draw == first) < 0.3
     assert len({draw.tobytes() for draw in draws}) == len(draws)
+
+
+@pytest.mark.parametrize("purpose", range(1, 10))
+def test_a_stream_is_the_key_of_reads_and_of_nothing_else(purpose):
+    plain = Address(5, 2, 3, purpose)
+    streamed = plain.in_stream("worker 3")
+    if purpose in (noise.READ, noise.VOLTAGE, noise.ADC_NOISE):
+        key = noise.derive(5, "stream", "worker 3")
+        assert streamed.key == Address(key, 2, 3, purpose).key
+        assert streamed.key not in (plain.key, plain.in_stream("worker 4").key)
+    else:
+        assert streamed.key == plain.key
+    assert streamed.in_stream(None) == plain
 
 
 def test_words_are_uniform():

@@ -13,6 +13,8 @@ import threading
 
 import numba
 
+from ._cache import KernelCache
+
 __all__ = ["blas_threads", "get_num_threads", "inline", "kernel", "launch", "set_num_threads"]
 
 # fastmath stays off: it may fuse or reorder float sums, and results are held to the bit.
@@ -23,11 +25,12 @@ SHARED = 100  # microseconds of work that pay for one more thread
 
 def _compiler(**options):
     def decorate(function):
-        try:
-            return numba.njit(cache=True, **options, **_OPTIONS)(function)
-        except RuntimeError:
-            # no folder that could hold the cache: compiled anew in every process
-            return numba.njit(**options, **_OPTIONS)(function)
+        compiled = numba.njit(**options, **_OPTIONS)(function)
+        if compiled is not function:  # with NUMBA_DISABLE_JIT it is
+            # without a folder that could hold the cache, it is compiled anew in every process
+            with contextlib.suppress(RuntimeError, OSError):
+                compiled._cache = KernelCache(function)
+        return compiled
 
     return decorate
 
@@ -46,10 +49,6 @@ def _after_fork():
     _lock, _pool = threading.Lock(), None
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
 def get_num_threads():
     """Return how many threads a product uses: as set, else NUMBA_NUM_THREADS, else one a core."""
     return numba.config.NUMBA_NUM_THREADS if _threads is None else _threads
@@ -61,16 +60,27 @@ def set_num_threads(number):
     _threads = number
 
 
+# The limit of BLAS belongs to the whole process, and who sets it must give back what was there: one thread at a time.
+_blas = threading.RLock()
+
+
 @contextlib.contextmanager
 def blas_threads():
-    """Let BLAS use the threads that were set; by default it uses its own number."""
-    if _threads is None:
+    """Let BLAS use the threads that were set, one product at a time; by default it uses its own number."""
+    number = _threads
+    if number is None:
         yield
         return
     from threadpoolctl import ThreadpoolController
 
-    with ThreadpoolController().limit(limits=_threads, user_api="blas"):
+    with _blas, ThreadpoolController().select(user_api="blas").limit(limits=number, user_api="blas"):
         yield
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+    # a fork waits for the product: a child would keep its limit, and nobody in it would give the threads back
+    os.register_at_fork(before=_blas.acquire, after_in_parent=_blas.release, after_in_child=_blas.release)
 
 
 def _call_helpers(count, function):

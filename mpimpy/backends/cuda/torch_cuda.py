@@ -93,6 +93,16 @@ _constants: dict[Any, Any] = {}
 _lock = threading.Lock()
 
 
+def _after_fork() -> None:
+    # another thread of the parent may have held the lock; plain torch runs in forks, on tensors of the CPU
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def _held() -> int:
     return sum(tensor.nbytes for tensor, *_ in _constants.values())
 
