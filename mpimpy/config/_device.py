@@ -1,13 +1,14 @@
 """The memristors' settings."""
 
 import bisect
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from ..checks import as_float, as_int, fail, set_fields
+from ..checks import as_float, as_int, check_names, fail, set_fields
 from ._hints import hinted, hinted_call
 from ._sense import SIEMENS, tell
 from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify, as_conductance, per_level, variation
@@ -214,6 +215,8 @@ class Device:
         """
         from ._samples_csv import Layout, read_samples
 
+        reading = [item.name for item in dataclasses.fields(Layout)]
+        check_names(settings, [*reading, *(item.name for item in dataclasses.fields(cls))])
         samples = read_samples(path, Layout(unit, level, measured, missing, outliers))
         own: dict[str, Any] = {"var": 0.0, "levels": samples.means_S, "write_var": samples}
         return cls(**own | {**settings})

@@ -121,8 +121,7 @@ def _names(path: Any, found: _Found, level: Column) -> dict[float, str]:
         if missing is not None:
             fail(
                 ValueError,
-                f"{path}: level {missing} is missing: levels count from 0 or 1 without gaps, up to "
-                f"{int(keys[-1])} here",
+                f"{path}: level {missing} is missing: levels count from 0 or 1 without gaps, up to {keys[-1]:g} here",
             )
     if not 2 <= len(keys) <= MOST:
         fail(ValueError, f"{path}: it holds {len(keys)} levels: measure from 2 to {MOST}")
@@ -182,13 +181,13 @@ def _tell(
     if found.missing:
         texts = [f"{names[key]}: {count}" for key, count in found.missing.items() if key is not None]
         texts += [f"of no level: {found.missing[None]}"] if None in found.missing else []
-        parts.append(f"{sum(found.missing.values())} missing samples are left out ({', '.join(texts)})")
+        parts.append(f"missing samples left out: {sum(found.missing.values())} ({', '.join(texts)})")
     if any(far):
         each = zip(names.values(), rows, far, strict=True)
         texts = [f"{name}: {len(gone)} of {len(row)}" for name, row, gone in each if gone]
         least = min(limit(len(row)) for row, gone in zip(rows, far, strict=True) if gone)
-        what = "are dropped" if drop else "are kept: look at them, then give outliers='drop' or 'keep'"
-        many = f"{sum(map(len, far))} outliers beyond a robust z of {least:.1f}"
-        parts.append(f"{many} ({', '.join(texts)}) {what}")
+        many = f"{sum(map(len, far))} beyond a robust z of {least:.1f} ({', '.join(texts)})"
+        advice = ": look at them, then give outliers='drop' or 'keep'"
+        parts.append(f"outliers dropped: {many}" if drop else f"outliers kept: {many}{advice}")
     if parts:
         warn(f"{path}: {'; '.join(parts)}")
