@@ -210,7 +210,7 @@ def program(backend: Any, device: Device, cell_format: CellFormat, targets: Targ
     -------
     Cells
     """
-    write_law, read_law = laws.write(device, cell_format.fraction), laws.read(device, cell_format.fraction)
+    write_law, read_law = laws.write(device, cell_format.fraction), laws.read(device, cell_format.fraction, None)
     cells, level_shift = _on_levels(device, cell_format, targets.levels)
     pulses = None
     if write_law is not None:

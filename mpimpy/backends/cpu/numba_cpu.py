@@ -4,7 +4,6 @@ Each function has the signature, the meaning and the bits of its twin in `refere
 docstrings are the specification.
 """
 
-import functools
 import math
 import sys
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import noise
+from ..._caches import bounded
 from ..._integers import ceil_div
 from .. import reference
 from ..fallback import with_fallback
@@ -98,7 +98,7 @@ def digits(values: Any, block: tuple[int, int], scales: BlockScales, slicing: Sl
     return out
 
 
-@functools.lru_cache(maxsize=64)
+@bounded(64, lambda _, table: 3 * len(table))
 def _table(table: bytes) -> tuple[Any, Any, int]:
     # (factors, factors less one, the largest magnitude of these)
     factors = np.frombuffer(table, "<i4").astype(np.int32)

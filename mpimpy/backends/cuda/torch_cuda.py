@@ -108,7 +108,7 @@ def _constant(numbers: Any, dtype: Any, device: Any) -> Any:
         found = _constants.pop(key, None)
         large = found is None and len(numbers) > 2**16
         if found is None:
-            values = noise.table_values(numbers) if isinstance(numbers, bytes) else numbers
+            values = noise.table_entries(numbers).copy() if isinstance(numbers, bytes) else numbers
             tensor = torch.tensor(values, dtype=dtype, device="cpu")
             if device.type == "cuda":
                 tensor = tensor.pin_memory().to(device, non_blocking=True)

@@ -1,0 +1,55 @@
+"""Caches that are bounded by the memory that they hold, not by their number of entries alone."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+__all__ = ["bounded"]
+
+T = TypeVar("T")
+
+KEPT_BYTES = 1 << 26  # that one cache holds before it starts afresh
+
+
+def bounded(maxsize: int, size: Callable[..., int], kept_bytes: int = KEPT_BYTES) -> Callable[[Callable[..., T]], Any]:
+    """Return a decorator like `functools.lru_cache` that also bounds the bytes of its entries.
+
+    A hit costs what one of `functools.lru_cache` does. Misses add up their bytes; where the sum passes
+    `kept_bytes`, the cache forgets all entries but the new one.
+
+    Parameters
+    ----------
+    maxsize : int
+        Entries at most.
+    size : function
+        Called as ``size(result, *arguments)``: bytes of an entry, its arguments included.
+    kept_bytes : int, optional
+        Bytes of the entries since the cache was last empty. One entry may be larger.
+
+    Examples
+    --------
+    >>> @bounded(8, lambda text, *_: len(text), kept_bytes=100)
+    ... def repeated(letter, count):
+    ...     return letter * count
+    >>> [len(repeated(letter, 40)) for letter in "abc"], repeated.cache_info().currsize
+    ([40, 40, 40], 1)
+    """
+
+    def decorate(function: Callable[..., T]) -> Any:
+        held = 0
+
+        @functools.wraps(function)
+        def compute(*arguments: Any) -> T:
+            nonlocal held
+            result = function(*arguments)
+            new = size(result, *arguments)
+            held += new
+            if held > kept_bytes:
+                cached.cache_clear()
+                held = new
+            return result
+
+        cached = functools.lru_cache(maxsize)(compute)
+        return cached
+
+    return decorate
