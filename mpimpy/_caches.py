@@ -2,7 +2,10 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper as Cached
 
 __all__ = ["bounded"]
 
@@ -11,7 +14,9 @@ T = TypeVar("T")
 KEPT_BYTES = 1 << 26  # that one cache holds before it starts afresh
 
 
-def bounded(maxsize: int, size: Callable[..., int], kept_bytes: int = KEPT_BYTES) -> Callable[[Callable[..., T]], Any]:
+def bounded(
+    maxsize: int, size: Callable[..., int], kept_bytes: int = KEPT_BYTES
+) -> "Callable[[Callable[..., T]], Cached[T]]":
     """Return a decorator like `functools.lru_cache` that also bounds the bytes of its entries.
 
     A hit costs what one of `functools.lru_cache` does. Misses add up their bytes; where the sum passes
@@ -35,7 +40,7 @@ def bounded(maxsize: int, size: Callable[..., int], kept_bytes: int = KEPT_BYTES
     ([40, 40, 40], 1)
     """
 
-    def decorate(function: Callable[..., T]) -> Any:
+    def decorate(function: Callable[..., T]) -> "Cached[T]":
         held = 0
 
         @functools.wraps(function)

@@ -142,6 +142,14 @@ def _pair_products(
         digits, x_scales, scales = digits[:, :, span], x_scales[:, :, tiles], scales[:, tiles, :]
         cells = memristors.select_rows(cells, span)
         address = address._replace(row=address.row + span.start)
+    powers = None
+    exponents = inputs.exponent, programmed.encoded.exponent
+    if exponents != (None, None):
+        # products of the scales could leave the range of float64
+        x_scales, of_rows = encoding.split_powers(x_scales, (0, 2))
+        scales, of_cols = encoding.split_powers(scales, (0, 1))
+        powers = of_rows[0, :, :] + of_cols[0, :, :] + sum(filter(None, exponents))
+        dtype = "float64"
     at_inputs = address._replace(row=first_row, col=address.row)
     x = _Scaled(converters.drive(backend, config.dac, plan, digits, at_inputs), x_scales)
     if plan.by_blas:
@@ -150,9 +158,8 @@ def _pair_products(
         # digits are not multiplied by their strides, noisy codes are
         x_strides = plan.x_strides if plan.reading.widths is None else (1,) * len(plan.x_strides)
         folded_x = _fold(backend, config.inputs, x_strides, x, drive_unit, rows, 1)
-        return [
-            backend.multiply(folded_x, _fold(backend, config.weights, plan.cell_format.strides, w, grid_unit, rows, 0))
-        ]
+        folded_w = _fold(backend, config.weights, plan.cell_format.strides, w, grid_unit, rows, 0)
+        return _with_powers([backend.multiply(folded_x, folded_w)], powers)
     parts = []
     for columns in column_spans(backend, config, plan, digits.shape[1], cells.cells.shape):
         w = _Scaled(read_grid(backend, config, cells, address, columns), scales)
@@ -162,9 +169,14 @@ def _pair_products(
         errors = converters.errors(config, plan.reading.adc_gain, at, first_row)
         parts.append(_multiply_planes(backend, config, plan, x, w, dtype, errors))
     if len(parts) == 1:
-        return parts[0]
+        return _with_powers(parts[0], powers)
     xp = namespace(digits)
-    return [xp.concat(spans, axis=1) for spans in zip(*parts, strict=True)]
+    return _with_powers([xp.concat(spans, axis=1) for spans in zip(*parts, strict=True)], powers)
+
+
+def _with_powers(products: list[Any], powers: Any) -> list[Any]:
+    # the powers of two that were split off the scales, if any
+    return products if powers is None else [encoding.multiply_by_powers(part, powers) for part in products]
 
 
 def product(backend: Any, programmed: Programmed, inputs: Encoded, read: int, first_row: int, dtype: str) -> Any:

@@ -25,7 +25,7 @@ META, SEAL = "mpimpy", "sha256"
 CELL_ARRAYS = ("cells", "levels", "pulses")
 # numbers of Cells, by their names in a file
 CELL_FIELDS = {"up": "level_shift", "reference": "reference", "time_s": "time_s", "faulty": "faulty"}
-ENCODED_FIELDS = ("block", "bits", "strides", "shifts", "offset")
+ENCODED_FIELDS = ("block", "bits", "strides", "shifts", "offset", "exponent")
 
 
 ToBackend = Callable[[Any], Any]
