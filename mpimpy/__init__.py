@@ -7,8 +7,10 @@
 """
 
 from . import backends, wires
+from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
 from ._load import load
+from ._operator import CrossbarOperator
 from .analysis.metrics import ABSE, RE, SNR
 from .analysis.report import Effect, Report
 from .backends import get_num_threads, set_num_threads
@@ -46,8 +48,10 @@ __all__ = [
     "DAC",
     "RE",
     "SNR",
+    "ComplexMatrix",
     "Config",
     "CrossbarMatrix",
+    "CrossbarOperator",
     "DPETensor",
     "Device",
     "Drift",

@@ -5,6 +5,7 @@ from typing import Any
 from array_api_compat import device as device_of
 
 from . import backends
+from ._complex import ComplexMatrix
 from .arrays import asarray, namespace
 from .checks import fail
 from .files import chips
@@ -15,7 +16,7 @@ from .reads import ReadCounter
 __all__ = ["load"]
 
 
-def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix:
+def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix | ComplexMatrix:
     """Return a programmed matrix from a file that `CrossbarMatrix.save` wrote.
 
     Its products have the same bits on every backend. It counts its reads on from the count in the file.
@@ -31,6 +32,7 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     Returns
     -------
     CrossbarMatrix
+        Or `ComplexMatrix`, if that was saved.
 
     Raises
     ------
@@ -68,4 +70,6 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
 
     chip, reads = chips.unpack(path, meta, arrays, to_backend)
     prototype = xp.zeros((0,), dtype=getattr(xp, dtype), device=device)
-    return CrossbarMatrix(chip, prototype, module, ReadCounter(reads))
+    if not xp.isdtype(prototype.dtype, "complex floating"):
+        return CrossbarMatrix(chip, prototype, module, ReadCounter(reads))
+    return ComplexMatrix(CrossbarMatrix(chip, xp.real(prototype), module, ReadCounter(reads)), prototype)

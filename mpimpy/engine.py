@@ -6,21 +6,23 @@ from typing import Any, Unpack
 from array_api_compat import device as device_of
 
 from . import backends, noise
+from ._complex import ComplexMatrix, side_by_side
+from ._operator import CrossbarOperator
+from ._transposed import transposed_refusal
+from ._writing import write_real
 from .analysis import calibration
 from .arrays import namespace
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
 from .crossbar import plan as plans
-from .crossbar.programmed import program
-from .files.chips import Chip
 from .matrix import CrossbarMatrix, backend_of, encode_inputs
 from .noise import Address
-from .operands import edge, encoding
-from .operators import CrossbarOperand
+from .operands import edge
+from .operators import CrossbarOperand, RightOperand
 from .reads import ReadCounter
 
-__all__ = ["Engine", "choose_backend", "write"]
+__all__ = ["Engine"]
 
 
 class Engine:
@@ -167,12 +169,13 @@ class Engine:
         chip: int | None = None,
         origin: tuple[int, int] = (0, 0),
         faults: Any = None,
-    ) -> CrossbarMatrix:
+    ) -> CrossbarMatrix | ComplexMatrix:
         """Write a matrix into crossbars, once.
 
         Parameters
         ----------
         w : array, shape (K, N)
+            Complex weights take cells of their own for real and imaginary parts, side by side.
         name : str, optional
             Name of the matrix, which gives it cells of its own: its random numbers have a key that is
             derived from the seed and the name. Without names, all matrices of one engine and chip are written
@@ -189,6 +192,7 @@ class Engine:
         Returns
         -------
         CrossbarMatrix
+            `ComplexMatrix` for complex weights; `faults` then have the shape of its real matrix, (K, 2 N).
 
         Raises
         ------
@@ -201,32 +205,71 @@ class Engine:
         >>> Engine(seed=1).program(np.eye(100)).tiles
         (2, 2, 4)
         """
-        w = edge.accept("w", w)
-        if len(w.shape) != 2:
-            fail(ValueError, f"w has shape {w.shape}: weights are one matrix, (K, N)")
-        config, (rows, cols) = self.config, (self.config.tile.rows, self.config.tile.cols)
-        block = encoding.block_shape(config.weights, w.shape, rows, weight=True)
-        origin = as_int_pair("origin", origin, 0, noise.MAX_ROW - max(w.shape))
-        if origin[0] % rows:
-            cut = f"origin={origin} cuts through a tile of {rows} rows"
-            fail(ValueError, f"{cut}: its row must be a multiple of {rows}")
-        if config.wires is not None and origin[1] % cols:
-            cut = f"origin={origin} cuts through a tile of {cols} columns"
-            fail(ValueError, f"{cut}, which its wires join: use a multiple of {cols}")
-        if faults is not None:
-            faults = edge.as_faults(faults, w.shape, config.weights)
-        backend, encoded = choose_backend(self, w.array), None
-        if 0 not in w.shape:
-            cell_format, values = plans.cell_format(config), backend.to_backend(w.array[None, ...])
-            strides, dtype = cell_format.strides, cell_format.level_dtype
-            encoded = encoding.encode(backend, values, config.weights, block, strides, dtype)
-        address = self._address(name, chip, origin)
-        return write(self, w, encoded, address, faults=faults)
+        return self._program(self._weights(w), self._address(name, chip), origin, faults)
 
-    def _address(self, name: str | None = None, chip: int | None = None, origin: tuple[int, int] = (0, 0)) -> Address:
+    def operator(self, w: Any, *, name: str | None = None, chip: int | None = None) -> CrossbarOperator:
+        """Write a matrix that is multiplied from both sides, ``x @ A`` and ``A @ x``.
+
+        The cells are read from their word lines and from their bit lines. Where they have no transposed read
+        (weights with an offset, wires with resistance), the transposed matrix has cells of its own.
+
+        Parameters
+        ----------
+        w : array, shape (K, N)
+        name, chip
+            As for `program`.
+
+        Returns
+        -------
+        CrossbarOperator
+            `scipy.sparse.linalg.aslinearoperator` and SciPy's solvers take it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `program`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from scipy.sparse.linalg import cg
+        >>> fine = Format.named("fp32")
+        >>> engine = Engine(Device(var=0), adc=ADC(None), inputs=fine, weights=fine)
+        >>> A = engine.operator(np.diag([1.0, 2.0, 4.0]))
+        >>> cg(A, np.ones(3))[0].round(3).tolist()
+        [1.0, 0.5, 0.25]
+        """
+        operand, address = self._weights(w), self._address(name, chip)
+        matrix = self._program(operand, address)
+        real = matrix.parts if isinstance(matrix, ComplexMatrix) else matrix
+        if transposed_refusal(real) is None:
+            return CrossbarOperator(matrix, matrix.T)
+        array = namespace(operand.array).matrix_transpose(operand.array)
+        twin = address._replace(seed=noise.derive(address.seed, "transposed matrix"))
+        return CrossbarOperator(matrix, self._program(edge.Operand("w", array, operand.shape[::-1]), twin))
+
+    def _weights(self, w: Any) -> edge.Operand:
+        operand = edge.accept("w", w, complex_too=True)
+        if len(operand.shape) != 2:
+            fail(ValueError, f"w has shape {operand.shape}: weights are one matrix, (K, N)")
+        return operand
+
+    def _program(
+        self, w: edge.Operand, address: Address, origin: tuple[int, int] = (0, 0), faults: Any = None
+    ) -> CrossbarMatrix | ComplexMatrix:
+        if not w.complex:
+            return write_real(self, w, address, origin, faults)
+        if as_int_pair("origin", origin, 0, noise.MAX_ROW)[1]:
+            msg = f"origin={origin} is inside a complex matrix, whose real and imaginary parts lie side by side"
+            fail(ValueError, f"{msg}: program them apart, w.real and w.imag")
+        xp = namespace(w.array)
+        parts = write_real(self, side_by_side(w), address, origin, faults)
+        return ComplexMatrix(parts, xp.zeros((0,), dtype=w.array.dtype, device=device_of(w.array)))
+
+    def _address(self, name: str | None = None, chip: int | None = None) -> Address:
         # of the first cell of a matrix
         chip = self.chip if chip is None else as_int("chip", chip, 0, noise.MAX_CHIP)
-        return Address(self.seed if name is None else self._key_of(name), chip, 0, 0, *origin)
+        return Address(self.seed if name is None else self._key_of(name), chip, 0, 0)
 
     def _key_of(self, name: str) -> int:
         if not isinstance(name, str):
@@ -277,7 +320,8 @@ class Engine:
         if self.config.adc.radc is None or self.config.adc.range == "lossless":
             msg = "calibrate chooses ranges for ADCs of finite resolution: give the engine a radc, such as ADC(256)"
             raise ValueError(msg)
-        matrix = self.program(w)
+        w = self._weights(edge.accept("w", w))
+        matrix = write_real(self, w, self._address())
         programmed, inputs = encode_inputs(matrix, x)
         for name, encoded in (("x", inputs), ("w", programmed.encoded)):
             if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
@@ -316,10 +360,10 @@ class Engine:
         for operand in (x, w):
             if isinstance(operand, CrossbarOperand):
                 return operand.multiply_on(self, x, w, read)
-        if isinstance(w, CrossbarMatrix):
+        if isinstance(w, RightOperand):
             return w.read(x, read)
-        w = edge.accept("w", w)
-        x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None)
+        w = edge.accept("w", w, complex_too=True)
+        x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None, complex_too=True)
         return self.program(w).read(x, read)
 
     __call__ = MapReduceDot
@@ -353,45 +397,3 @@ class Engine:
         )
         parts += "" if self.config.wires is None else f", wires={self.config.wires}"
         return f"{type(self).__name__}({parts}, seed={self.seed}, chip={self.chip})"
-
-
-def choose_backend(engine: Engine, array: Any) -> Any:
-    """Return the backend, a module, that computes an engine's products of an array.
-
-    Raises
-    ------
-    ValueError
-        If the array is not where the engine's operands must be, or the engine's backend cannot take it.
-    """
-    edge.check_device(array, engine._operand_device, "an operand", "the engine")
-    return backends.select(array, engine.backend)
-
-
-def write(
-    engine: Engine,
-    w: edge.Operand,
-    encoded: encoding.Encoded | None,
-    address: Address | None = None,
-    config: Config | None = None,
-    faults: Any = None,
-) -> CrossbarMatrix:
-    """Write encoded weights into an engine's crossbars.
-
-    Parameters
-    ----------
-    engine : Engine
-    w : Operand
-        Shape of the weights, and an array of their library, dtype and device.
-    encoded : Encoded or None
-        Integers of the weights, shape (1, K, N); None for a matrix without elements.
-    address, config : Address and Config, optional
-        Address of the first cell, and settings; by default the engine's.
-    faults : int8 array, optional
-        As for `mpimpy.crossbar.programmed.program`.
-    """
-    config = engine.config if config is None else config
-    address = engine._address() if address is None else address
-    backend, xp = choose_backend(engine, w.array), namespace(w.array)
-    cells = None if encoded is None else program(backend, config, encoded, address, faults)
-    prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, w.array), device=device_of(w.array))
-    return CrossbarMatrix(Chip(config, address, (w.shape[0], w.shape[1]), cells), prototype, backend, engine._counter)

@@ -5,6 +5,8 @@ from typing import Any
 
 from . import backends, converters, noise
 from ._integers import ceil_div
+from ._linear import LinearOperand, as_complex, read_complex
+from ._transposed import TransposedMatrix
 from ._view import NAME, MatrixView, as_operand, backend_of
 from .analysis.report import Report, measure
 from .cells import laws
@@ -18,15 +20,15 @@ from .files import chips
 from .operands import edge, encoding
 from .operands.edge import Operand
 from .operands.encoding import Encoded
-from .operators import RightOperand
 
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
 
 
-class CrossbarMatrix(MatrixView, RightOperand):
+class CrossbarMatrix(MatrixView, LinearOperand):
     """Matrix in crossbars, written by `mpimpy.Engine.program`.
 
-    ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it.
+    ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it. ``W @ x`` and
+    ``x @ W.T`` read the same cells from their bit lines.
 
     Attributes
     ----------
@@ -45,6 +47,11 @@ class CrossbarMatrix(MatrixView, RightOperand):
     >>> (np.ones(3) @ W).shape
     (3,)
     """
+
+    @property
+    def T(self) -> LinearOperand:
+        """The transposed matrix: ``x @ W.T`` reads the same cells from their bit lines; see `TransposedMatrix.read`."""
+        return TransposedMatrix(self)
 
     def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
         """Return the matrix as it is at a time after programming; this one does not change.
@@ -99,7 +106,8 @@ class CrossbarMatrix(MatrixView, RightOperand):
         Parameters
         ----------
         x : array, shape (..., K) or (K,)
-            Inputs; an array of the library and on the device of the weights.
+            Inputs; an array of the library and on the device of the weights. Complex ones drive the arrays with
+            their imaginary parts as further rows.
         read : int, optional
             Number of this read, which addresses its noise; by default the engine's next one.
         first_row : int
@@ -125,6 +133,9 @@ class CrossbarMatrix(MatrixView, RightOperand):
         True
         """
         x = self._accept(x)
+        if x.complex:
+            number = self._read_number(read)
+            return as_complex(*read_complex(lambda rows: self.read(rows, number, first_row=first_row), x))
         block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
         number = self._read_number(read)
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
@@ -134,9 +145,6 @@ class CrossbarMatrix(MatrixView, RightOperand):
             return xp.zeros(shape, dtype=edge.result_dtype(xp, dtype, self.dtype), device=self.device)
         encoded = self._encode(x, block)
         return xp.reshape(self._multiply(self.programmed, encoded, number, first_row, dtype), shape)
-
-    def _accept(self, x: Any) -> Operand:
-        return edge.accept("x", x, like=self._operand, depth=self.shape[0])
 
     def _encode(self, x: Operand, block: tuple[int, int] | None = None) -> Encoded:
         if block is None:
@@ -182,8 +190,11 @@ class CrossbarMatrix(MatrixView, RightOperand):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
         """
+        self._save(path, self.dtype)
+
+    def _save(self, path: Any, dtype: Any) -> None:
         chip = chips.Chip(self.config, self._address, self.shape, self.programmed)
-        chips.save(chip, path, dtype=str(self.dtype).rpartition(".")[2], reads=self.reads)
+        chips.save(chip, path, dtype=str(dtype).rpartition(".")[2], reads=self.reads)
 
     def read_plan(self, x: Any) -> backends.Explanation:
         """Return the backend, the arithmetic and the path of each slice that ``x @ W`` takes, and why.
@@ -240,7 +251,7 @@ class CrossbarMatrix(MatrixView, RightOperand):
         if self.programmed is None:
             fail(ValueError, f"a matrix of shape {self.shape} has no cells to report on")
         if x is not None:
-            operand = self._accept(x)
+            operand = edge.accept("x", x, like=self._operand, depth=self.shape[0])
             if 0 in operand.dims:
                 fail(ValueError, f"x has shape {operand.shape}: errors cannot be measured without inputs")
             x = self._backend.to_backend(self._xp.reshape(operand.array, (-1, self.shape[0])))
@@ -290,7 +301,7 @@ def encode_inputs(matrix: CrossbarMatrix, x: Any) -> tuple[Programmed, Encoded]:
     ValueError
         If `x` is empty, or the matrix has no cells.
     """
-    x = matrix._accept(x)
+    x = edge.accept("x", x, like=matrix._operand, depth=matrix.shape[0])
     if matrix.programmed is None or 0 in x.shape:
         fail(ValueError, f"x of shape {x.shape} and weights of shape {matrix.shape} make no currents to look at")
     return matrix.programmed, matrix._encode(x)

@@ -74,5 +74,7 @@ def test_a_transposed_read_is_a_method_that_may_be_given():
             return "transposed", x
 
     assert Both() @ 3 == ("transposed", 3)
+    with pytest.raises(NotImplementedError):
+        RightOperand().read(1)
     with pytest.raises(TypeError, match="W @ x would drive the bit lines"):
-        Engine(seed=1).program(np.eye(3)) @ np.ones(3)
+        RightOperand() @ 3

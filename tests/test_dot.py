@@ -242,7 +242,7 @@ def test_mixed_libraries_and_gradients():
 
 
 def test_errors_come_before_any_work(monkeypatch):
-    monkeypatch.setattr("mpimpy.engine.program", lambda *_, **__: pytest.fail("programmed"))
+    monkeypatch.setattr("mpimpy._writing.program", lambda *_, **__: pytest.fail("programmed"))
     with pytest.raises(ValueError, match="do not fit"):
         MapReducedot(np.ones((2, 3)), np.ones((2, 3)))
     with pytest.raises(ValueError, match="nan"):

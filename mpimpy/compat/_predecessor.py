@@ -4,13 +4,14 @@ import math
 from typing import Any
 
 from .. import noise
+from .._writing import choose_backend
 from ..arrays import namespace
 from ..cells import memristors
 from ..checks import as_bool, as_float, as_int, as_int_pair
 from ..config import ADC, DAC, Config, Device, Format, Tile, Wires
 from ..config._config import Parts
 from ..crossbar import plan as plans
-from ..engine import Engine, choose_backend
+from ..engine import Engine
 from ..operands import edge
 
 __all__ = ["Predecessor", "SlicingPredecessor", "check_axes"]

@@ -7,11 +7,12 @@ from typing import Any, overload
 
 from array_api_compat import device as device_of
 
+from .._writing import choose_backend, write
 from ..arrays import namespace
 from ..checks import as_bool, as_int_pair, fail
 from ..config import Config, Format, Tile
 from ..config._config import Parts
-from ..engine import Engine, choose_backend, write
+from ..engine import Engine
 from ..matrix import CrossbarMatrix, as_operand, read_codes
 from ..operands import edge, encoding
 from ..operators import CrossbarOperand

@@ -109,7 +109,7 @@ class Plan:
         return self.lossless_fold or self.limbs or self
 
 
-def _config_bytes(_: object, config: Config) -> int:
+def _config_bytes(_: object, config: Config, *__: object) -> int:
     # of a configuration and its plan: a device with measured samples is large
     return laws.device_bytes(config.device)
 
@@ -136,8 +136,10 @@ def _most_codes(config: Config) -> int:
 
 
 @bounded(512, _config_bytes)
-def choose_grid(config: Config) -> tuple[int, bool]:
+def choose_grid(config: Config, given: int | None = None) -> tuple[int, bool]:
     """Return (fraction, wide): the cells' grid, and the width of the currents on it.
+
+    With a `given` fraction, cells are on their grid already: that of a configuration with another tile.
 
     Raises
     ------
@@ -146,21 +148,21 @@ def choose_grid(config: Config) -> tuple[int, bool]:
     """
     levels = config.device.g_level - 1
     wanted = noise.MAX_FRACTION if config.wires is not None else memristors.grid_bits(config.device)
-    limit = EXACT
+    limit = EXACT >> GAIN_BITS if config.adc.errs else EXACT
     if config.adc.errs:
         # Sub-LSB grid for noise and offset; GAIN_BITS of headroom for current x gain.
         least = min(filter(None, (1.0, config.adc.noise_lsb, config.adc.offset_lsb)))
         wanted = max(wanted, noise.fraction_bits(converters.finest_step(config) * least))
-        limit >>= GAIN_BITS
     # a grid value has to fit int32
-    wanted = min(wanted, _finest(NARROW, 2 * levels, wanted))
+    wanted = min(wanted, _finest(NARROW, 2 * levels, wanted)) if given is None else given
+    enough = GOOD_FRACTION if given is None else given
     unit = config.tile.rows * _code_bound(config, converters.voltage_bits(config.dac)) * 2 * levels
     if config.radc is None or _most_codes(config) <= SINGLE_CODES:
         fits = _finest(NARROW, unit, wanted)
-        if fits == wanted or fits >= GOOD_FRACTION:
+        if fits == wanted or fits >= enough:
             return fits, False
     fits = _finest(limit, unit, wanted)
-    if fits == wanted or fits >= GOOD_FRACTION:
+    if fits == wanted or fits >= enough:
         return fits, True
     msg = (
         f"currents of {config.tile.rows} rows with rdac={config.dac.rdac} and g_level={config.device.g_level} "
@@ -170,8 +172,8 @@ def choose_grid(config: Config) -> tuple[int, bool]:
 
 
 @bounded(512, _config_bytes)
-def cell_format(config: Config) -> CellFormat:
-    """Return the format of the cells of a configuration.
+def cell_format(config: Config, fraction: int | None = None) -> CellFormat:
+    """Return the format of the cells of a configuration, on the grid that it chooses or on a given one.
 
     Raises
     ------
@@ -180,7 +182,7 @@ def cell_format(config: Config) -> CellFormat:
     """
     config.check("weights")
     levels = config.device.g_level - 1
-    fraction, wide = choose_grid(config)
+    fraction, wide = choose_grid(config, fraction)
     voltage_fraction = converters.voltage_bits(config.dac)
     cell_bound = 2 * levels << fraction
     reference = memristors.reference_units(config.device, fraction)
@@ -205,8 +207,8 @@ def cell_format(config: Config) -> CellFormat:
 
 
 @bounded(512, _config_bytes)
-def plan(config: Config) -> Plan:
-    """Return the numbers of a configuration.
+def plan(config: Config, fraction: int | None = None) -> Plan:
+    """Return the numbers of a configuration, on the grid that it chooses or on a given one.
 
     Raises
     ------
@@ -214,7 +216,7 @@ def plan(config: Config) -> Plan:
         If slices need more levels than there are, or currents cannot be exact.
     """
     config.check("inputs", "weights")
-    cells = cell_format(config)
+    cells = cell_format(config, fraction)
     codes = config.dac.rdac - 1
     unit = cells.current_unit
     x_strides = memristors.strides(config.inputs.ascending, codes + 1)

@@ -20,7 +20,17 @@ from . import plan as plans
 from .plan import Plan
 from .programmed import Programmed
 
-__all__ = ["column_spans", "panels", "plan_for", "product", "read_grid", "reduce_panels"]
+__all__ = [
+    "Scaled",
+    "add_planes",
+    "column_spans",
+    "multiply",
+    "panels",
+    "plan_for",
+    "product",
+    "read_grid",
+    "reduce_panels",
+]
 
 
 def read_grid(
@@ -38,15 +48,34 @@ def read_grid(
     return signs.combine(config.weights, found, cell_format.cell_bound, unit)
 
 
-def plan_for(config: Config, cells: Cells) -> Plan:
-    """Return the plan of a configuration for its cells: a map of stuck cells is no part of a configuration."""
-    plan = plans.plan(config)
+def plan_for(config: Config, cells: Cells, fraction: int | None = None) -> Plan:
+    """Return the plan of a configuration for its cells: a map of stuck cells is no part of a configuration.
+
+    `fraction` is that of the grid that the cells are on, if another configuration chose it.
+    """
+    plan = plans.plan(config) if fraction is None else plans.plan(config, fraction)
     return dataclasses.replace(plan, lossless_fold=None) if cells.faulty else plan
 
 
-def _fold(
-    backend: Any, fmt: Format, strides: tuple[int, ...], operand: "_Scaled", unit: int, rows: int, axis: int
-) -> Any:
+class Scaled(NamedTuple):
+    """An operand as it is read.
+
+    Attributes
+    ----------
+    integers : integer array, shape (planes * slices, A, C)
+        Of inputs or weights, least significant slice first.
+    scales : float64 array
+        By plane and tile: (planes, A, tiles) of inputs, (planes, tiles, C) of weights.
+    exponent : int or None
+        As of `mpimpy.operands.encoding.Encoded`.
+    """
+
+    integers: Any
+    scales: Any
+    exponent: int | None = None
+
+
+def _fold(backend: Any, fmt: Format, strides: tuple[int, ...], operand: Scaled, unit: int, rows: int, axis: int) -> Any:
     # the float64 operand that noisy slices stand for: digital weights applied before the product
     common, weights = encoding.digit_weights(fmt.shifts, strides)
     factors, slices, total = tuple(map(float, weights)), len(fmt.shifts), None
@@ -77,7 +106,7 @@ def column_spans(
     slices, depth, width = shape
     if config.wires_per_read is not None:
         return [None]  # tiles are solved as a whole
-    if config.device.var == 0 or backend.STREAM is None or height > FEW_ROWS:
+    if config.device.var == 0 or backend.STREAM is None or height > FEW_ROWS or plan.by_blas:
         return [None]
     column = slices * depth * {"int8": 1, "int16": 2}.get(plan.cell_format.grid_dtype, 4)
     step = max(1, backend.STREAM // column // 128) * 128
@@ -100,14 +129,8 @@ def _weight_part(backend: Any, config: Config, plan: Plan, grid: Any) -> Any:
     return grid
 
 
-class _Scaled(NamedTuple):
-    # integers of all planes and slices of an operand, and their scales by plane and tile
-    integers: Any
-    scales: Any
-
-
 def _multiply_planes(
-    backend: Any, config: Config, plan: Plan, x: _Scaled, w: _Scaled, dtype: str, errors: Errors | None
+    backend: Any, config: Config, plan: Plan, x: Scaled, w: Scaled, dtype: str, errors: Errors | None
 ) -> list[Any]:
     # the product of each plane of the inputs with each of the weights, weights outermost
     read_as: Any = plan.read_as
@@ -122,11 +145,54 @@ def _multiply_planes(
             x_scale = x.scales[i, :, :] * read_as.sum_scale
             wrong = errors
             if errors is not None:
-                pair = j * w_slices * errors.pairs + i * x_slices
-                wrong = dataclasses.replace(errors, array=j * w_slices, pair=pair)
+                array = errors.array + j * w_slices
+                wrong = dataclasses.replace(errors, array=array, pair=array * errors.pairs + i * x_slices)
             part = backend.read(x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong)
             products.append(part)
     return products
+
+
+def multiply(
+    backend: Any, config: Config, plan: Plan, x: Scaled, w: Scaled, dtype: str, errors: Errors | None
+) -> list[Any]:
+    """Return the product of each plane of the inputs with each of the weights, weights outermost.
+
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    config : Config
+        Its tile has as many rows as the arrays have along the summed axis.
+    plan : Plan
+    x : Scaled
+        Inputs as `mpimpy.converters.drive` returns them.
+    w : Scaled
+        Weights as `read_grid` returns them.
+    dtype : str
+        Name of the floating dtype of a product that is not added to another.
+    errors : mpimpy.backends.Errors or None
+
+    Returns
+    -------
+    list of arrays, shape (A of `x`, C of `w`)
+        One array of all planes, where a float64 product of folded slices makes it.
+    """
+    if (x.exponent, w.exponent) != (None, None):
+        # products of the scales may leave the range of float64: powers of two are split off first
+        x_scales, of_rows = encoding.split_powers(x.scales, (0, 2))
+        w_scales, of_cols = encoding.split_powers(w.scales, (0, 1))
+        powers = of_rows[0, :, :] + of_cols[0, :, :] + (x.exponent or 0) + (w.exponent or 0)
+        x, w = Scaled(x.integers, x_scales), Scaled(w.integers, w_scales)
+        parts = multiply(backend, config, plan, x, w, "float64", errors)
+        return [encoding.multiply_by_powers(part, powers) for part in parts]
+    if not plan.by_blas:
+        return _multiply_planes(backend, config, plan, x, w, dtype, errors)
+    rows = config.tile.rows
+    drive_unit, grid_unit = 2**plan.cell_format.voltage_fraction, 2**plan.cell_format.fraction
+    # digits are not multiplied by their strides, noisy codes are
+    x_strides = plan.x_strides if plan.reading.widths is None else (1,) * len(plan.x_strides)
+    folded_x = _fold(backend, config.inputs, x_strides, x, drive_unit, rows, 1)
+    return [backend.multiply(folded_x, _fold(backend, config.weights, plan.cell_format.strides, w, grid_unit, rows, 0))]
 
 
 def _pair_products(
@@ -142,41 +208,20 @@ def _pair_products(
         digits, x_scales, scales = digits[:, :, span], x_scales[:, :, tiles], scales[:, tiles, :]
         cells = memristors.select_rows(cells, span)
         address = address._replace(row=address.row + span.start)
-    powers = None
-    exponents = inputs.exponent, programmed.encoded.exponent
-    if exponents != (None, None):
-        # products of the scales could leave the range of float64
-        x_scales, of_rows = encoding.split_powers(x_scales, (0, 2))
-        scales, of_cols = encoding.split_powers(scales, (0, 1))
-        powers = of_rows[0, :, :] + of_cols[0, :, :] + sum(filter(None, exponents))
-        dtype = "float64"
     at_inputs = address._replace(row=first_row, col=address.row)
-    x = _Scaled(converters.drive(backend, config.dac, plan, digits, at_inputs), x_scales)
-    if plan.by_blas:
-        w = _Scaled(read_grid(backend, config, cells, address), scales)
-        drive_unit, grid_unit = 2**plan.cell_format.voltage_fraction, 2**plan.cell_format.fraction
-        # digits are not multiplied by their strides, noisy codes are
-        x_strides = plan.x_strides if plan.reading.widths is None else (1,) * len(plan.x_strides)
-        folded_x = _fold(backend, config.inputs, x_strides, x, drive_unit, rows, 1)
-        folded_w = _fold(backend, config.weights, plan.cell_format.strides, w, grid_unit, rows, 0)
-        return _with_powers([backend.multiply(folded_x, folded_w)], powers)
+    x = Scaled(converters.drive(backend, config.dac, plan, digits, at_inputs), x_scales, inputs.exponent)
     parts = []
     for columns in column_spans(backend, config, plan, digits.shape[1], cells.cells.shape):
-        w = _Scaled(read_grid(backend, config, cells, address, columns), scales)
+        w = Scaled(read_grid(backend, config, cells, address, columns), scales, programmed.encoded.exponent)
         at = address
         if columns is not None:
             w, at = w._replace(scales=scales[:, :, slice(*columns)]), address._replace(col=address.col + columns[0])
         errors = converters.errors(config, plan.reading.adc_gain, at, first_row)
-        parts.append(_multiply_planes(backend, config, plan, x, w, dtype, errors))
+        parts.append(multiply(backend, config, plan, x, w, dtype, errors))
     if len(parts) == 1:
-        return _with_powers(parts[0], powers)
+        return parts[0]
     xp = namespace(digits)
-    return _with_powers([xp.concat(spans, axis=1) for spans in zip(*parts, strict=True)], powers)
-
-
-def _with_powers(products: list[Any], powers: Any) -> list[Any]:
-    # the powers of two that were split off the scales, if any
-    return products if powers is None else [encoding.multiply_by_powers(part, powers) for part in products]
+    return [xp.concat(spans, axis=1) for spans in zip(*parts, strict=True)]
 
 
 def product(backend: Any, programmed: Programmed, inputs: Encoded, read: int, first_row: int, dtype: str) -> Any:
@@ -200,7 +245,7 @@ def product(backend: Any, programmed: Programmed, inputs: Encoded, read: int, fi
     -------
     array, shape (batch * M, N)
     """
-    return _add_pairs(_pair_products(backend, programmed, inputs, read, first_row, dtype), dtype)
+    return add_planes(_pair_products(backend, programmed, inputs, read, first_row, dtype), dtype)
 
 
 def panels(
@@ -256,11 +301,11 @@ def reduce_panels(sums: Iterable[tuple[Any, ...]], dtype: str) -> Any:
     array, shape (batch * M, N)
     """
     total = functools.reduce(lambda before, panel: tuple(map(operator.add, before, panel)), sums)
-    return _add_pairs(total, dtype)
+    return add_planes(total, dtype)
 
 
-def _add_pairs(products: Sequence[Any], dtype: str) -> Any:
-    # planes are added up digitally, and the sum is rounded once
+def add_planes(products: Sequence[Any], dtype: str) -> Any:
+    """Return the sum of the products of all planes, rounded once."""
     total = functools.reduce(operator.add, products)
     xp = namespace(total)
     return xp.astype(total, getattr(xp, dtype), copy=False)

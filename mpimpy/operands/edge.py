@@ -61,6 +61,11 @@ class Operand:
         """Number of input vectors."""
         return math.prod(self.shape[:-1])
 
+    @property
+    def complex(self) -> bool:
+        """Whether its numbers are complex."""
+        return _kind(namespace(self.array), self.array.dtype) == "complex floating"
+
 
 def library(array: Any) -> str:
     """Return the name of the library that `array` belongs to."""
@@ -155,7 +160,7 @@ def as_operand(name: str, value: Any, *, like: Any = None, complex_too: bool = F
     imaginary = kind_of_dtype == "complex floating"
     if kind_of_dtype is None or (imaginary and not complex_too):
         kind = (
-            "is complex: only MapReducedot takes complex operands, others want their real and imaginary parts"
+            "is complex where real numbers are wanted: pass its real and its imaginary part"
             if imaginary
             else "is not numeric"
         )

@@ -9,10 +9,10 @@ from libraries import plain_reading, read_levels, same_bits
 from scipy import stats
 
 from mpimpy import DAC, SNR, Device, DPETensor, Engine, Format, converters, noise
+from mpimpy._writing import choose_backend
 from mpimpy.backends.cpu import numba_cpu
 from mpimpy.cells import memristors
 from mpimpy.crossbar import plan as plans
-from mpimpy.engine import choose_backend
 
 ROWS, COLS = 256, 400
 

@@ -52,7 +52,7 @@ def test_padding_whichever_dimension_is_a_multiple_of_the_array(rng, kind, k, n)
 def test_inner_dimensions_are_checked_before_any_work(rng, kind, monkeypatch):
     x, w = normal(rng, (8, 64), (32, 32))
     engine = kind(**QUIET)
-    monkeypatch.setattr("mpimpy.engine.program", None)
+    monkeypatch.setattr("mpimpy._writing.program", None)
     for bad in (x, x[0]):
         with pytest.raises(ValueError, match=r"64,?.*\) and \(32, 32\) do not fit: the last axis of xin \(64\)"):
             engine.MapReduceDot(bad, w)

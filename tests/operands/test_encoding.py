@@ -265,3 +265,16 @@ def test_small_operands_keep_their_bits_when_decoded_and_saved(tmp_path):
     values = np.array([[[2.0**-1070, 2.0**-1074]]])
     found = encoding.decode(encode(fmt, values, (1, 2)))
     assert np.array_equal(found, values)
+
+
+@pytest.mark.parametrize("granularity", ["finest", "per-matrix"])
+def test_a_transposed_read_reaches_the_ends_of_the_range(granularity):
+    rng = np.random.default_rng(0)
+    x, w = rng.uniform(0.5, 1, (3, 5)), rng.uniform(0.5, 1, (70, 5))
+    found = []
+    for of_x, of_w in ((0, 0), (1020, -1000), (-1000, 1020), (1000, -1050), (-1050, 1000)):
+        matrix = mpimpy.DPETensor(seed=1, var=0, w_quant_gran=granularity).program(np.ldexp(w, of_w))
+        found.append(np.ldexp(matrix.T.read(np.ldexp(x, of_x), read=0), -of_x - of_w))
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+    assert np.allclose(found[3:], found[0], rtol=1e-6)  # numbers of 2**-1050 have 24 bits

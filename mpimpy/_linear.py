@@ -1,0 +1,190 @@
+"""A matrix as a linear operator: both sides of ``@``, complex inputs, and the names that SciPy's solvers call."""
+
+from collections.abc import Callable
+from typing import Any
+
+from .arrays import namespace
+from .checks import fail
+from .operands import edge
+from .operands.edge import Operand
+from .operators import RightOperand
+
+__all__ = ["LinearOperand", "as_complex", "parts_of", "read_complex"]
+
+
+def _is_complex(array: Any) -> bool:
+    return bool(namespace(array).isdtype(array.dtype, "complex floating"))
+
+
+def parts_of(xp: Any, array: Any) -> list[Any]:
+    """Return the real part of an array, and the imaginary part of a complex one."""
+    return [xp.real(array), xp.imag(array)] if _is_complex(array) else [array]
+
+
+def as_complex(real: Any, imaginary: Any) -> Any:
+    """Return the complex array of two real ones."""
+    return real + 1j * imaginary
+
+
+def read_complex(read: Callable[[Operand], Any], x: Operand) -> list[Any]:
+    """Return the products of the real and imaginary parts of inputs, which drive the arrays in one read.
+
+    Parameters
+    ----------
+    read : function
+        From an operand of real inputs to their products. The imaginary parts are further rows of it.
+    x : Operand
+        Real or complex, shape (..., M, K) or (K,).
+
+    Returns
+    -------
+    list of arrays
+        Of the shape that the product of `x` has: one if it is real, two if it is complex.
+    """
+    xp = namespace(x.array)
+    parts = parts_of(xp, x.array)
+    if len(parts) == 1:
+        return [read(x)]
+    if len(x.shape) == 1:
+        parts = [part[None, :] for part in parts]
+    rows = xp.concat(parts, axis=-2)
+    y = read(Operand(x.name, rows, tuple(rows.shape)))
+    height = y.shape[-2] // 2
+    found = [y[..., :height, :], y[..., height:, :]]
+    return [part[0, :] for part in found] if len(x.shape) == 1 else found
+
+
+class LinearOperand(RightOperand):
+    """Matrix of shape (K, N) that stands on both sides of ``@``, and in SciPy's ``aslinearoperator``.
+
+    ``x @ W`` and ``rmatvec`` drive the word lines of its arrays, ``W @ x`` and ``matvec`` the bit lines.
+    """
+
+    shape: tuple[int, int]
+    _operand: Operand
+
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+        """Return ``x @ W``: a subclass does it."""
+        raise NotImplementedError
+
+    @property
+    def T(self) -> "LinearOperand":
+        """The transposed matrix: ``x @ W.T`` reads the same cells from their bit lines."""
+        raise NotImplementedError
+
+    @property
+    def H(self) -> "LinearOperand":
+        """The conjugate transpose: `T`, if the weights are real."""
+        return self.T.conj()
+
+    def conj(self) -> "LinearOperand":
+        """Return the matrix with conjugate weights, on the same cells; itself, if they are real."""
+        return _Conjugate(self) if _is_complex(self._operand.array) else self
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes: 2."""
+        return 2
+
+    @property
+    def dtype(self) -> Any:
+        """Dtype that the weights count as."""
+        return self._operand.array.dtype
+
+    def _accept(self, x: Any) -> Operand:
+        # inputs of a product x @ self
+        return edge.accept("x", x, like=self._operand, depth=self.shape[0], complex_too=True)
+
+    def _read_transposed(self, x: Any) -> Any:
+        # self @ x, for x of shape (N,) or (..., N, P)
+        x = edge.accept("x", x, like=self._operand, complex_too=True)
+        if len(x.shape) == 1:
+            return self.T.read(x)
+        if not x.shape or x.shape[-2] != self.shape[1]:
+            found = f"the second-to-last axis of x ({x.shape[-2]})" if x.shape else "x, a number,"
+            msg = f"shapes {self.shape} and {x.shape} do not fit: {found} must be as long as the matrix is wide"
+            fail(ValueError, f"{msg} ({self.shape[1]})")
+        xp = namespace(x.array)
+        turned = xp.matrix_transpose(x.array)
+        return xp.matrix_transpose(self.T.read(Operand(x.name, turned, tuple(turned.shape))))
+
+    def matvec(self, x: Any) -> Any:
+        """Return ``W @ x``, by the name that SciPy's solvers call.
+
+        Parameters
+        ----------
+        x : array, shape (N,) or (N, P)
+
+        Returns
+        -------
+        array, shape (K,) or (K, P)
+
+        Raises
+        ------
+        TypeError
+            If the cells have no transposed read; see `T`.
+        ValueError
+            If the shape does not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> Engine(seed=1).program(np.ones((3, 2))).matvec(np.ones(2)).shape
+        (3,)
+        """
+        return self._read_transposed(x)
+
+    def rmatvec(self, x: Any) -> Any:
+        """Return the product of the conjugate transpose and `x`: for real weights ``x @ W`` of a vector.
+
+        Parameters
+        ----------
+        x : array, shape (K,) or (K, P)
+
+        Returns
+        -------
+        array, shape (N,) or (N, P)
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> Engine(seed=1).program(np.ones((3, 2))).rmatvec(np.ones(3)).shape
+        (2,)
+        """
+        return self.H._read_transposed(x)
+
+    def matmat(self, x: Any) -> Any:
+        """Return ``W @ x`` for `x` of shape (N, P); see `matvec`."""
+        return self.matvec(x)
+
+    def rmatmat(self, x: Any) -> Any:
+        """Return the product of the conjugate transpose and `x` of shape (K, P); see `rmatvec`."""
+        return self.rmatvec(x)
+
+
+class _Conjugate(LinearOperand):
+    # x @ conj(A) = conj(conj(x) @ A)
+
+    def __init__(self, operand: LinearOperand) -> None:
+        self._conjugated, self.shape, self._operand = operand, operand.shape, operand._operand
+
+    @property
+    def T(self) -> LinearOperand:
+        return self._conjugated.T.conj()
+
+    def conj(self) -> LinearOperand:
+        return self._conjugated
+
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+        x = self._accept(x)
+        xp = namespace(x.array)
+        if _is_complex(x.array):
+            x = Operand(x.name, xp.conj(x.array), x.shape)
+        return xp.conj(self._conjugated.read(x, read, first_row=first_row))

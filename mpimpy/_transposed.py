@@ -1,0 +1,134 @@
+"""The transposed face of a programmed matrix: the same cells, read from their bit lines."""
+
+from typing import Any
+
+from . import converters, noise
+from ._integers import ceil_div
+from ._linear import LinearOperand, as_complex, read_complex
+from ._view import MatrixView
+from .arrays import namespace
+from .checks import as_int
+from .crossbar.transposed import product_transposed, refusal, turned
+from .operands import edge, encoding
+from .operands.edge import Operand
+
+__all__ = ["TransposedMatrix", "transposed_refusal"]
+
+NAME = "the transposed programmed matrix"
+
+
+def transposed_refusal(matrix: MatrixView) -> str | None:
+    """Return the reason why the cells of a programmed matrix have no transposed read, or None."""
+    return refusal(matrix.config, matrix._address)
+
+
+class TransposedMatrix(LinearOperand):
+    """Transposed face of a programmed matrix, ``W.T``: its cells, driven on their bit lines.
+
+    ``x @ W.T`` and ``W @ x`` read it. Cells, and read variation of a read's number, are those of ``x @ W``; the
+    converters at the other lines have noise of their own. ``T`` is the matrix itself.
+
+    Parameters
+    ----------
+    matrix : CrossbarMatrix
+        Of shape (K, N).
+
+    Attributes
+    ----------
+    shape : (int, int)
+        (N, K).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mpimpy import Engine
+    >>> W = Engine(seed=1).program(np.ones((3, 2)))
+    >>> (np.ones((5, 2)) @ W.T).shape
+    (5, 3)
+    """
+
+    def __init__(self, matrix: Any) -> None:
+        self.shape = matrix.shape[::-1]
+        self._matrix = matrix
+        self._operand = Operand(NAME, matrix._prototype, self.shape)
+
+    @property
+    def T(self) -> LinearOperand:
+        """The matrix whose transposed face this is."""
+        found: LinearOperand = self._matrix
+        return found
+
+    @property
+    def device(self) -> Any:
+        """Device of the weights and of the products."""
+        return self._matrix.device
+
+    def decoded(self) -> Any:
+        """Return the quantised weights, float64, shape (N, K)."""
+        array = self._matrix.decoded()
+        return namespace(array).matrix_transpose(array)
+
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+        """Multiply inputs by the transposed matrix: they drive the bit lines.
+
+        The columns of a tile mostly have scales of their own, which cannot be applied once their currents are added
+        up on a word line. The inputs are then multiplied by them, and quantised anew for every row of tiles; blocks
+        of weights that span whole tiles (granularity "per-matrix", or a multiple of the tile's columns) need no such
+        thing.
+
+        Parameters
+        ----------
+        x : array, shape (..., N) or (N,)
+            Inputs; an array of the library and on the device of the weights. Complex ones drive the arrays with
+            their imaginary parts as further rows.
+        read : int, optional
+            Number of this read, which addresses its noise; by default the engine's next one.
+        first_row : int
+            Row of the first input in a larger input matrix, for the addresses of DAC noise.
+
+        Returns
+        -------
+        array, shape (..., K)
+
+        Raises
+        ------
+        TypeError
+            If the weights have an offset, or wires have resistance: such cells have no transposed read. If `x`
+            is not numeric, or of another library.
+        ValueError
+            If its shape or device does not fit, or it holds a NaN or an infinity.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> W = Engine(seed=1).program(np.eye(3))
+        >>> bool(np.all(W.T.read(np.ones(3), read=0) == W.T.read(np.ones(3), read=0)))
+        True
+        """
+        if reason := transposed_refusal(self._matrix):
+            msg = f"{reason}: program the transposed matrix, engine.program(w.T), or both, engine.operator(w)"
+            raise TypeError(msg)
+        x = self._accept(x)
+        config = turned(self._matrix.config)
+        encoding.block_shape(config.inputs, x.dims[1:], config.tile.rows, weight=False)
+        number = self._matrix._read_number(read)
+        first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - 2 * x.rows)
+        parts = read_complex(lambda rows: self._multiply(rows, number, first_row), x)
+        return parts[0] if len(parts) == 1 else as_complex(*parts)
+
+    def _multiply(self, x: Operand, number: int, first_row: int) -> Any:
+        matrix, xp = self._matrix, namespace(x.array)
+        dtype = edge.result_dtype(xp, edge.float_dtype(xp, x.array), self.dtype)
+        shape, config = (*x.shape[:-1], self.shape[1]), turned(matrix.config)
+        if matrix.programmed is None or 0 in x.dims:
+            return xp.zeros(shape, dtype=dtype, device=self.device)
+        tiles = ceil_div(matrix.origin[1] + self.shape[0], config.tile.rows)
+        converters.check_addresses(config, first_row, x.rows, tiles)
+        values = matrix._backend.to_backend(xp.reshape(x.array, x.dims))
+        kernel_dtype = "float32" if dtype == xp.float32 else "float64"
+        y = product_transposed(matrix._backend, matrix.programmed, values, number, first_row, kernel_dtype)
+        return xp.reshape(xp.astype(matrix._public(y), dtype, copy=False), shape)
+
+    def __repr__(self) -> str:
+        return f"<TransposedMatrix {self.shape[0]} x {self.shape[1]} of {self._matrix!r}>"

@@ -1,0 +1,176 @@
+"""The transposed read: the same cells, driven on their bit lines."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from libraries import RUNNERS, same_bits
+from strategies import configs, matrices
+
+from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Engine, Format, Tile, Wires
+from mpimpy.crossbar.transposed import refusal
+
+
+@st.composite
+def transposed_products(draw):
+    config = draw(
+        configs(drift=True).filter(lambda found: found.weights.mapping != "offset" and found.adc.range != "lossless")
+    )
+    m, k, n = draw(st.integers(1, 5)), draw(st.integers(1, 21)), draw(st.integers(1, 12))
+    batch = draw(st.sampled_from([(), (), (2,)]))
+    return config, draw(matrices((*batch, m, n))), draw(matrices((k, n)))
+
+
+def outcome(config, x, w, make, backend, **changes):
+    """The product with the transposed matrix, or the words of the refusal."""
+    try:
+        W = Engine.from_config(config, seed=5, chip=2, backend=backend).program(make(w), **changes)
+        return np.asarray(W.T.read(make(x), read=3, first_row=7))
+    except ValueError as refused:
+        return str(refused)
+
+
+@given(transposed_products())
+def test_every_backend_has_the_same_bits(product):
+    config, x, w = product
+    x.flags.writeable = w.flags.writeable = False
+    expected = outcome(config, x, w, *RUNNERS["numpy reference"])
+    for make, backend in RUNNERS.values():
+        found = outcome(config, x, w, make, backend)
+        if isinstance(expected, str):
+            assert found == expected
+        elif config.radc is None:
+            # an ideal ADC leaves the last bits to a BLAS where slices do not fold into exact parts
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max(initial=0))
+        else:
+            assert same_bits(found, expected)
+
+
+SHARED = {"x_quant_gran": "per-row", "w_quant_gran": "per-matrix"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"radc": None},
+        {"radc": 1024, "g_level": 32},
+        {"w_mapping": "pair", "x_mapping": "signed"},
+        {"bw_e": 8},
+        {"bw_e": 8, "dbfp_en": True},
+        {"adc_range": "lossless"},
+    ],
+    ids=str,
+)
+def test_ideal_cells_with_one_scale_are_those_of_the_transposed_matrix(rng, settings):
+    x, w = rng.standard_normal((6, 40)), rng.standard_normal((70, 40))
+    there = DPETensor(seed=1, var=0, array_size=(32, 16), **SHARED, **settings).program(w)
+    back = DPETensor(seed=1, var=0, array_size=(16, 32), **SHARED, **settings).program(w.T.copy())
+    assert same_bits(there.T.read(x, read=0), back.read(x, read=0))
+
+
+def test_columns_with_scales_of_their_own_scale_the_inputs(rng):
+    # an oracle by the definition: inputs times column scales, quantised for each row of tiles, meet whole codes
+    x, w = rng.standard_normal((6, 40)), rng.standard_normal((70, 40))
+    W = DPETensor(seed=1, var=0, array_size=(32, 16)).program(w)
+    expected = []
+    for start in range(0, 70, 32):
+        block = w[start : start + 32]
+        scales, codes = np.abs(block).max(axis=0) / 127, W.codes()[start : start + 32]
+        power = 2.0 ** np.frexp(scales.max())[1]
+        twin = DPETensor(seed=1, var=0, array_size=(16, 32), w_quant_gran="per-matrix").program(codes.T / 127.0)
+        assert np.array_equal(twin.codes(), codes.T)
+        expected.append(twin.read(x * (scales / power), read=0) * (127 * power))
+    np.testing.assert_allclose(W.T.read(x, read=0), np.concatenate(expected, axis=1), rtol=1e-12)
+
+
+def test_the_cells_and_their_variation_are_those_of_a_read_of_the_same_number(rng):
+    w = rng.standard_normal((40, 30))
+    W = DPETensor(seed=1, radc=None, array_size=(16, 8), var=0.3, write_var=0.2, w_quant_gran="per-matrix").program(w)
+    there, back = W.read(np.eye(40), read=9), W.T.read(np.eye(30), read=9)
+    np.testing.assert_allclose(back, there.T, rtol=1e-12, atol=1e-12)
+    assert not np.allclose(W.T.read(np.eye(30), read=10), back, rtol=1e-3)
+
+
+def test_the_error_is_that_of_a_matrix_programmed_so(rng):
+    x, w = rng.standard_normal((50, 64)), rng.standard_normal((130, 64))
+    for settings in ({}, {"noise_lsb": 0.5, "gain_error": 0.02}, {"vnoise": 0.05}):
+        engine = DPETensor(seed=1, **settings)
+        there = SNR(engine.program(w).T.read(x, read=0), x @ w.T)
+        assert abs(there - SNR(engine.program(w.T.copy()).read(x, read=0), x @ w.T)) < 1
+
+
+def test_converters_at_the_other_lines_have_noise_of_their_own():
+    # a symmetric matrix on square arrays: only the noise of the converters tells the ways apart
+    w = np.full((8, 8), 1.0)
+    for settings in ({"vnoise": 0.1}, {"noise_lsb": 2.0}, {"offset_lsb": 2.0}, {"gain_error": 0.1}):
+        W = DPETensor(seed=1, var=0, radc=1000, array_size=(8, 8), **SHARED, **settings).program(w)
+        assert not np.array_equal(W.T.read(w, read=0), W.read(w, read=0))
+        assert same_bits(W.T.read(w, read=0), W.T.read(w, read=0))
+        rows = W.T.read(w, read=0)
+        assert not np.array_equal(rows[0], rows[1]) or "vnoise" not in settings
+        # planes of a double exponent lie on arrays of their own
+    D = DPETensor(seed=1, var=0, radc=1000, gain_error=0.1, bw_e=8, dbfp_en=True).program(np.eye(4) + 0.1)
+    assert same_bits(D.T.read(np.eye(4), read=0), D.T.read(np.eye(4), read=0))
+
+
+def test_parts_of_a_matrix_read_as_the_whole(rng):
+    x, w = rng.standard_normal((3, 40)), rng.standard_normal((64, 40))
+    engine = DPETensor(seed=1, array_size=(16, 16), write_var=0.1, gain_error=0.05, vnoise=0.02)
+    whole = engine.program(w).T.read(x, read=4)
+    parts = [engine.program(w[k : k + 32], origin=(k, 0)).T.read(x, read=4) for k in (0, 32)]
+    assert same_bits(np.concatenate(parts, axis=1), whole)
+
+
+def test_extreme_scales_stay_in_range():
+    for scale in (1e300, 1e-300):
+        w = np.array([[1.0, 1e-5], [0.5, 1e-5]]) * scale
+        y = DPETensor(seed=1, var=0, radc=None).program(w).T.read(np.array([1.0, 1.0]), read=0)
+        np.testing.assert_allclose(y / scale, [1.0, 0.5], rtol=0.02)
+
+
+def test_an_aged_and_a_faulty_matrix_have_transposed_faces(rng):
+    from mpimpy import Drift
+
+    w = rng.standard_normal((20, 10))
+    W = Engine(
+        Device(var=0, drift=Drift(0.05)), adc=ADC(None), weights=Format(granularity="per-matrix"), seed=1
+    ).program(w)
+    old = W.at("1 y", compensate=True)
+    np.testing.assert_allclose(old.T.read(np.eye(10), read=0), old.read(np.eye(20), read=0).T, rtol=1e-12, atol=1e-12)
+    faults = np.zeros((20, 10), np.int8)
+    faults[3, 4] = 1
+    V = Engine(Device(var=0), weights=Format(granularity="per-matrix"), seed=1).program(w, faults=faults)
+    moved = V.T.read(np.eye(10), read=0) != Engine(Device(var=0), weights=Format(granularity="per-matrix")).program(
+        w
+    ).T.read(np.eye(10), read=0)
+    assert moved[4, 3]
+    assert moved.sum() == 1
+
+
+def test_cells_without_a_transposed_read_say_why(rng):
+    w = np.ones((4, 4))
+    for engine, reason in (
+        (Engine(weights=Format(mapping="offset")), "the unit column of an offset has no transposed twin"),
+        (Engine(wires=Wires(1.0, 1.0), tile=Tile(4, 4)), "behind wires with resistance"),
+    ):
+        W = engine.program(w)
+        for attempt in (lambda W=W: np.ones(4) @ W.T, lambda W=W: W @ np.ones(4), lambda W=W: W.matvec(np.ones(4))):
+            with pytest.raises(TypeError, match=rf"{reason}.*engine.program\(w.T\), or both, engine.operator\(w\)"):
+                attempt()
+    part = Engine(tile=Tile(4, 4)).program(w, origin=(0, 2))
+    with pytest.raises(TypeError, match="begins at column 2, inside a tile of 4 columns"):
+        part.T.read(np.ones(4))
+    assert refusal(Config(), part.programmed.address._replace(col=64)) is None
+
+
+def test_blocks_that_cut_through_the_turned_tiles_are_refused():
+    W = Engine(tile=Tile(4, 6), inputs=Format(granularity=(1, 4)), seed=1).program(np.ones((8, 12)))
+    with pytest.raises(ValueError, match=r"granularity \(1, 4\) of the inputs cuts through tiles of 6 rows"):
+        W.T.read(np.ones(12))
+
+
+def test_currents_of_too_many_columns_are_refused():
+    W = Engine(Device(g_level=2**15, LGS=1e-9), DAC(2**15), ADC(2**30), Tile(2, 2**16), seed=1)
+    with pytest.raises(ValueError, match="pass the 53 bits in which they are exact"):
+        W.program(np.ones((2, 3))).T.read(np.ones(3))
