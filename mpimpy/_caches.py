@@ -14,13 +14,11 @@ T = TypeVar("T")
 KEPT_BYTES = 1 << 26  # that one cache holds before it starts afresh
 
 
-def bounded(
-    maxsize: int, size: Callable[..., int], kept_bytes: int = KEPT_BYTES
-) -> "Callable[[Callable[..., T]], Cached[T]]":
+def bounded(maxsize: int, size: Callable[..., int]) -> "Callable[[Callable[..., T]], Cached[T]]":
     """Return a decorator like `functools.lru_cache` that also bounds the bytes of its entries.
 
     A hit costs what one of `functools.lru_cache` does. Misses add up their bytes; where the sum passes
-    `kept_bytes`, the cache forgets all entries but the new one.
+    `KEPT_BYTES`, the cache forgets all entries but the new one, which may be larger.
 
     Parameters
     ----------
@@ -28,16 +26,14 @@ def bounded(
         Entries at most.
     size : function
         Called as ``size(result, *arguments)``: bytes of an entry, its arguments included.
-    kept_bytes : int, optional
-        Bytes of the entries since the cache was last empty. One entry may be larger.
 
     Examples
     --------
-    >>> @bounded(8, lambda text, *_: len(text), kept_bytes=100)
+    >>> @bounded(8, lambda text, *_: len(text))
     ... def repeated(letter, count):
     ...     return letter * count
-    >>> [len(repeated(letter, 40)) for letter in "abc"], repeated.cache_info().currsize
-    ([40, 40, 40], 1)
+    >>> [len(repeated(letter, 1 << 25)) >> 20 for letter in "abc"], repeated.cache_info().currsize
+    ([32, 32, 32], 1)
     """
 
     def decorate(function: Callable[..., T]) -> "Cached[T]":
@@ -49,7 +45,7 @@ def bounded(
             result = function(*arguments)
             new = size(result, *arguments)
             held += new
-            if held > kept_bytes:
+            if held > KEPT_BYTES:
                 cached.cache_clear()
                 held = new
             return result

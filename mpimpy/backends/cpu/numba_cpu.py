@@ -275,11 +275,17 @@ def _blocks(height: int, width: int, slices: int) -> tuple[tuple[int, int, int],
     return (row_block, col_block, chunk), down * ceil_div(width, col_block)
 
 
-def _two_sided(g: Any, gw: float, gb: float) -> Any:
-    out = np.empty(g.shape, np.float64)
+_NO_START = _frozen(np.empty((0, 0), np.float64))
+
+
+def reduce_lines(g: Any, gw: float, gb: float, start: Any = None, finish: bool = False) -> Any:
+    """See `reference.reduce_lines`."""
     batch, rows, cols = g.shape
-    work = batch * rows * cols * (40 + cols * (cols + rows)) * 3e-5
-    _jit.launch(_ladder_numba.two_sided, batch, work, _frozen(g), gw, gb, out)
+    before = 0 if start is None else start.shape[1] - cols - 1
+    out = np.empty((batch, rows, before) if finish else (batch, before + rows, cols), np.float64)
+    work = batch * rows * cols * (40 + cols * (cols + before + rows)) * 3e-5
+    links = _NO_START if start is None else _frozen(start)
+    _jit.launch(_ladder_numba.reduce_lines, batch, work, _frozen(g), gw, gb, links, finish, out)
     return out
 
 
@@ -290,7 +296,7 @@ def _contiguous(array: Any) -> Any:
 
 def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
     """See `reference.transfer`."""
-    return _contiguous(reference.transfer(conductance, r_word, r_bit, _two_sided))
+    return _contiguous(reference.transfer(conductance, r_word, r_bit, reduce_lines))
 
 
 def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:

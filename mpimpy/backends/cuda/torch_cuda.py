@@ -85,6 +85,7 @@ digits = _without_autocast(reference.digits)
 fold = _without_autocast(reference.fold)
 limbs = _without_autocast(reference.limbs)
 multiply = _without_autocast(reference.multiply)
+reduce_lines = _without_autocast(reference.reduce_lines)
 transfer = _without_autocast(reference.transfer)
 node_voltages = _without_autocast(reference.node_voltages)
 
