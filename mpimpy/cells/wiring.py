@@ -62,8 +62,8 @@ def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat,
         for first in range(0, down, step):
             last = min(first + step, down)
             part = cells.cells[j, first * rows : min(last * rows, depth), :]
-            shape = (last - first, rows, across, cols) if solve is None else (last - first, rows, 1, width)
-            tiles = _tiles(xp, part, shape, extra >> cells.level_shift)
+            wide, high = (across, cols) if solve is None else (1, width), (last - first, rows)
+            tiles = _tiles(xp, part, (*high, *wide), extra >> cells.level_shift)
             siemens = memristors.conductance(config.device, cell_format, cells._replace(cells=tiles))
             siemens = xp.clip(siemens, 0.0, None)  # a cell at 0 S may be half a grid unit below
             if solve is None:
@@ -73,8 +73,8 @@ def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat,
                 passed = solve(backend, siemens, max(unused[0], 0.0), unused[1])
             value = (passed[:, :, :-1] - passed[:, :, -1:]) * (1 / config.device.grid_unit_S(cell_format.fraction))
             value = xp.clip(xp.round(value) + float(extra), -cell_format.cell_bound, cell_format.cell_bound)
-            value = xp.permute_dims(xp.reshape(value, shape), (0, 2, 1, 3))
-            value = xp.reshape(value, (shape[0] * rows, shape[2] * shape[3]))[: part.shape[0], :width]
+            value = xp.permute_dims(xp.reshape(value, (high[0], wide[0], rows, wide[1])), (0, 2, 1, 3))
+            value = xp.reshape(value, (high[0] * rows, wide[0] * wide[1]))[: part.shape[0], :width]
             parts.append(xp.astype(value, getattr(xp, cell_format.grid_dtype)))
         bands.append(parts[0] if len(parts) == 1 else xp.concat(parts, axis=0))
     return xp.stack(bands, axis=0)

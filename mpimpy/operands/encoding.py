@@ -8,7 +8,7 @@ from typing import Any
 from array_api_compat import device as device_of
 
 from .._integers import ceil_div
-from ..arrays import namespace
+from ..arrays import is_numpy, namespace
 from ..backends import BlockScales, Slicing
 from ..config import Format
 
@@ -35,6 +35,7 @@ __all__ = [
 _LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
 _MIN_EXPONENT = -1022  # below it a block's scale could underflow
 _BAND = 2.0**-340, 2.0**340  # scales of magnitudes in here have products that float64 holds, whatever they multiply
+FEW = 64
 _LARGEST_SHIFTED = 1000  # exponent up to which scales are shifted
 
 
@@ -177,7 +178,11 @@ def _power_in_halves(xp: Any, exponent: Any) -> tuple[Any, Any]:
 
 def _shift(xp: Any, peak: Any) -> int | None:
     # `Encoded.exponent` for the largest magnitudes of blocks
-    top, low = float(xp.max(peak)), float(xp.min(peak))
+    if is_numpy(peak) and peak.size <= FEW:
+        few = peak.ravel().tolist()  # a reduction of few numbers costs more
+        top, low = max(few), min(few)
+    else:
+        top, low = float(xp.max(peak)), float(xp.min(peak))
     if low < _BAND[0]:
         low = float(xp.min(xp.where(peak > 0, peak, xp.ones_like(peak))))  # blocks of zeros do not count
     if _BAND[0] <= low and top <= _BAND[1]:
