@@ -39,7 +39,8 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     OSError
         If the file cannot be read.
     ValueError
-        If it is damaged, has been altered, or comes from a newer mpimpy or one of another arithmetic.
+        If it is no regular file, is damaged, has been altered, or comes from a newer mpimpy or one of another
+        arithmetic. Every number is checked before it is used, so a file of a stranger does no harm.
 
     Examples
     --------
@@ -53,10 +54,12 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
     >>> bool(np.all(V.read(np.ones(3), read=5) == W.read(np.ones(3), read=5)))
     True
     """
+    from .files import reading  # it imports NumPy
+
+    saved = reading.read_file(path)
     like = asarray(0.0) if like is None else like
     module, xp, device = backends.select(like, backend), namespace(like), device_of(like)
-    meta, arrays = chips.read_file(path)
-    dtype = meta.get("dtype", "float64")
+    dtype = saved.dtype
     if not hasattr(xp, dtype):
         fail(
             ValueError,
@@ -68,8 +71,8 @@ def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMat
         # Numba's kernels take NumPy arrays for every library of products
         return array if module.NAME == "numba" else xp.asarray(array, device=device)
 
-    chip, reads = chips.unpack(path, meta, arrays, to_backend)
+    chip = chips.unpack(saved.chip, to_backend)
     prototype = xp.zeros((0,), dtype=getattr(xp, dtype), device=device)
-    if not xp.isdtype(prototype.dtype, "complex floating"):
-        return CrossbarMatrix(chip, prototype, module, ReadCounter(reads))
-    return ComplexMatrix(CrossbarMatrix(chip, xp.real(prototype), module, ReadCounter(reads)), prototype)
+    imaginary = xp.isdtype(prototype.dtype, "complex floating")
+    matrix = CrossbarMatrix(chip, xp.real(prototype) if imaginary else prototype, module, ReadCounter(saved.reads))
+    return ComplexMatrix(matrix, prototype) if imaginary else matrix

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import converters, noise
+from . import arrays, converters, noise
 from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
 from ._view import MatrixView
@@ -128,7 +128,7 @@ class TransposedMatrix(LinearOperand):
         values = matrix._backend.to_backend(xp.reshape(x.array, x.dims))
         kernel_dtype = "float32" if dtype == xp.float32 else "float64"
         y = product_transposed(matrix._backend, matrix.programmed, values, number, first_row, kernel_dtype)
-        return xp.reshape(xp.astype(matrix._public(y), dtype, copy=False), shape)
+        return xp.reshape(arrays.rounded(matrix._public(y), dtype), shape)
 
     def __repr__(self) -> str:
         return f"<TransposedMatrix {self.shape[0]} x {self.shape[1]} of {self._matrix!r}>"

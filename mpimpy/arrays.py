@@ -18,6 +18,7 @@ __all__ = [
     "lazy_product",
     "namespace",
     "register_lazy",
+    "rounded",
     "unusable",
     "wants_gradient",
 ]
@@ -68,6 +69,21 @@ def unusable(array: Any) -> str | None:
 def detach(array: Any) -> Any:
     """Return `array` without its history of gradients."""
     return array.detach() if is_torch(array) and array.requires_grad else array
+
+
+def rounded(array: Any, dtype: Any) -> Any:
+    """Return real floats as another floating dtype, rounded once.
+
+    torch and JAX round float64 to 16 bits by way of float32. Two roundings to nearest may end elsewhere than one.
+    So an inexact float32 is made odd: whatever side of a tie the float64 was on, the float32 is there too.
+    """
+    xp = namespace(array)
+    if getattr(dtype, "itemsize", 8) == 2 and array.dtype.itemsize == 8 and not is_numpy(array):
+        single = xp.astype(array, xp.float32)
+        back, bits = xp.astype(single, xp.float64), single.view(xp.int32)
+        odd = (bits - xp.astype(xp.abs(back) > xp.abs(array), xp.int32)) | 1  # towards zero, and the last bit set
+        array = xp.where(back == array, bits, odd).view(xp.float32)
+    return xp.astype(array, dtype, copy=False)
 
 
 def asarray(values: Any) -> Any:

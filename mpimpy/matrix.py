@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from . import backends, converters, noise
+from . import arrays, backends, converters, noise
 from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
 from ._transposed import TransposedMatrix
@@ -161,8 +161,8 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         xp = self._xp
         dtype = edge.result_dtype(xp, dtype, self.dtype)
         kernel_dtype = "float32" if dtype == xp.float32 else "float64"
-        y = product(self._backend, programmed, encoded, number, first_row, kernel_dtype)
-        return xp.astype(self._public(y), dtype, copy=False)
+        y = self._public(product(self._backend, programmed, encoded, number, first_row, kernel_dtype))
+        return y if y.dtype == dtype else arrays.rounded(y, dtype)
 
     def save(self, path: Any) -> None:
         """Write the matrix into a file: targets, cells, faults, wired cells, settings, seed and chip.

@@ -37,6 +37,13 @@ def exponent(value):
     return frexp(value)[1] - 1
 
 
+def mean_of(sizes, block):
+    """The mean magnitude that splits a block: in fixed point, with 53 bits below the largest, or what 63 bits hold."""
+    places = min(53, 62 - (block[0] * block[1] - 1).bit_length())
+    unit = Fraction(2) ** (exponent(max(sizes)) + 1 - places)
+    return sum(round(Fraction(size) / unit) for size in sizes) // len(sizes) * unit
+
+
 def quantise(values, fmt, block):
     """Return (codes, scales): per plane, codes[row][col] and scales[row][col]."""
     rows, cols, bits = len(values), len(values[0]), sum(fmt.slices)
@@ -54,7 +61,7 @@ def quantise(values, fmt, block):
                 continue
             groups = [(cells, peak)]
             if fmt.double:
-                mean = sum(Fraction(size) for size in sizes.values()) / len(cells)
+                mean = mean_of(sizes.values(), block)
                 big = [cell for cell in cells if Fraction(sizes[cell]) > mean]
                 groups = [(big, peak), ([cell for cell in cells if cell not in big], float(mean))]
             signed = fmt.mapping == "signed"

@@ -78,3 +78,41 @@ def test_a_transposed_read_is_a_method_that_may_be_given():
         RightOperand().read(1)
     with pytest.raises(TypeError, match="W @ x would drive the bit lines"):
         RightOperand() @ 3
+
+
+# halves of a unit in the last place, and a little more or less: float32 does not hold the little
+TIES = [
+    sign * (1 + n * half) * (1 + little)
+    for sign in (1, -1)
+    for n in (1, 3, 5, 8)
+    for half in (2**-11, 2**-8)
+    for little in (0, 2**-40, -(2**-40))
+]
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
+def test_a_result_of_16_bits_is_rounded_once(library):
+    values = np.array(
+        [*TIES, 65504.0, 65519.999999999, 65520.0, 1e300, 2.0**-25, 2.0**-25 * (1 + 2**-40), 1e-300, -0.0]
+    )
+    with np.errstate(over="ignore"):
+        expected = values.astype(np.float16)
+        if library == "numpy":
+            found = arrays.rounded(values, np.float16)
+        elif library == "torch":
+            torch = pytest.importorskip("torch")
+            found = arrays.rounded(torch.asarray(values), torch.float16).numpy()
+        else:
+            jax = pytest.importorskip("jax")
+            with jax.enable_x64(True):
+                found = np.asarray(arrays.rounded(jax.numpy.asarray(values), jax.numpy.dtype("float16")))
+    assert found.dtype == np.float16
+    assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.skipif(torch is None, reason="needs torch")
+def test_bfloat16_is_rounded_once():
+    above, below, tie = 1 + 2**-8 + 2**-40, 1 + 2**-8 - 2**-40, 1 + 2**-8
+    found = arrays.rounded(torch.asarray([above, below, tie, -above], dtype=torch.float64), torch.bfloat16)
+    assert found.tolist() == [1 + 2**-7, 1.0, 1.0, -(1 + 2**-7)]
+    assert arrays.rounded(torch.ones(2, dtype=torch.float64), torch.float32).dtype == torch.float32

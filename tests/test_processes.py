@@ -192,22 +192,39 @@ print(MapReducedot(np.eye(3), np.eye(3), seed=1).shape)
     assert done.stdout.strip() == "(3, 3)", done.stderr
 
 
-@pytest.mark.parametrize("every", [1, 2, 3])
-def test_a_thread_that_cannot_start_only_makes_a_product_slower(monkeypatch, every):
-    x, w = np.random.default_rng(0).standard_normal((2, 300, 300))
-    matrix = DPETensor(seed=1).program(w)
-    mpimpy.set_num_threads(1)
-    expected, start, asked = matrix.read(x, read=3), threading.Thread.start, [0]
+def refuse_threads(monkeypatch, refused):
+    """Let the starts of threads fail whose number, from 1, is refused; return the numbers that were asked for."""
+    start, asked = threading.Thread.start, []
 
     def limited(thread):
-        asked[0] += 1
-        if asked[0] % every == 0:
+        asked.append(len(asked) + 1)
+        if refused(asked[-1]):
             msg = "can't start new thread"
             raise RuntimeError(msg)
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", limited)
     monkeypatch.setattr(_jit, "_pool", None)
+    return asked
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param(lambda n: True, id="all"),
+        pytest.param(lambda n: n == 1, id="first"),
+        pytest.param(lambda n: n == 3, id="middle"),
+        pytest.param(lambda n: n > 2, id="last"),
+        pytest.param(lambda n: n % 2 == 0, id="every second"),
+        pytest.param(lambda n: n % 3 == 0, id="every third"),
+    ],
+)
+def test_a_thread_that_cannot_start_only_makes_a_product_slower(monkeypatch, refused):
+    x, w = np.random.default_rng(0).standard_normal((2, 300, 300))
+    matrix = DPETensor(seed=1).program(w)
+    mpimpy.set_num_threads(1)
+    expected = matrix.read(x, read=3)
+    asked = refuse_threads(monkeypatch, refused)
     monkeypatch.setattr(_jit, "SHARED", 1e-9)
     try:
         for threads in range(2, 12):
@@ -215,7 +232,31 @@ def test_a_thread_that_cannot_start_only_makes_a_product_slower(monkeypatch, eve
             assert same_bits(matrix.read(x, read=3), expected)
     finally:
         mpimpy.set_num_threads(None)
-    assert asked[0] >= every  # threads were asked for, and refused
+    assert any(map(refused, asked))
+
+
+@pytest.mark.parametrize("refused", [lambda n: False, lambda n: n > 1, lambda n: True], ids=["none", "some", "all"])
+@pytest.mark.parametrize("piece", [0, 5, 31])
+def test_an_error_in_any_piece_is_raised_after_the_others_have_stopped(monkeypatch, refused, piece):
+    refuse_threads(monkeypatch, refused)
+    monkeypatch.setattr(_jit, "get_num_threads", lambda: 4)
+    running = set()
+
+    def kernel(first, last):
+        running.add(first)
+        time.sleep(0.002)
+        running.remove(first)
+        if first == piece:
+            msg = f"piece {first} failed"
+            raise ArithmeticError(msg)
+
+    for _ in range(3):
+        with pytest.raises(ArithmeticError, match=f"piece {piece} failed"):
+            _jit.launch(kernel, 32, 1e9)
+        assert not running
+    done = []
+    _jit.launch(lambda first, last: done.append(first), 32, 1e9)  # and the threads are there for the next product
+    assert sorted(done) == list(range(32))
 
 
 def test_no_result_leaves_while_a_helper_is_at_work(monkeypatch):

@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from array_api_compat import device as device_of
 
+from .. import arrays
 from .._writing import choose_backend, write
 from ..arrays import namespace
 from ..checks import as_bool, as_int_pair, fail
@@ -349,7 +350,7 @@ class SlicedData(CrossbarOperand):
         encoded, shape = self._kept("quantized_data"), self._data_shape()
         xp = namespace(self._prototype)
         values = self._public(encoding.decode(encoded))
-        return xp.astype(xp.reshape(values, shape), self._prototype.dtype)
+        return arrays.rounded(xp.reshape(values, shape), self._prototype.dtype)
 
     def t(self) -> "SlicedData":
         """Return the transposed operand: last two axes of elements, blocks and arrays swapped.

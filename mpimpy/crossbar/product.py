@@ -89,6 +89,10 @@ def _fold(backend: Any, fmt: Format, strides: tuple[int, ...], operand: Scaled, 
 def _codes(backend: Any, digits: Any, strides: tuple[int, ...], fmt: Format) -> Any:
     # the integer codes that undisturbed slices stand for, shape (1, A, C)
     common, weights = encoding.digit_weights(fmt.shifts, strides)
+    if common << fmt.bits > plans.EXACT:
+        # the sum in units of 1 / common would be rounded: digits first, whose own sum is exact
+        xp, (common, weights) = namespace(digits), (1, fmt.shifts)
+        digits = xp.stack([digits[s, :, :] // stride for s, stride in enumerate(strides)], axis=0)
     factors = tuple(map(float, weights))
     return backend.fold(digits, factors, float(common), dtype=encoding.narrowest(2 ** (fmt.bits - 1)))[None, :, :]
 

@@ -12,15 +12,14 @@ from typing import Any
 from ..cells.memristors import Cells
 from ..checks import fail
 from ..config import Config, to_dict
-from ..config._plain import check_arithmetic
-from ..crossbar.programmed import Age, Programmed
+from ..crossbar.programmed import Programmed
 from ..noise import Address
-from ..operands.encoding import Encoded
 from .whole import write_whole
 
-__all__ = ["Chip", "read_file", "save", "unpack"]
+__all__ = ["FORMAT", "META", "MOST_JSON", "SEAL", "Chip", "save", "unpack"]
 
 FORMAT = 1  # version of the file's layout
+MOST_JSON = 1 << 24  # bytes of the description
 META, SEAL = "mpimpy", "sha256"
 CELL_ARRAYS = ("cells", "levels", "pulses")
 # numbers of Cells, by their names in a file
@@ -66,9 +65,9 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
     """
     from . import npz
 
-    path = Path(os.path.realpath(path))
-    if path.suffix.lower() != ".npz":
+    if Path(path).suffix.lower() != ".npz":
         fail(ValueError, f"{path}: the name of a chip's file must end in .npz")
+    path = Path(os.path.realpath(path))  # a link stays, and what it points to is written
     arrays: dict[str, Any] = {}
     states: dict[str, Any] = {}
     encoded, now = None, chip.programmed
@@ -95,7 +94,12 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
         "encoded": encoded,
         "states": states,
     }
-    arrays[META] = npz.from_bytes(json.dumps(meta).encode())
+    text = json.dumps(meta).encode()
+    if len(text) > MOST_JSON:
+        fail(
+            ValueError, f"{path}: the settings take {len(text)} bytes, and a file holds {MOST_JSON}: use fewer samples"
+        )
+    arrays[META] = npz.from_bytes(text)
     arrays[SEAL] = npz.from_bytes(npz.digest(arrays).encode())
     if not path.parent.is_dir():
         fail(OSError, f"{path}: cannot be written: the folder {path.parent} does not exist")
@@ -124,97 +128,35 @@ def _pack_cells(name: str, cells: Cells, arrays: dict[str, Any]) -> dict[str, An
     return {key: getattr(cells, field) for key, field in CELL_FIELDS.items()}
 
 
-def read_file(path: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the description and the NumPy arrays of a file, which this version is known to understand.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    ValueError
-        If it is damaged, or comes from a newer mpimpy or one of another arithmetic.
-    """
-    from . import npz
-
-    try:
-        arrays = npz.read_arrays(path)
-        meta = json.loads(arrays[META].tobytes())
-        number = meta["format"]
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror or error}"
-        raise type(error)(msg) from error
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path}: is damaged, or no file that W.save(path) wrote: {error}"
-        raise ValueError(msg) from error
-    if not isinstance(number, int) or number > FORMAT:
-        msg = (
-            f"{path}: has format {number}, of mpimpy {meta.get('version')}, and this mpimpy reads up to {FORMAT}: "
-            "use a newer mpimpy"
-        )
-        raise ValueError(msg)
-    try:
-        check_arithmetic(meta.get("arithmetic", 1), f"load it with mpimpy {meta.get('version')}, or program it again")
-    except (TypeError, ValueError) as error:
-        msg = f"{path}: {error}"
-        raise ValueError(msg) from None
-    return meta, arrays
-
-
-def unpack(path: Any, meta: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> tuple[Chip, int]:
-    """Return the chip, and the reads made so far, of a file that `read_file` read.
+def unpack(chip: Chip, to_backend: ToBackend) -> Chip:
+    """Return a chip of NumPy arrays as one of the arrays that `to_backend` makes of them.
 
     Parameters
     ----------
-    path : str or path
-        For messages.
-    meta, arrays
-        As `read_file` returns them.
+    chip : Chip
+        As `read_file` returns it.
     to_backend : function
         Converts a NumPy array to an array of the backend.
-
-    Raises
-    ------
-    ValueError
-        If the contents do not fit each other, or the checksum.
     """
-    from . import npz
-
-    try:
-        seal = arrays.pop(SEAL).tobytes().decode()
-        if npz.digest(arrays) != seal:
-            msg = "its contents do not fit its checksum: it was altered"
-            raise ValueError(msg)
-        return _rebuild(meta, arrays, to_backend), meta["reads"]
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path}: is damaged: {error}"
-        raise ValueError(msg) from error
+    if chip.programmed is None:
+        return chip
+    return dataclasses.replace(chip, programmed=_moved(chip.programmed, to_backend))
 
 
-def _rebuild(meta: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> Chip:
-    config, address = Config.from_dict(meta["config"]), Address(meta["seed"], meta["chip"], 0, 0, *meta["origin"])
-    programmed = None
-    if meta["encoded"] is not None:
-        plain: dict[str, Any] = {
-            name: tuple(item) if isinstance(item, list) else item for name, item in meta["encoded"].items()
-        }
-        encoded = Encoded(to_backend(arrays["encoded/digits"]), to_backend(arrays["encoded/scales"]), **plain)
-        faults = to_backend(arrays["faults"]) if "faults" in arrays else None
-        for name in ("fresh", "now"):
-            if name != "now" and name not in meta["states"]:
-                continue
-            kept = meta["states"][name]
-            cells = as_read = _unpack_cells(f"{name}/written", kept["written"], arrays, to_backend)
-            if "wired" in kept:
-                as_read = _unpack_cells(f"{name}/wired", kept["wired"], arrays, to_backend)
-            age = Age(**kept["age"]) if "age" in kept else None
-            scales = to_backend(arrays[f"{name}/scales"])
-            programmed = Programmed(config, encoded, scales, cells, as_read, faults, address, age, programmed)
-    return Chip(config, address, (meta["shape"][0], meta["shape"][1]), programmed)
+def _moved(state: Programmed, to_backend: ToBackend) -> Programmed:
+    def moved(cells: Cells) -> Cells:
+        found = {part: getattr(cells, part) for part in CELL_ARRAYS}
+        return Cells(
+            **cells._asdict() | {name: to_backend(array) for name, array in found.items() if array is not None}
+        )
 
-
-def _unpack_cells(name: str, fields: dict[str, Any], arrays: dict[str, Any], to_backend: ToBackend) -> Cells:
-    found: dict[str, Any] = {field: fields[key] for key, field in CELL_FIELDS.items()}
-    for part in CELL_ARRAYS:
-        key = f"{name}/{part}"
-        found[part] = to_backend(arrays[key]) if key in arrays else None
-    return Cells(**found)
+    cells, encoded = moved(state.as_programmed), state.encoded
+    return dataclasses.replace(
+        state,
+        encoded=dataclasses.replace(encoded, digits=to_backend(encoded.digits), scales=to_backend(encoded.scales)),
+        scales=to_backend(state.scales),
+        as_programmed=cells,
+        as_read=cells if state.as_read is state.as_programmed else moved(state.as_read),
+        faults=None if state.faults is None else to_backend(state.faults),
+        fresh=None if state.fresh is None else _moved(state.fresh, to_backend),
+    )

@@ -3,8 +3,6 @@
 import contextlib
 import json
 import pickle
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -298,28 +296,3 @@ def test_loading_opens_the_file_once(saved, monkeypatch):
     found = mpimpy.load(path)
     assert opened.count(str(path)) == 1
     assert same_bits(found.conductance(), matrix.conductance())
-
-
-@pytest.mark.slow
-@pytest.mark.posix
-def test_loading_while_another_process_saves_gives_one_chip_or_the_other(tmp_path, rng):
-    path, x = tmp_path / "chip.npz", np.ones((1, 64))
-    w = rng.standard_normal((64, 64))
-    chips = [DPETensor(seed=1, var=0).program(w), DPETensor(seed=2, var=0, array_size=(16, 64)).program(3 * w)]
-    for number, chip in enumerate(chips):
-        chip.save(tmp_path / f"{number}.npz")
-    expected = [chip.read(x, read=0) for chip in chips]
-    chips[0].save(path)
-    code = f"""
-import mpimpy
-chips = [mpimpy.load(r"{tmp_path}/{{}}.npz".format(number)) for number in (0, 1)]
-print("ready", flush=True)
-for turn in range(400):
-    chips[turn % 2].save(r"{path}")
-"""
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as saver:
-        assert saver.stdout.readline() == "ready\n"
-        for _ in range(100):
-            y = mpimpy.load(path).read(x, read=0)
-            assert any(same_bits(y, one) for one in expected)
-    assert saver.returncode == 0
