@@ -97,7 +97,7 @@ def write(device: Device, fraction: int) -> Law | None:
 
 
 @bounded(8, _law_bytes)
-def read(device: Device, fraction: int, time_s: float | None) -> Law | None:
+def read(device: Device, fraction: int, time_s: float | None = None) -> Law | None:
     """Return the law of the read variation at a time after programming (None: not aged), or None."""
     if device.var == 0:
         return None

@@ -24,7 +24,7 @@ META, SEAL = "mpimpy", "sha256"
 CELL_ARRAYS = ("cells", "levels", "pulses")
 # numbers of Cells, by their names in a file
 CELL_FIELDS = {"up": "level_shift", "reference": "reference", "time_s": "time_s", "faulty": "faulty"}
-ENCODED_FIELDS = ("block", "bits", "strides", "shifts", "offset", "exponent")
+ENCODED_FIELDS = ("block", "bits", "strides", "shifts", "offset")
 
 
 ToBackend = Callable[[Any], Any]
@@ -74,6 +74,8 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: int) -> None:
     if now is not None:
         arrays |= {f"encoded/{part}": npz.to_numpy(getattr(now.encoded, part)) for part in ("digits", "scales")}
         encoded = {part: getattr(now.encoded, part) for part in ENCODED_FIELDS}
+        if now.encoded.exponent is not None:
+            encoded["exponent"] = now.encoded.exponent
         states["now"] = _pack_state("now", now, arrays)
         if now.fresh is not None:
             states["fresh"] = _pack_state("fresh", now.fresh, arrays)

@@ -13,6 +13,7 @@ from ..backends import BlockScales, Slicing
 from ..config import Format
 
 __all__ = [
+    "LOWEST_EXPONENT",
     "BlockStatistics",
     "Encoded",
     "block_means",
@@ -35,8 +36,9 @@ __all__ = [
 _LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
 _MIN_EXPONENT = -1022  # below it a block's scale could underflow
 _BAND = 2.0**-340, 2.0**340  # scales of magnitudes in here have products that float64 holds, whatever they multiply
-FEW = 64
+FEW = 64  # numbers that Python's own functions compare faster
 _LARGEST_SHIFTED = 1000  # exponent up to which scales are shifted
+LOWEST_EXPONENT = -_LARGEST_SHIFTED  # of `Encoded`
 
 
 @dataclass(frozen=True)
@@ -177,14 +179,14 @@ def _power_in_halves(xp: Any, exponent: Any) -> tuple[Any, Any]:
 
 
 def _shift(xp: Any, peak: Any) -> int | None:
-    # `Encoded.exponent` for the largest magnitudes of blocks
+    # `Encoded.exponent` for the largest magnitudes of blocks, of which zeros do not count
     if is_numpy(peak) and peak.size <= FEW:
-        few = peak.ravel().tolist()  # a reduction of few numbers costs more
-        top, low = max(few), min(few)
+        few = peak.ravel().tolist()
+        low, top = min(few), max(few)
     else:
-        top, low = float(xp.max(peak)), float(xp.min(peak))
+        low, top = float(xp.min(peak)), float(xp.max(peak))
     if low < _BAND[0]:
-        low = float(xp.min(xp.where(peak > 0, peak, xp.ones_like(peak))))  # blocks of zeros do not count
+        low = float(xp.min(xp.where(peak > 0, peak, xp.ones_like(peak))))
     if _BAND[0] <= low and top <= _BAND[1]:
         return None
     # small scales move up, as far as the large ones let them: numbers below the normal ones have few bits

@@ -278,3 +278,13 @@ def test_a_transposed_read_reaches_the_ends_of_the_range(granularity):
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
     assert np.allclose(found[3:], found[0], rtol=1e-6)  # numbers of 2**-1050 have 24 bits
+
+
+def test_blocks_of_zeros_are_ordinary():
+    values = np.zeros((1, 2, 300))
+    values[0, 0, :3] = 1e-3
+    for block in ((1, 3), (2, 300), (1, 1)):
+        assert encode(Format(), values, block).exponent is None
+    assert encode(Format(), np.zeros((1, 2, 3)), (1, 3)).exponent is None
+    assert encode(Format(), values * 1e-200, (1, 3)).exponent == -1000
+    assert encode(Format(), values * 1e250, (1, 3)).exponent == 0
