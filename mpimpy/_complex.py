@@ -10,7 +10,7 @@ from .checks import fail
 from .config import Config
 from .crossbar.programmed import Age
 from .matrix import CrossbarMatrix
-from .operands import edge
+from .operands import dtypes, edge
 from .operands.edge import Operand
 
 __all__ = ["ComplexMatrix", "side_by_side"]
@@ -22,7 +22,7 @@ def side_by_side(w: Operand) -> Operand:
     """Return the real and the imaginary parts of weights of shape (K, N) as a real operand of shape (K, 2 N)."""
     xp = namespace(w.array)
     parts = xp.concat(parts_of(xp, w.array), axis=1)
-    return Operand(w.name, parts, tuple(parts.shape))
+    return Operand(w.name, parts, tuple(parts.shape), dtypes.real_dtype(xp, w.counts_as))
 
 
 class ComplexMatrix(LinearOperand):
@@ -227,7 +227,8 @@ class _TransposedComplex(LinearOperand):
             real, imaginary = real[None, :], imaginary[None, :]
         halves = [xp.concat(pair, axis=-1) for pair in ((real, -imaginary), (imaginary, real))]
         rows = xp.concat(halves, axis=-2)
-        y = self._matrix.parts.T.read(Operand(x.name, rows, tuple(rows.shape)), read, first_row=first_row)
+        half = Operand(x.name, rows, tuple(rows.shape), dtypes.real_dtype(xp, x.counts_as))
+        y = self._matrix.parts.T.read(half, read, first_row=first_row)
         height = y.shape[-2] // 2
         found = as_complex(y[..., :height, :], y[..., height:, :])
         return found[0, :] if len(x.shape) == 1 else found

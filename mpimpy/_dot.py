@@ -3,14 +3,14 @@
 import math
 from typing import Any, Unpack
 
-from array_api_compat import array_namespace
+from array_api_compat import device
 
 from .analysis.report import Report
-from .arrays import lazy_product
+from .arrays import lazy_product, namespace
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
 from .engine import Engine
-from .operands import edge
+from .operands import dtypes, edge
 
 __all__ = ["MapReducedot", "explain"]
 
@@ -37,16 +37,6 @@ def _parts(xp: Any, array: Any) -> list[Any]:
     return [array]
 
 
-def _output_dtype(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    """Return the floating dtype of the parts, and the dtype of the product."""
-    kinds = [
-        array.dtype if xp.isdtype(array.dtype, "complex floating") else edge.float_dtype(xp, array) for array in (a, b)
-    ]
-    result = xp.result_type(*kinds)
-    real = xp.real(xp.zeros((), dtype=result)).dtype if xp.isdtype(result, "complex floating") else result
-    return real, result
-
-
 def _multiply(xp: Any, engine: Engine, x: Any, w: Any, real: Any) -> Any:
     # Combines real products: the parts of x become more input rows, the parts of w more columns.
     # Each part of a weight then has cells of its own.
@@ -54,9 +44,8 @@ def _multiply(xp: Any, engine: Engine, x: Any, w: Any, real: Any) -> Any:
     rows, cols = x.shape[0], w.shape[1]
     stacked_x = xs[0] if len(xs) == 1 else xp.concat(xs, axis=0)
     stacked_w = ws[0] if len(ws) == 1 else xp.concat(ws, axis=1)
-    w = edge.Operand("w", stacked_w, tuple(stacked_w.shape))
-    y = engine.program(w).read(edge.Operand("x", stacked_x, tuple(stacked_x.shape)))
-    y = xp.astype(y, real, copy=False)
+    w = edge.Operand("w", stacked_w, tuple(stacked_w.shape), real)
+    y = engine.program(w).read(edge.Operand("x", stacked_x, tuple(stacked_x.shape), real))
     part = [[y[i * rows : (i + 1) * rows, j * cols : (j + 1) * cols] for j in range(len(ws))] for i in range(len(xs))]
     if len(xs) == len(ws) == 1:
         return part[0][0]
@@ -67,12 +56,12 @@ def _multiply(xp: Any, engine: Engine, x: Any, w: Any, real: Any) -> Any:
     return (part[0][0] - part[1][1]) + 1j * (part[0][1] + part[1][0])
 
 
-def _operands(a: Any, b: Any) -> tuple[Any, Any, Any]:
-    like = next((value for value in (a, b) if getattr(value, "ndim", 0) and hasattr(value, "dtype")), None)
-    a = edge.accept("a", a, like, complex_too=True).array
-    b = edge.accept("b", b, like, complex_too=True).array
-    edge.check_together(a, b, "a", "b")
-    return array_namespace(a, b), a, b
+def _operands(a: Any, b: Any, complex_too: bool = True) -> tuple[edge.Operand, edge.Operand]:
+    like = edge.like(a, b)
+    first = edge.accept("a", a, like, complex_too=complex_too)
+    second = edge.accept("b", b, like, complex_too=complex_too)
+    edge.check_together(first.array, second.array, "a", "b")
+    return first, second
 
 
 def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpack[Settings]) -> Any:
@@ -81,7 +70,8 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     Parameters
     ----------
     a, b : array_like
-        Arrays of one library and device: NumPy, torch, or any that follows the array API.
+        Arrays of one library and device: NumPy, torch, JAX, or any that follows the array API. Or numbers,
+        lists and tables; docs/operands.md has the table of what is taken.
         Shapes follow np.dot: numbers multiply; 1-D with 1-D is an inner product; N-D with 1-D
         sums over the last axis; N-D with M-D over the last axis of `a` and the second-to-last of
         `b`. `b` is written into the arrays, `a` drives them.
@@ -113,8 +103,11 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     if (lazy := lazy_product(a, b)) is not None:
         return lazy(a, b, engine, settings)
     engine = _engine(engine, settings)
-    xp, a, b = _operands(a, b)
-    real, result = _output_dtype(xp, a, b)
+    first, second = _operands(a, b)
+    a, b, xp = first.array, second.array, namespace(first.array)
+    numbers = {"first_number": a.ndim == 0, "second_number": b.ndim == 0}
+    result = dtypes.result_dtype(xp, first.counts_as, second.counts_as, device(a), **numbers)
+    real = dtypes.real_dtype(xp, result)
     if a.ndim == 0 or b.ndim == 0:
         # the elements of the array drive one weight
         array, number = (a, b) if b.ndim == 0 else (b, a)
@@ -171,8 +164,8 @@ def explain(a: Any, b: Any, engine: Engine | None = None, **settings: Unpack[Set
     (1, 1, 4)
     """
     engine = _engine(engine, settings)
-    xp, a, b = _operands(a, b)
-    a, b = edge.accept("a", a).array, edge.accept("b", b).array
+    first, second = _operands(a, b, complex_too=False)
+    a, b = first.array, second.array
     if b.ndim == 1:
-        b = xp.reshape(b, (-1, 1))
+        b = namespace(b).reshape(b, (-1, 1))
     return engine.program(b).report(a, b)

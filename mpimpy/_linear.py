@@ -5,7 +5,7 @@ from typing import Any
 
 from .arrays import namespace
 from .checks import fail
-from .operands import edge
+from .operands import dtypes, edge
 from .operands.edge import Operand
 from .operators import RightOperand
 
@@ -48,7 +48,7 @@ def read_complex(read: Callable[[Operand], Any], x: Operand) -> list[Any]:
     if len(x.shape) == 1:
         parts = [part[None, :] for part in parts]
     rows = xp.concat(parts, axis=-2)
-    y = read(Operand(x.name, rows, tuple(rows.shape)))
+    y = read(Operand(x.name, rows, tuple(rows.shape), dtypes.real_dtype(xp, x.counts_as)))
     height = y.shape[-2] // 2
     found = [y[..., :height, :], y[..., height:, :]]
     return [part[0, :] for part in found] if len(x.shape) == 1 else found
@@ -88,8 +88,8 @@ class LinearOperand(RightOperand):
 
     @property
     def dtype(self) -> Any:
-        """Dtype that the weights count as."""
-        return self._operand.array.dtype
+        """Floating or complex dtype that the weights count as; for integers, the default of their library."""
+        return edge.float_dtype(namespace(self._operand.array), self._operand.array)
 
     def _accept(self, x: Any) -> Operand:
         # inputs of a product x @ self
@@ -106,7 +106,7 @@ class LinearOperand(RightOperand):
             fail(ValueError, f"{msg} ({self.shape[1]})")
         xp = namespace(x.array)
         turned = xp.matrix_transpose(x.array)
-        return xp.matrix_transpose(self.T.read(Operand(x.name, turned, tuple(turned.shape))))
+        return xp.matrix_transpose(self.T.read(Operand(x.name, turned, tuple(turned.shape), x.dtype)))
 
     def matvec(self, x: Any) -> Any:
         """Return ``W @ x``, by the name that SciPy's solvers call.
@@ -186,5 +186,5 @@ class _Conjugate(LinearOperand):
         x = self._accept(x)
         xp = namespace(x.array)
         if _is_complex(x.array):
-            x = Operand(x.name, xp.conj(x.array), x.shape)
+            x = Operand(x.name, xp.conj(x.array), x.shape, x.dtype)
         return xp.conj(self._conjugated.read(x, read, first_row=first_row))

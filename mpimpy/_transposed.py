@@ -119,7 +119,7 @@ class TransposedMatrix(LinearOperand):
 
     def _multiply(self, x: Operand, number: int, first_row: int) -> Any:
         matrix, xp = self._matrix, namespace(x.array)
-        dtype = edge.result_dtype(xp, edge.float_dtype(xp, x.array), self.dtype)
+        dtype = edge.result_dtype(xp, x.counts_as, self._matrix._prototype.dtype, self.device)
         shape, config = (*x.shape[:-1], self.shape[1]), turned(matrix.config)
         if matrix.programmed is None or 0 in x.dims:
             return xp.zeros(shape, dtype=dtype, device=self.device)

@@ -15,7 +15,7 @@ from .crossbar import plan as plans
 from .crossbar.programmed import Age, Programmed
 from .files.chips import Chip
 from .operands import encoding
-from .operands.edge import Operand
+from .operands.edge import Operand, float_dtype
 from .reads import ReadCounter
 
 __all__ = ["NAME", "MatrixView", "as_operand", "backend_of"]
@@ -50,8 +50,8 @@ class MatrixView:
 
     @property
     def dtype(self) -> Any:
-        """Floating dtype that the weights count as."""
-        return self._prototype.dtype
+        """Floating dtype that the weights count as; for integers, the default of their library."""
+        return float_dtype(self._xp, self._prototype)
 
     @property
     def seed(self) -> int:

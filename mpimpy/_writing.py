@@ -57,7 +57,7 @@ def write(
     address = engine._address() if address is None else address
     backend, xp = choose_backend(engine, w.array), namespace(w.array)
     cells = None if encoded is None else program(backend, config, encoded, address, faults)
-    prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, w.array), device=device_of(w.array))
+    prototype = xp.zeros((0,), dtype=w.counts_as, device=device_of(w.array))
     return CrossbarMatrix(Chip(config, address, (w.shape[0], w.shape[1]), cells), prototype, backend, engine._counter)
 
 

@@ -1,4 +1,4 @@
-"""Arrays of any library: their namespace, and the special cases of torch's tensors.
+"""Arrays of any library: their namespace, where they lie, and what torch and JAX do to them.
 
 No array library is imported here: a tensor can only come from a torch that is imported already.
 """
@@ -7,23 +7,29 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_array_api_obj
 
 __all__ = [
     "asarray",
     "detach",
+    "in_cpu_memory",
+    "is_array",
     "is_numpy",
     "is_torch",
     "is_torch_cpu",
     "lazy_product",
     "namespace",
+    "quiet",
     "register_lazy",
     "rounded",
+    "to_numpy",
+    "traced",
     "unusable",
     "wants_gradient",
 ]
 
 _NAMESPACES: dict[type, Any] = {}
+_CPU = 1  # DLPack's number of CPU memory
 
 
 def namespace(array: Any) -> Any:
@@ -33,6 +39,11 @@ def namespace(array: Any) -> Any:
     if found is None:
         found = _NAMESPACES[kind] = array_namespace(array)
     return found
+
+
+def is_array(value: Any) -> bool:
+    """Return whether `value` is an array of NumPy, torch or another library that follows the array API."""
+    return is_numpy(value) or is_torch(value) or bool(is_array_api_obj(value))
 
 
 def is_numpy(array: Any) -> bool:
@@ -52,18 +63,92 @@ def is_torch_cpu(array: Any) -> bool:
     return is_torch(array) and array.device.type == "cpu"
 
 
+def in_cpu_memory(array: Any) -> bool:
+    """Return whether `array` is NumPy's, a torch CPU tensor, or says by DLPack that it lies in CPU memory."""
+    if is_numpy(array):
+        return True
+    if is_torch(array):
+        return bool(array.device.type == "cpu")
+    try:
+        return int(array.__dlpack_device__()[0]) == _CPU
+    except Exception:  # each library has its own error for memory that it cannot name
+        return False
+
+
+def to_numpy(array: Any) -> Any:
+    """Return an array of any library in CPU memory as a NumPy array, sharing its memory by DLPack where it can."""
+    import numpy as np
+
+    if isinstance(array, np.ndarray):
+        return array
+    try:
+        return np.from_dlpack(array)
+    except Exception:  # what DLPack cannot share, such as an array in several parts, is copied
+        return np.asarray(array)
+
+
+def traced(value: Any) -> str | None:
+    """Return the reason why `value` stands for values that a tracer of torch or JAX will put in, or None."""
+    jax, fx = sys.modules.get("jax"), sys.modules.get("torch.fx")
+    if jax is not None and isinstance(value, jax.core.Tracer):
+        return (
+            "is traced by JAX (jit, vmap, grad or scan) and has no values, which a crossbar needs: "
+            "call mpimpy outside, or through jax.pure_callback"
+        )
+    if fx is not None and isinstance(value, fx.Proxy):
+        return "is traced by torch.fx and has no values, which a crossbar needs: keep mpimpy out of the traced function"
+    return None
+
+
 def wants_gradient(array: Any) -> bool:
     """Return whether torch would record operations on `array`."""
     return is_torch(array) and bool(array.requires_grad) and bool(sys.modules["torch"].is_grad_enabled())
 
 
+_NO_GRADIENT = "no gradient flows through a crossbar product"
+
+
+def _transform(torch: Any, array: Any) -> str | None:
+    # what a transform of torch does to this tensor, which a product of its values would silently ignore
+    wrapped = torch._C._functorch
+    if wrapped.is_functorch_wrapped_tensor(array):
+        if wrapped.is_batchedtensor(array):
+            return "is a batch inside torch.vmap, which a crossbar cannot see: pass the whole batch, of shape (..., K)"
+        if wrapped.is_gradtrackingtensor(array):
+            return f"is inside a gradient of torch.func, and {_NO_GRADIENT}: call mpimpy outside, or pass a constant"
+        return "is traced by torch.func.functionalize and has no values: call mpimpy outside"
+    if torch._C._get_tracing_state() is not None:
+        return (
+            "is traced by torch.jit.trace, which would keep the product of this example as a constant: "
+            "call mpimpy outside the traced function"
+        )
+    forward = torch.autograd.forward_ad
+    if forward._current_level >= 0 and forward.unpack_dual(array).tangent is not None:
+        return f"carries a tangent, a forward-mode gradient, and {_NO_GRADIENT}: pass its primal, unpack_dual(x).primal"
+    mode, modes = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey
+    if mode(modes.FAKE) is not None or type(array).__module__.startswith("torch._subclasses"):
+        return "is traced by torch with fake tensors, without values, which a crossbar needs: call mpimpy outside"
+    if mode(modes.PROXY) is not None:
+        return "is traced by make_fx or torch.export, and the product would be a constant there: call mpimpy outside"
+    if type(array).__module__.startswith("torch.masked"):
+        return "is a masked tensor, and a crossbar has no masked cells: pass its .to_tensor(0)"
+    return None
+
+
 def unusable(array: Any) -> str | None:
     """Return the reason why `array` has no plain values to compute with, or None."""
-    if is_torch(array) and array.device.type == "meta":
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(array, torch.Tensor):
+        return None
+    if array.device.type == "meta":
         return "is on the meta device, without values: give it some, on another device"
-    if is_torch(array) and array.layout is not sys.modules["torch"].strided:
+    if array.is_nested:
+        return "is a nested tensor, and a crossbar reads one matrix: pass its .to_padded_tensor(0.0)"
+    if array.layout is not torch.strided:
         return "is a sparse tensor, and a crossbar holds every element: pass its .to_dense()"
-    return None
+    if array.is_quantized:
+        return "is a quantised tensor: pass its .dequantize()"
+    return _transform(torch, array)
 
 
 def detach(array: Any) -> Any:
@@ -86,11 +171,18 @@ def rounded(array: Any, dtype: Any) -> Any:
     return xp.astype(array, dtype, copy=False)
 
 
-def asarray(values: Any) -> Any:
+def asarray(values: Any, dtype: Any = None) -> Any:
     """Return `values` (a number, nested lists, anything np.asarray takes) as a NumPy array."""
     import numpy as np
 
-    return np.asarray(values)
+    return np.asarray(values, dtype)
+
+
+def quiet() -> Any:
+    """Return a context in which NumPy does not warn of numbers that leave the range of a dtype."""
+    import numpy as np
+
+    return np.errstate(all="ignore")
 
 
 _LAZY: dict[str, Callable[..., Any]] = {}  # by library: the product of arrays that are not computed yet

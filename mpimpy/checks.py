@@ -6,12 +6,30 @@ Every message begins with the name of the setting; `mpimpy.config.from_dict` fin
 import difflib
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, NoReturn
 
-__all__ = ["as_bool", "as_float", "as_int", "as_int_pair", "as_sigma", "check_names", "fail", "set_fields"]
+__all__ = [
+    "MpimpyWarning",
+    "as_bool",
+    "as_float",
+    "as_int",
+    "as_int_pair",
+    "as_items",
+    "as_sigma",
+    "as_text",
+    "check_names",
+    "fail",
+    "set_fields",
+]
 
 SMALLEST_SIGMA = 0.0001
+EXACT = 1 << 53  # a larger whole float may stand for its neighbour
+LONGEST = 200  # characters of a value that a message shows
+
+
+class MpimpyWarning(UserWarning):
+    """A result that is probably not the intended one."""
 
 
 def fail(kind: type[Exception], message: str) -> NoReturn:
@@ -25,25 +43,69 @@ def set_fields(instance: object, **values: Any) -> None:
         object.__setattr__(instance, name, value)
 
 
+def _scalar(value: Any) -> bool | int | float | None:
+    # The plain number of any library's scalar or array without axes; None if it is no real number.
+    if isinstance(value, str | bytes | bytearray | complex) or getattr(value, "ndim", 0) > 0:
+        return None
+    if hasattr(value, "dtype"):
+        if (
+            str(getattr(value.dtype, "kind", "f")) not in "biufVO"
+        ):  # complex numbers, dates and text turn into floats too
+            return None
+        if getattr(value, "mask", False):
+            return math.nan
+    try:
+        if hasattr(value, "dtype") and hasattr(value, "item"):
+            value = value.item()
+        if isinstance(value, bool | float):
+            return value if isinstance(value, bool) else float(value)
+        if isinstance(value, str | bytes | complex):
+            return None
+        return operator.index(value) if hasattr(value, "__index__") else float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError, RuntimeError, ArithmeticError):
+        return None
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        text = f"({type(value).__name__} of too many digits to show)"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _no_number(name: str, value: Any, wanted: str) -> NoReturn:
+    missing = type(value).__name__ in ("NAType", "NaTType") or isinstance(value, float)
+    why = ": it is a missing value of a table, so leave it out" if missing else ""
+    fail(TypeError, f"{name}={_shown(value)} must be {wanted}{why}")
+
+
 def as_int(name: str, value: Any, low: float, high: int | None = None) -> int:
-    """Return `value` as an int in ``low .. high``.
+    """Return `value` as an int in ``low .. high``; a whole float, as tables have them, is one.
 
     Raises
     ------
     TypeError
         If it is no whole number.
     ValueError
-        If it is out of range.
+        If it is out of range, or a float beyond 2**53.
     """
-    try:
-        number = operator.index(value) if not isinstance(value, bool) else None
-    except TypeError:
-        number = None
-    if number is None:
-        fail(TypeError, f"{name}={value!r} must be a whole number")
+    number = value if type(value) is int else _scalar(value)
+    if isinstance(number, float):
+        if math.isnan(number):
+            _no_number(name, number, "a whole number")
+        if not number.is_integer():
+            fail(TypeError, f"{name}={number} must be a whole number")
+        if abs(number) > EXACT:
+            fail(ValueError, f"{name}={number} is a float too large to be exact: give an int")
+        number = int(number)
+    if number is None or isinstance(number, bool):
+        _no_number(name, value, "a whole number")
     if number < low or (high is not None and number > high):
         wanted = f"at least {low}" if high is None else f"from {low} to {high}"
-        fail(ValueError, f"{name}={number} is out of range: it must be {wanted}")
+        fail(ValueError, f"{name}={_shown(number)} is out of range: it must be {wanted}")
     return number
 
 
@@ -59,16 +121,16 @@ def as_float(
     ValueError
         If it is infinite or NaN, or out of range.
     """
+    number = value if type(value) is float else _scalar(value)
+    if number is None or isinstance(number, bool):
+        _no_number(name, value, "a number")
     try:
-        number = None if isinstance(value, bool | str) else float(value)
+        number = float(number)
     except OverflowError:
-        number = math.inf if value > 0 else -math.inf  # an integer beyond the range of float
-    except (TypeError, ValueError):
-        number = None
-    if number is None:
-        fail(TypeError, f"{name}={value!r} must be a number")
+        number = math.inf if number > 0 else -math.inf  # an integer beyond the range of float
     if not math.isfinite(number):
-        fail(ValueError, f"{name}={number} must be finite")
+        why = ": NaN is a missing value of a table" if math.isnan(number) else ""
+        fail(ValueError, f"{name}={number} must be finite{why}")
     if number < low or number > high or (above and number == low):
         wanted = f"above {low:g}" if above else f"at least {low:g}"
         wanted += "" if high == math.inf else f" and at most {high:g}"
@@ -93,16 +155,43 @@ def as_sigma(name: str, value: Any) -> float:
 
 
 def as_bool(name: str, value: Any) -> bool:
-    """Return `value`, which must be True or False.
+    """Return `value`, True or False of any library, as a bool.
 
     Raises
     ------
     TypeError
         If it is anything else, such as 1.
     """
-    if not isinstance(value, bool):
-        fail(TypeError, f"{name}={value!r} must be True or False")
-    return value
+    found = value if isinstance(value, bool) else _scalar(value)
+    if not isinstance(found, bool):
+        fail(TypeError, f"{name}={_shown(value)} must be True or False")
+    return found
+
+
+def as_text(value: Any) -> str | None:
+    """Return the plain text of `value`, which may be an array without axes; None if it is no text."""
+    if getattr(value, "ndim", 1) == 0 and hasattr(value, "item"):
+        value = value.item()
+    return str(value) if isinstance(value, str) else None
+
+
+def as_items(name: str, value: Any) -> tuple[Any, ...] | None:
+    """Return the items of a sequence, array or column of a table, in order; None if `value` is one item.
+
+    Raises
+    ------
+    TypeError
+        If items have no order, or names of their own: those of a set or a dict.
+    """
+    if isinstance(value, tuple | list):
+        return tuple(value)
+    if isinstance(value, str | bytes | bytearray | memoryview) or not hasattr(value, "__iter__"):
+        return None
+    if isinstance(value, Mapping | Set):
+        fail(TypeError, f"{name}={_shown(value)} must be a list: the order of its items counts")
+    if hasattr(value, "to_numpy"):  # a table would give the names of its columns
+        value = value.to_numpy()
+    return None if getattr(value, "ndim", 1) == 0 else tuple(value)
 
 
 def as_int_pair(name: str, value: Any, low: float = 1, high: int | None = None) -> tuple[int, int]:
@@ -115,12 +204,9 @@ def as_int_pair(name: str, value: Any, low: float = 1, high: int | None = None) 
     ValueError
         If one of them is out of range.
     """
-    try:
-        items = tuple(value)
-    except TypeError:
-        items = ()
-    if len(items) != 2 or isinstance(value, str):
-        fail(TypeError, f"{name}={value!r} must be two whole numbers, such as (64, 64)")
+    items = as_items(name, value)
+    if items is None or len(items) != 2:
+        fail(TypeError, f"{name}={_shown(value)} must be two whole numbers, such as (64, 64)")
     return as_int(name, items[0], low, high), as_int(name, items[1], low, high)
 
 
@@ -133,8 +219,10 @@ def check_names(given: Iterable[str], known: Iterable[str], what: str = "setting
     """Raise TypeError for the first of `given` that is not among `known`, naming the nearest."""
     known = list(known)
     for name in given:
+        if not isinstance(name, str):
+            fail(TypeError, f"unknown {what} {_shown(name)}: the name of a {what} must be text")
         if name not in known:
             spellings = {_spelling(other): other for other in known}
-            near = difflib.get_close_matches(_spelling(name), spellings, n=1, cutoff=0.6)
+            near = difflib.get_close_matches(_spelling(name[:LONGEST]), spellings, n=1, cutoff=0.6)
             hint = f"did you mean {spellings[near[0]]!r}?" if near else f"known are {', '.join(sorted(known))}"
-            fail(TypeError, f"unknown {what} {name!r}: {hint}")
+            fail(TypeError, f"unknown {what} {_shown(name)}: {hint}")

@@ -15,6 +15,7 @@ from .arrays import namespace
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
+from .config._hints import hinted, hinted_call
 from .crossbar import plan as plans
 from .matrix import CrossbarMatrix, backend_of, encode_inputs
 from .noise import Address
@@ -25,6 +26,7 @@ from .reads import ReadCounter
 __all__ = ["Engine"]
 
 
+@hinted
 class Engine:
     """Crossbar machine: it programs matrices and multiplies by them.
 
@@ -113,6 +115,7 @@ class Engine:
         )
 
     @classmethod
+    @hinted_call
     def from_config(
         cls, config: Config, *, seed: int | None = None, chip: int = 0, backend: str | None = None
     ) -> "Engine":
@@ -246,7 +249,9 @@ class Engine:
             return CrossbarOperator(matrix, matrix.T)
         array = namespace(operand.array).matrix_transpose(operand.array)
         twin = address._replace(seed=noise.derive(address.seed, "transposed matrix"))
-        return CrossbarOperator(matrix, self._program(edge.Operand("w", array, operand.shape[::-1]), twin))
+        return CrossbarOperator(
+            matrix, self._program(edge.Operand("w", array, operand.shape[::-1], operand.dtype), twin)
+        )
 
     def _weights(self, w: Any) -> edge.Operand:
         operand = edge.accept("w", w, complex_too=True)
@@ -264,7 +269,7 @@ class Engine:
             fail(ValueError, f"{msg}: program them apart, w.real and w.imag")
         xp = namespace(w.array)
         parts = write_real(self, side_by_side(w), address, origin, faults)
-        return ComplexMatrix(parts, xp.zeros((0,), dtype=w.array.dtype, device=device_of(w.array)))
+        return ComplexMatrix(parts, xp.zeros((0,), dtype=w.counts_as, device=device_of(w.array)))
 
     def _address(self, name: str | None = None, chip: int | None = None) -> Address:
         # of the first cell of a matrix
@@ -362,7 +367,7 @@ class Engine:
                 return operand.multiply_on(self, x, w, read)
         if isinstance(w, RightOperand):
             return w.read(x, read)
-        w = edge.accept("w", w, complex_too=True)
+        w = edge.accept("w", w, edge.like(x), complex_too=True)
         x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None, complex_too=True)
         return self.program(w).read(x, read)
 

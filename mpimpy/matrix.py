@@ -106,8 +106,8 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         Parameters
         ----------
         x : array, shape (..., K) or (K,)
-            Inputs; an array of the library and on the device of the weights. Complex ones drive the arrays with
-            their imaginary parts as further rows.
+            Inputs; an array of the library and on the device of the weights, or numbers, lists and tables. Complex
+            ones drive the arrays with their imaginary parts as further rows.
         read : int, optional
             Number of this read, which addresses its noise; by default the engine's next one.
         first_row : int
@@ -140,9 +140,10 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         number = self._read_number(read)
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
         xp = self._xp
-        dtype, shape = edge.float_dtype(xp, x.array), (*x.shape[:-1], self.shape[1])
+        dtype, shape = x.counts_as, (*x.shape[:-1], self.shape[1])
         if self.programmed is None or 0 in x.dims:
-            return xp.zeros(shape, dtype=edge.result_dtype(xp, dtype, self.dtype), device=self.device)
+            found = edge.result_dtype(xp, dtype, self._prototype.dtype, self.device)
+            return xp.zeros(shape, dtype=found, device=self.device)
         encoded = self._encode(x, block)
         return xp.reshape(self._multiply(self.programmed, encoded, number, first_row, dtype), shape)
 
@@ -159,7 +160,7 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
         converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
         xp = self._xp
-        dtype = edge.result_dtype(xp, dtype, self.dtype)
+        dtype = edge.result_dtype(xp, dtype, self._prototype.dtype, self.device)
         kernel_dtype = "float32" if dtype == xp.float32 else "float64"
         y = self._public(product(self._backend, programmed, encoded, number, first_row, kernel_dtype))
         return y if y.dtype == dtype else arrays.rounded(y, dtype)
@@ -190,7 +191,7 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
         """
-        self._save(path, self.dtype)
+        self._save(path, self._prototype.dtype)
 
     def _save(self, path: Any, dtype: Any) -> None:
         chip = chips.Chip(self.config, self._address, self.shape, self.programmed)

@@ -34,7 +34,7 @@ def to_torch(array):
 RUNNERS = {
     "numpy reference": (np.asarray, "reference"),
     "numpy numba": (np.asarray, "numba"),
-    "strict reference": (to_strict, None),
+    "strict reference": (to_strict, "reference"),
 }
 if torch is not None:
     RUNNERS["torch numba"] = (to_torch, None)

@@ -9,7 +9,7 @@ import pytest
 from libraries import to_torch, torch
 
 from mpimpy import Engine, MapReducedot, arrays
-from mpimpy.operands import edge
+from mpimpy.operands import edge, values
 from mpimpy.operators import RightOperand
 from mpimpy.reads import ReadCounter
 
@@ -53,7 +53,7 @@ def test_a_matrix_carries_a_counter_and_not_its_engine():
 
 def test_an_operand_is_checked_once(monkeypatch):
     accepted = edge.accept("x", [[1.0, 2.0]])
-    monkeypatch.setattr(edge, "as_operand", lambda *_, **__: pytest.fail("checked again"))
+    monkeypatch.setattr(values, "take", lambda *_, **__: pytest.fail("checked again"))
     assert edge.accept("other", accepted) is accepted
     assert (accepted.name, accepted.shape, accepted.dims, accepted.rows) == ("x", (1, 2), (1, 1, 2), 1)
 

@@ -61,7 +61,7 @@ def test_numbers_come_back_as_numpy_numbers():
         ("float64", "float32", "float64"),
         ("float16", "float16", "float16"),
         ("int8", "int64", "float64"),
-        ("bool", "float32", "float64"),
+        ("bool", "float32", "float32"),
         ("complex64", "float32", "complex64"),
         ("complex128", "complex64", "complex128"),
         ("complex64", "float64", "complex128"),
@@ -128,6 +128,7 @@ def test_subclasses_of_numpy_arrays_are_numpy_arrays(rng):
     a, b = rng.standard_normal((4, 5)), rng.standard_normal((5, 3))
     expected = MapReducedot(a, b, seed=1)
     assert same_bits(MapReducedot(a.view(Quantity), b, seed=1), expected)
+    assert type(MapReducedot(a.view(Quantity), b.view(Quantity), seed=1)) is np.ndarray
     assert same_bits(MapReducedot(a, b.view(Quantity), seed=1), expected)
 
 
@@ -193,8 +194,8 @@ REFUSED = [
     (lambda: MapReducedot(np.ones((2, 2)), np.array([[1, 2], [np.inf, 1]])), ValueError, r"b has inf at index \(1, 0\)"),
     (lambda: MapReducedot(np.ones(2), np.array([1, 1j * np.inf])), ValueError, r"b has .*infj.* at index \(1,\)"),
     (lambda: MapReducedot(np.array(["x"]), np.ones(1)), TypeError, r"a has dtype <U1, which is not numeric"),
-    (lambda: MapReducedot(np.ones(1), np.array([None])), TypeError, r"b has dtype object, which is not numeric"),
-    (lambda: MapReducedot("12", np.ones(1)), TypeError, r"a has dtype <U2, which is not numeric"),
+    (lambda: MapReducedot(np.ones(1), np.array([None])), TypeError, r"b has None at index \(0,\), which is no number: fill it"),
+    (lambda: MapReducedot("12", np.ones(1)), TypeError, r"a is a str, which is not numeric: pass numbers"),
     (lambda: MapReducedot(np.array(["2026-01-01"], "datetime64[D]"), np.ones(1)), TypeError, r"a has dtype datetime64"),
     (lambda: MapReducedot(np.ma.ones(2), np.ones(2)), TypeError, r"a is a masked array"),
     (lambda: MapReducedot(np.ones(1), array_api_strict.ones(1)), TypeError,
@@ -206,8 +207,6 @@ REFUSED = [
      r"a is a SlicedData, not an array: multiply with engine\(x, w\)"),
     (lambda: explain(np.ones((2, 2)) * 1j, np.ones((2, 2))), TypeError, r"a has dtype complex128, which is complex"),
     (lambda: MapReducedot(np.ones(2), array_api_strict.ones(2), backend="numba"), TypeError, r"numpy array"),
-    (lambda: MapReducedot(array_api_strict.ones(2), array_api_strict.ones(2), backend="numba"), ValueError,
-     r"backend 'numba' takes NumPy arrays and torch CPU tensors, not array_api_strict"),
     (lambda: MapReducedot(np.ones(2), np.ones(2), device="cuda"), ValueError,
      r"an operand is on device cpu but the engine has device=cuda: move the array"),
     (lambda: MapReducedot(array_api_strict.ones(2), array_api_strict.ones(2, device=array_api_strict.Device("device1"))),

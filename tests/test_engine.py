@@ -25,7 +25,7 @@ from mpimpy import (
     SlicedData,
     Tile,
 )
-from mpimpy.operands import edge, encoding
+from mpimpy.operands import encoding, values
 
 needs_torch = pytest.mark.skipif(torch is None, reason="the torch extra is not installed")
 
@@ -418,8 +418,8 @@ def test_arrays_keep_the_engines_format_beside_sliced_weights(x, w):
 
 def test_operands_are_checked_once(x, w, monkeypatch):
     seen = []
-    check = edge.as_operand
-    monkeypatch.setattr(edge, "as_operand", lambda name, *a, **k: (seen.append(name), check(name, *a, **k))[1])
+    check = values.take
+    monkeypatch.setattr(values, "take", lambda name, *a, **k: (seen.append(name), check(name, *a, **k))[1])
     engine = DPETensor(seed=1)
     MapReducedot(x, w, engine)
     engine(x, w)

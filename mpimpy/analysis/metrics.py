@@ -3,17 +3,24 @@
 import math
 from typing import Any
 
-from array_api_compat import array_namespace, is_array_api_obj
-
 from .. import arrays
+from ..arrays import namespace
+from ..operands import edge, values
 
 __all__ = ["ABSE", "RE", "SNR"]
 
 
 def _operands(measured: Any, exact: Any) -> tuple[Any, Any, Any]:
     # (namespace, measured, exact): both in float64 or complex128
-    given = [value if is_array_api_obj(value) else arrays.asarray(value) for value in (measured, exact)]
-    xp = array_namespace(*given)
+    like = values.like(measured, exact)
+    given = [
+        arrays.detach(values.take(name, value, like).array)
+        for name, value in (("measured", measured), ("exact", exact))
+    ]
+    edge.check_together(given[0], given[1], "measured", "exact")
+    if arrays.in_cpu_memory(given[0]) and not arrays.is_torch(given[0]):
+        given = [arrays.to_numpy(array) for array in given]  # JAX may have no float64
+    xp = namespace(given[0])
     measured, exact = (
         xp.astype(value, xp.complex128 if xp.isdtype(value.dtype, "complex floating") else xp.float64)
         for value in given
@@ -37,7 +44,8 @@ def SNR(measured: Any, exact: Any) -> float:
 
     Parameters
     ----------
-    measured, exact : arrays of one shape, real or complex, any library
+    measured, exact : arrays of one shape and library, real or complex
+        Or anything that holds numbers; see docs/operands.md.
 
     Returns
     -------
@@ -48,6 +56,8 @@ def SNR(measured: Any, exact: Any) -> float:
     ------
     ValueError
         If the shapes differ.
+    TypeError
+        If the libraries differ, or something holds no numbers.
 
     Examples
     --------
@@ -66,7 +76,8 @@ def RE(measured: Any, exact: Any) -> float:
 
     Parameters
     ----------
-    measured, exact : arrays of one shape, real or complex, any library
+    measured, exact : arrays of one shape and library, real or complex
+        Or anything that holds numbers; see docs/operands.md.
 
     Returns
     -------
@@ -90,7 +101,8 @@ def ABSE(measured: Any, exact: Any) -> float:
 
     Parameters
     ----------
-    measured, exact : arrays of one shape, real or complex, any library
+    measured, exact : arrays of one shape and library, real or complex
+        Or anything that holds numbers; see docs/operands.md.
 
     Returns
     -------

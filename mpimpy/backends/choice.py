@@ -11,7 +11,7 @@ from typing import Any
 
 from array_api_compat import device
 
-from ..arrays import is_numpy, is_torch, is_torch_cpu, namespace
+from ..arrays import in_cpu_memory, is_numpy, is_torch, namespace
 from ..checks import as_int
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
 
 _MODULES = {"numba": "cpu.numba_cpu", "torch": "cuda.torch_cuda", "reference": "reference"}
 _RUNS = {
-    "numba": "NumPy arrays and torch CPU tensors",
+    "numba": "NumPy arrays, torch CPU tensors, and arrays in CPU memory that speak DLPack, such as JAX's",
     "torch": "torch tensors: Triton kernels on CUDA, plain torch elsewhere",
     "reference": "any array-API library, on any device",
 }
@@ -98,7 +98,7 @@ def differentiable(transfer: Callable[[Any], Any], r_word: float, r_bit: float) 
 
 def _takes(name: str, array: Any) -> bool:
     if name == "numba":
-        return is_numpy(array) or is_torch_cpu(array)
+        return in_cpu_memory(array)
     return name == "reference" or is_torch(array)
 
 
@@ -164,7 +164,9 @@ def select(array: Any, force: str | None = None) -> Any:
         msg = f"backend {name!r} takes {_RUNS[name]}, not {kind}: use backend=None"
         raise ValueError(msg)
     if name != "numba" and not is_numpy(array):
-        _check_float64(namespace(array), device(array))
+        xp = namespace(array)
+        # JAX has float64 at some times only
+        (_check_float64.__wrapped__ if xp.__name__.startswith("jax") else _check_float64)(xp, device(array))
     return _module(name)
 
 
@@ -176,7 +178,10 @@ def _module(name: str) -> Any:
 @functools.cache
 def _check_float64(xp: Any, where: Any) -> None:
     if "float64" not in xp.__array_namespace_info__().dtypes(device=where, kind="real floating"):
-        msg = f"device {where} has no float64, in which products are added up: move the operands to another device"
+        msg = (
+            f"device {where} has no float64, in which products are added up: move the operands to another device, "
+            "or enable jax_enable_x64 in JAX"
+        )
         raise ValueError(msg)
 
 

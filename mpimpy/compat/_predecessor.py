@@ -10,6 +10,7 @@ from ..cells import memristors
 from ..checks import as_bool, as_float, as_int, as_int_pair
 from ..config import ADC, DAC, Config, Device, Format, Tile, Wires
 from ..config._config import Parts
+from ..config._hints import hinted
 from ..crossbar import plan as plans
 from ..engine import Engine
 from ..operands import edge
@@ -24,6 +25,7 @@ def check_axes(name: str, array: Any, shape: str) -> None:
         raise ValueError(msg)
 
 
+@hinted
 class Predecessor(Engine):
     """Base of the three engines: their constructor and their products.
 
@@ -60,6 +62,7 @@ class Predecessor(Engine):
     """
 
     wire_resistance: float
+    _wires: Wires | None
     _var: float = 0.05
     _snap: bool = True
 
@@ -87,6 +90,8 @@ class Predecessor(Engine):
             Tile(*as_int_pair("array_size", array_size)),
         )
         self.wire_resistance = as_float("wire_resistance", wire_resistance, 0, unit=" Ohm")
+        # made here, where a user is warned of an odd resistance
+        self._wires = Wires(self.wire_resistance, self.wire_resistance) if self.wire_resistance else None
         # formats of `program`; a product may have its own
         config = config.replace(**self._formats(config))
         self._setup(config, seed=seed, chip=chip, backend=backend, parts=())
@@ -107,18 +112,20 @@ class Predecessor(Engine):
         if self.wire_resistance == 0:
             msg = "wire_factor=True has no effect with wire_resistance=0: give the engine a resistance, or leave it out"
             raise ValueError(msg)
-        return Wires(self.wire_resistance, self.wire_resistance)
+        if self._wires is None or self._wires.r_word != self.wire_resistance:
+            self._wires = Wires(self.wire_resistance, self.wire_resistance)
+        return self._wires
 
     def _multiply(self, config: Config, xin: Any, matin: Any, read: int | None = None) -> Any:
         # shapes as in np.dot; seed, chip and next read of this engine
-        w = edge.accept("matin", matin)
+        w = edge.accept("matin", matin, edge.like(xin))
         x = edge.accept("xin", xin, like=w)
         if len(w.shape) not in (1, 2):
             msg = f"matin has shape {w.shape}: weights are one matrix, (K, N), or a vector, (K,)"
             raise ValueError(msg)
         x, column = edge.accept("xin", x, like=w, depth=w.shape[0]), len(w.shape) == 1
         if column:
-            w = edge.Operand("matin", namespace(w.array).reshape(w.array, (-1, 1)), (*w.shape, 1))
+            w = edge.Operand("matin", namespace(w.array).reshape(w.array, (-1, 1)), (*w.shape, 1), w.dtype)
         matrix = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend).program(w)
         y = matrix.read(x, self._counter.next_read() if read is None else read)
         y = y[..., 0] if column else y

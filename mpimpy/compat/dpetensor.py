@@ -6,11 +6,13 @@ from typing import Any, Unpack
 from ..checks import as_int_pair
 from ..config import Device, Flicker, Gaussian, Samples
 from ..config import _flat as flat
+from ..config._hints import hinted
 from ..engine import Engine
 
 __all__ = ["DPETensor"]
 
 
+@hinted
 class DPETensor(Engine):
     """Engine under the predecessors' name, with one flat list of settings.
 

@@ -203,8 +203,8 @@ class SlicedData(CrossbarOperand):
         [[1.0, -0.429]]
         """
         name = "the weight data" if self.is_weight else "the input data"
-        data = edge.as_operand(name, data)
-        xp = namespace(data)
+        operand = edge.accept(name, data)
+        data, counts_as, xp = operand.array, operand.counts_as, namespace(operand.array)
         edge.check_device(data, self.device, name, "this SlicedData")
         if data.ndim < 1 or (self.is_weight and data.ndim != 2):
             wanted = "two axes (K, N)" if self.is_weight else "at least one axis"
@@ -223,7 +223,7 @@ class SlicedData(CrossbarOperand):
         dims = (math.prod(matrix[:-2]), *matrix[-2:])
         block = round_block(self.quant_gran, parallel, (matrix[-2], matrix[-1]))
         self._backend = backend = choose_backend(engine, data)
-        self._prototype = xp.zeros((0,), dtype=edge.float_dtype(xp, data), device=device_of(data))
+        self._prototype = xp.zeros((0,), dtype=counts_as, device=device_of(data))
         self._parallel = parallel
         self.encoded = encoding.encode(backend, backend.to_backend(xp.reshape(data, dims)), self.format, block)
         self.shape = tuple(data.shape)
@@ -247,7 +247,7 @@ class SlicedData(CrossbarOperand):
     def dtype(self) -> Any:
         """Floating dtype that the data counts as."""
         self._data_shape()
-        return self._prototype.dtype
+        return edge.float_dtype(namespace(self._prototype), self._prototype)
 
     def _configure(self, config: Config) -> Config:
         # the engine's configuration with the format of these weights, and with arrays of the size they are cut for
@@ -326,7 +326,7 @@ class SlicedData(CrossbarOperand):
             return w.read(x, read)
         edge.check_together(x._prototype, weights.array, "x", "w")
         encoded: Any = x.encoded  # `_check_cut` has asked for data
-        y = read_codes(w, encoded, x.format, x.dtype, read)
+        y = read_codes(w, encoded, x.format, x._prototype.dtype, read)
         return namespace(y).reshape(y, (*x._data_shape()[:-1], w.shape[1]))
 
     def _public(self, array: Any) -> Any:

@@ -4,16 +4,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..checks import as_bool, as_float, as_int, as_sigma, fail, set_fields
+from ..checks import as_bool, as_float, as_int, as_items, as_sigma, as_text, fail, set_fields
+from ._hints import hinted
+from ._sense import AMPERES, tell
 
 __all__ = ["ADC", "Ranges"]
 
 MOST_LSB = 64  # noise and offset beyond would leave nothing to read
 
 
+def _row(name: str, row: Any) -> tuple[Any, ...]:
+    items = as_items(name, row)
+    if items is None:
+        fail(TypeError, f"{row!r} is no row of numbers")
+    return items
+
+
 def _table(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
+    given = as_items(name, value) or ()
     try:
-        rows = tuple(tuple(as_float(name, item, -float("inf"), unit=" A") for item in row) for row in value)
+        rows = tuple(tuple(as_float(name, item, -float("inf"), unit=" A") for item in _row(name, row)) for row in given)
     except TypeError as error:
         fail(TypeError, f"{name} must hold one number for each weight slice and input slice: {error}")
     if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
@@ -21,6 +31,7 @@ def _table(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
     return rows
 
 
+@hinted
 @dataclass(frozen=True)
 class Ranges:
     """One ADC range for each pair of slices; `mpimpy.Engine.calibrate` makes them.
@@ -54,6 +65,12 @@ class Ranges:
         set_fields(self, low=low, span=span)
 
 
+def _odd_range(adc: "ADC") -> list[str]:
+    ends: Any = adc.range if isinstance(adc.range, tuple) else (adc.range,)
+    return AMPERES.oddity("range", max(ends, key=abs))
+
+
+@hinted
 @dataclass(frozen=True)
 class ADC:
     """The output converters that read the bit lines.
@@ -112,8 +129,11 @@ class ADC:
     def __post_init__(self) -> None:
         radc: Any = self.radc
         if radc is not None:
-            many = hasattr(radc, "__iter__") and not isinstance(radc, str) and getattr(radc, "ndim", 1) > 0
-            radc = tuple(as_int("radc", r, 2, 1 << 53) for r in radc) if many else as_int("radc", radc, 2, 1 << 53)
+            items = as_items("radc", radc)
+            if items is None:
+                radc = as_int("radc", radc, 2, 1 << 53)
+            else:
+                radc = tuple(as_int("radc", item, 2, 1 << 53) for item in items)
         if radc == ():
             fail(ValueError, "radc=() gives no resolution: give one number, one per weight slice, or None for ideal")
         set_fields(self, radc=radc, snap=as_bool("snap", self.snap), saturate=as_bool("saturate", self.saturate))
@@ -128,6 +148,8 @@ class ADC:
                 fail(ValueError, f"{name}={getattr(self, name)} has no effect with radc=None (ideal ADC): leave it out")
         if self.range == "lossless" and radc != ADC.radc:
             fail(ValueError, f"radc={radc} has no effect with range='lossless', which has every code: leave it out")
+        if not isinstance(self.range, str | Ranges):
+            tell(self, _odd_range)
 
     @property
     def errs(self) -> bool:
@@ -138,12 +160,14 @@ class ADC:
         value: Any = self.range
         if isinstance(value, Ranges):
             return value
-        if isinstance(value, str):
-            if value not in ("full", "lossless"):
-                fail(ValueError, f"range {value!r} is unknown: use 'full', 'lossless', or currents in A")
-            return value
-        if hasattr(value, "__iter__"):
-            ends = tuple(as_float("range", end, -float("inf"), unit=" A") for end in value)
+        text = as_text(value)
+        if text is not None:
+            if text not in ("full", "lossless"):
+                fail(ValueError, f"range {text!r} is unknown: use 'full', 'lossless', or currents in A")
+            return text
+        items = as_items("range", value)
+        if items is not None:
+            ends = tuple(as_float("range", end, -float("inf"), unit=" A") for end in items)
             if len(ends) != 2 or ends[0] >= ends[1]:
                 fail(ValueError, f"range={value!r} must be two currents in A, the lower one first")
             return ends[0], ends[1]

@@ -10,6 +10,7 @@ from ..checks import check_names, fail
 from ._adc import ADC, Ranges
 from ._device import Device
 from ._format import Format
+from ._hints import hinted
 from ._parts import DAC, Tile, Wires
 
 __all__ = ["Config", "Parts"]
@@ -27,6 +28,7 @@ class Parts(TypedDict, total=False):
     wires: Wires | dict[str, Any] | None
 
 
+@hinted
 @dataclass(frozen=True)
 class Config:
     """All settings that decide a product; only the seed of the random numbers is apart.

@@ -1,22 +1,47 @@
 """The memristors' settings."""
 
+import bisect
 import functools
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ..checks import as_float, as_int, fail, set_fields
+from ._hints import hinted, hinted_call
+from ._sense import SIEMENS, tell
 from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify, as_conductance, per_level, variation
 
-__all__ = ["Device"]
+__all__ = ["CellSettings", "Device", "DeviceSettings"]
 
 MAX_LEVELS = 1 << 16
 MAX_TABLES = 256  # levels that may have a law of their own
+ABSURD = 100  # spreads and tolerances this many times HGS are given in another unit
 EVEN = 1e-9  # levels this near to evenly spaced ones, relative to the range, are evenly spaced
 _UNSET: Any = None  # a field that `Device.__post_init__` fills in where it was not given
 
 
+class CellSettings(TypedDict, total=False):
+    """Types of the settings of a `Device` whose range of conductances is known."""
+
+    var: float | Iterable[float] | Gaussian | Samples | Flicker
+    write_var: float | Iterable[float] | Gaussian | Samples
+    stuck_HGS: float
+    stuck_LGS: float
+    levels: Iterable[float] | None
+    verify: WriteVerify | None
+    drift: Drift | None
+
+
+class DeviceSettings(CellSettings, total=False):
+    """Types of all settings of a `Device`."""
+
+    HGS: float | None
+    LGS: float | None
+    g_level: int | None
+
+
+@hinted
 @dataclass(frozen=True)
 class Device:
     """The memristors: conductance range, levels, variation, faults and drift.
@@ -139,24 +164,43 @@ class Device:
             fail(ValueError, "var: the samples of every level are equal, so nothing varies: use var=0")
         if self.verify is not None and self.write_var == 0:
             fail(ValueError, "verify has no effect without write variation: set write_var, or leave verify out")
+        tell(self, _oddities)
 
     @classmethod
-    def from_csv(cls, path: Any, unit: str | None = None, **settings: Any) -> "Device":
+    @hinted_call
+    def from_csv(
+        cls,
+        path: Any,
+        unit: str | None = None,
+        *,
+        level: str | None = None,
+        measured: str | None = None,
+        missing: str = "error",
+        outliers: str = "warn",
+        **settings: Unpack[DeviceSettings],
+    ) -> "Device":
         r"""Return a measured device: levels at the means of the samples, the samples as write variation.
 
         Parameters
         ----------
-        path : str or path
-            A file of lines ``level, measured conductance``; see `mpimpy.Measured.from_csv`.
-        unit : str, optional
-            Unit of the conductances, such as "uS", where the header does not say it.
+        path, unit, level, measured, missing, outliers
+            A file of lines ``level, measured conductance``, and how it is to be read; see
+            `mpimpy.Measured.from_csv`.
         **settings
             Other settings of the device. There is no read variation unless `var` is given.
 
         Raises
         ------
+        OSError
+            If the file cannot be read.
         ValueError
             If the file cannot be understood, or there is too little in it.
+
+        Warns
+        -----
+        MpimpyWarning
+            Of missing samples and of outliers, and of samples beyond what the cells hold, with their number in
+            each level.
 
         Examples
         --------
@@ -164,15 +208,15 @@ class Device:
         >>> lines = [f"{level},{1 + level + 0.01 * n}" for level in (0, 1) for n in range(8)]
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = pathlib.Path(folder) / "cells.csv"
-        ...     _ = path.write_text("level,measured_uS\n" + "\n".join(lines))
-        ...     Device.from_csv(path).g_level
+        ...     _ = path.write_text("state,Gread (uS)\n" + "\n".join(lines))
+        ...     Device.from_csv(path, level="state", measured="Gread (uS)").g_level
         2
         """
-        from ._samples_csv import read_samples
+        from ._samples_csv import Layout, read_samples
 
-        samples = read_samples(path, unit)
-        measured: dict[str, Any] = {"var": 0.0, "levels": samples.means_S, "write_var": samples}
-        return cls(**measured | settings)
+        samples = read_samples(path, Layout(unit, level, measured, missing, outliers))
+        own: dict[str, Any] = {"var": 0.0, "levels": samples.means_S, "write_var": samples}
+        return cls(**own | {**settings})
 
     @property
     def step_S(self) -> float:
@@ -204,6 +248,43 @@ class Device:
         return (
             None if all(abs(at - level) <= EVEN * top for level, at in enumerate(found)) else (*found[:-1], float(top))
         )
+
+
+def _oddities(device: Device) -> list[str]:
+    # what is probably not meant
+    name = "HGS" if device.levels is None else "levels: HGS"
+    found, HGS = SIEMENS.oddity(name, device.HGS), f"HGS={device.HGS:g} S"
+    laws: tuple[tuple[str, Any], ...] = (("var", device.var), ("write_var", device.write_var))
+    for name, law in laws:
+        if isinstance(law, Gaussian):
+            most = max(law.sigma_S) if isinstance(law.sigma_S, tuple) else law.sigma_S
+            if most > ABSURD * device.HGS:
+                relative = f"a relative spread is a plain number, such as {name}=0.05"
+                found.append(f"{name}: sigma_S={most:g} S is far beyond {HGS}: it counts in S, and {relative}")
+        elif isinstance(law, Samples):
+            found += _clipped(device, name, law)
+    if device.verify is not None and device.verify.tolerance_S > ABSURD * device.HGS:
+        found.append(f"verify: tolerance_S={device.verify.tolerance_S:g} S is far beyond {HGS}: it counts in S")
+    return found
+
+
+def _clipped(device: Device, name: str, samples: Samples) -> list[str]:
+    # Cells hold up to twice the range above or below LGS, and no less than 0; samples beyond count as its ends.
+    room = 2 * (device.HGS - device.LGS)
+    low, high = max(0.0, device.LGS - room), device.LGS + room
+    about, tolerance = samples.about_S or (samples.means_S if name == "var" else None), 1e-9 * room
+    counts = {}
+    for level, row in enumerate(samples.conductance_S):
+        at = device.LGS + level * device.step_S if device.levels is None else device.levels[level]
+        shift = 0.0 if about is None else at - about[level]
+        below = bisect.bisect_left(row, low - shift - tolerance)
+        beyond = below + len(row) - bisect.bisect_right(row, high - shift + tolerance)
+        if beyond:
+            counts[level] = f"level {level}: {beyond} of {len(row)}"
+    if not counts:
+        return []
+    held = f"cells of this device hold {low:g} S to {high:g} S, LGS + 2 (HGS - LGS)"
+    return [f"{name}: samples are clipped: {held}, and samples beyond count as the ends: {', '.join(counts.values())}"]
 
 
 def _level_count(law: Any) -> int | None:

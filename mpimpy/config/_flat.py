@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict, TypeVar
 
-from ..checks import as_bool, as_float, as_int_pair, check_names
+from ..checks import as_bool, as_float, as_int, as_int_pair, as_items, check_names
 from . import ADC, DAC, Config, Device, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires
 
 __all__ = ["ENGINE", "SETTINGS", "FurtherSettings", "Settings", "build"]
@@ -130,7 +130,6 @@ def _formats(given: dict[str, Any]) -> dict[str, Any]:
         granularity = "finest" if granularity is None else granularity
         if name is None:
             bits = slices[part]
-            bits = bits.tolist() if hasattr(bits, "tolist") else bits
             bits = Format().slices if bits is None else bits
             options = {"granularity": granularity, "mapping": mapping}
             made[field] = _build_part(field, Format, bits, bw_e=bw_e, double=double, **options)
@@ -153,10 +152,12 @@ def _build_part(where: str, build: Callable[..., T], *given: Any, **options: Any
 
 def _stuck(given: dict[str, Any]) -> None:
     ratio = as_float("stuck_fault_ratio", given.pop("stuck_fault_ratio", 0), 0, 1)
-    where = given.pop("stuck_fault_value", 0)
-    if where not in (0, 1):
-        msg = f"stuck_fault_value={where!r} must be 0 (cells stuck at LGS) or 1 (stuck at HGS)"
-        raise ValueError(msg)
+    value = given.pop("stuck_fault_value", 0)
+    try:
+        where = as_int("stuck_fault_value", int(value) if isinstance(value, bool) else value, 0, 1)
+    except (TypeError, ValueError):
+        msg = f"stuck_fault_value={value!r} must be 0 (cells stuck at LGS) or 1 (stuck at HGS)"
+        raise ValueError(msg) from None
     if where and not ratio:
         msg = "stuck_fault_value=1 has no effect while stuck_fault_ratio is 0: set the ratio, or leave both out"
         raise ValueError(msg)
@@ -170,13 +171,14 @@ def _stuck(given: dict[str, Any]) -> None:
 
 def _wires(given: dict[str, Any]) -> Wires | None:
     resistance, exact = given.pop("wire_resistance", 0), given.pop("exact_reads", False)
-    both = resistance if isinstance(resistance, tuple | list) else (resistance, resistance)
+    items = as_items("wire_resistance", resistance)
+    both = (resistance, resistance) if items is None else items
     if len(both) != 2:
         msg = f"wire_resistance={resistance!r} must be one number, or two: of a word line's segment and a bit line's"
         raise ValueError(msg)
-    both = [as_float("wire_resistance", one, 0, unit=" Ohm") for one in both]
-    if any(both):
-        return Wires(both[0], both[1], exact_reads=exact)
+    word, bit = (as_float("wire_resistance", one, 0, unit=" Ohm") for one in both)
+    if word or bit:
+        return Wires(word, bit, exact_reads=exact)
     if as_bool("exact_reads", exact):
         msg = "exact_reads=True has no effect without wires: set wire_resistance, or leave it out"
         raise ValueError(msg)

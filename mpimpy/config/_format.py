@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..checks import as_bool, as_int, as_int_pair, fail, set_fields
+from ..checks import as_bool, as_int, as_int_pair, as_items, as_text, fail, set_fields
+from ._hints import hinted, hinted_call
 
 __all__ = ["Format"]
 
@@ -23,6 +24,7 @@ _GRANULARITIES = ("finest", "per-matrix", "per-row", "per-col")
 _MAPPINGS = ("twos", "signed", "offset")
 
 
+@hinted
 @dataclass(frozen=True)
 class Format:
     """How an operand becomes integers.
@@ -75,11 +77,8 @@ class Format:
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        try:
-            slices = tuple(self.slices)
-        except TypeError:
-            slices = ()
-        if isinstance(self.slices, str) or not slices:
+        slices = as_items("slices", self.slices)
+        if not slices:
             fail(TypeError, f"slices={self.slices!r} must list the bits per slice, such as [1, 1, 2, 4]")
         slices = tuple(as_int("slices", bits, 1, 16) for bits in slices)
         if slices[0] != 1:
@@ -92,22 +91,24 @@ class Format:
         double = as_bool("double exponent (dbfp_en)", self.double)
         if double and bw_e is None:
             fail(ValueError, "a double exponent (dbfp_en=True) needs an exponent width: set bw_e, for example bw_e=8")
-        granularity = self.granularity
-        if isinstance(granularity, str):
+        granularity: Any = as_text(self.granularity)
+        if granularity is not None:
             if granularity not in _GRANULARITIES:
                 fail(
                     ValueError,
                     f"granularity {granularity!r} is unknown: use one of {', '.join(_GRANULARITIES)}, or a shape",
                 )
         else:
-            granularity = as_int_pair("granularity", granularity)
-        mapping = "signed" if self.mapping == "pair" else self.mapping
+            granularity = as_int_pair("granularity", self.granularity)
+        mapping = as_text(self.mapping)
+        mapping = "signed" if mapping == "pair" else mapping
         if mapping not in _MAPPINGS:
             names = "'twos', 'signed' (for weights also called 'pair') or 'offset'"
             fail(ValueError, f"mapping {self.mapping!r} is unknown: use {names}")
         set_fields(self, mapping=mapping, slices=slices, bw_e=bw_e, double=double, granularity=granularity)
 
     @classmethod
+    @hinted_call
     def named(cls, name: str, granularity: str | Iterable[int] = "finest", mapping: str = "twos") -> "Format":
         """Return the format called ``int4``, ``int8``, ``bf16``, ``fp16`` or ``fp32``.
 
@@ -116,9 +117,10 @@ class Format:
         >>> Format.named("int8").slices
         (1, 1, 2, 4)
         """
-        if name not in _NAMED:
+        text = as_text(name)
+        if text not in _NAMED:
             fail(ValueError, f"format {name!r} is unknown: use one of {', '.join(_NAMED)}, or list the slices")
-        slices, bw_e = _NAMED[name]
+        slices, bw_e = _NAMED[text]
         return cls(slices, bw_e=bw_e, granularity=granularity, mapping=mapping)
 
     @property

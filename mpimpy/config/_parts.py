@@ -4,12 +4,24 @@ from dataclasses import dataclass
 
 from ..checks import as_bool, as_float, as_int, as_sigma, fail, set_fields
 from ._device import MAX_LEVELS
+from ._hints import hinted
+from ._sense import OHM, VOLTS, tell
 
 __all__ = ["DAC", "Tile", "Wires"]
 
 MAX_ROWS = 1 << 16
 
 
+def _odd_voltage(dac: "DAC") -> list[str]:
+    return VOLTS.oddity("vread", dac.vread)
+
+
+def _odd_wires(wires: "Wires") -> list[str]:
+    name = "r_word" if wires.r_word >= wires.r_bit else "r_bit"
+    return OHM.oddity(name, getattr(wires, name))
+
+
+@hinted
 @dataclass(frozen=True)
 class DAC:
     """The input converters that drive the word lines.
@@ -40,6 +52,7 @@ class DAC:
             vread=as_float("vread", self.vread, 0, above=True, unit=" V"),
             vnoise=as_sigma("vnoise", self.vnoise),
         )
+        tell(self, _odd_voltage)
 
     @property
     def noisy(self) -> bool:
@@ -47,6 +60,7 @@ class DAC:
         return self.vnoise > 0
 
 
+@hinted
 @dataclass(frozen=True)
 class Tile:
     """One physical array.
@@ -69,6 +83,7 @@ class Tile:
         set_fields(self, rows=as_int("rows", self.rows, 1, MAX_ROWS), cols=as_int("cols", self.cols, 1, MAX_ROWS))
 
 
+@hinted
 @dataclass(frozen=True)
 class Wires:
     """The resistance of an array's wires; see `mpimpy.wires` for the circuit.
@@ -100,3 +115,4 @@ class Wires:
         )
         if self.r_word == self.r_bit == 0:
             fail(ValueError, "Wires(0, 0) has no effect: use wires=None for wires without resistance")
+        tell(self, _odd_wires)

@@ -1,50 +1,50 @@
 """Measured conductances, read from a file of lines ``level, conductance``."""
 
-import csv
-import math
-import re
-from os import PathLike
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks import fail
+from ._csv_text import UNITS, Column, Table, as_number, is_missing, read_table, shorten, split
+from ._outliers import limit, outliers
+from ._sense import warn
 from ._variation import Samples
 
-__all__ = ["FEWEST", "read_samples"]
+__all__ = ["FEWEST", "Layout", "read_samples"]
 
-UNITS = {"S": 1.0, "mS": 1e-3, "uS": 1e-6, "µS": 1e-6, "μS": 1e-6, "nS": 1e-9}
 FEWEST = 8  # samples of a level from which a spread says something
 MOST = 256  # levels
 LOWEST_S, HIGHEST_S = 1e-9, 0.1  # a memristor's conductance is within
-Column = tuple[int, str | None, bool]  # number, unit if stated, whether it holds targets
-NAME = re.compile(r"(.*?)[ _]*[(\[]?(S|mS|uS|µS|μS|nS)[)\]]?")
 
 
-def _header(cells: list[str]) -> tuple[Column, Column] | None:
-    # (column of the level or target, column of the measured conductance)
-    found: dict[str, Column] = {}
-    for column, text in enumerate(cells):
-        match = NAME.fullmatch(text.strip())
-        name, unit = (match[1], match[2]) if match and match[1] else (text.strip(), None)
-        for role, words in (("level", ("level", "target")), ("measured", ("measured", "conductance"))):
-            if name.lower().startswith(words):
-                if role in found:
-                    return None
-                found[role] = (column, unit, name.lower().startswith("target"))
-    return (found["level"], found["measured"]) if len(found) == 2 else None
+@dataclass(frozen=True)
+class Layout:
+    """How a file is to be read; see `mpimpy.Measured.from_csv`."""
+
+    unit: str | None = None
+    level: str | None = None
+    measured: str | None = None
+    missing: str = "error"
+    outliers: str = "warn"
+
+    def __post_init__(self) -> None:
+        if self.unit is not None and self.unit not in UNITS:
+            known = ", ".join(repr(unit) for unit in UNITS if unit.isascii())
+            fail(ValueError, f"unit={self.unit!r} is unknown: use one of {known}")
+        if self.missing not in ("error", "skip"):
+            fail(ValueError, f"missing={self.missing!r} is unknown: use 'error' or 'skip'")
+        if self.outliers not in ("warn", "keep", "drop"):
+            fail(ValueError, f"outliers={self.outliers!r} is unknown: use 'warn', 'keep' or 'drop'")
 
 
-def _number(text: str) -> float | None:
-    try:
-        value = math.nan if "_" in text else float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+@dataclass
+class _Found:
+    # samples by level or target, S, and what was left out
+    rows: dict[float, list[float]] = field(default_factory=dict)
+    missing: dict[float | None, int] = field(default_factory=dict)
+    points: set[str] = field(default_factory=set)
 
 
 def _unit(stated: str | None, given: str | None, path: Any) -> float:
-    if given is not None and given not in UNITS:
-        fail(ValueError, f"unit={given!r} is unknown: use one of {', '.join(repr(u) for u in UNITS if u.isascii())}")
     if stated and given and UNITS[stated] != UNITS[given]:
         fail(ValueError, f"{path}: the header says {stated} and unit={given!r}: leave unit out, or correct one of them")
     unit = stated or given
@@ -57,83 +57,94 @@ def _unit(stated: str | None, given: str | None, path: Any) -> float:
     return UNITS[unit]
 
 
-def _lines(path: "str | PathLike[str]") -> list[tuple[int, list[str]]]:
-    # (number, cells) of each line that is not empty or a comment
-    try:
-        text = Path(path).read_text("utf-8-sig")
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror or error}"
-        raise OSError(msg) from error
-    except UnicodeDecodeError:
-        fail(ValueError, f"{path}: it is not a text file: write lines of level and conductance, with commas")
-    lines = [
-        (n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.lstrip().startswith("#")
-    ]
-    if not lines:
-        fail(ValueError, f"{path}: it is empty: write lines of level and conductance, with commas")
-    mark = next((mark for mark in ",;\t" if mark in lines[0][1]), ",")
-    return [(n, next(csv.reader([line], delimiter=mark))) for n, line in lines]
-
-
-def read_samples(path: "str | PathLike[str]", unit: str | None = None) -> Samples:
+def read_samples(path: Any, layout: Layout | None = None) -> Samples:
     """Return the samples of a file; see `mpimpy.Measured.from_csv` for its layout.
 
     Returns
     -------
     Samples
     """
-    lines = _lines(path)
-    first = lines[0][1]
-    columns: tuple[Column, Column] = (0, None, False), (1, None, False)
-    if any(_number(text) is None for text in first[:2]):
-        named = _header(first)
-        if named is None:
+    layout = Layout() if layout is None else layout
+    table = read_table(path, layout.level, layout.measured)
+    scale = _unit(table.measured.unit, layout.unit, path)
+    found = _Found()
+    for number, line in table.lines:
+        _read_line(f"{path}, line {number}", line, (table, scale), found, skip=layout.missing == "skip")
+    names = _names(path, found, table.level)
+    return _checked_samples(path, found, names, layout)
+
+
+def _read_line(where: str, line: str, table_and_scale: tuple[Table, float], found: _Found, *, skip: bool) -> None:
+    table, scale = table_and_scale
+    level, measured, comma = table.level, table.measured, table.mark != ","
+    try:
+        cells = split(line, table.mark)
+    except ValueError as error:
+        fail(ValueError, f"{where}: {error}")
+    if table.width is not None and any(cells[table.width :]):
+        why = f"it has {len(cells)} cells, and the header {table.width}"
+        fail(ValueError, f"{where}: {why}: separate the columns with semicolons where the comma is a decimal mark")
+    texts = [cells[column.at] if column.at < len(cells) else "" for column in (level, measured)]
+    place, value = (as_number(text, comma=comma) for text in texts)
+    absent = [number is None and is_missing(text) for number, text in zip((place, value), texts, strict=True)]
+    for number, gone in zip((place, value), absent, strict=True):
+        if number is None and not (gone and skip):
+            hint = ", or give missing='skip'" if gone else ""
+            shown = shorten(",".join(cells))
+            fail(ValueError, f"{where}: {shown!r} is not a level and a conductance: correct it{hint}")
+    key = None
+    if place is not None:
+        key = place * (UNITS[level.unit] if level.unit else scale) if level.targets else place
+        if not level.targets and (place != int(place) or place < 0):
             fail(
                 ValueError,
-                f"{path}, line {lines[0][0]}: the header {','.join(first)!r} must name one column level (or target_uS) "
-                "and one measured_uS (or conductance_uS), with the unit that holds",
-            )
-        columns, lines = named, lines[1:]
-    (at, target_unit, targets), (column, stated, _) = columns
-    scale = _unit(stated, unit, path)
-    target_scale = UNITS[target_unit] if target_unit else scale
-    found: dict[float, list[float]] = {}
-    for number, cells in lines:
-        place, measured = (_number(cells[c]) if c < len(cells) else None for c in (at, column))
-        if place is None or measured is None:
-            fail(ValueError, f"{path}, line {number}: {','.join(cells)!r} is not a level and a conductance: correct it")
-        key, value = place * target_scale if targets else place, measured * scale
-        if not targets and (key != int(key) or key < 0):
-            fail(
-                ValueError,
-                f"{path}, line {number}: level {cells[at]} is not a whole number from 0: "
+                f"{where}: level {shorten(texts[0])} is not a whole number from 0: "
                 "number the levels 0, 1, 2, or name the column target_uS if it holds conductances",
             )
-        if not 0 <= value <= HIGHEST_S:
-            fail(ValueError, f"{path}, line {number}: {value:g} S is no memristor's conductance: is the unit right?")
-        found.setdefault(key, []).append(value)
-    return _checked_samples(path, found, targets)
+    if key is None or value is None:
+        found.missing[key] = found.missing.get(key, 0) + 1
+        return
+    found.points.update(mark for mark in ".," if mark in texts[1])
+    if len(found.points) > 1:
+        fail(ValueError, f"{where}: {shorten(texts[1])} has another decimal mark than the lines before: use one")
+    if not 0 <= value * scale <= HIGHEST_S:
+        fail(ValueError, f"{where}: {value * scale:g} S is no memristor's conductance: is the unit right?")
+    found.rows.setdefault(key, []).append(value * scale)
 
 
-def _checked_samples(path: Any, found: dict[float, list[float]], targets: bool) -> Samples:
-    keys = sorted(found)
-    if not targets and keys:
-        missing = next((level for level in range(int(keys[-1]) + 1) if level not in found), None)
+def _names(path: Any, found: _Found, level: Column) -> dict[float, str]:
+    # names of the levels, lowest first
+    keys = sorted({*found.rows, *(key for key in found.missing if key is not None)})
+    if not level.targets and keys:
+        first = 0 if keys[0] == 0 else 1
+        missing = next((n for n in range(first, int(keys[-1]) + 1) if n not in keys), None)
         if missing is not None:
             fail(
                 ValueError,
-                f"{path}: level {missing} is missing: levels count from 0 without gaps, up to {int(keys[-1])} here",
+                f"{path}: level {missing} is missing: levels count from 0 or 1 without gaps, up to "
+                f"{int(keys[-1])} here",
             )
     if not 2 <= len(keys) <= MOST:
         fail(ValueError, f"{path}: it holds {len(keys)} levels: measure from 2 to {MOST}")
-    rows = [found[key] for key in keys]
-    names = [f"target {key:g} S" if targets else f"level {int(key)}" for key in keys]
-    for name, row in zip(names, rows, strict=True):
-        if len(row) < FEWEST:
-            fail(ValueError, f"{path}: {name} has {len(row)} samples: measure at least {FEWEST} of each level")
+    return {key: f"target {key:g} S" if level.targets else f"level {int(key)}" for key in keys}
+
+
+def _checked_samples(path: Any, found: _Found, names: dict[float, str], layout: Layout) -> Samples:
+    rows = [sorted(found.rows.get(key, [])) for key in names]
+    _check_counts(path, names, rows, found)
+    far: list[tuple[float, ...]] = [()] * len(rows)
+    if layout.outliers != "keep":
+        far = outliers(rows)
+    _tell(path, names, found, (rows, far), drop=layout.outliers == "drop")
+    if layout.outliers == "drop":
+        for row, gone in zip(rows, far, strict=True):
+            for value in gone:
+                row.remove(value)
+        _check_counts(path, names, rows, found)
     samples = Samples(rows)
     means = samples.means_S
-    for index, (name, mean) in enumerate(zip(names, means, strict=True)):
+    texts = list(names.values())
+    for index, (name, mean) in enumerate(zip(texts, means, strict=True)):
         if not LOWEST_S <= mean <= HIGHEST_S:
             fail(
                 ValueError,
@@ -143,8 +154,41 @@ def _checked_samples(path: Any, found: dict[float, list[float]], targets: bool) 
         if index and mean <= means[index - 1]:
             fail(
                 ValueError,
-                f"{path}: {name} has a mean of {mean:g} S, not above that of {names[index - 1]}, "
+                f"{path}: {name} has a mean of {mean:g} S, not above that of {texts[index - 1]}, "
                 f"{means[index - 1]:g} S: number the levels by rising conductance, and leave out those that "
                 "cannot be told apart",
             )
     return samples
+
+
+def _check_counts(path: Any, names: dict[float, str], rows: list[list[float]], found: _Found) -> None:
+    for (key, name), row in zip(names.items(), rows, strict=True):
+        if len(row) < FEWEST:
+            gone = f" ({found.missing[key]} missing)" if key in found.missing else ""
+            fail(ValueError, f"{path}: {name} has {len(row)} samples{gone}: measure at least {FEWEST} of each level")
+
+
+def _tell(
+    path: Any,
+    names: dict[float, str],
+    found: _Found,
+    samples: tuple[list[list[float]], list[tuple[float, ...]]],
+    *,
+    drop: bool,
+) -> None:
+    # one warning that counts, level by level
+    rows, far = samples
+    parts = []
+    if found.missing:
+        texts = [f"{names[key]}: {count}" for key, count in found.missing.items() if key is not None]
+        texts += [f"of no level: {found.missing[None]}"] if None in found.missing else []
+        parts.append(f"{sum(found.missing.values())} missing samples are left out ({', '.join(texts)})")
+    if any(far):
+        each = zip(names.values(), rows, far, strict=True)
+        texts = [f"{name}: {len(gone)} of {len(row)}" for name, row, gone in each if gone]
+        least = min(limit(len(row)) for row, gone in zip(rows, far, strict=True) if gone)
+        what = "are dropped" if drop else "are kept: look at them, then give outliers='drop' or 'keep'"
+        many = f"{sum(map(len, far))} outliers beyond a robust z of {least:.1f}"
+        parts.append(f"{many} ({', '.join(texts)}) {what}")
+    if parts:
+        warn(f"{path}: {'; '.join(parts)}")

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..checks import as_float, as_int, as_sigma, fail, set_fields
+from ..checks import as_float, as_int, as_items, as_sigma, fail, set_fields
+from ._hints import hinted
+from ._sense import SECONDS, tell
 
 __all__ = ["UNITS", "Drift", "Flicker", "Gaussian", "Samples", "WriteVerify", "per_level", "seconds", "variation"]
 
@@ -22,10 +24,10 @@ def per_level(name: str, value: Any, check: Callable[[str, Any], float]) -> floa
     TypeError, ValueError
         If `check` raises one, or if there is no number at all.
     """
-    many = hasattr(value, "__iter__") and not isinstance(value, str | bytes) and getattr(value, "ndim", 1) > 0
-    if not many:
+    given = as_items(name, value)
+    if given is None:
         return check(name, value)
-    items = tuple(check(f"{name}[{index}]", item) for index, item in enumerate(value))
+    items = tuple(check(f"{name}[{index}]", item) for index, item in enumerate(given))
     if not items:
         fail(ValueError, f"{name} is empty: give one number, or one per level")
     return items
@@ -46,6 +48,7 @@ def _check_effect(name: str, value: float | tuple[float, ...]) -> None:
         fail(ValueError, f"{name}={value!r} varies nothing: leave it out, or use 0 for the variation itself")
 
 
+@hinted
 @dataclass(frozen=True)
 class Gaussian:
     """Variation by an absolute amount: each draw adds ``N(0, sigma_S)`` to the conductance.
@@ -80,6 +83,7 @@ class Gaussian:
         _check_effect("sigma_S", self.sigma_S)
 
 
+@hinted
 @dataclass(frozen=True, repr=False)
 class Samples:
     """Variation as measured: each draw takes one of a level's samples, all equally likely.
@@ -115,10 +119,13 @@ class Samples:
         ) -> None: ...
 
     def __post_init__(self) -> None:
-        try:
-            rows = [tuple(row) for row in self.conductance_S]
-        except TypeError:
-            fail(TypeError, "conductance_S must hold one sequence of conductances per level, such as [[1e-7], [1e-5]]")
+        rows = []
+        for row in as_items("conductance_S", self.conductance_S) or (None,):
+            found = as_items("conductance_S", row)
+            if found is None:
+                what = "conductance_S must hold one sequence of conductances per level, such as [[1e-7], [1e-5]]"
+                fail(TypeError, what)
+            rows.append(found)
         for level, row in enumerate(rows):
             if not row:
                 fail(ValueError, f"conductance_S holds no samples of level {level}: measure it, or use fewer levels")
@@ -160,6 +167,11 @@ class Samples:
         return f"Samples({len(self.counts)} levels, {many} samples each{about})"
 
 
+def _odd_flicker(flicker: "Flicker") -> list[str]:
+    return SECONDS.oddity("t_read_s", flicker.t_read_s)
+
+
+@hinted
 @dataclass(frozen=True)
 class Flicker:
     """Read noise of 1/f kind, which grows with the time since programming.
@@ -205,12 +217,14 @@ class Flicker:
         _check_effect("q", self.q)
         if self.t0_s <= self.t_read_s:
             fail(ValueError, f"t0_s={self.t0_s:g} s must be later than one read lasts, t_read_s={self.t_read_s:g} s")
+        tell(self, _odd_flicker)
 
     def sigma(self, q: float, t_s: float) -> float:
         """Return the relative standard deviation that a strength `q` has at time `t_s`."""
         return q * math.sqrt(math.log((t_s + self.t_read_s) / (2 * self.t_read_s)))
 
 
+@hinted
 @dataclass(frozen=True)
 class Drift:
     """Conductances that decay with time: ``G(t) = G(t0) * (t / t0)**-nu``.
@@ -259,6 +273,7 @@ class Drift:
             fail(ValueError, "nu=0 and nu_spread=0 let nothing drift: use drift=None")
 
 
+@hinted
 @dataclass(frozen=True)
 class WriteVerify:
     """Programming with pulses until a cell is near its level: each pulse draws the write variation anew.

@@ -6,13 +6,15 @@
 No preset depends on temperature: none of the sources gives a law for it.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from ..checks import check_names, fail
 from ..config import Device, Drift, Flicker, Gaussian
+from ..config._device import CellSettings
 
 __all__ = ["PRESETS", "Listing", "Preset", "device", "listing"]
 
@@ -203,7 +205,12 @@ def listing(name: str | None = None) -> Listing:
 
 
 def device(
-    name: str, g_level: int = 16, *, HGS: float | None = None, LGS: float | None = None, **settings: Any
+    name: str,
+    g_level: int = 16,
+    *,
+    HGS: float | None = None,
+    LGS: float | None = None,
+    **settings: Unpack[CellSettings],
 ) -> Device:
     """Return the device of a preset.
 
@@ -251,5 +258,4 @@ def device(
         given["var"] = Device().var
     else:
         given["write_var"] = Gaussian([preset.sigma_S(g) for g in levels])
-    own: dict[str, Any] = {"HGS": made.HGS, "LGS": made.LGS, "g_level": made.g_level, "var": 0.0}
-    return Device(**own | given | settings)
+    return dataclasses.replace(made, **given | {**settings})

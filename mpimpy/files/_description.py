@@ -25,7 +25,7 @@ __all__ = ["CellNumbers", "Codes", "Description", "describe", "parse"]
 
 _KEYS = ("format", "version", "config", "seed", "chip", "origin", "shape", "dtype", "reads", "encoded", "states")
 _OPTIONAL = ("arithmetic",)  # files had none before there was one
-_DTYPE = re.compile(r"(b?float|complex)[0-9]{1,3}(_[a-z0-9]+)*")
+_DTYPE = re.compile(r"bool|u?int[0-9]{1,2}|(b?float|complex)[0-9]{1,3}(_[a-z0-9]+)*")
 _LARGEST_BLOCK = 1 << 62
 
 
@@ -80,7 +80,7 @@ class Description:
     shape : (int, int)
         (K, N).
     dtype : str
-        Name of the floating dtype that the weights count as.
+        Name of the dtype that the weights count as.
     reads : int
         Reads made so far.
     codes : Codes or None
@@ -154,7 +154,7 @@ def describe(meta: dict[str, Any]) -> Description:
     address = _address(config, shape, meta)
     dtype, reads = meta["dtype"], as_int("reads", meta["reads"], 0, noise.MAX_READ)
     if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
-        fail(ValueError, f"dtype={dtype!r} is no floating dtype")
+        fail(ValueError, f"dtype={dtype!r} is no numeric dtype")
     if dtype.startswith("complex") and shape[1] % 2:
         fail(ValueError, f"shape={shape} has no columns of imaginary parts beside as many of real parts")
     states = _mapping("states", meta["states"])

@@ -1,36 +1,35 @@
 """The public edge: operands are checked once, before any work."""
 
-import functools
 import math
+import sys
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import device as device_of
-from array_api_compat import is_array_api_obj
 
 from .. import arrays
 from ..arrays import namespace
+from ..checks import MpimpyWarning
 from ..config import Format
+from . import dtypes, values
+from .dtypes import kind_of, result_dtype
+from .values import first_index, library, like
 
 __all__ = [
     "MpimpyWarning",
     "Operand",
     "accept",
     "as_faults",
-    "as_operand",
     "check_device",
     "check_together",
     "first_index",
     "float_dtype",
     "library",
+    "like",
     "matrix_shape",
     "result_dtype",
 ]
-
-
-class MpimpyWarning(UserWarning):
-    """A result that is probably not the intended one."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,24 @@ class Operand:
     array : array
         Its values; for a programmed matrix, an empty array of its library, dtype and device.
     shape : tuple of int
+    dtype : dtype, optional
+        Dtype that it counts as in the dtype of a product; by default that of `array`.
     """
 
     name: str
     array: Any
     shape: tuple[int, ...]
+    dtype: Any = None
+
+    @property
+    def counts_as(self) -> Any:
+        """Dtype that it counts as in the dtype of a product."""
+        return self.array.dtype if self.dtype is None else self.dtype
+
+    @property
+    def complex(self) -> bool:
+        """Whether its numbers are complex."""
+        return kind_of(namespace(self.array), self.array.dtype) == "complex floating"
 
     @property
     def dims(self) -> tuple[int, int, int]:
@@ -61,112 +73,24 @@ class Operand:
         """Number of input vectors."""
         return math.prod(self.shape[:-1])
 
-    @property
-    def complex(self) -> bool:
-        """Whether its numbers are complex."""
-        return _kind(namespace(self.array), self.array.dtype) == "complex floating"
-
-
-def library(array: Any) -> str:
-    """Return the name of the library that `array` belongs to."""
-    name: str = namespace(array).__name__
-    return name.removeprefix("array_api_compat.").partition(".")[0]
-
-
-@functools.lru_cache(maxsize=128)
-def _kind(xp: Any, dtype: Any) -> str | None:
-    # the array API's kind of a dtype; None: one that it does not know
-    try:
-        kinds = ("bool", "integral", "real floating", "complex floating")
-        return next((kind for kind in kinds if xp.isdtype(dtype, kind)), None)
-    except (TypeError, ValueError):
-        return None
-
 
 def float_dtype(xp: Any, array: Any) -> Any:
     """Return the floating dtype that `array` counts as: its own, or its library's default."""
-    if _kind(xp, array.dtype) == "real floating":
-        return array.dtype
-    return xp.__array_namespace_info__().default_dtypes(device=device_of(array))["real floating"]
+    return dtypes.float_dtype(xp, array.dtype, device_of(array))
 
 
-def result_dtype(xp: Any, first: Any, second: Any) -> Any:
-    """Return the dtype of a product of operands that count as `first` and `second`."""
-    return xp.result_type(first, second)
-
-
-def _convert(name: str, value: Any, like: Any) -> Any:
-    if is_array_api_obj(value) and (like is None or value.ndim or library(value) != "numpy"):
-        return value  # a NumPy number counts as a number beside any library
-    if hasattr(value, "todense"):
-        msg = f"{name} is a sparse {type(value).__name__}, and a crossbar holds every element: pass {name}.toarray()"
-        raise TypeError(msg)
-    array = arrays.asarray(value)
-    if array.dtype.kind not in "biufc":
-        msg = f"{name} has dtype {array.dtype}, which is not numeric: pass integers or floats"
-        raise TypeError(msg)
-    if like is None or library(like) == "numpy":
-        return array
-    xp = namespace(like)
-    return xp.asarray(array.tolist(), device=device_of(like))
-
-
-def first_index(xp: Any, marked: Any) -> tuple[int, ...]:
-    """Return the index of the first True of a bool array, a tuple of int."""
-    first = int(xp.argmax(xp.astype(xp.reshape(marked, (-1,)), xp.int8)))
-    index: list[int] = []
-    for size in reversed(marked.shape):
-        first, position = divmod(first, size)
-        index.append(position)
-    return tuple(reversed(index))
-
-
-def as_operand(name: str, value: Any, *, like: Any = None, complex_too: bool = False) -> Any:
-    """Return `value` as an array of finite numbers.
-
-    Parameters
-    ----------
-    name : str
-        Its name in messages.
-    value : array, nested lists or number
-    like : array, optional
-        Lists and numbers become arrays of this one's library and device.
-    complex_too : bool
-        Whether complex numbers may pass.
-
-    Raises
-    ------
-    TypeError
-        If `value` is not numeric, or complex where that is not allowed.
-    ValueError
-        If it holds a NaN or an infinity.
-    """
-    for mark, kind, mend in (
-        ("conductance", "a programmed matrix", "write x @ W, or W.report(x)"),
-        ("slice_data_imp", "a SlicedData", "multiply with engine(x, w)"),
-    ):
-        if hasattr(value, mark):
-            msg = f"{name} is {kind}, not an array: {mend}"
-            raise TypeError(msg)
-    if hasattr(value, "mask") and hasattr(value, "filled"):
-        msg = f"{name} is a masked array, and a crossbar has no masked cells: pass {name}.filled(0)"
-        raise TypeError(msg)
-    array = _convert(name, value, like)
-    if reason := arrays.unusable(array):
-        msg = f"{name} {reason}"
-        raise TypeError(msg)
+def _finite(name: str, array: Any, complex_too: bool) -> Any:
+    # the array, without its history of gradients
     xp = namespace(array)
-    kind_of_dtype = _kind(xp, array.dtype)
-    imaginary = kind_of_dtype == "complex floating"
-    if kind_of_dtype is None or (imaginary and not complex_too):
-        kind = (
-            "is complex where real numbers are wanted: pass its real and its imaginary part"
-            if imaginary
-            else "is not numeric"
+    kind = kind_of(xp, array.dtype)
+    imaginary = kind == "complex floating"
+    if imaginary and not complex_too:
+        msg = (
+            f"{name} has dtype {array.dtype}, which is complex where real numbers are wanted: "
+            "pass its real and its imaginary part"
         )
-        msg = f"{name} has dtype {array.dtype}, which {kind}"
         raise TypeError(msg)
-    if kind_of_dtype not in ("bool", "integral") and not bool(xp.all(xp.isfinite(array))):
+    if kind not in ("bool", "integral") and not bool(xp.all(xp.isfinite(array))):
         index = first_index(xp, ~xp.isfinite(array))
         value = complex(array[index]) if imaginary else float(array[index])
         msg = f"{name} has {value} at index {index}: every element must be finite"
@@ -176,9 +100,20 @@ def as_operand(name: str, value: Any, *, like: Any = None, complex_too: bool = F
             f"{name} requires a gradient, and none flows through a crossbar product: "
             "use torch.no_grad(), or pass a detached tensor",
             MpimpyWarning,
-            stacklevel=5,
+            stacklevel=_users_level(),
         )
     return arrays.detach(array)
+
+
+def _users_level() -> int:
+    # the level of warnings.warn, called by our caller, that names the line of the user
+    frame, level = sys._getframe(1), 1
+    while (
+        frame.f_back is not None
+        and frame.f_globals.get("__name__", "").partition(".")[0] == __package__.partition(".")[0]
+    ):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def accept(name: str, value: Any, like: Any = None, *, depth: int | None = None, complex_too: bool = False) -> Operand:
@@ -188,8 +123,8 @@ def accept(name: str, value: Any, like: Any = None, *, depth: int | None = None,
     ----------
     name : str
         Its name in messages.
-    value : array, nested lists, number, or Operand
-        An `Operand` is not checked again.
+    value : anything that holds numbers, or Operand
+        See the table in docs/operands.md. An `Operand` is not checked again.
     like : Operand or array, optional
         Lists and numbers become arrays of its library and device. An `Operand` is the other factor of a
         product: both must then belong to one library and device.
@@ -213,8 +148,8 @@ def accept(name: str, value: Any, like: Any = None, *, depth: int | None = None,
     if isinstance(value, Operand):
         operand = value
     else:
-        array = as_operand(name, value, like=like if other is None else other.array, complex_too=complex_too)
-        operand = Operand(name, array, tuple(array.shape))
+        array, dtype = values.take(name, value, like if other is None else other.array)
+        operand = Operand(name, _finite(name, array, complex_too), tuple(array.shape), dtype)
     if other is not None:
         check_together(operand.array, other.array, name, other.name)
         if depth is not None:

@@ -325,8 +325,10 @@ def encode(
     if fmt.bw_e is None:
         top = float(2 ** (fmt.bits - 1) - 1)
         divisor = xp.where(peak > 0, peak, xp.ones_like(peak))
+        tops = xp.full_like(peak, top)
         leading = peak if not exponent else peak * 2.0**-exponent
-        planes.append((BlockScales(xp.full_like(peak, top), divisor), leading / top))
+        # by an array: XLA would multiply by the reciprocal of a number
+        planes.append((BlockScales(tops, divisor), leading / tops))
     else:
         zero = xp.zeros_like(peak)
         groups: list[tuple[Any, Any, tuple[Any, Any] | None]] = [(peak, peak, None)]

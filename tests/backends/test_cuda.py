@@ -161,7 +161,7 @@ def test_who_gets_the_backend():
 
 
 def test_a_tensor_on_cuda_is_chosen_for(monkeypatch):
-    monkeypatch.setattr(choice, "is_torch_cpu", lambda array: False)
+    monkeypatch.setattr(choice, "in_cpu_memory", lambda array: False)
     tensor = torch.ones(2)
     assert choice._name_for(tensor) == "reference"
 

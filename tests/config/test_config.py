@@ -30,7 +30,7 @@ REFUSED = [
     (lambda: Device(LGS=-1e-9), ValueError, r"LGS=-1e-09 S is out of range: it must be at least 0"),
     (lambda: Device(HGS=1e-7, LGS=1e-7), ValueError, r"LGS=1e-07 S must be below HGS=1e-07 S"),
     (lambda: Device(g_level=1), ValueError, r"g_level=1 is out of range: it must be from 2 to 65536"),
-    (lambda: Device(g_level=16.0), TypeError, r"g_level=16.0 must be a whole number"),
+    (lambda: Device(g_level=16.5), TypeError, r"g_level=16.5 must be a whole number"),
     (lambda: Device(g_level=True), TypeError, r"g_level=True must be a whole number"),
     (lambda: Device(var=-0.1), ValueError, r"var=-0.1 is out of range: it must be at least 0"),
     (lambda: Device(var=5), ValueError, r"var=5 is out of range: it must be at least 0 and at most 2"),

@@ -19,8 +19,8 @@ import numpy as np
 
 import mpimpy
 from mpimpy import (
-    ADC, DAC, Config, Device, DPETensor, Drift, Engine, Flicker, Format, Gaussian, MapReducedot, Ranges, Samples,
-    Tile, Wires, WriteVerify, explain,
+    ADC, DAC, Config, Device, DPETensor, Drift, Engine, Flicker, Format, Gaussian, MapReducedot, Measured, Ranges,
+    Samples, Tile, Wires, WriteVerify, explain, presets,
 )
 from mpimpy.config import from_dict, to_dict
 
@@ -69,6 +69,10 @@ assert_type(Samples([[1.0], [2.0]]).conductance_S, tuple[tuple[float, ...], ...]
 assert_type(Ranges([[0.0]], [[1.0]]).span, tuple[tuple[float, ...], ...])
 assert_type(Config.from_dict({"tile": {"rows": 32}}), Config)
 assert_type(mpimpy.ARITHMETIC, int)
+assert_type(Device.from_csv("cells.csv", "uS", level="state", missing="skip", outliers="drop", var=0.01), Device)
+assert_type(Measured.from_csv("cells.csv", unit="uS").device(drift=Drift(0.05)), Device)
+assert_type(presets.device("pcm-joshi", 16, HGS=2e-5, var=0, verify=WriteVerify(1e-7)), Device)
+assert_type(Engine.from_config(config, seed=1), Engine)
 from_dict(to_dict(Tile(32, 8)))
 """
 
@@ -84,6 +88,12 @@ Format("1124")
 Format([1.5])
 Format(slcies=[1, 1])
 Device(vra=0.05)
+Device.from_csv("cells.csv", vra=0.05)
+Device.from_csv("cells.csv", missing=True)
+presets.device("generic", vra=0.05)
+Measured.from_csv("cells.csv").device(vra=0.05)
+Engine(devcie=Device())
+Engine.from_config(Config(), sede=1)
 Device(var="0.05")
 Device(levels=3)
 Device(write_var=Flicker(0.1))

@@ -368,7 +368,12 @@ def test_a_device_without_float64_is_refused():
     where = array_api_strict.Device("no_float64")
     x = array_api_strict.ones((2, 2), dtype=array_api_strict.float32, device=where)
     with pytest.raises(ValueError, match=r"no_float64.* has no float64, in which products are added up"):
-        Engine().MapReduceDot(x, x)
+        Engine(backend="reference").MapReduceDot(x, x)
+    y = Engine(seed=1).MapReduceDot(x, x)  # in NumPy's memory
+    assert y.device == where
+    assert same_bits(
+        np.from_dlpack(y), Engine(seed=1).MapReduceDot(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))
+    )
 
 
 @pytest.mark.parametrize(("bits", "wide"), [(20, False), (24, False), (25, False), (31, False), (31, True), (53, True)])

@@ -88,8 +88,8 @@ TEN = "".join(f"0,{g}\n" for g in GOOD[0])
             None,
             r"level 0 has a mean of 1.0375e-10 S, and conductances are expected from 1e-09 S to 0.1 S: is the unit right",
         ),
-        (text(names=[0, 2]), None, r"level 1 is missing: levels count from 0 without gaps, up to 2 here"),
-        (text(names=[1, 2]), None, r"level 0 is missing"),
+        (text(names=[0, 2]), None, r"level 1 is missing: levels count from 0 or 1 without gaps, up to 2 here"),
+        (text(names=[2, 3]), None, r"level 1 is missing"),
         (text(GOOD[:1]), None, r"it holds 1 levels: measure from 2 to 256"),
         ("level,measured_uS\n", None, r"it holds 0 levels"),
         (text([[1.0] * 8] * 300), None, r"it holds 300 levels: measure from 2 to 256"),
@@ -114,9 +114,10 @@ def test_files_that_are_refused(write, content, unit, message):
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(OSError, match=r"nothing.csv: cannot be read: No such file"):
         Device.from_csv(tmp_path / "nothing.csv")
-    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(ValueError, match=r"bytes.csv: it is not a text file"):
-        Measured.from_csv(tmp_path / "bytes.csv")
+    for raw in (b"\xff\xfe\x00", b"\x89PNG\r\n\x1a\n\x00\x00", b"PK\x03\x04 level,measured_uS"):
+        (tmp_path / "bytes.csv").write_bytes(raw)
+        with pytest.raises(ValueError, match=r"bytes.csv: it is not a text file"):
+            Measured.from_csv(tmp_path / "bytes.csv")
     with pytest.raises(TypeError, match=r"samples=\[\[1\]\] must be Samples, such as"):
         Measured([[1]])
 
@@ -145,9 +146,14 @@ def test_it_prints_as_a_table(rng):
     assert lines[0].split() == [
         "level",
         "samples",
+        "outliers",
         "mean",
         "(S)",
         "spread",
+        "(S)",
+        "median",
+        "(S)",
+        "MAD",
         "(S)",
         "Gaussian:",
         "D",
@@ -156,9 +162,9 @@ def test_it_prints_as_a_table(rng):
         "D",
         "p",
     ]
-    assert [line.split()[:4] for line in lines[1:]] == [
-        ["0", "8", "1.038e-06", "9.543e-08"],
-        ["1", "9", "5.05e-06", "1.5e-07"],
+    assert [line.split()[:7] for line in lines[1:]] == [
+        ["0", "8", "0", "1.038e-06", "9.543e-08", "1.025e-06", "7.5e-08"],
+        ["1", "9", "0", "5.05e-06", "1.5e-07", "5.05e-06", "5e-08"],
     ]
     assert len({len(line) for line in lines}) == 1
 

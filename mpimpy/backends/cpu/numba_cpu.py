@@ -1,4 +1,4 @@
-"""The backend "numba": NumPy arrays, and torch CPU tensors without a copy.
+"""The backend "numba": NumPy arrays, and torch CPU tensors and others that speak DLPack without a copy.
 
 Each function has the signature, the meaning and the bits of its twin in `reference`, whose
 docstrings are the specification.
@@ -9,10 +9,12 @@ import sys
 from typing import Any
 
 import numpy as np
+from array_api_compat import device as device_of
 
-from ... import noise
+from ... import arrays, noise
 from ..._caches import bounded
 from ..._integers import ceil_div
+from ...arrays import namespace
 from .. import reference
 from ..fallback import with_fallback
 from ..reading import BlockScales, Draw, Reading, Slicing
@@ -36,19 +38,20 @@ def to_backend(array: Any) -> Any:
         if array.dtype is torch.bfloat16:
             array = array.float()
         array = array.resolve_neg().numpy()
+    array = arrays.to_numpy(array)
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
     return _frozen(array)
 
 
 def from_backend(array: Any, like: Any) -> Any:
-    """Return the NumPy array `array` in the library of `like`, sharing its memory where torch can."""
+    """Return the NumPy array `array` in the library of `like`, sharing its memory where that can."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(like, torch.Tensor):
         array = np.ascontiguousarray(array)
         # the stride of an axis of length 1 may still be negative, which torch does not take
         return torch.from_numpy(array if min(array.strides, default=0) >= 0 else array.copy())
-    return array
+    return array if arrays.is_numpy(like) else namespace(like).asarray(array, device=device_of(like))
 
 
 def _frozen(array: Any) -> Any:

@@ -148,7 +148,7 @@ def fold(
     total = xp.astype(digits[0, :, :], xp.float64) * weights[0]
     for s in range(1, len(weights)):
         total = total + xp.astype(digits[s, :, :], xp.float64) * weights[s]
-    total = total / divisor
+    total = total / xp.full_like(total, divisor)  # XLA would multiply by the reciprocal of a number
     if scales is not None:
         tile = xp.arange(digits.shape[axis + 1], dtype=xp.int64, device=device(digits)) // rows
         total = total * xp.take(scales, tile, axis=axis)
