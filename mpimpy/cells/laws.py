@@ -1,16 +1,17 @@
 """Laws of a device as quantile tables: the distribution of each random effect, for each level."""
 
-import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 from .. import noise
+from .._caches import bounded
 from ..config import Device, Drift, Flicker, Gaussian, Samples
 
-__all__ = ["Law", "ages", "drift", "grid_positions", "mean_factor", "read", "spreads", "write"]
+__all__ = ["Law", "ages", "device_bytes", "drift", "grid_positions", "mean_factor", "read", "spreads", "write"]
 
 PerLevel = float | tuple[float, ...]  # one number for all levels, or one per level
+NUMBER_BYTES = 32  # a float in a tuple
 Variation = PerLevel | Gaussian | Samples | Flicker
 
 
@@ -79,16 +80,30 @@ def _law(kind: Variation, device: Device, fraction: int, time_s: float | None, c
     return _make_law(kind, noise.lognormal_table)
 
 
-@functools.lru_cache(maxsize=8)
+def device_bytes(device: Device) -> int:
+    """Return about the bytes that a device holds: of measured samples, for the most part."""
+    kinds = [kind for kind in (device.var, device.write_var) if isinstance(kind, Samples)]
+    return 1024 + sum(NUMBER_BYTES * sum(kind.counts) for kind in kinds)
+
+
+def _law_bytes(law: Law | None, device: Device, *_: object) -> int:
+    return device_bytes(device) + (0 if law is None else len(law.table))
+
+
+@bounded(8, _law_bytes)
 def write(device: Device, fraction: int) -> Law | None:
     """Return the law of the write variation on a grid of ``2**fraction`` units a level, or None."""
     return None if device.write_var == 0 else _law(device.write_var, device, fraction, None, False)
 
 
-@functools.lru_cache(maxsize=8)
+@bounded(8, _law_bytes)
 def read(device: Device, fraction: int, time_s: float | None = None) -> Law | None:
     """Return the law of the read variation at a time after programming (None: not aged), or None."""
-    return None if device.var == 0 else _law(device.var, device, fraction, time_s, True)
+    if device.var == 0:
+        return None
+    if time_s is not None and not isinstance(device.var, Flicker):
+        return read(device, fraction, None)  # the same at all times
+    return _law(device.var, device, fraction, time_s, True)
 
 
 def mean_factor(law: Drift, time_s: float, level: int) -> float:
@@ -97,7 +112,7 @@ def mean_factor(law: Drift, time_s: float, level: int) -> float:
     return math.exp(-nu * math.log(time_s / law.t0_s))
 
 
-@functools.lru_cache(maxsize=4)
+@bounded(4, lambda law, *_: len(law.table))
 def drift(law: Drift, levels: int, time_s: float) -> Law:
     """Distribution of the drift factor G(t) / G(t0).
 
@@ -154,7 +169,7 @@ def _smallest_spread(kind: Variation, device: Device, centre: bool) -> list[floa
     return _smallest_factor_spread(kind, device)
 
 
-@functools.lru_cache(maxsize=256)
+@bounded(256, lambda _, device: device_bytes(device))
 def spreads(device: Device) -> tuple[float, ...]:
     """Return the smallest spread, in levels, that each law of a device gives a cell.
 

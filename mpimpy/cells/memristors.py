@@ -19,6 +19,7 @@ __all__ = [
     "Targets",
     "age",
     "conductance",
+    "conductance_of",
     "deviation",
     "grid_bits",
     "program",
@@ -210,7 +211,7 @@ def program(backend: Any, device: Device, cell_format: CellFormat, targets: Targ
     -------
     Cells
     """
-    write_law, read_law = laws.write(device, cell_format.fraction), laws.read(device, cell_format.fraction)
+    write_law, read_law = laws.write(device, cell_format.fraction), laws.read(device, cell_format.fraction, None)
     cells, level_shift = _on_levels(device, cell_format, targets.levels)
     pulses = None
     if write_law is not None:
@@ -313,6 +314,19 @@ def read(
 
 def conductance(device: Device, cell_format: CellFormat, cells: Cells) -> Any:
     """Return conductances in siemens, float64."""
-    xp, unit = array_namespace(cells.cells), device.grid_unit_S(cell_format.fraction)
+    unit, lowest = _siemens(device, cell_format, cells)
+    xp = array_namespace(cells.cells)
+    return xp.astype(cells.cells, xp.float64) * unit + lowest
+
+
+def conductance_of(device: Device, cell_format: CellFormat, cells: Cells, numbers: tuple[int, ...]) -> list[float]:
+    """Return the conductances, S, of cells that hold some numbers, as `conductance` does."""
+    unit, lowest = _siemens(device, cell_format, cells)
+    return [number * unit + lowest for number in numbers]
+
+
+def _siemens(device: Device, cell_format: CellFormat, cells: Cells) -> tuple[float, float]:
+    # (conductance of a unit of cells, of a cell that holds 0)
+    unit = device.grid_unit_S(cell_format.fraction)
     lowest = device.LGS + (cells.reference - cell_format.reference) * unit
-    return xp.astype(cells.cells, xp.float64) * (unit * 2.0**cells.level_shift) + lowest
+    return unit * 2.0**cells.level_shift, lowest

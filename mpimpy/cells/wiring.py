@@ -2,8 +2,10 @@
 
 The circuit of a tile, with its reference column, is solved once, when it is programmed. Its transfer matrix
 replaces its conductances, and reads remain plain products. See `mpimpy.wires` for the circuit.
+A matrix that leaves most of a large array unused costs what its own cells do: see `mpimpy.cells.uniform`.
 """
 
+import functools
 from typing import Any
 
 from array_api_compat import device as device_of
@@ -11,13 +13,15 @@ from array_api_compat import device as device_of
 from .._integers import ceil_div
 from ..arrays import namespace
 from ..config import Config, Wires
-from . import memristors
+from . import memristors, uniform
 from .cell_format import CellFormat
 from .memristors import Cells
 
 __all__ = ["pass_on", "unit_column"]
 
 CELLS = 1 << 22  # cells solved at once
+LEAST_OHM = 1e-300  # segments of less are taken to have no resistance, or nearly
+LARGE = 1 << 30  # steps from which on a tile is worth a solution of its own for the cells in use
 
 
 def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat, cells: Cells) -> Any:
@@ -53,21 +57,71 @@ def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat,
     bands = []
     for j in range(slices):
         extra = unit if j % len(config.weights.ascending) == len(config.weights.ascending) - 1 else 0
+        solve = _solver(wires, (rows, cols), (depth, width), extra)
         parts = []
         for first in range(0, down, step):
             last = min(first + step, down)
             part = cells.cells[j, first * rows : min(last * rows, depth), :]
-            tiles = _tiles(xp, part, (last - first, rows, across, cols), extra >> cells.level_shift)
+            wide, high = (across, cols) if solve is None else (1, width), (last - first, rows)
+            tiles = _tiles(xp, part, (*high, *wide), extra >> cells.level_shift)
             siemens = memristors.conductance(config.device, cell_format, cells._replace(cells=tiles))
             siemens = xp.clip(siemens, 0.0, None)  # a cell at 0 S may be half a grid unit below
-            passed = backend.transfer(siemens, wires.r_word, wires.r_bit)
+            if solve is None:
+                passed = backend.transfer(siemens, wires.r_word, wires.r_bit)
+            else:
+                unused = memristors.conductance_of(config.device, cell_format, cells, (0, extra >> cells.level_shift))
+                passed = solve(backend, siemens, max(unused[0], 0.0), unused[1])
             value = (passed[:, :, :-1] - passed[:, :, -1:]) * (1 / config.device.grid_unit_S(cell_format.fraction))
             value = xp.clip(xp.round(value) + float(extra), -cell_format.cell_bound, cell_format.cell_bound)
-            value = xp.permute_dims(xp.reshape(value, (last - first, across, rows, cols)), (0, 2, 1, 3))
-            value = xp.reshape(value, ((last - first) * rows, across * cols))[: part.shape[0], :width]
+            value = xp.permute_dims(xp.reshape(value, (high[0], wide[0], rows, wide[1])), (0, 2, 1, 3))
+            value = xp.reshape(value, (high[0] * rows, wide[0] * wide[1]))[: part.shape[0], :width]
             parts.append(xp.astype(value, getattr(xp, cell_format.grid_dtype)))
         bands.append(parts[0] if len(parts) == 1 else xp.concat(parts, axis=0))
     return xp.stack(bands, axis=0)
+
+
+def _solver(wires: Wires, tile: tuple[int, int], used: tuple[int, int], extra: int) -> Any:
+    # The solution of large tiles that are filled in part, or None: the rule depends on shapes alone, and small
+    # tiles are solved as a whole. It takes (backend, tiles with their reference column, siemens of an unused cell
+    # and of one of the reference column), and returns transfer matrices of the tiles.
+    (rows, cols), (depth, width) = tile, used
+    whole = max(rows, cols + 1) * min(rows, cols + 1) ** 2 * (rows + cols) // 2
+    if width > cols or whole < LARGE or min(wires.r_word, wires.r_bit) < LEAST_OHM:
+        return None
+    by_columns = width * rows**2 * (rows + width) // 2
+    by_rows = depth * (cols + 1) ** 2 * (cols + depth + 2 * width) // 2
+    segments = 1 / wires.r_word, 1 / wires.r_bit
+    if width < cols and 2 * by_columns <= whole and (by_columns <= by_rows or extra or depth >= rows):
+        return functools.partial(_by_columns, segments, cols)
+    if depth < rows and 2 * by_rows <= whole and not extra:
+        return functools.partial(_by_rows, segments, cols, depth)
+    return None
+
+
+def _by_columns(segments: tuple[float, float], cols: int, backend: Any, tiles: Any, low: float, last: float) -> Any:
+    # Bit line by bit line, from the reference column on: unused ones come first.
+    xp, (_, rows, width) = namespace(tiles), tiles.shape
+    word, bit = segments
+    start = uniform.summed_start(rows, cols - width + 1, last, low, bit, word)
+    links = uniform.start_array(xp, device_of(tiles), start)
+    turned = xp.flip(xp.matrix_transpose(tiles[:, :, :-1]), axis=(1, 2))
+    found = backend.reduce_lines(turned, bit, word, links)
+    return xp.flip(xp.matrix_transpose(found), axis=(1, 2))
+
+
+def _by_rows(
+    segments: tuple[float, float], cols: int, depth: int, backend: Any, tiles: Any, low: float, last: float
+) -> Any:
+    # Word line by word line, from the outputs on: unused ones come first.
+    xp, (batch, rows, width) = namespace(tiles), tiles.shape
+    word, bit = segments
+    start = uniform.crossing_start(cols + 1, rows - depth, low, word, bit)
+    links = uniform.start_array(xp, device_of(tiles), start, [*range(width - 1), cols])
+    between = xp.full((batch, depth, cols + 1 - width), low, dtype=xp.float64, device=device_of(tiles))
+    used = xp.concat([tiles[:, :depth, :-1], between, tiles[:, :depth, -1:]], axis=2)
+    found = xp.flip(backend.reduce_lines(xp.flip(used, axis=1), word, bit, links, True), axis=1)
+    rest = xp.zeros((batch, rows - depth, width), dtype=xp.float64, device=device_of(tiles))
+    return xp.concat([found, rest], axis=1)
 
 
 def unit_column(config: Config, cell_format: CellFormat, cells: Cells) -> int:

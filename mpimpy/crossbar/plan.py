@@ -1,15 +1,15 @@
 """The plain numbers that follow from a configuration: the grid of the cells, and how it is read."""
 
-import functools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from .. import converters, noise
+from .._caches import bounded
 from .._integers import ceil_div
 from ..backends import Reading
-from ..cells import memristors
+from ..cells import laws, memristors
 from ..cells.cell_format import CellFormat
 from ..config import ADC, Config
 from ..operands import encoding
@@ -109,6 +109,11 @@ class Plan:
         return self.lossless_fold or self.limbs or self
 
 
+def _config_bytes(_: object, config: Config, *__: object) -> int:
+    # of a configuration and its plan: a device with measured samples is large
+    return laws.device_bytes(config.device)
+
+
 def _finest(limit: int, unit: int, ceiling: int) -> int:
     # the largest fraction up to `ceiling` with unit * 2**fraction <= limit; -1 if none
     return next((f for f in range(ceiling, -1, -1) if unit << f <= limit), -1)
@@ -130,7 +135,7 @@ def _most_codes(config: Config) -> int:
     return max(map(abs, converters.outermost_codes(config)))
 
 
-@functools.lru_cache(maxsize=512)
+@bounded(512, _config_bytes)
 def choose_grid(config: Config, given: int | None = None) -> tuple[int, bool]:
     """Return (fraction, wide): the cells' grid, and the width of the currents on it.
 
@@ -166,7 +171,7 @@ def choose_grid(config: Config, given: int | None = None) -> tuple[int, bool]:
     raise ValueError(msg)
 
 
-@functools.lru_cache(maxsize=512)
+@bounded(512, _config_bytes)
 def cell_format(config: Config, fraction: int | None = None) -> CellFormat:
     """Return the format of the cells of a configuration, on the grid that it chooses or on a given one.
 
@@ -201,7 +206,7 @@ def cell_format(config: Config, fraction: int | None = None) -> CellFormat:
     )
 
 
-@functools.lru_cache(maxsize=512)
+@bounded(512, _config_bytes)
 def plan(config: Config, fraction: int | None = None) -> Plan:
     """Return the numbers of a configuration, on the grid that it chooses or on a given one.
 

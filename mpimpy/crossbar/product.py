@@ -66,10 +66,13 @@ class Scaled(NamedTuple):
         Of inputs or weights, least significant slice first.
     scales : float64 array
         By plane and tile: (planes, A, tiles) of inputs, (planes, tiles, C) of weights.
+    exponent : int or None
+        As of `mpimpy.operands.encoding.Encoded`.
     """
 
     integers: Any
     scales: Any
+    exponent: int | None = None
 
 
 def _fold(backend: Any, fmt: Format, strides: tuple[int, ...], operand: Scaled, unit: int, rows: int, axis: int) -> Any:
@@ -178,6 +181,14 @@ def multiply(
     list of arrays, shape (A of `x`, C of `w`)
         One array of all planes, where a float64 product of folded slices makes it.
     """
+    if (x.exponent, w.exponent) != (None, None):
+        # products of the scales may leave the range of float64: powers of two are split off first
+        x_scales, of_rows = encoding.split_powers(x.scales, (0, 2))
+        w_scales, of_cols = encoding.split_powers(w.scales, (0, 1))
+        powers = of_rows[0, :, :] + of_cols[0, :, :] + (x.exponent or 0) + (w.exponent or 0)
+        x, w = Scaled(x.integers, x_scales), Scaled(w.integers, w_scales)
+        parts = multiply(backend, config, plan, x, w, "float64", errors)
+        return [encoding.multiply_by_powers(part, powers) for part in parts]
     if not plan.by_blas:
         return _multiply_planes(backend, config, plan, x, w, dtype, errors)
     rows = config.tile.rows
@@ -202,10 +213,10 @@ def _pair_products(
         cells = memristors.select_rows(cells, span)
         address = address._replace(row=address.row + span.start)
     at_inputs = address._replace(row=first_row, col=address.row)
-    x = Scaled(converters.drive(backend, config.dac, plan, digits, at_inputs), x_scales)
+    x = Scaled(converters.drive(backend, config.dac, plan, digits, at_inputs), x_scales, inputs.exponent)
     parts = []
     for columns in column_spans(backend, config, plan, digits.shape[1], cells.cells.shape):
-        w = Scaled(read_grid(backend, config, cells, address, columns), scales)
+        w = Scaled(read_grid(backend, config, cells, address, columns), scales, programmed.encoded.exponent)
         at = address
         if columns is not None:
             w, at = w._replace(scales=scales[:, :, slice(*columns)]), address._replace(col=address.col + columns[0])

@@ -133,7 +133,7 @@ def product_transposed(backend: Any, programmed: Programmed, values: Any, read: 
         products = []
         for part in inputs:
             first = part.planes.start * slices
-            w = Scaled(grid[first : part.planes.stop * slices, :, :], part.scales)
+            w = Scaled(grid[first : part.planes.stop * slices, :, :], part.scales, programmed.encoded.exponent)
             at = origin._replace(row=origin.col, col=origin.row)
             x = _drive(backend, config, plan, part, at, first_row)
             errors = None
@@ -159,4 +159,4 @@ def _drive(backend: Any, config: Config, plan: plans.Plan, part: _Inputs, at: Ad
         at = _derived(at, part.number)
     digits = encoding.flat_slices(part.encoded.digits)
     voltages = converters.drive(backend, config.dac, plan, digits, at)
-    return Scaled(voltages, encoding.input_scales(part.encoded, config.tile.rows))
+    return Scaled(voltages, encoding.input_scales(part.encoded, config.tile.rows), part.encoded.exponent)

@@ -132,8 +132,9 @@ def _encoded(about: Description, codes: Codes, arrays: Arrays) -> Encoded:
         fail(
             ValueError, f"encoded/digits hold the code {-(2 ** (fmt.bits - 1))}, which integers with a scale leave out"
         )
-    _check_scales(fmt, scales)
-    return Encoded(digits, scales, codes.block, fmt.ascending, codes.strides, fmt.shifts, fmt.offset)
+    _check_scales(fmt, scales, codes.exponent or 0)
+    plain = fmt.ascending, codes.strides, fmt.shifts, fmt.offset, codes.exponent
+    return Encoded(digits, scales, codes.block, *plain)
 
 
 def _is_lowest(fmt: Format, digits: Any) -> Any:
@@ -145,14 +146,14 @@ def _is_lowest(fmt: Format, digits: Any) -> Any:
     return lowest if fmt.offset else lowest & (digits[:, -1, ...] != 0)
 
 
-def _check_scales(fmt: Format, scales: Any) -> None:
+def _check_scales(fmt: Format, scales: Any, shared: int) -> None:
     if not bool(np.all(np.isfinite(scales))) or bool(np.any(np.signbit(scales))):
         fail(ValueError, "encoded/scales must be finite, and not negative")
     if fmt.bw_e is None:
         return
     significand, exponent = np.frexp(scales)
-    lowest, highest = max(-(2 ** (fmt.bw_e - 1)), -1022), 2 ** (fmt.bw_e - 1) - 1
-    exponent = exponent - 1 + fmt.bits - 2
+    lowest, highest = -(2 ** (fmt.bw_e - 1)), 2 ** (fmt.bw_e - 1) - 1
+    exponent = exponent + shared - 1 + fmt.bits - 2
     right = (significand == 0.5) & (exponent >= lowest) & (exponent <= highest)
     if not bool(np.all(right | (scales == 0))):
         fail(ValueError, f"encoded/scales are no powers of two that an exponent of {fmt.bw_e} bits can have")

@@ -40,11 +40,13 @@ class Codes:
     strides : tuple of int
     dtypes : tuple of str
         Dtypes that the digits may have.
+    exponent : int or None
     """
 
     block: tuple[int, int]
     strides: tuple[int, ...]
     dtypes: tuple[str, ...]
+    exponent: int | None
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ def _check_products(config: Config) -> None:
         pass
     else:
         plans.plan(config)
-    laws.read(device, cell_format.fraction)
+    laws.read(device, cell_format.fraction, None)
     laws.write(device, cell_format.fraction)
     if device.verify is not None:
         memristors.tolerance_units(device.verify, device, cell_format)
@@ -219,7 +221,7 @@ def _check_products(config: Config) -> None:
 
 def _codes(config: Config, shape: tuple[int, int], encoded: dict[str, Any]) -> Codes:
     fmt, cell_format = config.weights, plans.cell_format(config)
-    _check_keys("encoded", encoded, ("block", "bits", "strides", "shifts", "offset"))
+    _check_keys("encoded", encoded, ("block", "bits", "strides", "shifts", "offset"), ("exponent",))
     for name, wanted in (("bits", fmt.ascending), ("shifts", fmt.shifts), ("offset", fmt.offset)):
         found = encoded[name]
         if not _same(found, wanted):
@@ -240,7 +242,10 @@ def _codes(config: Config, shape: tuple[int, int], encoded: dict[str, Any]) -> C
         if block != right:
             fail(ValueError, f"encoded.block={block} is no block of the format of the weights")
     strides = tuple(encoded["strides"])
-    return Codes(block, strides, dtypes)
+    exponent = encoded.get("exponent")
+    if exponent is not None:
+        exponent = as_int("encoded.exponent", exponent, encoding.LOWEST_EXPONENT, 0)
+    return Codes(block, strides, dtypes, exponent)
 
 
 def _same(found: Any, wanted: Any) -> bool:

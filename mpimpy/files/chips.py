@@ -75,6 +75,8 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: Read) -> None:
     if now is not None:
         arrays |= {f"encoded/{part}": npz.to_numpy(getattr(now.encoded, part)) for part in ("digits", "scales")}
         encoded = {part: getattr(now.encoded, part) for part in ENCODED_FIELDS}
+        if now.encoded.exponent is not None:
+            encoded["exponent"] = now.encoded.exponent
         states["now"] = _pack_state("now", now, arrays)
         if now.fresh is not None:
             states["fresh"] = _pack_state("fresh", now.fresh, arrays)

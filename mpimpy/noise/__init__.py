@@ -33,6 +33,7 @@ from .tables import (
     normal_table,
     offset_table,
     sample_table,
+    table_entries,
     table_values,
 )
 
@@ -70,6 +71,7 @@ __all__ = [
     "offset_table",
     "philox",
     "sample_table",
+    "table_entries",
     "table_values",
     "words",
 ]

@@ -8,11 +8,12 @@ from typing import Any
 from array_api_compat import device as device_of
 
 from .._integers import ceil_div
-from ..arrays import namespace
+from ..arrays import is_numpy, namespace
 from ..backends import BlockScales, Slicing
 from ..config import Format
 
 __all__ = [
+    "LOWEST_EXPONENT",
     "BlockStatistics",
     "Encoded",
     "block_means",
@@ -25,13 +26,19 @@ __all__ = [
     "input_scales",
     "integers",
     "measure",
+    "multiply_by_powers",
     "narrowest",
     "restride",
+    "split_powers",
     "weight_scales",
 ]
 
 _LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
 _MIN_EXPONENT = -1022  # below it a block's scale could underflow
+_BAND = 2.0**-340, 2.0**340  # scales of magnitudes in here have products that float64 holds, whatever they multiply
+FEW = 64  # numbers that Python's own functions compare faster
+_LARGEST_SHIFTED = 1000  # exponent up to which scales are shifted
+LOWEST_EXPONENT = -_LARGEST_SHIFTED  # of `Encoded`
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,9 @@ class Encoded:
         Per slice, least significant first: width, factor of the digits, weight in the code.
     offset : int
         Number that was added to the codes before they were sliced.
+    exponent : int or None
+        None in the ordinary case. Else the products of scales may leave the range of float64, and the scale of
+        a block is ``scales * 2**exponent``.
     """
 
     digits: Any
@@ -58,6 +68,7 @@ class Encoded:
     strides: tuple[int, ...]
     shifts: tuple[int, ...]
     offset: int = 0
+    exponent: int | None = None
 
     def transpose(self) -> "Encoded":
         """Return the encoding of the transposed operand."""
@@ -165,6 +176,36 @@ def _power_in_halves(xp: Any, exponent: Any) -> tuple[Any, Any]:
     # two factors: their product may pass the range of float64
     half = exponent >> 1
     return _power(xp, half), _power(xp, exponent - half)
+
+
+def _shift(xp: Any, peak: Any) -> int | None:
+    # `Encoded.exponent` for the largest magnitudes of blocks, of which zeros do not count
+    if is_numpy(peak) and peak.size <= FEW:
+        few = peak.ravel().tolist()
+        low, top = min(few), max(few)
+    else:
+        low, top = float(xp.min(peak)), float(xp.max(peak))
+    if low < _BAND[0]:
+        low = float(xp.min(xp.where(peak > 0, peak, xp.ones_like(peak))))
+    if _BAND[0] <= low and top <= _BAND[1]:
+        return None
+    # small scales move up, as far as the large ones let them: numbers below the normal ones have few bits
+    return min(0, max(math.frexp(top)[1], 0) - _LARGEST_SHIFTED) if low < _BAND[0] else 0
+
+
+def split_powers(scales: Any, axes: tuple[int, int]) -> tuple[Any, Any]:
+    """Return scales without the power of two of the largest one along some axes, and the exponents of these powers."""
+    xp = namespace(scales)
+    top = xp.max(scales, axis=axes, keepdims=True)
+    power = xp.where(top > 0, xp.clip(_exponent(xp, top), _LOWEST, None), xp.zeros_like(_exponent(xp, top)))
+    return multiply_by_powers(scales, -power), power
+
+
+def multiply_by_powers(values: Any, exponents: Any) -> Any:
+    """Return ``values * 2**exponents``, rounded once unless `values` themselves are near the ends of the range."""
+    xp = namespace(values)
+    first, second = _power_in_halves(xp, xp.clip(exponents, 2 * _LOWEST, 2 * _HIGHEST))
+    return values * first * second
 
 
 @dataclass(frozen=True)
@@ -278,13 +319,16 @@ def encode(
         statistics = measure(backend, values, fmt, block)
     peak = statistics.maximum
     xp = namespace(peak)
+    # magnitudes of float32 are in the band
+    exponent = None if values.dtype == xp.float32 else _shift(xp, peak)
     planes = []
     if fmt.bw_e is None:
         top = float(2 ** (fmt.bits - 1) - 1)
         divisor = xp.where(peak > 0, peak, xp.ones_like(peak))
         tops = xp.full_like(peak, top)
+        leading = peak if not exponent else peak * 2.0**-exponent
         # by an array: XLA would multiply by the reciprocal of a number
-        planes.append((BlockScales(tops, divisor), peak / tops))
+        planes.append((BlockScales(tops, divisor), leading / tops))
     else:
         zero = xp.zeros_like(peak)
         groups: list[tuple[Any, Any, tuple[Any, Any] | None]] = [(peak, peak, None)]
@@ -292,18 +336,23 @@ def encode(
             mean = statistics.mean
             above = xp.where(peak > mean, peak, zero)
             groups = [(above, peak, (mean, zero + math.inf)), (statistics.below, mean, (zero - 1.0, mean))]
-        lowest = max(-(2 ** (fmt.bw_e - 1)), _MIN_EXPONENT)
+        lowest = max(-(2 ** (fmt.bw_e - 1)), _MIN_EXPONENT if exponent is None else _LOWEST)
         for size, leader, span in groups:
-            exponent = xp.clip(_exponent(xp, leader), lowest, 2 ** (fmt.bw_e - 1) - 1)
-            scale_1, scale_2 = _power_in_halves(xp, fmt.bits - 2 - exponent)
-            scale = xp.where(size > 0, _power(xp, exponent + 2 - fmt.bits), zero)
+            shared = xp.clip(_exponent(xp, leader), lowest, 2 ** (fmt.bw_e - 1) - 1)
+            scale_1, scale_2 = _power_in_halves(xp, fmt.bits - 2 - shared)
+            unit = shared + 2 - fmt.bits
+            if exponent is not None:
+                unit = xp.clip(unit - exponent, _LOWEST, None)
+            scale = xp.where(size > 0, _power(xp, unit), zero)
             planes.append((BlockScales(scale_1, None, scale_2, span), scale))
     slicing = Slicing(bits, strides, dtype, fmt.signed, fmt.offset)
     digits = [backend.digits(values, block, factors, slicing) for factors, _ in planes]
     scales = [scale for _, scale in planes]
     if len(planes) == 1:
-        return Encoded(digits[0][None, ...], scales[0][None, ...], block, bits, strides, fmt.shifts, fmt.offset)
-    return Encoded(xp.stack(digits, axis=0), xp.stack(scales, axis=0), block, bits, strides, fmt.shifts, fmt.offset)
+        arrays = digits[0][None, ...], scales[0][None, ...]
+    else:
+        arrays = xp.stack(digits, axis=0), xp.stack(scales, axis=0)
+    return Encoded(*arrays, block, bits, strides, fmt.shifts, fmt.offset, exponent)
 
 
 def flat_slices(digits: Any) -> Any:
@@ -343,7 +392,8 @@ def decode(encoded: Encoded) -> Any:
     rows, cols = encoded.digits.shape[-2:]
     scales = _expand_blocks(xp, encoded.scales, encoded.block[0], 2, rows)
     scales = _expand_blocks(xp, scales, encoded.block[1], 3, cols)
-    return xp.sum(xp.astype(integers(encoded), xp.float64) * scales, axis=0)
+    values = xp.sum(xp.astype(integers(encoded), xp.float64) * scales, axis=0)
+    return values if not encoded.exponent else values * 2.0**encoded.exponent
 
 
 def input_scales(encoded: Encoded, rows: int) -> Any:

@@ -154,6 +154,8 @@ DESCRIPTIONS = {
     "encoded.shifts": ([1, 16, 64, 128], r"encoded.shifts=\[1, 16, 64, 128\] is not that"),
     "encoded.strides": ([1, 5, 15, 14], r"encoded.strides=\[1, 5, 15, 14\] are not those of the cells"),
     "encoded.block": ([64, 2], r"encoded.block=\(64, 2\) is no block of the format"),
+    "encoded.exponent": (5, r"encoded.exponent=5 is out of range"),
+    "encoded.exponent ": ("5", r"encoded.exponent='5' must be a whole number"),
     "encoded.block ": ([2**64, 1], r"encoded.block=18446744073709551616 is out of range"),
     "states": ({}, r"states lacks 'now'"),
     "states.fresh": ({}, r"a state|written"),
@@ -282,3 +284,13 @@ def test_exponents_of_blocks_are_checked_and_pass(tmp_path):
     matrix = Engine(weights=Format(bw_e=3, granularity="per-col"), seed=1).program(w)
     matrix.save(tmp_path / "chip.npz")
     assert same_bits(mpimpy.load(tmp_path / "chip.npz").decoded(), matrix.decoded())
+
+
+@pytest.mark.parametrize("bw_e", [None, 11])
+def test_weights_at_the_ends_of_the_range_come_back(tmp_path, rng, bw_e):
+    w = np.ldexp(rng.uniform(0.5, 1, (70, 3)), [-1000, -500, 1020])
+    matrix = Engine(weights=Format(bw_e=bw_e), seed=1).program(w)
+    matrix.save(tmp_path / "chip.npz")
+    found, x = mpimpy.load(tmp_path / "chip.npz"), np.ldexp(rng.uniform(0.5, 1, (2, 70)), [[-900], [-100]])
+    assert same_bits(found.read(x, read=0), matrix.read(x, read=0))
+    assert np.allclose(found.decoded(), w, rtol=0.02)

@@ -12,6 +12,7 @@ from libraries import RUNNERS, same_bits
 from strategies import formats as drawn_formats
 from strategies import matrices
 
+import mpimpy
 from mpimpy import Format, backends
 from mpimpy.operands import encoding
 
@@ -108,7 +109,9 @@ def test_exponent_width_bounds_the_exponent(bw_e):
 def test_exponent_is_exact_beside_powers_of_two(value):
     for backend in ("numba", "reference"):
         encoded = encode(Format((1,) * 53, bw_e=11), np.full((1, 1, 1), value), (1, 1), backend)
-        assert float(encoded.scales[0, 0, 0, 0]) == 2.0 ** (math.frexp(value)[1] - 1 + 2 - 53)
+        assert math.ldexp(float(encoded.scales[0, 0, 0, 0]), encoded.exponent or 0) == 2.0 ** (
+            math.frexp(value)[1] - 1 + 2 - 53
+        )
         assert Fraction(float(encoding.decode(encoded)[0, 0, 0])) == pytest.approx(Fraction(value), rel=2**-51)
 
 
@@ -226,3 +229,62 @@ def test_the_mean_of_a_large_block_of_large_elements(size):
         codes = np.asarray(encoding.integers(encoded))[:, 0]
         np.testing.assert_array_equal(codes[0] != 0, np.abs(values[0]) == 1.99, err_msg=name)
         np.testing.assert_array_equal(codes[1] != 0, np.abs(values[0]) == 1.0, err_msg=name)
+
+
+BANDS = [(1020, -1000), (1020, -1060), (-1060, 1020), (-600, -400), (600, 400), (-1000, 100), (0, -1060), (-530, -530)]
+
+
+@pytest.mark.parametrize(("of_x", "of_w"), BANDS)
+@pytest.mark.parametrize("settings", [{"radc": None, "var": 0}, {}, {"radc": None}, {"radc": None, "vnoise": 0.02}])
+def test_operands_at_the_ends_of_the_range_have_the_bits_of_ordinary_ones(of_x, of_w, settings):
+    rng = np.random.default_rng(0)
+    x, w = (np.ldexp(rng.uniform(0.5, 1, shape), at) for shape, at in (((3, 150), of_x), ((150, 5), of_w)))
+    ordinary = mpimpy.DPETensor(seed=1, **settings)(np.ldexp(x, -of_x), np.ldexp(w, -of_w), read=0)
+    want = np.ldexp(ordinary, of_x + of_w)  # rounded once
+    for backend in ("numba", "reference"):
+        found = mpimpy.DPETensor(seed=1, backend=backend, **settings)(x, w, read=0)
+        assert np.array_equal(found, want)
+    assert np.all(want[np.isfinite(want)] > 0) or of_x + of_w < -1030
+
+
+def test_rows_and_columns_may_lie_at_both_ends_of_the_range():
+    engine = mpimpy.DPETensor(seed=1, var=0, radc=None)
+    x, w = np.array([[1.5e308, 0.0], [0.0, 3e-200]]), np.array([[2e-308, 2e100], [1e-308, 1e100]])
+    with np.errstate(over="ignore"):
+        found = engine(x, w)
+    assert np.allclose(found, [[3.0, math.inf], [0.0, 3e-100]], rtol=0.02, atol=0)
+
+
+def test_small_operands_keep_their_bits_when_decoded_and_saved(tmp_path):
+    w = np.ldexp(np.random.default_rng(0).uniform(0.5, 1, (40, 5)), -1060)
+    matrix, x = mpimpy.DPETensor(seed=1, var=0).program(w), np.full((1, 40), 2.0**1000)
+    matrix.save(tmp_path / "w.npz")
+    assert np.array_equal(mpimpy.load(tmp_path / "w.npz").read(x, 0), matrix.read(x, 0))
+    assert np.allclose(matrix.read(x, 0), x @ w, rtol=0.05)
+    fmt = Format([1, 15])
+    values = np.array([[[2.0**-1070, 2.0**-1074]]])
+    found = encoding.decode(encode(fmt, values, (1, 2)))
+    assert np.array_equal(found, values)
+
+
+@pytest.mark.parametrize("granularity", ["finest", "per-matrix"])
+def test_a_transposed_read_reaches_the_ends_of_the_range(granularity):
+    rng = np.random.default_rng(0)
+    x, w = rng.uniform(0.5, 1, (3, 5)), rng.uniform(0.5, 1, (70, 5))
+    found = []
+    for of_x, of_w in ((0, 0), (1020, -1000), (-1000, 1020), (1000, -1050), (-1050, 1000)):
+        matrix = mpimpy.DPETensor(seed=1, var=0, w_quant_gran=granularity).program(np.ldexp(w, of_w))
+        found.append(np.ldexp(matrix.T.read(np.ldexp(x, of_x), read=0), -of_x - of_w))
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+    assert np.allclose(found[3:], found[0], rtol=1e-6)  # numbers of 2**-1050 have 24 bits
+
+
+def test_blocks_of_zeros_are_ordinary():
+    values = np.zeros((1, 2, 300))
+    values[0, 0, :3] = 1e-3
+    for block in ((1, 3), (2, 300), (1, 1)):
+        assert encode(Format(), values, block).exponent is None
+    assert encode(Format(), np.zeros((1, 2, 3)), (1, 3)).exponent is None
+    assert encode(Format(), values * 1e-200, (1, 3)).exponent == -1000
+    assert encode(Format(), values * 1e250, (1, 3)).exponent == 0

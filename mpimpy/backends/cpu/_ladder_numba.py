@@ -94,7 +94,7 @@ def _keep_panel(links, pitch, start, count, end, left, room, right):
 
 
 @inline
-def _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums, shares, stars):
+def _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums, shares, stars, inverses):
     # eliminates the panel's nodes one by one, within the panel; all others need shares[t * room + j]
     # and stars[t * pitch + k] of them
     for t in range(count):
@@ -103,6 +103,7 @@ def _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums
             right[at + start + other] = right[other * pitch + p]
         right[at + p] = 0.0
         inverse = 1.0 / ((_tree(left, left_at, right, at, start, wide, sums) + right[at + wide]) + gb)
+        inverses[t] = inverse
         down = gb * inverse
         # vectors may reach beyond `start`: those elements are written again, or never used
         for k in range(0, start, LANES):
@@ -162,17 +163,29 @@ def _mesh(links, pitch, start, cols, end, shares, room, stars):
                 store(links, (j + 1) * pitch + k, b)
 
 
+@inline
+def _join(stars, pitch, count, wide, before, inverses, out):
+    # links of the drivers to the sources above, by way of a panel's nodes
+    for t in range(count):
+        above, drivers = t * pitch + wide + 1, t * pitch + wide + 1 + before
+        for i in range(out.shape[0]):
+            share = stars[drivers + i] * inverses[t]
+            for k in range(before):
+                out[i, k] += share * stars[above + k]
+
+
 @kernel
-def two_sided(first, last, conductance, gw, gb, out):
-    """Write the transfer matrices of tiles with resistance on both kinds of line: see `reference._ladder`.
+def reduce_lines(first, last, conductance, gw, gb, start_links, finish, out):
+    """Reduce tiles with resistance on both kinds of line: see `reference.reduce_lines`.
 
     A row of the window holds its node's links to the nodes right of it, from `wide` on those to
-    all the drivers together and to each of them.
+    all the sources together and to each of them.
     """
     rows, cols = conductance.shape[1:]
+    before = max(0, start_links.shape[1] - cols - 1)
     wide = (cols + 7) // 8 * 8
     # room for the last vector of a row, and an odd number of cache lines
-    pitch = ((wide + rows + 1 + LANES) // 16 * 2 + 1) * 8
+    pitch = ((wide + before + rows + 1 + LANES) // 16 * 2 + 1) * 8
     links = _aligned((wide + 1) * pitch)
     room = wide + 8
     left, shares = _aligned(PANEL * room), _aligned(PANEL * room)
@@ -181,19 +194,33 @@ def two_sided(first, last, conductance, gw, gb, out):
     while size < wide:
         size *= 2
     sums, volts, passed, own = np.zeros(size), np.zeros(wide + LANES), np.empty(cols), np.empty(cols)
+    inverses = np.empty(PANEL)
     for tile in range(first, last):
         links[:] = 0.0
+        for j in range(start_links.shape[0]):
+            for k in range(j + 1, cols):
+                links[j * pitch + k] = start_links[j, k]
+            for k in range(before + 1):
+                links[j * pitch + wide + k] = start_links[j, cols + k]
+        if finish:
+            out[tile] = 0.0
         for i in range(rows):
-            end = wide + i + 2
+            end = wide + before + i + 2
+            below = 0.0 if finish and i == rows - 1 else gb
             _add_word_line(conductance[tile, i], gw, links, pitch, wide, volts, passed, own, end - 1)
             for start in range(0, cols, PANEL):
                 count = min(PANEL, cols - start)
                 if count < PANEL:
                     stars[:] = 0.0  # of nodes that are not there
                 _fetch_panel(links, pitch, start, count, end, left, room, right)
-                _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums, shares, stars)
+                _eliminate_panel(
+                    left, room, right, pitch, start, count, wide, end, below, sums, shares, stars, inverses
+                )
+                if finish:
+                    _join(stars, pitch, count, wide, before, inverses, out[tile, : i + 1])
                 _mesh(links, pitch, start, cols, end, shares, room, stars)
                 _keep_panel(links, pitch, start, count, end, left, room, right)
-        for i in range(rows):
-            for j in range(cols):
-                out[tile, i, j] = links[j * pitch + wide + 1 + i]
+        if not finish:
+            for i in range(before + rows):
+                for j in range(cols):
+                    out[tile, i, j] = links[j * pitch + wide + 1 + i]

@@ -4,7 +4,6 @@ Each function has the signature, the meaning and the bits of its twin in `refere
 docstrings are the specification.
 """
 
-import functools
 import math
 import sys
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from array_api_compat import device as device_of
 
 from ... import arrays, noise
+from ..._caches import bounded
 from ..._integers import ceil_div
 from ...arrays import namespace
 from .. import reference
@@ -101,7 +101,7 @@ def digits(values: Any, block: tuple[int, int], scales: BlockScales, slicing: Sl
     return out
 
 
-@functools.lru_cache(maxsize=64)
+@bounded(64, lambda _, table: 3 * len(table))
 def _table(table: bytes) -> tuple[Any, Any, int]:
     # (factors, factors less one, the largest magnitude of these)
     factors = np.frombuffer(table, "<i4").astype(np.int32)
@@ -278,11 +278,17 @@ def _blocks(height: int, width: int, slices: int) -> tuple[tuple[int, int, int],
     return (row_block, col_block, chunk), down * ceil_div(width, col_block)
 
 
-def _two_sided(g: Any, gw: float, gb: float) -> Any:
-    out = np.empty(g.shape, np.float64)
+_NO_START = _frozen(np.empty((0, 0), np.float64))
+
+
+def reduce_lines(g: Any, gw: float, gb: float, start: Any = None, finish: bool = False) -> Any:
+    """See `reference.reduce_lines`."""
     batch, rows, cols = g.shape
-    work = batch * rows * cols * (40 + cols * (cols + rows)) * 3e-5
-    _jit.launch(_ladder_numba.two_sided, batch, work, _frozen(g), gw, gb, out)
+    before = 0 if start is None else start.shape[1] - cols - 1
+    out = np.empty((batch, rows, before) if finish else (batch, before + rows, cols), np.float64)
+    work = batch * rows * cols * (40 + cols * (cols + before + rows)) * 3e-5
+    links = _NO_START if start is None else _frozen(start)
+    _jit.launch(_ladder_numba.reduce_lines, batch, work, _frozen(g), gw, gb, links, finish, out)
     return out
 
 
@@ -293,7 +299,7 @@ def _contiguous(array: Any) -> Any:
 
 def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
     """See `reference.transfer`."""
-    return _contiguous(reference.transfer(conductance, r_word, r_bit, _two_sided))
+    return _contiguous(reference.transfer(conductance, r_word, r_bit, reduce_lines))
 
 
 def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:

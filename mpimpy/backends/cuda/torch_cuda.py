@@ -85,6 +85,7 @@ digits = _without_autocast(reference.digits)
 fold = _without_autocast(reference.fold)
 limbs = _without_autocast(reference.limbs)
 multiply = _without_autocast(reference.multiply)
+reduce_lines = _without_autocast(reference.reduce_lines)
 transfer = _without_autocast(reference.transfer)
 node_voltages = _without_autocast(reference.node_voltages)
 
@@ -118,7 +119,7 @@ def _constant(numbers: Any, dtype: Any, device: Any) -> Any:
         found = _constants.pop(key, None)
         large = found is None and len(numbers) > 2**16
         if found is None:
-            values = noise.table_values(numbers) if isinstance(numbers, bytes) else numbers
+            values = noise.table_entries(numbers).copy() if isinstance(numbers, bytes) else numbers
             tensor = torch.tensor(values, dtype=dtype, device="cpu")
             if device.type == "cuda":
                 tensor = tensor.pin_memory().to(device, non_blocking=True)

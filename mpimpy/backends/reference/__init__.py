@@ -11,7 +11,7 @@ from typing import Any
 from ._draws import apply_stuck_cells, perturb
 from ._encode import block_max, block_sums, code_limits, digits, expand_blocks, fold, limbs, multiply
 from ._errors import disturb
-from ._ladder import node_voltages, transfer
+from ._ladder import node_voltages, reduce_lines, transfer
 from ._read import read, read_paths, reader
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "read_paths",
     "reader",
+    "reduce_lines",
     "to_backend",
     "transfer",
 ]

@@ -1,20 +1,20 @@
 """The kernels that draw random numbers, in plain array-API calls: a part of the reference."""
 
-import functools
 from typing import Any
 
 from array_api_compat import array_namespace, device
 
 from ... import noise
+from ..._caches import bounded
 from ..reading import Draw
 
 __all__ = ["apply_stuck_cells", "entries", "perturb"]
 
 
-@functools.lru_cache(maxsize=32)
+@bounded(32, lambda _, xp, where, table: 2 * len(table))
 def entries(xp: Any, where: Any, table: bytes) -> Any:
-    """Return the entries of a packed table: int64, on a device."""
-    return xp.asarray(noise.table_values(table), dtype=xp.int64, device=where)
+    """Return the entries of a packed table: int32, on a device."""
+    return xp.asarray(noise.table_entries(table).copy(), dtype=xp.int32, device=where)
 
 
 def perturb(
@@ -51,7 +51,8 @@ def perturb(
         word = noise.words(xp, address, index, (rows, cols), where)
         if which is not None:
             word = word + xp.astype(which[index, :, :], xp.int64) * noise.TABLE_SIZE
-        entry = xp.reshape(xp.take(values, xp.reshape(word, (-1,)), axis=0), (rows, cols))
+        entry = xp.take(values, xp.reshape(word, (-1,)), axis=0)
+        entry = xp.reshape(xp.astype(entry, xp.int64), (rows, cols))
         v = xp.astype(cells[index, :, :], xp.int64) << draw.level_shift
         value = v + entry if draw.additive else (((v + draw.reference) * entry + half) >> draw.shift) - draw.after
         out.append(xp.astype(xp.clip(value, low, draw.bound), getattr(xp, draw.dtype)))

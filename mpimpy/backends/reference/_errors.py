@@ -35,7 +35,9 @@ def _normal_draw() -> Draw:
 def _column_entries(xp: Any, table: bytes, address: noise.Address, index: int, width: int, where: Any) -> Any:
     # one entry of a table for each column: int64, shape (1, width)
     word = noise.words(xp, address, index, (1, width), where)
-    return xp.reshape(xp.take(entries(xp, where, table), xp.reshape(word, (-1,)), axis=0), (1, width))
+    return xp.astype(
+        xp.reshape(xp.take(entries(xp, where, table), xp.reshape(word, (-1,)), axis=0), (1, width)), xp.int64
+    )
 
 
 def _times(normal: Any, sigma: int) -> Any:

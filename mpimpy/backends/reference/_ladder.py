@@ -26,6 +26,7 @@ __all__ = [
     "node_voltages",
     "one_sided",
     "quotient",
+    "reduce_lines",
     "segment",
     "solve_lines",
     "total",
@@ -175,22 +176,53 @@ def _after_elimination(xp: Any, quantity: Any, index: Any, p: int, share: Any, d
     return xp.where((index == p)[:, None], down[:, :, None] * own, quantity + share[:, :, None] * own)
 
 
-def _two_sided(g, gw, gb):
+def reduce_lines(g: Any, gw: float, gb: float, start: Any = None, finish: bool = False) -> Any:
+    """Return the conductances that tiles with resistance on both kinds of line reduce to.
+
+    Parameters
+    ----------
+    g : float64 array, shape (batch, rows, cols)
+        Conductance of the cells of word lines.
+    gw, gb : float
+        Conductance of a segment of word line, of bit line; finite.
+    start : float64 array, shape (cols, cols + 1 + before), optional
+        What lies above the first word line, as the nodes of this line see it: their links to one another,
+        of which those right of the diagonal count; to all sources together; and to each of some sources.
+    finish : bool
+        Nothing lies below the last word line.
+
+    Returns
+    -------
+    float64 array
+        Shape (batch, before + rows, cols): links of the sources above and of the drivers to the outputs below.
+        With `finish`, shape (batch, rows, before): links of the drivers to the sources above.
+    """
     xp = array_namespace(g)
     batch, rows, cols = g.shape
     index = xp.arange(cols, dtype=xp.int64, device=device(g))
+    # to one another; to all the sources together, and to each of them
     links = xp.zeros((batch, cols, cols), dtype=xp.float64, device=device(g))
-    # to all the drivers together, and to each of them
     sources = xp.zeros((batch, cols, 1), dtype=xp.float64, device=device(g))
+    if start is not None:
+        upper = xp.where(index[:, None] < index, start[:, :cols], links[0, :, :])
+        links = links + upper
+        sources = start[:, cols:] + xp.zeros((batch, 1, 1), dtype=xp.float64, device=device(g))
+    before = sources.shape[2] - 1
+    found = xp.zeros((batch, 0, before), dtype=xp.float64, device=device(g))  # links of the drivers so far
     for i in range(rows):
+        below = 0.0 if finish and i == rows - 1 else gb
+        found = xp.concat([found, xp.zeros((batch, 1, before), dtype=xp.float64, device=device(g))], axis=1)
         new, driven = _links(xp, g[:, i, :], gw)
         links = links + new
         driven = driven[:, :, None]
         sources = xp.concat([sources[:, :, :1] + driven, sources[:, :, 1:], driven], axis=2)
         for p in range(cols):
-            share, down, _, links = _eliminate(xp, links, index, p, sources[:, :, 0], gb)
+            own = sources[:, p, :]
+            share, down, inverse, links = _eliminate(xp, links, index, p, sources[:, :, 0], below)
             sources = _after_elimination(xp, sources, index, p, share, down)
-    return xp.matrix_transpose(sources[:, :, 1:])
+            if finish:
+                found = found + (own[:, 1 + before :] * inverse)[:, :, None] * own[:, None, 1 : 1 + before]
+    return found if finish else xp.matrix_transpose(sources[:, :, 1:])
 
 
 def solve_lines(g, current, segment):
@@ -227,7 +259,7 @@ def solve_lines(g, current, segment):
 
 
 def _bit_nodes(g, voltages, gw, gb):
-    # eliminates as `_two_sided`, then goes back: a node's voltage follows from its links when it was eliminated
+    # eliminates as `reduce_lines`, then goes back: a node's voltage follows from its links when it was eliminated
     xp = array_namespace(g)
     batch, rows, cols = g.shape
     index = xp.arange(cols, dtype=xp.int64, device=device(g))
@@ -288,7 +320,7 @@ def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) 
 
 
 def transfer(
-    conductance: Any, r_word: float, r_bit: float, reduce: Callable[[Any, float, float], Any] = _two_sided
+    conductance: Any, r_word: float, r_bit: float, reduce: Callable[[Any, float, float], Any] = reduce_lines
 ) -> Any:
     """Return the transfer matrices of tiles with wire resistance: currents = voltages @ matrix.
 
