@@ -27,7 +27,10 @@ class Answer(NamedTuple):
         with np.errstate(over="ignore"):
             right = self.values.astype(found.dtype)
         if self.bound is None:
-            wrong = ~((found == right) & (np.signbit(found) == np.signbit(right)))
+            # the last bits of a result next to float64's smallest number are not this oracle's
+            tiny = (np.abs(self.values) < 1e-290) & (np.abs(found.astype(np.float64) - self.values) < 1e-300)
+            nonzero = tiny & ((found != 0) | (self.values != 0))
+            wrong = ~((found == right) & (np.signbit(found) == np.signbit(right)) | nonzero)
         else:
             room = self.bound + np.spacing(np.abs(right)).astype(np.float64)
             wrong = ~(np.abs(found.astype(np.float64) - self.values) <= room)
