@@ -204,8 +204,12 @@ def split_powers(scales: Any, axes: tuple[int, int]) -> tuple[Any, Any]:
 def multiply_by_powers(values: Any, exponents: Any) -> Any:
     """Return ``values * 2**exponents``, rounded once unless `values` themselves are near the ends of the range."""
     xp = namespace(values)
-    first, second = _power_in_halves(xp, xp.clip(exponents, 2 * _LOWEST, 2 * _HIGHEST))
-    return values * first * second
+    # infinite without a warning, as in kernels
+    beyond = _exponent(xp, xp.abs(values)) + exponents > _HIGHEST
+    within = xp.clip(exponents + xp.zeros_like(beyond, dtype=xp.int64), 2 * _LOWEST, 2 * _HIGHEST)
+    first, second = _power_in_halves(xp, xp.where(beyond, xp.zeros_like(within), within))
+    infinite = xp.where(values < 0, xp.full_like(values, -math.inf), xp.full_like(values, math.inf))
+    return xp.where(beyond, infinite, values * first * second)
 
 
 @dataclass(frozen=True)

@@ -250,8 +250,7 @@ def test_operands_at_the_ends_of_the_range_have_the_bits_of_ordinary_ones(of_x, 
 def test_rows_and_columns_may_lie_at_both_ends_of_the_range():
     engine = mpimpy.DPETensor(seed=1, var=0, radc=None)
     x, w = np.array([[1.5e308, 0.0], [0.0, 3e-200]]), np.array([[2e-308, 2e100], [1e-308, 1e100]])
-    with np.errstate(over="ignore"):
-        found = engine(x, w)
+    found = engine(x, w)
     assert np.allclose(found, [[3.0, math.inf], [0.0, 3e-100]], rtol=0.02, atol=0)
 
 
@@ -288,3 +287,13 @@ def test_blocks_of_zeros_are_ordinary():
     assert encode(Format(), np.zeros((1, 2, 3)), (1, 3)).exponent is None
     assert encode(Format(), values * 1e-200, (1, 3)).exponent == -1000
     assert encode(Format(), values * 1e250, (1, 3)).exponent == 0
+
+
+@pytest.mark.parametrize("runner", RUNNERS.values(), ids=list(RUNNERS))
+def test_extreme_operands_have_the_same_bits_in_every_library(runner):
+    convert, backend = runner
+    x, w = np.array([[1.5e308, 3e307], [2e-300, 1e-310]]), np.array([[1e-308, 0.3, -1e305], [3e-309, 0.0, 7.0]])
+    found = mpimpy.DPETensor(seed=1, backend=backend)(convert(x), convert(w), read=0)
+    found = np.asarray(found)
+    assert same_bits(found, mpimpy.DPETensor(seed=1, backend="reference")(x, w, read=0))
+    assert np.isneginf(found[0, 2])
