@@ -166,10 +166,10 @@ def check_stream(stream: Any) -> str | None:
     Raises
     ------
     TypeError, ValueError
-        If it is neither a text nor None, or empty.
+        If it is neither a text nor None, or empty or not printable.
     """
     if stream is not None and not isinstance(stream, str):
         fail(TypeError, f"stream={stream!r} must be a text, as engine.stream shows it, or None")
-    if stream == "":
-        fail(ValueError, "stream='' names nothing: give a text, as engine.stream shows it, or None")
+    if stream is not None and not (stream and stream.isprintable()):
+        fail(ValueError, f"stream={stream!r} is no name: give a printable text, as engine.stream shows it, or None")
     return stream

@@ -11,11 +11,12 @@ import warnings
 import numba
 import numpy as np
 import pytest
+import threadpoolctl
 from libraries import same_bits
 
 import mpimpy
 from mpimpy import DPETensor
-from mpimpy.backends.cpu import _jit
+from mpimpy.backends.cpu import _jit, numba_cpu
 
 x, w = np.ones((4, 70)), np.eye(70)
 
@@ -104,7 +105,7 @@ def test_a_forked_process_has_threads_of_its_own():
     code = """
 import os, threading
 from mpimpy import set_num_threads
-from mpimpy.backends.cpu import _jit
+from mpimpy.backends.cpu import _jit, numba_cpu
 
 def meet():
     meeting, seen = threading.Barrier(2, timeout=60), set()
@@ -178,6 +179,76 @@ def test_an_error_in_a_thread_is_raised():
             _jit.launch(kernel, 10, 1e6)
     finally:
         mpimpy.set_num_threads(None)
+
+
+def blas():
+    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.fixture
+def limited():
+    """Set another number of threads than BLAS has by itself; return its own."""
+    np.matmul(np.ones((2, 2)), np.ones((2, 2)))
+    before = blas()
+    mpimpy.set_num_threads(1 if max(before) > 1 else 2)
+    yield before
+    mpimpy.set_num_threads(None)
+
+
+def test_threads_that_limit_blas_at_once_give_back_what_was_there(limited):
+    inside, asked, left, seen = threading.Event(), threading.Event(), threading.Event(), []
+
+    def first():
+        with _jit.blas_threads():
+            inside.set()
+            asked.wait()
+            time.sleep(0.2)  # the second is inside too, if it can be
+        left.set()
+
+    def second():
+        inside.wait()
+        asked.set()
+        with _jit.blas_threads(), _jit.blas_threads():  # the same thread may ask again
+            seen.append(blas())
+            left.wait()  # the first that comes is the first that leaves
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [[mpimpy.get_num_threads()] * len(limited)]
+    assert blas() == limited
+
+
+def test_an_error_in_blas_gives_its_threads_back(limited):
+    with pytest.raises(ValueError, match="mismatch"):
+        numba_cpu.multiply(np.ones((2, 3)), np.ones((2, 3)))
+    assert blas() == limited
+
+
+@pytest.mark.fork
+def test_a_fork_in_the_middle_of_a_blas_product_has_all_threads(limited):
+    inside = threading.Event()
+
+    def work():
+        with _jit.blas_threads():
+            inside.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    inside.wait()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        with _jit.blas_threads():
+            pass
+        os._exit(0 if blas() == limited else 1)
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert blas() == limited
 
 
 @pytest.mark.slow

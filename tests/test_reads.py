@@ -14,7 +14,7 @@ import pytest
 from libraries import RUNNERS, same_bits
 
 import mpimpy
-from mpimpy import ADC, DAC, Device, DPETensor, Engine, SlicedData, Tile, Wires, bitslicedpe
+from mpimpy import ADC, DAC, Device, DPETensor, Engine, Format, SlicedData, Tile, Wires, bitslicedpe
 from mpimpy.noise import MAX_READ
 from mpimpy.reads import ReadCounter
 
@@ -117,6 +117,45 @@ def test_every_noise_of_a_read_is_of_the_stream(given, runner):
     assert same_bits(replayed, found)
 
 
+FACES = {
+    "complex weights": lambda engine: engine.program(w[:, :20] + 1j * w[:, 20:40]).read,
+    "complex inputs": lambda engine: lambda rows: engine.program(w).read(rows * (1 + 1j)),
+    "transposed": lambda engine: engine.program(w).T.read,
+    "transposed complex": lambda engine: engine.program(w + 1j * w).T.read,
+    "operator": lambda engine: engine.operator(w).T.read,
+    "operator on two sets of cells": lambda engine: engine.replace(weights=Format(mapping="offset")).operator(w).T.read,
+}
+
+
+@pytest.mark.parametrize("face", FACES.values(), ids=FACES)
+def test_every_face_of_a_matrix_is_read_in_the_stream(face):
+    engine = Engine(Device(var=0.1), DAC(16, vnoise=0.05), ADC(256, noise_lsb=1.0), seed=7)
+    other = copy.deepcopy(engine)
+    found = face(other)(x)
+    assert not same_bits(face(engine)(x), found)
+    assert same_bits(face(engine.in_stream(other.stream))(x), found)
+
+
+def test_a_complex_matrix_has_a_stream():
+    engine = Engine(seed=1)
+    matrix = engine.program(w + 1j * w)
+    other = copy.deepcopy(matrix)
+    assert (matrix.stream, other.stream) == (None, other.parts.stream)
+    assert other.stream is not None
+    found = other.read(x)
+    assert not same_bits(matrix.read(x), found)
+    assert same_bits(matrix.in_stream(other.stream).read(x), found)
+    assert (engine.reads, matrix.reads, other.reads, other.parts.reads) == (1, 1, 1, 1)
+
+
+def test_converters_of_a_transposed_read_have_noise_of_their_own_in_a_stream():
+    # two rows of tiles are driven with the same inputs: equal noise in both would cancel
+    weights = np.concatenate([np.eye(64), -np.eye(64)], axis=0)
+    engine = Engine(Device(var=0), DAC(16, vnoise=0.05), ADC(None), seed=7).in_stream("a")
+    halves = np.split(engine.program(weights).T.read(np.ones((3, 64))), 2, axis=1)
+    assert np.abs(halves[0] + halves[1]).max() > 0.01
+
+
 def test_what_is_programmed_stays_the_chip_s():
     device = Device(var=0, write_var=0.1, stuck_HGS=0.02, stuck_LGS=0.02, drift=mpimpy.Drift(0.05, 0.01))
     engine = Engine(device, adc=ADC(256, offset_lsb=1.0, gain_error=0.05), seed=7)
@@ -148,7 +187,9 @@ def test_named_streams_are_the_same_everywhere():
 @pytest.mark.parametrize(
     ("given", "kind", "message"),
     [
-        (("",), ValueError, "stream='' names nothing: give a text"),
+        (("",), ValueError, "stream='' is no name: give a printable text"),
+        (("a\n",), ValueError, "is no name: give a printable text"),
+        (("\ud800",), ValueError, "is no name: give a printable text"),
         ((3,), TypeError, "stream=3 must be a text, as engine.stream shows it, or None"),
         (("a", -1), ValueError, "reads=-1 is out of range"),
         (("a", 2**32), ValueError, "reads=4294967296 is out of range"),
@@ -162,13 +203,15 @@ def test_what_is_no_stream_is_refused(given, kind, message):
             value.in_stream(*given)
 
 
-def test_numbers_of_reads_end():
+def test_numbers_of_reads_end(tmp_path):
     matrix = Engine(seed=1).program(w).in_stream("a", MAX_READ)
     matrix.read(x)
     for _ in range(2):
         with pytest.raises(ValueError, match=r"all 4294967296 numbers of reads are used: take another stream"):
             matrix.read(x)
     assert matrix.reads == MAX_READ + 1
+    matrix.save(tmp_path / "chip.npz")
+    assert mpimpy.load(tmp_path / "chip.npz").reads == MAX_READ + 1
 
 
 def test_a_stream_is_shown():

@@ -156,7 +156,7 @@ def describe(meta: dict[str, Any]) -> Description:
     config = Config.from_dict(_mapping("config", meta["config"]))
     shape = as_int_pair("shape", meta["shape"], 0, noise.MAX_ROW)
     address = _address(config, shape, meta)
-    dtype, reads = meta["dtype"], as_int("reads", meta["reads"], 0, noise.MAX_READ)
+    dtype, reads = meta["dtype"], as_int("reads", meta["reads"], 0, noise.MAX_READ + 1)
     if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
         fail(ValueError, f"dtype={dtype!r} is no numeric dtype")
     if dtype.startswith("complex") and shape[1] % 2:
