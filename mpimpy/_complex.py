@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ._linear import LinearOperand, as_complex, parts_of, read_complex
+from ._linear import LinearOperand, as_complex, parts_of, read_complex, read_together
+from ._view import NAME
 from .analysis.programming import Programming
 from .analysis.report import Report
 from .arrays import namespace
@@ -14,8 +15,6 @@ from .operands import dtypes, edge
 from .operands.edge import Operand
 
 __all__ = ["ComplexMatrix", "side_by_side"]
-
-NAME = "the programmed matrix"
 
 
 def side_by_side(w: Operand) -> Operand:
@@ -232,12 +231,6 @@ class _TransposedComplex(LinearOperand):
         x = self._accept(x)
         xp = namespace(x.array)
         real, imaginary = (*parts_of(xp, x.array), xp.zeros_like(x.array))[:2]
-        if x.array.ndim == 1:
-            real, imaginary = real[None, :], imaginary[None, :]
         halves = [xp.concat(pair, axis=-1) for pair in ((real, -imaginary), (imaginary, real))]
-        rows = xp.concat(halves, axis=-2)
-        half = Operand(x.name, rows, tuple(rows.shape), dtypes.real_dtype(xp, x.counts_as))
-        y = self._matrix.parts.T.read(half, read, first_row=first_row)
-        height = y.shape[-2] // 2
-        found = as_complex(y[..., :height, :], y[..., height:, :])
-        return found[0, :] if len(x.shape) == 1 else found
+        transposed = self._matrix.parts.T
+        return as_complex(*read_together(lambda rows: transposed.read(rows, read, first_row=first_row), x, halves))

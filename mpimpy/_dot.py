@@ -30,30 +30,15 @@ def _engine(engine: Any, settings: Settings) -> Engine:
     return engine
 
 
-def _parts(xp: Any, array: Any) -> list[Any]:
-    # the real part, and the imaginary part of a complex array
-    if xp.isdtype(array.dtype, "complex floating"):
-        return [xp.real(array), xp.imag(array)]
-    return [array]
+def _multiply(xp: Any, engine: Engine, x: Any, w: Any, result: Any) -> Any:
+    # the operands count as the dtype of the whole product
+    real = dtypes.real_dtype(xp, result)
 
+    def operand(name: str, array: Any) -> edge.Operand:
+        counts_as = result if dtypes.kind_of(xp, array.dtype) == "complex floating" else real
+        return edge.Operand(name, array, tuple(array.shape), counts_as)
 
-def _multiply(xp: Any, engine: Engine, x: Any, w: Any, real: Any) -> Any:
-    # Combines real products: the parts of x become more input rows, the parts of w more columns.
-    # Each part of a weight then has cells of its own.
-    xs, ws = _parts(xp, x), _parts(xp, w)
-    rows, cols = x.shape[0], w.shape[1]
-    stacked_x = xs[0] if len(xs) == 1 else xp.concat(xs, axis=0)
-    stacked_w = ws[0] if len(ws) == 1 else xp.concat(ws, axis=1)
-    w = edge.Operand("w", stacked_w, tuple(stacked_w.shape), real)
-    y = engine.program(w).read(edge.Operand("x", stacked_x, tuple(stacked_x.shape), real))
-    part = [[y[i * rows : (i + 1) * rows, j * cols : (j + 1) * cols] for j in range(len(ws))] for i in range(len(xs))]
-    if len(xs) == len(ws) == 1:
-        return part[0][0]
-    if len(ws) == 1:
-        return part[0][0] + 1j * part[1][0]
-    if len(xs) == 1:
-        return part[0][0] + 1j * part[0][1]
-    return (part[0][0] - part[1][1]) + 1j * (part[0][1] + part[1][0])
+    return engine.program(operand("w", w)).read(operand("x", x))
 
 
 def _operands(a: Any, b: Any, complex_too: bool = True) -> tuple[edge.Operand, edge.Operand]:
@@ -107,12 +92,11 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     a, b, xp = first.array, second.array, namespace(first.array)
     numbers = {"first_number": a.ndim == 0, "second_number": b.ndim == 0}
     result = dtypes.result_dtype(xp, first.counts_as, second.counts_as, device(a), **numbers)
-    real = dtypes.real_dtype(xp, result)
     if a.ndim == 0 or b.ndim == 0:
         # the elements of the array drive one weight
         array, number = (a, b) if b.ndim == 0 else (b, a)
         shape = array.shape
-        y = _multiply(xp, engine, xp.reshape(array, (-1, 1)), xp.reshape(number, (1, 1)), real)
+        y = _multiply(xp, engine, xp.reshape(array, (-1, 1)), xp.reshape(number, (1, 1)), result)
     else:
         axis = max(b.ndim - 2, 0)
         if a.shape[-1] != b.shape[axis]:
@@ -126,7 +110,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
         # beside an empty axis, -1 would be ambiguous
         x = xp.reshape(a, (math.prod(a.shape[:-1]), depth))
         columns = math.prod(b.shape[:axis]) * math.prod(b.shape[axis + 1 :])
-        y = _multiply(xp, engine, x, xp.reshape(xp.moveaxis(b, axis, 0), (depth, columns)), real)
+        y = _multiply(xp, engine, x, xp.reshape(xp.moveaxis(b, axis, 0), (depth, columns)), result)
     y = xp.astype(xp.reshape(y, shape), result, copy=False)
     # np.dot gives a NumPy number, not an array without axes
     return y[()] if y.ndim == 0 and edge.library(y) == "numpy" else y

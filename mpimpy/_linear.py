@@ -9,11 +9,11 @@ from .operands import dtypes, edge
 from .operands.edge import Operand
 from .operators import RightOperand
 
-__all__ = ["LinearOperand", "as_complex", "parts_of", "read_complex"]
+__all__ = ["LinearOperand", "as_complex", "parts_of", "read_complex", "read_together"]
 
 
 def _is_complex(array: Any) -> bool:
-    return bool(namespace(array).isdtype(array.dtype, "complex floating"))
+    return dtypes.kind_of(namespace(array), array.dtype) == "complex floating"
 
 
 def parts_of(xp: Any, array: Any) -> list[Any]:
@@ -41,17 +41,31 @@ def read_complex(read: Callable[[Operand], Any], x: Operand) -> list[Any]:
     list of arrays
         Of the shape that the product of `x` has: one if it is real, two if it is complex.
     """
-    xp = namespace(x.array)
-    parts = parts_of(xp, x.array)
-    if len(parts) == 1:
-        return [read(x)]
-    if len(x.shape) == 1:
-        parts = [part[None, :] for part in parts]
-    rows = xp.concat(parts, axis=-2)
+    parts = parts_of(namespace(x.array), x.array)
+    return [read(x)] if len(parts) == 1 else read_together(read, x, parts)
+
+
+def read_together(read: Callable[[Operand], Any], x: Operand, parts: list[Any]) -> list[Any]:
+    """Return the products of several real arrays made of inputs, as rows of one read.
+
+    Parameters
+    ----------
+    read : function
+        From an operand of real inputs to their products.
+    x : Operand
+        The inputs that they were made of, which name them and their dtype.
+    parts : list of arrays, shape (..., M, K) or (K,)
+
+    Returns
+    -------
+    list of arrays, shape (..., M, N) or (N,)
+    """
+    xp, vectors = namespace(x.array), len(x.shape) == 1
+    rows = xp.concat([part[None, :] for part in parts] if vectors else parts, axis=-2)
     y = read(Operand(x.name, rows, tuple(rows.shape), dtypes.real_dtype(xp, x.counts_as)))
-    height = y.shape[-2] // 2
-    found = [y[..., :height, :], y[..., height:, :]]
-    return [part[0, :] for part in found] if len(x.shape) == 1 else found
+    height = y.shape[-2] // len(parts)
+    found = [y[..., i * height : (i + 1) * height, :] for i in range(len(parts))]
+    return [part[0, :] for part in found] if vectors else found
 
 
 class LinearOperand(RightOperand):
