@@ -256,6 +256,15 @@ def test_complex_products_are_close_to_exact(z, rng):
         np.testing.assert_allclose(found, exact, rtol=1e-3 if found.size == 8 else 1e-4, atol=2e-3)
 
 
+def test_complex_products_are_sums_of_real_ones_of_one_read(z):
+    parts = DPETensor(seed=3).program(np.concatenate([DFT.real, DFT.imag], axis=1))
+    y = parts.read(np.concatenate([z.real, z.imag]), read=0)
+    (rr, ri), (ir, ii) = ((row[:, :8], row[:, 8:]) for row in (y[:2], y[2:]))
+    expected = (rr - ii) + 1j * (ri + ir)
+    assert same_bits(MapReducedot(z, DFT, seed=3), expected)
+    assert same_bits(DPETensor(seed=3).program(DFT).read(z, read=0), expected)
+
+
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_a_complex_matrix_has_the_bits_of_mapreducedot(z, runner):
     make, backend = RUNNERS[runner]
