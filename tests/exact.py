@@ -16,29 +16,39 @@ EXACT = 2**53
 
 
 class Answer(NamedTuple):
-    """Float64 results, and how far from them a result may be: None where every bit is promised."""
+    """Float64 results, and how far from them a result may be: None where every bit is promised.
+
+    The last bits of numbers next to float64's smallest one are not this oracle's: `tiny` where such a number took part.
+    """
 
     values: np.ndarray
     bound: np.ndarray | None = None
+    tiny: bool = False
 
     def judge(self, found):
         """Return why `found` is wrong, or None; it may be a 16-bit or 32-bit float."""
         assert found.shape == self.values.shape, (found.shape, self.values.shape)
         with np.errstate(over="ignore"):
             right = self.values.astype(found.dtype)
-        if self.bound is None:
-            # the last bits of a result next to float64's smallest number are not this oracle's
-            tiny = (np.abs(self.values) < 1e-290) & (np.abs(found.astype(np.float64) - self.values) < 1e-300)
-            nonzero = tiny & ((found != 0) | (self.values != 0))
-            wrong = ~((found == right) & (np.signbit(found) == np.signbit(right)) | nonzero)
-        else:
-            room = self.bound + np.spacing(np.abs(right)).astype(np.float64)
-            wrong = ~(np.abs(found.astype(np.float64) - self.values) <= room)
+        right_bits = (found == right) & (np.signbit(found) == np.signbit(right))
+        room = np.full(right.shape, 1e-300 if self.tiny else 0.0)
+        if self.bound is not None:
+            most = np.finfo(found.dtype).max  # beyond it are infinities, which have no spacing
+            room += self.bound + 2 * np.spacing(np.minimum(np.abs(right), most) / 2).astype(np.float64)
+        wrong = ~(right_bits | (room > 0) & (np.abs(found.astype(np.float64) - self.values) <= room))
         if not wrong.any():
             return None
         at = tuple(map(int, np.argwhere(wrong)[0]))
-        room = "bit by bit" if self.bound is None else f"give or take {room[at]}"
+        room = f"give or take {room[at]}" if room[at] else "bit by bit"
         return f"{wrong.sum()} of {wrong.size} are wrong: at {at} {found[at]!r} is not {right[at]!r}, {room}"
+
+
+def is_tiny(x, w):
+    """Whether numbers of (values, scales), or their products, lie next to float64's smallest one."""
+    least_x, least_w = (
+        min(float(np.min(part, where=part > 0, initial=1.0)) for part in map(np.abs, pair)) for pair in (x, w)
+    )
+    return min(least_x, least_w, least_x * least_w) < 1e-270
 
 
 def round_up(size, step):
@@ -196,8 +206,9 @@ def product(x, w, config, x_block, w_block, faults=None):
     n = numbers(config)
     (xq, xs), (wq, ws) = quantise(x, config.inputs, x_block), quantise(w, config.weights, w_block)
     held = grid(config, digits(wq, config.weights), n.v, n.f, faults)
+    tiny = is_tiny((x, xs), (w, ws))
     if config.adc.radc is None:
-        return _ideal(config, n, (xq, xs), (wq, ws), held, faults)
+        return _ideal(config, n, (xq, xs), (wq, ws), held, faults)._replace(tiny=tiny)
     drive = digits(xq, config.inputs) * np.array(n.u)[:, None, None]
     rows, (depth, width), adc = config.tile.rows, w.shape, config.adc
     one, big_u, big_v = 2**n.f, lcm(*n.u), lcm(*n.v)
@@ -240,7 +251,7 @@ def product(x, w, config, x_block, w_block, faults=None):
                     total = total + acc * (xs[px][:, start, None] * scale) * ws[pw][None, start]
                 part = part + total
             y = part if y is None else y + part
-    return Answer(y)
+    return Answer(y, tiny=tiny)
 
 
 def _ideal(config, n, x, w, held, faults):

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
-_MIN_EXPONENT = -1022  # below it a block's scale could underflow
+_MIN_EXPONENT = -1022  # of a block: the lowest of float64's normal numbers
 _BAND = 2.0**-340, 2.0**340  # scales of magnitudes in here have products that float64 holds, whatever they multiply
 FEW = 64  # numbers that Python's own functions compare faster
 _LARGEST_SHIFTED = 1000  # exponent up to which scales are shifted
@@ -340,7 +340,7 @@ def encode(
             mean = statistics.mean
             above = xp.where(peak > mean, peak, zero)
             groups = [(above, peak, (mean, zero + math.inf)), (statistics.below, mean, (zero - 1.0, mean))]
-        lowest = max(-(2 ** (fmt.bw_e - 1)), _MIN_EXPONENT if exponent is None else _LOWEST)
+        lowest = max(-(2 ** (fmt.bw_e - 1)), _MIN_EXPONENT)
         for size, leader, span in groups:
             shared = xp.clip(_exponent(xp, leader), lowest, 2 ** (fmt.bw_e - 1) - 1)
             scale_1, scale_2 = _power_in_halves(xp, fmt.bits - 2 - shared)

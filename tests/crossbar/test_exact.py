@@ -74,7 +74,8 @@ def judge(answer, y, x, w, name):
 def whole(parts):
     """Answers of a batch, as one."""
     bounds = [part.bound for part in parts]
-    return exact.Answer(np.stack([part.values for part in parts]), None if bounds[0] is None else np.stack(bounds))
+    values, tiny = np.stack([part.values for part in parts]), any(part.tiny for part in parts)
+    return exact.Answer(values, None if bounds[0] is None else np.stack(bounds), tiny)
 
 
 def expected(x, w, config, faults=None, blocks=None):
@@ -86,9 +87,9 @@ def expected(x, w, config, faults=None, blocks=None):
         exact.block_of(config.weights, w.shape, rows, weight=True),
     )
     w = native(w).astype(np.float64)
-    answer = whole([exact.product(part, w, config, x_block, w_block, faults) for part in values])
+    y, bound, tiny = whole([exact.product(part, w, config, x_block, w_block, faults) for part in values])
     shape = (*x.shape[:-1], w.shape[1])
-    return exact.Answer(*(part if part is None else part.reshape(shape) for part in answer))
+    return exact.Answer(y.reshape(shape), None if bound is None else bound.reshape(shape), tiny)
 
 
 def judge_matrix(matrix, w, config, faults):
@@ -97,8 +98,12 @@ def judge_matrix(matrix, w, config, faults):
     w = native(w).astype(np.float64)
     codes, scales = exact.quantise(w, fmt, exact.block_of(fmt, w.shape, config.tile.rows, weight=True))
     np.testing.assert_array_equal(matrix.codes(), codes if fmt.double else codes[0])
-    decoded = codes * scales
-    assert same_bits(matrix.decoded(), decoded[0] + decoded[1] if fmt.double else decoded[0] + 0.0)
+    decoded = (codes * scales).sum(0)
+    found = matrix.decoded()
+    if exact.is_tiny((w, scales), (w, scales)):
+        np.testing.assert_allclose(found, decoded, rtol=1e-12, atol=1e-300)
+    else:
+        assert same_bits(found, decoded)
     levels = exact.digits(codes, fmt) * np.array(exact.numbers(config).v)[:, None, None]
     if fmt.signed:
         levels = np.stack([np.maximum(levels, 0), np.maximum(-levels, 0)], axis=1)
