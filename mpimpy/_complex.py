@@ -220,7 +220,7 @@ class _TransposedComplex(LinearOperand):
     # x @ F.T: real and imaginary parts of the inputs drive both halves of the bit lines at once
 
     def __init__(self, matrix: ComplexMatrix) -> None:
-        self._matrix, self.shape = matrix, matrix.shape[::-1]
+        self._matrix, self.shape, self.config = matrix, matrix.shape[::-1], matrix.config
         self._operand = Operand("the transposed programmed matrix", matrix._prototype, self.shape)
 
     @property

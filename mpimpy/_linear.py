@@ -5,6 +5,7 @@ from typing import Any
 
 from .arrays import namespace
 from .checks import fail
+from .config import Config
 from .operands import dtypes, edge
 from .operands.edge import Operand
 from .operators import RightOperand
@@ -188,6 +189,11 @@ class _Conjugate(LinearOperand):
 
     def __init__(self, operand: LinearOperand) -> None:
         self._conjugated, self.shape, self._operand = operand, operand.shape, operand._operand
+
+    @property
+    def config(self) -> Config:
+        found: Config = self._conjugated.config
+        return found
 
     @property
     def T(self) -> LinearOperand:

@@ -25,6 +25,8 @@ class CrossbarOperator(LinearOperand):
         As given.
     shape : (int, int)
         (K, N).
+    config : Config
+        Settings that the cells were written with.
 
     Examples
     --------
@@ -36,7 +38,7 @@ class CrossbarOperator(LinearOperand):
     """
 
     def __init__(self, matrix: Any, transposed: Any) -> None:
-        self.matrix, self.transposed, self.shape = matrix, transposed, matrix.shape
+        self.matrix, self.transposed, self.shape, self.config = matrix, transposed, matrix.shape, matrix.config
         self._operand: Operand = matrix._operand
 
     @property

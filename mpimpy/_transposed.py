@@ -39,6 +39,8 @@ class TransposedMatrix(LinearOperand):
     ----------
     shape : (int, int)
         (N, K).
+    config : Config
+        Settings that the cells were written with.
 
     Examples
     --------
@@ -50,7 +52,7 @@ class TransposedMatrix(LinearOperand):
     """
 
     def __init__(self, matrix: Any) -> None:
-        self.shape = matrix.shape[::-1]
+        self.shape, self.config = matrix.shape[::-1], matrix.config
         self._matrix = matrix
         self._operand = Operand(NAME, matrix._prototype, self.shape)
 

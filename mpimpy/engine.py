@@ -340,7 +340,8 @@ class Engine(CountedReads):
         ----------
         x : array or SlicedData, shape (..., K)
         w : array, SlicedData or CrossbarMatrix, shape (K, N)
-            An array is programmed for this product only; `program` keeps it for more of them.
+            An array is programmed for this product only; `program` keeps it for more of them. A programmed matrix
+            keeps its seed, and must have been programmed with the settings of this engine.
         read : int, optional
             Number of this read; by default the next one.
 
@@ -351,7 +352,7 @@ class Engine(CountedReads):
         Raises
         ------
         TypeError, ValueError
-            As `program` and `CrossbarMatrix.read`.
+            As `program` and `CrossbarMatrix.read`; if `w` was programmed with other settings.
 
         Examples
         --------
@@ -363,6 +364,7 @@ class Engine(CountedReads):
             if isinstance(operand, CrossbarOperand):
                 return operand.multiply_on(self, x, w, read)
         if isinstance(w, RightOperand):
+            self.config.check_written_with(w.config)
             return w.read(x, read)
         w = edge.accept("w", w, edge.like(x), complex_too=True)
         x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None, complex_too=True)

@@ -225,6 +225,7 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         >>> Engine(seed=1).program(np.eye(3)).read_plan(np.ones((2, 3))).backend
         'numba'
         """
+        x = x if hasattr(x, "shape") else self._accept(x)
         dims = edge.matrix_shape(x.shape, self.shape[0], "x", NAME, self.shape)
         if self.programmed is None or not dims[0] * dims[1]:
             return backends.Explanation(self._backend.NAME, "no products to compute", (), ())

@@ -29,6 +29,7 @@ class RightOperand:
     """Right operand of a product: ``x @ W`` in any library calls its `read`."""
 
     shape: tuple[int, int]
+    config: Any
     T: Any
 
     # NumPy leaves ``x @ W`` to this class

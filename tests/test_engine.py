@@ -562,6 +562,36 @@ def test_engines_and_matrices_survive_pickling(x, w):
         assert same_bits(copy.deepcopy(V).read(to_torch(x), read=0), V.read(to_torch(x), read=0))
 
 
+def test_sliced_data_survives_pickling(x, w):
+    engine = DPETensor(seed=1)
+    for inference in (False, True):
+        sw = SlicedData([1, 1, 2, 4], is_weight=True, inference=inference)
+        assert pickle.loads(pickle.dumps(sw)).shape is None
+        sw.slice_data_imp(engine, w)
+        engine2, sw2 = pickle.loads(pickle.dumps((engine, sw)))
+        assert same_bits(engine2(x, sw2, read=3), engine(x, sw, read=3))
+        assert same_bits(sw2.quantized_data, sw.quantized_data) if not inference else sw2.encoded is None
+
+
+def test_a_matrix_is_read_by_engines_of_its_settings_alone(x, w):
+    engine = DPETensor(seed=1)
+    matrices = engine.program(w), engine.program(w).T.T, engine.operator(w), engine.program(w + 1j), SlicedData([1, 3])
+    matrices[-1].slice_data_imp(engine, x)
+    same, other = DPETensor(seed=2), DPETensor(var=0, HGS=2e-5, radc=64, seed=1)
+    message = (
+        r"other settings than this engine's \(device.HGS=1e-05, not 2e-05, device.var=0.05, not 0.0, adc.radc=256, "
+    )
+    for W in matrices[:-1]:
+        assert same_bits(same(x, W, read=0), W.read(x, read=0))
+        for face, inputs in ((W, x), (W.T, w.T), (W.conj(), x), (W.H, w.T)):
+            with pytest.raises(ValueError, match=message + "not 64"):
+                other(inputs, face)
+    with pytest.raises(ValueError, match=message):
+        other(matrices[-1], matrices[0])
+    with pytest.raises(ValueError, match=r", \.\.\.\), and keeps them: read it with x @ W, or program its weights"):
+        DPETensor(var=0, HGS=2e-5, radc=64, rdac=32)(x, matrices[0])
+
+
 def test_what_numpy_converts_is_taken(x, w):
     class Frame:
         def __array__(self, dtype=None, copy=None):

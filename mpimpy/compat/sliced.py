@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from array_api_compat import device as device_of
 
-from .. import arrays
+from .. import arrays, backends
 from .._writing import choose_backend, write
 from ..arrays import namespace
 from ..checks import as_bool, as_int_pair, fail
@@ -155,6 +155,15 @@ class SlicedData(CrossbarOperand):
         """
         shape = self._data_shape()
         return shape if axis is None else shape[axis]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a module has no pickle: the copy finds it by its name
+        return self.__dict__ | {"_backend": None if self._backend is None else self._backend.NAME}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._backend is not None:
+            self._backend = backends.select(self._prototype, self._backend)
 
     def _data_shape(self) -> tuple[int, ...]:
         if self.shape is None:
@@ -308,6 +317,7 @@ class SlicedData(CrossbarOperand):
         if isinstance(w, SlicedData):
             config, weights = w._configure(engine.config), edge.Operand("w", w._prototype, w._data_shape())
         elif isinstance(w, CrossbarMatrix):
+            engine.config.check_written_with(w.config)
             config, weights = w.config, as_operand("w", w)
         else:
             config, weights = engine.config, edge.accept("w", w)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
@@ -111,6 +111,32 @@ class Config:
                     f"{wanted[0]} by {wanted[1]}: calibrate again with these formats",
                 )
 
+    def check_written_with(self, other: "Config") -> None:
+        """Raise an error unless a matrix that was written with `other` has these settings.
+
+        Parameters
+        ----------
+        other : Config
+
+        Raises
+        ------
+        ValueError
+            If they differ: it names the settings.
+
+        Examples
+        --------
+        >>> Config().check_written_with(Config(Device(var=0.05)))
+        """
+        if other is self or other == self:
+            return
+        found = list(_differences(other, self))
+        shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        fail(
+            ValueError,
+            f"W was programmed with other settings than this engine's ({shown}), and keeps them: "
+            "read it with x @ W, or program its weights with this engine",
+        )
+
     @property
     def radc(self) -> tuple[int, ...] | None:
         """ADC codes per weight slice, most significant first; None when ideal."""
@@ -202,3 +228,15 @@ class Config:
         from ._plain import from_plain
 
         return from_plain(cls, mapping)
+
+
+def _differences(one: Any, two: Any, prefix: str = "") -> Iterator[str]:
+    # "device.var=0.05, not 0.0" for each setting that differs
+    for name in (setting.name for setting in dataclasses.fields(one)):
+        a, b = getattr(one, name), getattr(two, name)
+        if a == b:
+            continue
+        if prefix == "" and dataclasses.is_dataclass(a) and dataclasses.is_dataclass(b):
+            yield from _differences(a, b, f"{name}.")
+        else:
+            yield f"{prefix}{name}={a}, not {b}"

@@ -20,6 +20,7 @@ NARROW = 2**31 - 1  # currents that fit 32 bits
 EXACT = 2**53  # currents that fit a float64 exactly
 GOOD_FRACTION = 10  # a grid this fine is worth staying in 32 bits for
 GAIN_BITS = 10  # what a gain of up to 2**19 / 2**16 adds to a current, beyond the 64 bits it may take
+MOST_CODE_BITS = 100  # of a current: float32 holds 127
 SINGLE_CODES = 2**24  # ADC codes that float32 tells apart
 
 
@@ -223,6 +224,7 @@ def plan(config: Config, fraction: int | None = None) -> Plan:
     ideal = config.radc is None
     real = config.replace(adc=ADC(2)) if ideal else config
     found = converters.adc_windows(real, unit, x_strides, cells.strides)
+    _check_steps(config, found, unit)
     _check_errors(config, found)
     units, weights, sum_scale = converters.shift_weights(config, found, unit, x_strides, cells.strides)
     return Plan(
@@ -280,6 +282,16 @@ def _code_reading(rows: int, bits: int, weights: tuple[float, ...]) -> Reading:
         digit_units=None,
         shift_weights=tuple((weight,) for weight in weights),
     )
+
+
+def _check_steps(config: Config, found: converters.AdcWindows, unit: int) -> None:
+    # the codes of any current are finite in float32
+    if max(map(max, found.steps)) * converters.full_scale(config, unit) > 2**MOST_CODE_BITS:
+        msg = (
+            f"range={config.adc.range} A is so narrow that {converters.full_scale_amperes(config):.3g} A, full scale, "
+            f"would be more than 2**{MOST_CODE_BITS} codes: check its unit"
+        )
+        raise ValueError(msg)
 
 
 def _check_errors(config: Config, found: converters.AdcWindows) -> None:

@@ -171,6 +171,7 @@ def test_the_plan_of_a_read_gives_reasons(rng):
         "4-bit slice pairs: codes and cells fit 16 bits",
     ]
     assert "pairs: codes and cells fit 16 bits, and 1 input rows do not pay for tables, 32 would" in text(x[0, 0])
+    assert text(x[0, 0].tolist()) == text(x[0, 0])
     few = DPETensor(seed=1).program(np.ones((300, 5000))).read_plan(x[0, 0])
     assert few.notes == ("read variation is drawn and read 3456 columns at a time, within the cache",)
     assert "float: currents need more than 32 bits" in text(vnoise=0.05)

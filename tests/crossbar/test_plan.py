@@ -3,6 +3,7 @@
 Expected numbers are worked out here, by hand or with exact fractions, from the definitions.
 """
 
+import math
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -329,6 +330,12 @@ def test_the_finest_step_of_a_range_of_its_own():
             adc = ADC(257, range=span, noise_lsb=0.5)
             assert grid_of(config(1, 1, 4, adc=adc, weights=fmt)) == (wanted(share, 0.5), False)
     assert grid_of(config(1, 1, 4, adc=ADC(range="lossless", noise_lsb=0.5))) == (6, False)  # half a level
+
+
+def test_a_range_that_holds_the_full_scale_more_often_than_a_float_can_count():
+    with pytest.raises(ValueError, match=r"range=1e-36 A is so narrow that 6.34e-05 A, full scale, would be more than"):
+        plans.plan(Config(adc=ADC(256, range=1e-36)))
+    assert math.isfinite(plans.plan(Config(adc=ADC(256, range=1e-31))).reading.adc_gain[0][0])
 
 
 def test_an_error_that_is_less_than_the_grid_shows():
