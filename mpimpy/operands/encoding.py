@@ -286,6 +286,16 @@ def measure(backend: Any, values: Any, fmt: Format, block: tuple[int, int]) -> B
     return BlockStatistics(maximum, mean, backend.block_max(values, block, mean))
 
 
+@functools.lru_cache(maxsize=256)
+def _slicing(fmt: Format, strides: tuple[int, ...] | None, dtype: str | None) -> Slicing:
+    # as `encode` cuts codes
+    bits = fmt.ascending
+    strides = (1,) * len(bits) if strides is None else strides
+    if dtype is None:
+        dtype = narrowest(max((2**b - 1) * stride for b, stride in zip(bits, strides, strict=True)))
+    return Slicing(bits, strides, dtype, fmt.signed, fmt.offset)
+
+
 def encode(
     backend: Any,
     values: Any,
@@ -315,10 +325,7 @@ def encode(
     -------
     Encoded
     """
-    bits = fmt.ascending
-    strides = (1,) * len(bits) if strides is None else strides
-    if dtype is None:
-        dtype = narrowest(max((2**b - 1) * stride for b, stride in zip(bits, strides, strict=True)))
+    slicing = _slicing(fmt, strides, dtype)
     if statistics is None:
         statistics = measure(backend, values, fmt, block)
     peak = statistics.maximum
@@ -349,14 +356,13 @@ def encode(
                 unit = xp.clip(unit - exponent, _LOWEST, None)
             scale = xp.where(size > 0, _power(xp, unit), zero)
             planes.append((BlockScales(scale_1, None, scale_2, span), scale))
-    slicing = Slicing(bits, strides, dtype, fmt.signed, fmt.offset)
     digits = [backend.digits(values, block, factors, slicing) for factors, _ in planes]
     scales = [scale for _, scale in planes]
     if len(planes) == 1:
         arrays = digits[0][None, ...], scales[0][None, ...]
     else:
         arrays = xp.stack(digits, axis=0), xp.stack(scales, axis=0)
-    return Encoded(*arrays, block, bits, strides, fmt.shifts, fmt.offset, exponent)
+    return Encoded(*arrays, block, slicing.bits, slicing.strides, fmt.shifts, fmt.offset, exponent)
 
 
 def flat_slices(digits: Any) -> Any:
@@ -386,6 +392,8 @@ def integers(encoded: Encoded) -> Any:
 
 def _expand_blocks(xp: Any, scales: Any, block: int, axis: int, size: int) -> Any:
     # the scale of each block, repeated for its elements along one axis
+    if block == 1:
+        return scales
     index = xp.arange(size, dtype=xp.int64, device=device_of(scales)) // block
     return xp.take(scales, index, axis=axis)
 
