@@ -8,6 +8,7 @@ from .._integers import ceil_div
 from ..arrays import namespace
 from ..operands import encoding
 from ..operands.encoding import Encoded
+from .added import add_slices
 from .product import plan_for, read_grid
 from .programmed import Programmed
 
@@ -29,7 +30,7 @@ def currents(
     Yields
     ------
     j, i : int
-        Weight slice and input slice, least significant first.
+        Weight slice and input slice, least significant first; i is 0 where all are converted together.
     current : float64 array, shape (batch * M, N)
         Integers.
     count : int
@@ -40,6 +41,10 @@ def currents(
     xp, rows = namespace(digits), plan.cell_format.rows
     at_inputs = address._replace(row=0, col=address.row)
     digits = converters.drive(backend, config.dac, plan, digits, at_inputs)
+    if (added := plan.added) is not None:
+        each = len(plan.x_strides)
+        planes = [digits[at : at + each, :, :] for at in range(0, digits.shape[0], each)]
+        digits = xp.concat([add_slices(backend, plane, added) for plane in planes], axis=0)
     strides = plan.reading.strides
     grid = read_grid(backend, config, programmed.as_read, address)
     x_slices, w_slices = len(strides), len(plan.cell_format.strides)

@@ -133,8 +133,13 @@ def _adc_constants(reading: Reading) -> tuple[Any, ...]:
     factors = _factors(reading)
     inner, outer = factors or (np.empty((1, 0), real), np.empty(0, np.int32))
     units, weights = reading.digit_units, np.array(reading.shift_weights, np.float64)
+    origins, more = None, None
+    if reading.adc_origin is not None:
+        origins, more = -np.array(reading.adc_origin, real), reading.tile_sum
     return (
         gain,
+        origins,
+        more,
         np.array(lows, real),
         np.array(tops, real),
         units is not None,
