@@ -53,7 +53,7 @@ def errors(
         address.row // config.tile.rows,
         array=0,
         pair=0,
-        pairs=conversions(config).count * config.inputs.planes,
+        pairs=len(steps[0]) * config.inputs.planes,
         gain=noise.gaussian_table(adc.gain_error) if adc.gain_error else None,
         offset=in_units(adc.offset_lsb),
         noise=in_units(adc.noise_lsb),

