@@ -10,7 +10,18 @@ from math import ceil, lcm
 from typing import NamedTuple
 
 import numpy as np
-from oracle import adc_codes, ends_of_digits, exponent, fraction_for, mean_of, single, spreads_of, whole_codes, widths
+from oracle import (
+    adc_codes,
+    ends_of_digits,
+    exponent,
+    fraction_for,
+    mean_of,
+    most_codes,
+    single,
+    spreads_of,
+    whole_codes,
+    widths,
+)
 
 EXACT = 2**53
 
@@ -190,7 +201,7 @@ def numbers(config):
     radc = config.adc.radc
     if radc is not None:
         each = radc[::-1] if isinstance(radc, tuple) else (radc,) * len(wb)
-        most = adc_codes(config, 1, [1] * len(xb), [1] * len(wb), xe, we, [max(each)] * len(wb))[2]
+        most = most_codes(config, xe, we, max(each))
     wide = unit * 2**f > 2**31 - 1 or most > 2**24
     if wide and most <= 2**24 and unit * 2**10 <= 2**31 - 1:
         wide = False

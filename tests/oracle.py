@@ -195,6 +195,14 @@ def adc_codes(config, one, u, v, x_ends, w_ends, radc, highest=None):
     return steps, ends, max(max(map(abs, pair)) for row in ends for pair in row), origins
 
 
+def most_codes(config, x_ends, w_ends, radc):
+    """The largest code that a grid of cells is chosen by; a table for added input slices has one column."""
+    if hasattr(config.adc.range, "low"):
+        x_ends = x_ends[: len(config.adc.range.low[0])]
+    slices = len(w_ends)
+    return adc_codes(config, 1, [1] * len(x_ends), [1] * slices, x_ends, w_ends, [radc] * slices)[2]
+
+
 def each(value, levels):
     return list(value) if isinstance(value, tuple) else [value] * levels
 
@@ -278,7 +286,7 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
     xb, wb = widths(config.inputs), widths(config.weights)
     xe, we = ends_of_digits(config.inputs), ends_of_digits(config.weights)
     radc = config.adc.radc[::-1] if isinstance(config.adc.radc, tuple) else (config.adc.radc,) * len(wb)
-    most = adc_codes(config, 1, [1] * len(xb), [1] * len(wb), xe, we, [max(radc)] * len(wb))[2]
+    most = most_codes(config, xe, we, max(radc))
     wide = unit * 2**f > 2**31 - 1 or most > 2**24
     if wide and most <= 2**24 and unit * 2**10 <= 2**31 - 1:
         wide = False
