@@ -73,6 +73,15 @@ def test_ends_are_taken_to_a_millionth_of_a_step():
     assert plans.plan(binary(window(0.1 + 1e-6, 4, 0.1)).config).reading.adc_origin is not None
 
 
+@pytest.mark.parametrize("share", [0.25, 0.375, 0.6875])
+def test_ends_of_very_fine_codes_are_taken_to_what_floats_tell_apart(share):
+    # the rounding of the currents themselves is many millionths of a step
+    full = 256 * QUANTUM
+    for rows in (255, 256, 299):
+        adc = ADC(2**46 + 1, range=(-share * full * rows / 256, (1 - share) * full * rows / 256))
+        assert plans.plan(binary(adc, rows).config).reading.adc_origin is None
+
+
 @pytest.mark.parametrize("ratios", ["powers", "free"])
 @pytest.mark.parametrize("method", ["error", "percentile"])
 def test_calibrated_ranges_hold_zero(ratios, method, rng):

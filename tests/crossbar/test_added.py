@@ -145,6 +145,32 @@ def test_drops_bits_of_noisy_codes_where_currents_would_pass_53():
     assert plans.plan(given.replace(adc={"gain_error": 0.0})).added.drop == 0
 
 
+def test_what_is_dropped_is_rounded_to_nearest(rng):
+    config = Config(
+        Device(var=0.05),
+        DAC(20, vnoise=0.02),
+        ADC(2**20, per="product", gain_error=0.01),
+        Tile(64, 4),
+        Format((1, 2, 1, 4)),
+        Format((1, 2)),
+    )
+    assert plans.plan(config).added.drop > 0
+    x, w = rng.standard_normal((2, 70)), rng.standard_normal((70, 2))
+    shapes = ((config.inputs, x, False), (config.weights, w, True))
+    blocks = [encoding.block_shape(fmt, a.shape, config.tile.rows, weight=weight) for fmt, a, weight in shapes]
+    expected = np.array(oracle.product(x.tolist(), w.tolist(), config, *blocks, 9, 5, 3))
+    for backend in ("numba", "reference"):
+        assert same_bits(
+            Engine.from_config(config, seed=9, chip=5, backend=backend).program(w).read(x, read=3), expected
+        )
+
+
+def test_codes_that_float32_cannot_tell_apart_take_64_bits():
+    fine = Config(Device(var=0), DAC(256), ADC(range="lossless", per="product"), inputs=Format((1, 7, 8)))
+    assert plans.plan(fine).reading.wide
+    assert not plans.plan(fine.replace(inputs={"slices": (1, 7)})).reading.wide
+
+
 def test_too_many_bits_are_refused():
     many = Config(Device(var=0.05), adc=WHOLE, inputs=Format((1,) + (4,) * 9, bw_e=8))
     with pytest.raises(ValueError, match=r"whole codes of 37 bits .* pass the 53 bits .* or per='slice'"):

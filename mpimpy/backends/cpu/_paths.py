@@ -74,7 +74,8 @@ def _factors(reading: Reading) -> tuple[Any, Any] | None:
     outer = [math.gcd(*map(int, row)) or 1 for row in weights]
     inner = [[int(weight) // common for weight in row] for row, common in zip(weights, outer, strict=True)]
     if reading.code_range is None:
-        codes = [[math.ceil(reading.bound * gain) + 1 for gain in row] for row in reading.adc_gain]
+        more = 1 if reading.adc_origin is None else 2
+        codes = [[math.ceil(reading.bound * gain) + more for gain in row] for row in reading.adc_gain]
     else:
         lows, tops = reading.code_range
         codes = [list(map(max, map(abs, low), map(abs, top))) for low, top in zip(lows, tops, strict=True)]
