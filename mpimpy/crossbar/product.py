@@ -14,7 +14,7 @@ from ..cells import memristors, signs, wiring
 from ..cells.memristors import Cells
 from ..config import Config, Format
 from ..noise import Address
-from ..operands import encoding
+from ..operands import encoding, powers
 from ..operands.encoding import Encoded
 from . import plan as plans
 from .added import add_slices
@@ -186,12 +186,12 @@ def multiply(
     """
     if (x.exponent, w.exponent) != (None, None):
         # products of the scales may leave the range of float64: powers of two are split off first
-        x_scales, of_rows = encoding.split_powers(x.scales, (0, 2))
-        w_scales, of_cols = encoding.split_powers(w.scales, (0, 1))
-        powers = of_rows[0, :, :] + of_cols[0, :, :] + (x.exponent or 0) + (w.exponent or 0)
+        x_scales, of_rows = powers.split_powers(x.scales, (0, 2))
+        w_scales, of_cols = powers.split_powers(w.scales, (0, 1))
+        exponents = of_rows[0, :, :] + of_cols[0, :, :] + (x.exponent or 0) + (w.exponent or 0)
         x, w = Scaled(x.integers, x_scales), Scaled(w.integers, w_scales)
         parts = multiply(backend, config, plan, x, w, "float64", errors)
-        return [encoding.multiply_by_powers(part, powers) for part in parts]
+        return [powers.multiply_by_powers(part, exponents) for part in parts]
     if not plan.by_blas:
         return _multiply_planes(backend, config, plan, x, w, dtype, errors)
     rows = config.tile.rows

@@ -19,7 +19,7 @@ from ..checks import as_bool, as_float, as_int, as_int_pair, fail
 from ..config import Config
 from ..crossbar import plan as plans
 from ..noise import Address
-from ..operands import encoding
+from ..operands import encoding, powers
 from ..reads import check_stream
 
 __all__ = ["CellNumbers", "Codes", "Description", "describe", "parse"]
@@ -244,7 +244,7 @@ def _codes(config: Config, shape: tuple[int, int], encoded: dict[str, Any]) -> C
     strides = tuple(encoded["strides"])
     exponent = encoded.get("exponent")
     if exponent is not None:
-        exponent = as_int("encoded.exponent", exponent, encoding.LOWEST_EXPONENT, 0)
+        exponent = as_int("encoded.exponent", exponent, powers.LOWEST_SHIFT, 0)
     return Codes(block, strides, dtypes, exponent)
 
 

@@ -8,37 +8,27 @@ from typing import Any
 from array_api_compat import device as device_of
 
 from .._integers import ceil_div
-from ..arrays import is_numpy, namespace
+from ..arrays import namespace
 from ..backends import BlockScales, Slicing
 from ..config import Format
+from .powers import LOWEST, exponent_of, power, power_in_halves, shift_for
+from .statistics import BlockStatistics, measure
 
 __all__ = [
-    "LOWEST_EXPONENT",
-    "BlockStatistics",
     "Encoded",
-    "block_means",
     "block_shape",
-    "block_totals",
     "decode",
     "digit_weights",
     "encode",
     "flat_slices",
     "input_scales",
     "integers",
-    "measure",
-    "multiply_by_powers",
     "narrowest",
     "restride",
-    "split_powers",
     "weight_scales",
 ]
 
-_LOWEST, _HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
 _MIN_EXPONENT = -1022  # of a block: the lowest of float64's normal numbers
-_BAND = 2.0**-340, 2.0**340  # scales of magnitudes in here have products that float64 holds, whatever they multiply
-FEW = 64  # numbers that Python's own functions compare faster
-_LARGEST_SHIFTED = 1000  # exponent up to which scales are shifted
-LOWEST_EXPONENT = -_LARGEST_SHIFTED  # of `Encoded`
 
 
 @dataclass(frozen=True)
@@ -154,136 +144,14 @@ def block_shape(fmt: Format, shape: tuple[int, int], rows: int, *, weight: bool)
     return block[0], block[1]
 
 
-@functools.lru_cache(maxsize=16)
-def _powers(xp: Any, where: Any) -> Any:
-    table = [math.ldexp(1.0, exponent) for exponent in range(_LOWEST, _HIGHEST + 1)]
-    return xp.asarray(table, dtype=xp.float64, device=where)
-
-
-def _exponent(xp: Any, values: Any) -> Any:
-    # floor(log2(values)), exact; one below the lowest for 0
-    flat = xp.reshape(values, (-1,))
-    index = xp.searchsorted(_powers(xp, device_of(values)), flat, side="right")
-    return xp.reshape(xp.astype(index, xp.int64), values.shape) + (_LOWEST - 1)
-
-
-def _power(xp: Any, exponent: Any) -> Any:
-    flat = xp.reshape(exponent - _LOWEST, (-1,))
-    return xp.reshape(xp.take(_powers(xp, device_of(exponent)), flat, axis=0), exponent.shape)
-
-
-def _power_in_halves(xp: Any, exponent: Any) -> tuple[Any, Any]:
-    # two factors: their product may pass the range of float64
-    half = exponent >> 1
-    return _power(xp, half), _power(xp, exponent - half)
-
-
-def _shift(xp: Any, peak: Any) -> int | None:
-    # `Encoded.exponent` for the largest magnitudes of blocks, of which zeros do not count
-    if is_numpy(peak) and peak.size <= FEW:
-        few = peak.ravel().tolist()
-        low, top = min(few), max(few)
-    else:
-        low, top = float(xp.min(peak)), float(xp.max(peak))
-    if low < _BAND[0]:
-        low = float(xp.min(xp.where(peak > 0, peak, xp.ones_like(peak))))
-    if _BAND[0] <= low and top <= _BAND[1]:
-        return None
-    # small scales move up, as far as the large ones let them: numbers below the normal ones have few bits
-    return min(0, max(math.frexp(top)[1], 0) - _LARGEST_SHIFTED) if low < _BAND[0] else 0
-
-
-def split_powers(scales: Any, axes: tuple[int, int]) -> tuple[Any, Any]:
-    """Return scales without the power of two of the largest one along some axes, and the exponents of these powers."""
-    xp = namespace(scales)
-    top = xp.max(scales, axis=axes, keepdims=True)
-    power = xp.where(top > 0, xp.clip(_exponent(xp, top), _LOWEST, None), xp.zeros_like(_exponent(xp, top)))
-    return multiply_by_powers(scales, -power), power
-
-
-def multiply_by_powers(values: Any, exponents: Any) -> Any:
-    """Return ``values * 2**exponents``, rounded once unless `values` themselves are near the ends of the range."""
-    xp = namespace(values)
-    # infinite without a warning, as in kernels
-    beyond = _exponent(xp, xp.abs(values)) + exponents > _HIGHEST
-    within = xp.clip(exponents + xp.zeros_like(beyond, dtype=xp.int64), 2 * _LOWEST, 2 * _HIGHEST)
-    first, second = _power_in_halves(xp, xp.where(beyond, xp.zeros_like(within), within))
-    infinite = xp.where(values < 0, xp.full_like(values, -math.inf), xp.full_like(values, math.inf))
-    return xp.where(beyond, infinite, values * first * second)
-
-
-@dataclass(frozen=True)
-class BlockStatistics:
-    """Statistics of each block, which determine its scales; see `measure`.
-
-    Attributes
-    ----------
-    maximum : float64 array, shape (batch, nA, nC)
-        Largest magnitude.
-    mean : float64 array of that shape, or None
-        Of a double exponent: the mean magnitude, which splits a block.
-    below : float64 array of that shape, or None
-        Of a double exponent: the largest magnitude that is not above the mean.
-    """
-
-    maximum: Any
-    mean: Any = None
-    below: Any = None
-
-
-def _fixed_point(xp: Any, maximum: Any, block: tuple[int, int]) -> tuple[Any, int]:
-    # (exponents, places) of the fixed point in which the magnitudes of each block are summed
-    return xp.clip(_exponent(xp, maximum), _LOWEST, None), min(53, 62 - math.ceil(math.log2(block[0] * block[1])))
-
-
-def block_totals(backend: Any, values: Any, block: tuple[int, int], maximum: Any) -> tuple[Any, Any]:
-    """Return (sums of magnitudes, numbers of elements) of each block: int64 arrays of shape (batch, nA, nC), (nA, nC).
-
-    The sums are in fixed point, in a unit that follows from the block's maximum: exact, in any order. Those
-    of parts of a block add up to those of the block, if its maximum is given.
-    """
-    xp, (_, rows, cols) = namespace(maximum), values.shape
-    exponent, places = _fixed_point(xp, maximum, block)
-    sums = backend.block_sums(values, block, *_power_in_halves(xp, places - 1 - exponent))
-    where = device_of(maximum)
-
-    def counts(size: int, length: int) -> Any:
-        # made on the device: no list has to travel there
-        left = size - xp.arange(0, size, length, dtype=xp.int64, device=where)
-        return xp.clip(left, None, length)
-
-    return sums, counts(rows, block[0])[:, None] * counts(cols, block[1])[None, :]
-
-
-def block_means(maximum: Any, block: tuple[int, int], sums: Any, counts: Any) -> Any:
-    """Return the mean magnitude of each block, from `block_totals`: no order of summation shows in it."""
-    xp = namespace(maximum)
-    exponent, places = _fixed_point(xp, maximum, block)
-    unit_1, unit_2 = _power_in_halves(xp, exponent + 1 - places)
-    # Rounded down to the fixed-point grid: elements that all equal their mean are not above it.
-    return xp.astype(sums // counts, xp.float64) * unit_1 * unit_2
-
-
-def measure(backend: Any, values: Any, fmt: Format, block: tuple[int, int]) -> BlockStatistics:
-    """Return the `BlockStatistics` of an operand.
-
-    An operand that is cut through its blocks is measured part by part, in three rounds: the maxima, of which
-    the largest counts; the `block_totals` with the maximum of the whole, which add up to the mean; the maxima
-    of the elements that are not above that mean. `encode` then gives each part the codes of the whole.
-
-    Parameters
-    ----------
-    backend : module
-        A backend.
-    values : real floating array, shape (batch, A, C), finite, not empty
-    fmt : Format
-    block : (int, int)
-    """
-    maximum = backend.block_max(values, block)
-    if not fmt.double:
-        return BlockStatistics(maximum)
-    mean = block_means(maximum, block, *block_totals(backend, values, block, maximum))
-    return BlockStatistics(maximum, mean, backend.block_max(values, block, mean))
+@functools.lru_cache(maxsize=256)
+def _slicing(fmt: Format, strides: tuple[int, ...] | None, dtype: str | None) -> Slicing:
+    # as `encode` cuts codes
+    bits = fmt.ascending
+    strides = (1,) * len(bits) if strides is None else strides
+    if dtype is None:
+        dtype = narrowest(max((2**b - 1) * stride for b, stride in zip(bits, strides, strict=True)))
+    return Slicing(bits, strides, dtype, fmt.signed, fmt.offset)
 
 
 def encode(
@@ -315,16 +183,13 @@ def encode(
     -------
     Encoded
     """
-    bits = fmt.ascending
-    strides = (1,) * len(bits) if strides is None else strides
-    if dtype is None:
-        dtype = narrowest(max((2**b - 1) * stride for b, stride in zip(bits, strides, strict=True)))
+    slicing = _slicing(fmt, strides, dtype)
     if statistics is None:
         statistics = measure(backend, values, fmt, block)
     peak = statistics.maximum
     xp = namespace(peak)
     # magnitudes of float32 are in the band
-    exponent = None if values.dtype == xp.float32 else _shift(xp, peak)
+    exponent = None if values.dtype == xp.float32 else shift_for(xp, peak)
     planes = []
     if fmt.bw_e is None:
         top = float(2 ** (fmt.bits - 1) - 1)
@@ -342,21 +207,20 @@ def encode(
             groups = [(above, peak, (mean, zero + math.inf)), (statistics.below, mean, (zero - 1.0, mean))]
         lowest = max(-(2 ** (fmt.bw_e - 1)), _MIN_EXPONENT)
         for size, leader, span in groups:
-            shared = xp.clip(_exponent(xp, leader), lowest, 2 ** (fmt.bw_e - 1) - 1)
-            scale_1, scale_2 = _power_in_halves(xp, fmt.bits - 2 - shared)
+            shared = xp.clip(exponent_of(xp, leader), lowest, 2 ** (fmt.bw_e - 1) - 1)
+            scale_1, scale_2 = power_in_halves(xp, fmt.bits - 2 - shared)
             unit = shared + 2 - fmt.bits
             if exponent is not None:
-                unit = xp.clip(unit - exponent, _LOWEST, None)
-            scale = xp.where(size > 0, _power(xp, unit), zero)
+                unit = xp.clip(unit - exponent, LOWEST, None)
+            scale = xp.where(size > 0, power(xp, unit), zero)
             planes.append((BlockScales(scale_1, None, scale_2, span), scale))
-    slicing = Slicing(bits, strides, dtype, fmt.signed, fmt.offset)
     digits = [backend.digits(values, block, factors, slicing) for factors, _ in planes]
     scales = [scale for _, scale in planes]
     if len(planes) == 1:
         arrays = digits[0][None, ...], scales[0][None, ...]
     else:
         arrays = xp.stack(digits, axis=0), xp.stack(scales, axis=0)
-    return Encoded(*arrays, block, bits, strides, fmt.shifts, fmt.offset, exponent)
+    return Encoded(*arrays, block, slicing.bits, slicing.strides, fmt.shifts, fmt.offset, exponent)
 
 
 def flat_slices(digits: Any) -> Any:
@@ -386,6 +250,8 @@ def integers(encoded: Encoded) -> Any:
 
 def _expand_blocks(xp: Any, scales: Any, block: int, axis: int, size: int) -> Any:
     # the scale of each block, repeated for its elements along one axis
+    if block == 1:
+        return scales
     index = xp.arange(size, dtype=xp.int64, device=device_of(scales)) // block
     return xp.take(scales, index, axis=axis)
 

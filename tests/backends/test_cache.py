@@ -23,6 +23,7 @@ def build(tmp_path, monkeypatch):
     """Return a function that compiles `double` as a new process would, and keeps it in a folder of its own."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(_cache, "_warned", False)
+    monkeypatch.setattr(_cache, "_told", False)
 
     def load(source=SOURCE):
         path = tmp_path / "module.py"
@@ -50,6 +51,20 @@ def test_a_kernel_is_compiled_once(build, tmp_path):
     assert (len(files(tmp_path, "nbi")), len(files(tmp_path, "nbc"))) == (1, 1)
     changed = build("def double(a):\n    return 2 * a + 1\n")
     assert (changed(4), hits(changed)) == (9, 0)
+
+
+def test_who_waits_for_the_compiler_is_told_once(build, tmp_path, capsys, monkeypatch):
+    kernel = build()
+    assert capsys.readouterr().err == ""
+    kernel(3), kernel(3.5), build("def double(a):\n    return 2 * a\n")(3)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mpimpy: compiling kernels for this machine, once, some seconds; they are kept in ")
+    assert line.endswith(str(files(tmp_path, "nbi")[0].parent))
+    monkeypatch.setattr(_cache, "_told", False)
+    build("def double(a):\n    return 2 * a\n")(3)
+    assert capsys.readouterr().err == ""  # nothing to wait for
+    monkeypatch.setattr(sys, "stderr", None)
+    build()(3)
 
 
 DAMAGE = {

@@ -8,8 +8,8 @@ from libraries import RUNNERS, same_bits
 from strategies import examples
 
 from mpimpy import Format, backends
-from mpimpy.operands import encoding
-from mpimpy.operands.encoding import BlockStatistics
+from mpimpy.operands import encoding, statistics
+from mpimpy.operands.statistics import BlockStatistics
 
 FORMATS = [Format(), Format((1, 3, 4), bw_e=8), Format((1, 1, 2, 4), bw_e=5, double=True), Format(mapping="offset")]
 
@@ -19,9 +19,9 @@ def measured(backend, parts, fmt, block):
     maximum = max((backend.block_max(part, block) for part in parts), key=lambda found: float(found[0, 0, 0]))
     if not fmt.double:
         return BlockStatistics(maximum)
-    totals = [encoding.block_totals(backend, part, block, maximum) for part in parts]
+    totals = [statistics.block_totals(backend, part, block, maximum) for part in parts]
     sums, counts = (sum(column[1:], start=column[0]) for column in zip(*totals, strict=True))
-    mean = encoding.block_means(maximum, block, sums, counts)
+    mean = statistics.block_means(maximum, block, sums, counts)
     below = max((backend.block_max(part, block, mean) for part in parts), key=lambda found: float(found[0, 0, 0]))
     return BlockStatistics(maximum, mean, below)
 

@@ -6,6 +6,7 @@ with its checksum, and names the source and the signature that it was compiled f
 
 import hashlib
 import pickle
+import sys
 import warnings
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile
@@ -13,7 +14,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 __all__ = ["KernelCache"]
 
 SEAL = 32  # bytes of a SHA-256
-_warned = False
+_warned = _told = False
 
 
 class _SealedFiles(IndexDataCacheFile):
@@ -61,6 +62,18 @@ class KernelCache(FunctionCache):
         super().__init__(function)
         files = self._cache_file
         self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base, files._source_stamp)
+
+    def load_overload(self, sig, target_context):
+        """Return what was compiled for a signature; if there is nothing, tell once in a process what it waits for."""
+        global _told
+        found = super().load_overload(sig, target_context)
+        if found is None and not _told and sys.stderr is not None:
+            _told = True
+            print(
+                f"mpimpy: compiling kernels for this machine, once, some seconds; they are kept in {self._cache_path}",
+                file=sys.stderr,
+            )
+        return found
 
     def save_overload(self, sig, data):
         """Save what was compiled for a signature; tell once in a process if that is not possible."""

@@ -12,7 +12,7 @@ from ._jit import inline, kernel
 from ._lanes import LANES, load, store
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "677d97b467e13ba3"
+INLINED = "d09aae34abcf3225"
 PANEL = 8  # nodes eliminated together
 
 
@@ -224,3 +224,68 @@ def reduce_lines(first, last, conductance, gw, gb, start_links, finish, out):
             for i in range(before + rows):
                 for j in range(cols):
                     out[tile, i, j] = links[j * pitch + wide + 1 + i]
+
+
+@inline
+def _go_back(shares, downs, owns, rows, cols, sums, products, volts, out):
+    # the voltages of the nodes, from the last one that was eliminated to the first; zeros lie beyond the last column
+    wide, inputs = shares.shape[1], volts.shape[0]
+    volts[:] = 0.0
+    for i in range(rows - 1, -1, -1):
+        for p in range(cols - 1, -1, -1):
+            node = i * cols + p
+            for q in range(inputs):
+                for k in range(wide):
+                    products[k] = shares[node, k] * volts[q, k]
+                around = _tree(products, 0, products, 0, wide, wide, sums)
+                volts[q, p] = around + (owns[node, q] + downs[node] * volts[q, p])
+        for p in range(cols):
+            for q in range(inputs):
+                out[i, p, q] = volts[q, p]
+
+
+@kernel
+def bit_nodes(first, last, conductance, voltages, gw, gb, out):
+    """Find the voltages of the bit lines' nodes: see `reference.node_voltages`.
+
+    A row of the window holds its node's links to the nodes right of it, at `wide` that to all the drivers
+    together, and then the current of each input into the node.
+    """
+    (rows, cols), inputs = conductance.shape[1:], voltages.shape[2]
+    wide = (cols + 7) // 8 * 8
+    end = wide + 1 + inputs
+    pitch = ((end + 1 + LANES) // 16 * 2 + 1) * 8
+    links = _aligned((wide + 1) * pitch)
+    room = wide + 8
+    left, shares = _aligned(PANEL * room), _aligned(PANEL * room)
+    right, stars = _aligned(PANEL * pitch), _aligned(PANEL * pitch)
+    size = LANES
+    while size < wide:
+        size *= 2
+    sums, volts, passed, own = np.zeros(size), np.zeros(wide + LANES), np.empty(cols), np.empty(cols)
+    inverses, products, nodes = np.empty(PANEL), np.empty(wide), np.empty((inputs, wide))
+    kept, downs, owns = np.empty((rows * cols, wide)), np.empty(rows * cols), np.empty((rows * cols, inputs))
+    for tile in range(first, last):
+        links[:] = 0.0
+        for i in range(rows):
+            _add_word_line(conductance[tile, i], gw, links, pitch, wide, volts, passed, own, end)
+            for j in range(cols):
+                driven = links[j * pitch + end]
+                for q in range(inputs):
+                    links[j * pitch + wide + 1 + q] += driven * voltages[tile, i, q]
+            for start in range(0, cols, PANEL):
+                count = min(PANEL, cols - start)
+                if count < PANEL:
+                    stars[:] = 0.0  # of nodes that are not there
+                _fetch_panel(links, pitch, start, count, end, left, room, right)
+                _eliminate_panel(left, room, right, pitch, start, count, wide, end, gb, sums, shares, stars, inverses)
+                for t in range(count):
+                    node = i * cols + start + t
+                    downs[node] = gb * inverses[t]
+                    for k in range(wide):
+                        kept[node, k] = shares[t * room + k]
+                    for q in range(inputs):
+                        owns[node, q] = inverses[t] * stars[t * pitch + wide + 1 + q]
+                _mesh(links, pitch, start, cols, end, shares, room, stars)
+                _keep_panel(links, pitch, start, count, end, left, room, right)
+        _go_back(kept, downs, owns, rows, cols, sums, products, nodes, out[tile])

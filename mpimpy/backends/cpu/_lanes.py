@@ -33,6 +33,7 @@ __all__ = [
     "real64",
     "rint",
     "store",
+    "upper",
     "whole32",
     "zeros",
 ]
@@ -313,6 +314,16 @@ def pack(low, high):
 def _(context, builder, signature, arguments):
     low = builder.and_(arguments[0], _constant(0xFFFF))
     return builder.or_(low, builder.shl(arguments[1], _constant(16)))
+
+
+def upper(lanes):
+    """Return int32 lanes of the upper halves: ``upper(v) * 2**16`` plus the lower half of v, an int16, is v."""
+    return lanes + 0x8000 >> 16
+
+
+@_compiled(upper, lambda lanes: INT32, Lanes)
+def _(context, builder, signature, arguments):
+    return builder.ashr(builder.add(arguments[0], _constant(0x8000)), _constant(16))
 
 
 def _halves(value):

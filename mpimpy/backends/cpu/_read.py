@@ -28,7 +28,7 @@ from ._jit import inline, kernel
 from ._lanes import LANES, bits64, clip, load, muladd, pack, real64, rint, store, whole32, zeros
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "935fedb5ae76310b"
+INLINED = "a5235ad1da90de79"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -217,7 +217,8 @@ def read(
     groups = (rows + GROUP - 1) // GROUP
     strips = col_block // STRIP
     tables = aligned(groups * TABLE if looked_up.size else 0)
-    packed = aligned(half_rows * STRIP if paired.size else 0)
+    limbs = 2 if itemsize == 4 else 1
+    packed = aligned(limbs * half_rows * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
     currents = np.empty(chunk * slices * STRIP, steps.dtype)
     whole_sums = aligned(row_block * STRIP if simple else 0)
@@ -278,6 +279,7 @@ def read(
                                 half_rows,
                                 half,
                                 packed,
+                                limbs,
                                 count * paired.size,
                                 targets,
                                 currents,

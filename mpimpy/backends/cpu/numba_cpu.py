@@ -304,4 +304,12 @@ def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
 
 def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
     """See `reference.node_voltages`."""
-    return tuple(map(_contiguous, reference.node_voltages(conductance, voltages, r_word, r_bit)))
+    return tuple(map(_contiguous, reference.node_voltages(conductance, voltages, r_word, r_bit, _bit_nodes)))
+
+
+def _bit_nodes(g: Any, voltages: Any, gw: float, gb: float) -> Any:
+    batch, rows, cols = g.shape
+    out = np.empty((batch, rows, cols, voltages.shape[2]), np.float64)
+    work = batch * rows * cols * (40 + cols * (cols + voltages.shape[2])) * 3e-5
+    _jit.launch(_ladder_numba.bit_nodes, batch, work, _frozen(g), _frozen(voltages), gw, gb, out)
+    return out

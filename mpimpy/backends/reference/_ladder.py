@@ -23,6 +23,7 @@ from typing import Any
 from array_api_compat import array_namespace, device
 
 __all__ = [
+    "bit_nodes",
     "node_voltages",
     "one_sided",
     "quotient",
@@ -258,8 +259,23 @@ def solve_lines(g, current, segment):
     return xp.stack(volts[::-1], axis=-2)
 
 
-def _bit_nodes(g, voltages, gw, gb):
-    # eliminates as `reduce_lines`, then goes back: a node's voltage follows from its links when it was eliminated
+def bit_nodes(g: Any, voltages: Any, gw: float, gb: float) -> Any:
+    """Return the voltages of the bit lines' nodes of tiles with resistance on both kinds of line.
+
+    Nodes are eliminated as in `reduce_lines`; then, from the last to the first, a node's voltage follows from its
+    links when it was eliminated.
+
+    Parameters
+    ----------
+    g : float64 array, shape (batch, rows, cols)
+    voltages : float64 array, shape (batch, rows, inputs)
+    gw, gb : float
+        Conductance of a segment of word line, of bit line; finite.
+
+    Returns
+    -------
+    float64 array, shape (batch, rows, cols, inputs)
+    """
     xp = array_namespace(g)
     batch, rows, cols = g.shape
     index = xp.arange(cols, dtype=xp.int64, device=device(g))
@@ -287,7 +303,13 @@ def _bit_nodes(g, voltages, gw, gb):
     return xp.stack(found[::-1], axis=1)
 
 
-def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
+def node_voltages(
+    conductance: Any,
+    voltages: Any,
+    r_word: float,
+    r_bit: float,
+    bit_nodes: Callable[[Any, Any, float, float], Any] = bit_nodes,
+) -> tuple[Any, Any]:
     """Return the voltages of all nodes: (of the word lines, of the bit lines).
 
     Parameters
@@ -295,6 +317,8 @@ def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) 
     conductance : float64 array, shape (batch, rows, cols)
     voltages : float64 array, shape (batch, rows, inputs)
     r_word, r_bit : float
+    bit_nodes : function, optional
+        A backend's voltages of the bit lines' nodes: ``bit_nodes(g, voltages, gw, gb)``.
 
     Returns
     -------
@@ -311,7 +335,7 @@ def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) 
         cells, current = (xp.flip(xp.permute_dims(a, (0, 2, 1, 3)), axis=2) for a in (cells, cells * driven))
         bit = xp.permute_dims(xp.flip(solve_lines(cells, current, gb), axis=2), (0, 2, 1, 3))
     else:
-        bit = _bit_nodes(g, voltages, gw, gb)
+        bit = bit_nodes(g, voltages, gw, gb)
     if gw != float("inf"):
         current = cells * bit
         current = xp.concat([current[:, :, :1, :] + gw * driven, current[:, :, 1:, :]], axis=2)
