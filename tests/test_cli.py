@@ -196,6 +196,7 @@ TEXTS = {
     "wire_resistance": ("1.5,2", (1.5, 2)),
     "exact_reads": (None, True),
     "adc_range": ("0,1e-5", (0, 1e-5)),
+    "adc_per": ("product", "product"),
     "noise_lsb": ("0.5", 0.5),
     "offset_lsb": ("1", 1),
     "gain_error": ("0.01", 0.01),

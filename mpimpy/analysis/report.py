@@ -141,7 +141,7 @@ def _lossless(config: Config) -> Config:
     # ADCs without errors, with the same ends and a code for every unit of current: no rounding
     adc = config.adc
     span = "full" if adc.range == "lossless" else adc.range
-    return config.replace(adc=ADC(plans.plan(config).full_scale + 1, saturate=adc.saturate, range=span))
+    return config.replace(adc=ADC(plans.plan(config).full_scale + 1, saturate=adc.saturate, range=span, per=adc.per))
 
 
 def _finer(config: Config) -> Config:
@@ -165,7 +165,8 @@ def _finer(config: Config) -> Config:
 def _as_ranges(config: Config) -> tuple[tuple[int, ...], Ranges]:
     # (radc, Ranges) with the steps of range="lossless", and ends that are no narrower
     plan = plans.plan(config)
-    found = converters.adc_windows(config, plan.cell_format.current_unit, plan.x_strides, plan.cell_format.strides)
+    inputs = converters.conversions(config)
+    found = converters.adc_windows(config, plan.current_unit, inputs, plan.cell_format.strides)
     ampere = converters.full_scale_amperes(config) / plan.full_scale
     radc = [
         1 + max(top - low for low, top in zip(*ends, strict=True)) for ends in zip(found.lows, found.tops, strict=True)

@@ -103,12 +103,14 @@ class Config:
             )
         if isinstance(ranges, Ranges):
             shape = (len(ranges.low), len(ranges.low[0]))
-            wanted = (count, len(self.inputs.digits))
+            whole = self.adc.per == "product"
+            wanted = (count, 1 if whole else len(self.inputs.digits))
             if any(part in parts and shape[axis] != wanted[axis] for axis, part in enumerate(("weights", "inputs"))):
+                mend = "with per='product' give one number a row" if whole else "calibrate again with these formats"
                 fail(
                     ValueError,
                     f"range=Ranges(...) is for {shape[0]} weight slices by {shape[1]} input slices, and there are "
-                    f"{wanted[0]} by {wanted[1]}: calibrate again with these formats",
+                    f"{wanted[0]} by {wanted[1]}: {mend}",
                 )
 
     def check_written_with(self, other: "Config") -> None:

@@ -40,6 +40,7 @@ SETTINGS = {
     "noise_lsb": ("0", "LSB", "noise of each conversion of an ADC, rms"),
     "offset_lsb": ("0", "LSB", "spread of the ADCs' offsets over the columns, frozen on a chip"),
     "gain_error": ("0", "relative", "spread of the ADCs' gains over the columns, frozen on a chip"),
+    "adc_per": ("slice", "", "one conversion for each input slice, or for all of a product"),
     "array_size": ("(64, 64)", "cells", "rows and columns of an array"),
     "wire_resistance": ("0", "Ohm", "resistance of a wire segment, or of a word line's and a bit line's"),
     "exact_reads": ("False", "", "with wires: solve the circuit again for each read"),
@@ -74,6 +75,7 @@ class FurtherSettings(TypedDict, total=False):
     noise_lsb: float
     offset_lsb: float
     gain_error: float
+    adc_per: str
     exact_reads: bool
     x_slices: Iterable[int] | None
     w_slices: Iterable[int] | None
@@ -216,8 +218,9 @@ def build(**given: Any) -> Config:
     check_names(given, [*SETTINGS, *ENGINE])
     wires = _wires(given)
     _stuck(given)
-    if "adc_range" in given:
-        given["range"] = given.pop("adc_range")
+    for name in ("range", "per"):
+        if f"adc_{name}" in given:
+            given[name] = given.pop(f"adc_{name}")
     made = _formats(given)
     kinds: tuple[tuple[str, type[Any]], ...] = (("device", Device), ("dac", DAC), ("adc", ADC))
     for field, kind in kinds:

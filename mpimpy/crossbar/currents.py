@@ -10,6 +10,7 @@ from .._integers import ceil_div
 from ..arrays import namespace
 from ..operands import encoding
 from ..operands.encoding import Encoded
+from .added import add_slices
 from .plan import Plan
 from .product import plan_for, read_grid
 from .programmed import Programmed
@@ -37,6 +38,10 @@ def _drive(backend: Any, programmed: Programmed, inputs: Encoded, read: int) -> 
     plan, digits = plan_for(config, programmed.as_read), encoding.flat_slices(inputs.digits)
     at_inputs = address._replace(row=0, col=address.row)
     digits = converters.drive(backend, config.dac, plan, digits, at_inputs)
+    if (added := plan.added) is not None:
+        each = len(plan.x_strides)
+        planes = [digits[at : at + each, :, :] for at in range(0, digits.shape[0], each)]
+        digits = namespace(digits).concat([add_slices(backend, plane, added) for plane in planes], axis=0)
     return _Driven(plan, digits, read_grid(backend, config, programmed.as_read, address))
 
 
@@ -55,7 +60,7 @@ def currents(
     Yields
     ------
     j, i : int
-        Weight slice and input slice, least significant first.
+        Weight slice and input slice, least significant first; i is 0 where all are converted together.
     current : float64 array, shape (batch * M, N)
         Integers.
     count : int

@@ -35,6 +35,9 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
         return f"float64, cells {grid_dtype}", (), tuple(notes)
     if plan.read_as is not plan:
         drive_dtype = encoding.narrowest(2 ** (config.inputs.bits - 1))
+    elif plan.added is not None:
+        drive_dtype = plan.added.dtype
+        notes.append("the currents of all input slices are added before one conversion: whole codes are read")
     elif reading.widths is not None:
         drive_dtype = encoding.narrowest(2 ** max(reading.widths) - 1)
     if plan.lossless_fold is not None:

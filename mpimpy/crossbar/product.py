@@ -17,6 +17,7 @@ from ..noise import Address
 from ..operands import encoding, powers
 from ..operands.encoding import Encoded
 from . import plan as plans
+from .added import add_slices
 from .plan import Plan
 from .programmed import Programmed
 
@@ -120,7 +121,7 @@ def column_spans(
 def _input_part(backend: Any, config: Config, plan: Plan, digits: Any) -> Any:
     # one plane of the inputs, as `plan.read_as` reads it
     if plan.read_as is plan:
-        return digits
+        return digits if plan.added is None else add_slices(backend, digits, plan.added)
     return _codes(backend, digits, (1,) * len(plan.x_strides), config.inputs)
 
 
@@ -150,7 +151,9 @@ def _multiply_planes(
             wrong = errors
             if errors is not None:
                 array = errors.array + j * w_slices
-                wrong = dataclasses.replace(errors, array=array, pair=array * errors.pairs + i * x_slices)
+                wrong = dataclasses.replace(
+                    errors, array=array, pair=array * errors.pairs + i * len(plan.reading.strides)
+                )
             part = backend.read(x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong)
             products.append(part)
     return products

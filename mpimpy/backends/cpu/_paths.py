@@ -82,7 +82,8 @@ def _factors(reading: Reading) -> tuple[Any, Any] | None:
     outer = [math.gcd(*map(int, row)) or 1 for row in weights]
     inner = [[int(weight) // common for weight in row] for row, common in zip(weights, outer, strict=True)]
     if reading.code_range is None:
-        codes = [[math.ceil(reading.bound * gain) + 1 for gain in row] for row in reading.adc_gain]
+        more = 1 if reading.adc_origin is None else 2
+        codes = [[math.ceil(reading.bound * gain) + more for gain in row] for row in reading.adc_gain]
     else:
         lows, tops = reading.code_range
         codes = [list(map(max, map(abs, low), map(abs, top))) for low, top in zip(lows, tops, strict=True)]
@@ -141,8 +142,13 @@ def _adc_constants(reading: Reading) -> tuple[Any, ...]:
     factors = _factors(reading)
     inner, outer = factors or (np.empty((1, 0), real), np.empty(0, np.int32))
     units, weights = reading.digit_units, np.array(reading.shift_weights, np.float64)
+    origins, more = None, None
+    if reading.adc_origin is not None:
+        origins, more = -np.array(reading.adc_origin, real), reading.tile_sum
     return (
         gain,
+        origins,
+        more,
         np.array(lows, real),
         np.array(tops, real),
         units is not None,

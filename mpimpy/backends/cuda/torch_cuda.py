@@ -287,14 +287,17 @@ def _read_constants(kernels: Any, reading: Reading, strides: tuple[int, ...], wh
     # tensors of the ADC and the shift-and-add, in the order of the kernel's arguments
     real, sums = torch.float64 if reading.wide else torch.float32, _sum_dtype(reading)
     gain, weights = _flat(reading.adc_gain), _flat(reading.shift_weights)
+    origin = gain if reading.adc_origin is None else _flat(reading.adc_origin)
+    units = weights if reading.digit_units is None else _flat(reading.digit_units)
     lows, tops = (gain, gain) if reading.code_range is None else map(_flat, reading.code_range)
     # MAGIC_BITS of all codes, as they enter the weighted sum, modulo 2**32
     excess = kernels.MAGIC_BITS * sum(map(int, weights)) if sums is torch.int32 else 0
     return [
         _constant(gain, real, where),
+        _constant(origin, real, where),
         _constant(lows, real, where),
         _constant(tops, real, where),
-        _constant(weights if reading.digit_units is None else _flat(reading.digit_units), torch.float64, where),
+        _constant((*units, reading.tile_sum), torch.float64, where),
         _constant(weights, sums, where),
         _constant((*strides, _signed(excess & 0xFFFFFFFF)), torch.int32, where),
     ]
@@ -314,6 +317,7 @@ def _panel_launcher(kernels: Any, arrays: list[Any], reading: Reading) -> tuple[
         "X_LIMBS": 1 if _fits_int8(reading) else digits.dtype.itemsize,
         "G_LIMBS": grid.dtype.itemsize,
         "WIDE": reading.wide,
+        "ORIGIN": reading.adc_origin is not None,
         "SATURATE": reading.code_range is not None,
         "SNAP": reading.digit_units is not None,
         "STRIDES": max(strides) > 1,
