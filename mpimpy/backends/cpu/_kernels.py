@@ -239,6 +239,35 @@ def perturb_levels(
 
 
 @kernel
+def subtract(first, last, columns, lead, width, bound, grid):
+    rows, cols = grid.shape[1:]
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        left, right, array = 0, width - lead, 0
+        while left < cols:
+            less, right = np.int64(columns[index, row, array]), min(right, cols)
+            for col in range(left, right):
+                grid[index, row, col] = min(max(np.int64(grid[index, row, col]) - less, -bound), bound)
+            left, right, array = right, right + width, array + 1
+
+
+@kernel
+def subtract_narrow(first, last, columns, lead, width, bound, grid):
+    """Subtract where everything fits 32 bits."""
+    rows, cols = grid.shape[1:]
+    low, high = np.int32(-bound), np.int32(bound)
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        left, right, array = 0, width - lead, 0
+        while left < cols:
+            less, right = np.int32(columns[index, row, array]), min(right, cols)
+            some = grid[index, row, left:right]
+            for col in range(right - left):
+                some[col] = min(max(np.int32(np.int32(some[col]) - less), low), high)
+            left, right, array = right, right + width, array + 1
+
+
+@kernel
 def apply_stuck_cells(first, last, address, high_share, low_share, high, lowest, out):
     rows, cols = out.shape[1:]
     place = address[6]

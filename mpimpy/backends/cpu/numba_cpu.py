@@ -140,6 +140,14 @@ def perturb(
     return out
 
 
+def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
+    """See `reference.subtract`; it overwrites `grid`, where it may."""
+    out = grid if grid.flags.writeable and grid.flags.c_contiguous else np.array(grid, order="C")
+    kernel = _kernels.subtract_narrow if bound < 2**30 else _kernels.subtract
+    _jit.launch(kernel, out.shape[0] * out.shape[1], out.size * 1e-4, _frozen(columns), lead, width, bound, out)
+    return out
+
+
 def apply_stuck_cells(
     cells: Any, address: noise.Address, *, high_share: int, low_share: int, high: int, low: int = 0
 ) -> Any:
