@@ -95,9 +95,7 @@ def _targets(config: Config, cell_format: CellFormat, address: Address, levels: 
     tile = config.tile
     across = (address.col + width - 1) // tile.cols - address.col // tile.cols + 1
     shape, where = (depth, across * tile.reference_columns), device_of(levels)
-    goals = [
-        xp.full(shape, level_of(config, cell_format, j), dtype=levels.dtype, device=where) for j in range(arrays)
-    ]
+    goals = [xp.full(shape, level_of(config, cell_format, j), dtype=levels.dtype, device=where) for j in range(arrays)]
     return Targets(xp.stack(goals, axis=0), _address(config, address))
 
 
@@ -192,7 +190,9 @@ def subtract(
         xp, (slices, depth, width) = array_namespace(found), found.shape
         total = xp.sum(xp.astype(xp.reshape(found, (slices, depth, width // count, count)), xp.int64), axis=3)
         found = xp.astype((2 * total + count) // (2 * count), grid.dtype)
-    return backend.subtract(grid, found, first % cols, cols, cell_format.cell_bound)
+    # cells on whole levels are held in no wider integers than these
+    bound = cell_format.cell_bound if cell_format.fraction else cell_format.cell_bound // 2
+    return backend.subtract(grid, found, first % cols, cols, bound)
 
 
 def take_away(backend: Any, config: Config, cell_format: CellFormat, cells: Cells, address: Address) -> Cells:
@@ -200,6 +200,4 @@ def take_away(backend: Any, config: Config, cell_format: CellFormat, cells: Cell
     xp = array_namespace(cells.cells)
     grid, columns = xp.asarray(cells.cells, copy=True), cells.columns
     assert columns is not None
-    return cells._replace(
-        cells=subtract(backend, config, cell_format, grid, columns.cells, address.col), columns=None
-    )
+    return cells._replace(cells=subtract(backend, config, cell_format, grid, columns.cells, address.col), columns=None)

@@ -100,9 +100,7 @@ def _columns(config: Config, cells: Cells) -> int:
     return 1 if cells.columns is None else config.tile.reference_columns
 
 
-def _solver(
-    wires: Wires, tile: tuple[int, int], used: tuple[int, int], extra: int, columns: int | None
-) -> Any:
+def _solver(wires: Wires, tile: tuple[int, int], used: tuple[int, int], extra: int, columns: int | None) -> Any:
     # The solution of large tiles that are filled in part, or None: the rule depends on shapes alone, and small
     # tiles are solved as a whole. It takes (backend, tiles with their reference column, siemens of an unused cell
     # and of one of the reference column), and returns transfer matrices of the tiles. With `columns` reference columns
@@ -114,7 +112,12 @@ def _solver(
     by_columns = width * rows**2 * (rows + width) // 2
     by_rows = depth * (cols + 1) ** 2 * (cols + depth + 2 * width) // 2
     segments = 1 / wires.r_word, 1 / wires.r_bit
-    if columns is None and width < cols and 2 * by_columns <= whole and (by_columns <= by_rows or extra or depth >= rows):
+    if (
+        columns is None
+        and width < cols
+        and 2 * by_columns <= whole
+        and (by_columns <= by_rows or extra or depth >= rows)
+    ):
         return functools.partial(_by_columns, segments, cols)
     if columns in (None, 1) and depth < rows and 2 * by_rows <= whole and not extra:
         return functools.partial(_by_rows, segments, cols, depth)
