@@ -73,6 +73,12 @@ class Config:
             fail(TypeError, f"wires={self.wires!r} must be None or Wires, such as Wires(r_word=2.93, r_bit=2.93)")
         if self.inputs.mapping == "offset":
             fail(ValueError, "inputs cannot be mapped by an offset, which takes a column of cells: use 'signed'")
+        if self.weights.signed and self.tile.reference_columns > 1:
+            fail(
+                ValueError,
+                f"reference_columns={self.tile.reference_columns} has no effect with differential pairs, which have no "
+                "reference column: leave it out",
+            )
         if self.wires_per_read is not None and self.device.var == 0:
             fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
 
