@@ -21,7 +21,7 @@ from .cell_format import CellFormat
 from .laws import Law
 from .memristors import Cells, Targets
 
-__all__ = ["age", "held", "level_of", "subtract", "take_away", "write"]
+__all__ = ["age", "columns_beside", "held", "level_of", "read", "subtract", "take_away", "write"]
 
 
 @bounded(512, lambda _, config, *__: laws.device_bytes(config.device))
@@ -89,12 +89,16 @@ def _address(config: Config, address: Address) -> Address:
     )
 
 
+def columns_beside(config: Config, address: Address, width: int) -> int:
+    """Return the number of reference columns of one slice beside `width` columns from an address on."""
+    tile = config.tile
+    return ((address.col + width - 1) // tile.cols - address.col // tile.cols + 1) * tile.reference_columns
+
+
 def _targets(config: Config, cell_format: CellFormat, address: Address, levels: Any) -> Targets:
     # of the reference cells beside cells that are written to `levels`
     xp, (arrays, depth, width) = array_namespace(levels), levels.shape
-    tile = config.tile
-    across = (address.col + width - 1) // tile.cols - address.col // tile.cols + 1
-    shape, where = (depth, across * tile.reference_columns), device_of(levels)
+    shape, where = (depth, columns_beside(config, address, width)), device_of(levels)
     goals = [xp.full(shape, level_of(config, cell_format, j), dtype=levels.dtype, device=where) for j in range(arrays)]
     return Targets(xp.stack(goals, axis=0), _address(config, address))
 
