@@ -41,6 +41,8 @@ SETTINGS = {
     "offset_lsb": ("0", "LSB", "spread of the ADCs' offsets over the columns, frozen on a chip"),
     "gain_error": ("0", "relative", "spread of the ADCs' gains over the columns, frozen on a chip"),
     "array_size": ("(64, 64)", "cells", "rows and columns of an array"),
+    "reference": ("cells", "", "reference and unit columns: real cells, which vary, or ideal ones"),
+    "reference_columns": ("1", "columns", "real reference columns of an array, whose mean is subtracted"),
     "wire_resistance": ("0", "Ohm", "resistance of a wire segment, or of a word line's and a bit line's"),
     "exact_reads": ("False", "", "with wires: solve the circuit again for each read"),
     "x_slices": ("[1, 1, 2, 4]", "bits", "slices of the inputs, most significant first"),
@@ -74,6 +76,8 @@ class FurtherSettings(TypedDict, total=False):
     noise_lsb: float
     offset_lsb: float
     gain_error: float
+    reference: str
+    reference_columns: int
     exact_reads: bool
     x_slices: Iterable[int] | None
     w_slices: Iterable[int] | None
@@ -223,8 +227,11 @@ def build(**given: Any) -> Config:
     for field, kind in kinds:
         names = [item.name for item in dataclasses.fields(kind) if item.name in given]
         made[field] = kind(**{name: given.pop(name) for name in names})
+    tile = {name: given.pop(name) for name in ("reference", "reference_columns") if name in given}
     if "array_size" in given:
         size = as_int_pair("array_size", given.pop("array_size"), -math.inf)
         made["tile"] = _build_part("array_size", Tile, *size)
+    if tile:
+        made["tile"] = dataclasses.replace(made.get("tile", Tile()), **tile)
     check_names(given, [])
     return Config(**made, wires=wires)

@@ -17,7 +17,7 @@ from ..cells.cell_format import CellFormat
 from ..cells.memristors import Cells
 from ..checks import as_bool, as_float, as_int, as_int_pair, fail
 from ..config import Config
-from ..config._plain import check_arithmetic, check_upgraded, upgraded
+from ..config._plain import upgraded
 from ..crossbar import plan as plans
 from ..noise import Address
 from ..operands import encoding
@@ -179,12 +179,8 @@ def describe(meta: dict[str, Any]) -> Description:
 
 
 def _config(meta: dict[str, Any]) -> Config:
-    # settings that give the bits of the arithmetic that the file was made with
-    advice = f"load it with mpimpy {meta['version']}, or program it again"
-    version = check_arithmetic(meta.get("arithmetic", 1), advice)
-    config = Config.from_dict(upgraded(_mapping("config", meta["config"]), version))
-    check_upgraded(config, version, advice)
-    return config
+    # settings that give the bits of the arithmetic that the file was made with; files had none before there was one
+    return Config.from_dict(upgraded(_mapping("config", meta["config"]), meta.get("arithmetic", 1)))
 
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:
