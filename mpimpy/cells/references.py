@@ -21,7 +21,7 @@ from .cell_format import CellFormat
 from .laws import Law
 from .memristors import Cells, Targets
 
-__all__ = ["age", "columns_beside", "held", "level_of", "read", "subtract", "take_away", "write"]
+__all__ = ["age", "columns_beside", "conductance", "held", "level_of", "read", "subtract", "take_away", "write"]
 
 
 @bounded(512, lambda _, config, *__: laws.device_bytes(config.device))
@@ -131,6 +131,27 @@ def age(backend: Any, config: Config, cell_format: CellFormat, cells: Cells, tar
         return found
     goals = _targets(config, cell_format, targets.address, targets.levels)
     return found._replace(columns=memristors.age(backend, config.device, cell_format, cells.columns, goals, time_s))
+
+
+def conductance(config: Config, cell_format: CellFormat, cells: Cells, address: Address) -> Any:
+    """Return the conductances of reference cells in siemens, float64, shape (slices, K, arrays * columns of each).
+
+    Parameters
+    ----------
+    config, cell_format, address
+        As for `write`.
+    cells : Cells
+        Of the matrix, as written or aged.
+    """
+    if cells.columns is not None:
+        return memristors.conductance(config.device, cell_format, cells.columns)
+    xp, (arrays, depth, width) = array_namespace(cells.cells), cells.cells.shape
+    wide, where = columns_beside(config, address, width), device_of(cells.cells)
+    levels = [level_of(config, cell_format, j) for j in range(arrays)]
+    numbers = tuple(memristors.steady(config.device, cell_format, cells, level) if level else 0 for level in levels)
+    even = cells._replace(level_shift=0)  # these numbers are on the grid
+    values = memristors.conductance_of(config.device, cell_format, even, numbers)
+    return xp.stack([xp.full((depth, wide), g, dtype=xp.float64, device=where) for g in values], axis=0)
 
 
 def read(
