@@ -205,8 +205,8 @@ class Config:
 
         Examples
         --------
-        >>> Config().to_dict()["tile"]
-        {'kind': 'Tile', 'rows': 64, 'cols': 64}
+        >>> Config().to_dict()["dac"]
+        {'kind': 'DAC', 'rdac': 16, 'vread': 0.1, 'vnoise': 0.0}
         """
         from ._plain import to_dict
 
@@ -228,8 +228,8 @@ class Config:
 
         Examples
         --------
-        >>> Config.from_dict({"tile": {"rows": 32}, "adc": {"radc": 1024}}).tile
-        Tile(rows=32, cols=64)
+        >>> Config.from_dict({"tile": {"rows": 32}, "adc": {"radc": 1024}}).tile.rows
+        32
         """
         from ._plain import from_plain
 

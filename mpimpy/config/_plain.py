@@ -86,9 +86,9 @@ def to_dict(value: Any) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from mpimpy import Tile
-    >>> to_dict(Tile(32, 8))
-    {'kind': 'Tile', 'rows': 32, 'cols': 8}
+    >>> from mpimpy import DAC
+    >>> to_dict(DAC(32))
+    {'kind': 'DAC', 'rdac': 32, 'vread': 0.1, 'vnoise': 0.0}
     """
     if type(value) not in _CLASSES:
         fail(TypeError, f"{value!r} is no settings: give a Config, or a part such as Device()")
@@ -130,8 +130,8 @@ def from_dict(mapping: Mapping[str, Any]) -> Any:
     >>> config = from_dict({"device": {"var": 0.02}, "weights": {"slices": [1, 3]}, "adc": {"radc": "none"}})
     >>> config.device.var, config.weights.slices, config.adc.radc
     (0.02, (1, 3), None)
-    >>> from_dict({"kind": "Tile", "rows": 32, "cols": 8})
-    Tile(rows=32, cols=8)
+    >>> from_dict({"kind": "DAC", "rdac": 32})
+    DAC(rdac=32, vread=0.1, vnoise=0.0)
     """
     if not isinstance(mapping, Mapping):
         fail(TypeError, f"{mapping!r} is no settings: give a mapping, such as {{'device': {{'var': 0.02}}}}")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits
 
-from mpimpy import ADC, SNR, Config, Device, Drift, Engine, Format, Gaussian, Samples, Tile, Wires, devices, noise
+from mpimpy import ADC, SNR, Config, Device, Drift, Engine, Format, Gaussian, Samples, Tile, Wires, noise, presets
 from mpimpy.backends import reference
 from mpimpy.backends.cpu import numba_cpu
 from mpimpy.cells import memristors, references
@@ -176,7 +176,7 @@ FIGURES = [
 @pytest.mark.parametrize(("device", "mapping", "ideal", "real"), FIGURES, ids=str)
 def test_figures_of_512_by_512(rng, device, mapping, ideal, real):
     x, w = rng.standard_normal((512, 512)), rng.standard_normal((512, 512))
-    device = devices.device(device) if isinstance(device, str) else Device(**device)
+    device = presets.device(device) if isinstance(device, str) else Device(**device)
     for kind, expected in (("ideal", ideal), ("cells", real)):
         engine = Engine(device, adc=FINE, tile=Tile(reference=kind), weights=Format(mapping=mapping), seed=1)
         assert abs(SNR(engine(x, w, read=0), x @ w) - expected) < 0.2
