@@ -29,7 +29,8 @@ class CrossbarMatrix(MatrixView, LinearOperand):
     """Matrix in crossbars, written by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it. ``W @ x`` and
-    ``x @ W.T`` read the same cells from their bit lines, if they are differential pairs or have ideal reference columns.
+    ``x @ W.T`` read the same cells from their bit lines: those of differential pairs, or beside ideal reference
+    columns.
 
     Attributes
     ----------
