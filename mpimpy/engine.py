@@ -211,7 +211,8 @@ class Engine(CountedReads):
         """Write a matrix that is multiplied from both sides, ``x @ A`` and ``A @ x``.
 
         The cells are read from their word lines and from their bit lines. Where they have no transposed read
-        (weights with an offset, wires with resistance), the transposed matrix has cells of its own.
+        (weights with an offset, wires with resistance, reference columns of real cells), the transposed matrix has
+        cells of its own.
 
         Parameters
         ----------

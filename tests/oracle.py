@@ -3,6 +3,7 @@
 Independent of the package: it imports nothing of it but the quantile tables' entries.
 """
 
+import hashlib
 import struct
 from fractions import Fraction
 from math import exp, frexp, fsum, lcm, log
@@ -27,6 +28,13 @@ def word(seed, chip, read, purpose, index, row, col):
     """The 16-bit word of one cell."""
     counter = (col // 8, row, read, purpose << 28 | index << 20 | chip)
     return philox(counter, (seed & MASK, seed >> 32))[col % 8 // 2] >> (16 * (col % 2)) & 0xFFFF
+
+
+def reference_key(seed):
+    """The key of the random numbers of reference columns."""
+    text = b"reference"
+    data = seed.to_bytes(8, "little") + b"s" + len(text).to_bytes(8, "little") + text
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
 
 
 def single(number):
@@ -344,33 +352,34 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
             return clip(((value + base) * t + 2**15 >> 16) - base)
         return min(max(value, -base, -bound), bound)
 
-    def stuck(index, k, n):
-        if faults is not None and faults[index][k][n]:
+    # a cell: its key, slices counted over planes and pairs, row, column, and the level that it is written to
+    def stuck(key, index, k, n, level):
+        if key == seed and faults is not None and faults[index][k][n]:
             return faults[index][k][n]
-        draw = word(seed, chip, 0, noise.STUCK, index, k, n) << 16 | word(seed, chip, 0, noise.STUCK_FINE, index, k, n)
+        draw = word(key, chip, 0, noise.STUCK, index, k, n) << 16 | word(key, chip, 0, noise.STUCK_FINE, index, k, n)
         if draw < round(device.stuck_HGS * 2**32):
             return 1
         return -1 if draw < round(device.stuck_HGS * 2**32) + round(device.stuck_LGS * 2**32) else 0
 
-    # a cell: its plane, which of a pair (0 or 1), slice, row and column
     cells_of_digit = 2 if config.weights.mapping == "signed" else 1
 
     def index_of(plane, one, j):
         return (plane * cells_of_digit + one) * len(wb) + j
 
-    def wanted(plane, one, j, k, n):
+    def of_weight(plane, one, j, k, n):
+        """One of the cells of a digit: the first, or the second of a pair (1)."""
         digit = digits(wq[plane][k][n], config.weights)[j]
-        return max(0, -digit if one else digit) * v[j]
+        return seed, index_of(plane, one, j), k, n, max(0, -digit if one else digit) * v[j]
 
-    def written(plane, one, j, k, n):
-        index, level = index_of(plane, one, j), wanted(plane, one, j, k, n)
+    def written(key, index, k, n, level):
         goal, pulses = places[level], 1 if device.verify is None else device.verify.pulses
-        if stuck(index, k, n):
-            return levels * 2**f if stuck(index, k, n) > 0 else 0
+        where = stuck(key, index, k, n, level)
+        if where:
+            return levels * 2**f if where > 0 else 0
         if device.write_var == 0:
             return goal
         for pulse in range(pulses):
-            draw = word(seed, chip, pulse, noise.WRITE, index, k, n)
+            draw = word(key, chip, pulse, noise.WRITE, index, k, n)
             value = disturb(device.write_var, goal, level, draw, reference, False, None)
             if device.verify and abs(value - goal) <= int(device.verify.tolerance_S / step * 2**f):
                 break
@@ -381,34 +390,69 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         log_time = log(time_s / device.drift.t0_s)
         now = round(rho * 2**f * exp(-each(device.drift.nu, 1)[0] * log_time))
 
-    def aged(plane, one, j, k, n):
-        index, value = index_of(plane, one, j), written(plane, one, j, k, n)
+    def aged(key, index, k, n, level):
+        value = written(key, index, k, n, level)
         if now is reference and (time_s is None or device.drift is None):
             return value
-        if stuck(index, k, n):
+        if stuck(key, index, k, n, level):
             return min(value + reference - now, bound)
-        level = wanted(plane, one, j, k, n)
-        z = NormalDist().inv_cdf((word(seed, chip, 0, noise.DRIFT, index, k, n) + 0.5) / 65536)
+        z = NormalDist().inv_cdf((word(key, chip, 0, noise.DRIFT, index, k, n) + 0.5) / 65536)
         nu, wide = (each(value, levels + 1)[level] for value in (device.drift.nu, device.drift.nu_spread))
         t = round(exp(-max(0.0, nu + wide * z) * log_time) * 65536)
         return clip(((value + reference) * t + 2**15 >> 16) - now)
 
-    def cell(plane, one, j, k, n):
-        index, value = index_of(plane, one, j), aged(plane, one, j, k, n)
+    def cell(key, index, k, n, level):
+        value = aged(key, index, k, n, level)
         if device.var == 0:
             return value
-        level = wanted(plane, one, j, k, n)
-        level = {1: levels, -1: 0, 0: level}[stuck(index, k, n)]
-        draw = word(seed, chip, read, noise.READ, index, k, n)
+        level = {1: levels, -1: 0, 0: level}[stuck(key, index, k, n, level)]
+        draw = word(key, chip, read, noise.READ, index, k, n)
         return disturb(device.var, value, level, draw, now, True, time_s)
 
     def together(plane, j, k, n):
-        value = cell(plane, 0, j, k, n)
+        value = cell(*of_weight(plane, 0, j, k, n))
         if cells_of_digit == 2:
-            return clip(value - cell(plane, 1, j, k, n))
+            return clip(value - cell(*of_weight(plane, 1, j, k, n)))
+        if real:
+            return clip(value - beside(index_of(plane, 0, j), j, k, n // config.tile.cols))
         if config.weights.mapping == "offset" and j == len(wb) - 1:
             return clip(value - unit_cell)
         return value
+
+    def moves(level):
+        """Whether anything moves a cell of a level."""
+
+        def at(value):
+            return each(value, levels + 1)[level]
+
+        some, found = places[level] + reference > 0, [device.stuck_HGS > 0]
+        found.append(device.stuck_LGS > 0 and (level > 0 or device.drift is not None))
+        found.append(device.drift is not None and at(device.drift.nu_spread) > 0 and some)
+        for law in (device.var, device.write_var):
+            kind = type(law).__name__
+            if kind == "Gaussian":
+                found.append(round(at(law.sigma_S) / unit * 4) > 0)
+            elif kind == "Samples":
+                row, centre = law.conductance_S[level], law is device.var
+                about = law.about_S[level] if law.about_S else fsum(row) / len(row)
+                about = about if centre or law.about_S else device.LGS + places[level] * unit
+                found.append(any(round((g - about) / unit) for g in row))
+            else:
+                found.append(some and at(law.q if kind == "Flicker" else law) > 0)
+        return any(found)
+
+    unit_level = 2 ** (wb[-1] - 1) * v[-1] if config.weights.mapping == "offset" else 0
+    # ideal columns drift as the mean does; so do real ones that nothing else moves
+    real = config.tile.reference == "cells" and cells_of_digit == 1 and any(map(moves, {0, unit_level}))
+    drawn = {}
+
+    def beside(index, j, k, array):
+        """The mean of the reference cells of a row."""
+        if (index, k, array) not in drawn:
+            count, level = config.tile.reference_columns, unit_level if j == len(wb) - 1 else 0
+            total = sum(cell(reference_key(seed), index, k, array * count + c, level) for c in range(count))
+            drawn[index, k, array] = (2 * total + count) // (2 * count)
+        return drawn[index, k, array]
 
     if config.weights.mapping == "offset":
         level = 2 ** (wb[-1] - 1) * v[-1]
@@ -459,7 +503,9 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
     grids = {at: together(*at) for at in where}
     if compensate:
         all_cells = [(p, one, *rest) for p, *rest in where for one in range(cells_of_digit)]
-        before, after = (sum(of(*at) + base for at in all_cells) for of, base in ((written, reference), (aged, now)))
+        before, after = (
+            sum(of(*of_weight(*at)) + base for at in all_cells) for of, base in ((written, reference), (aged, now))
+        )
         ws = [[[scale * (before / after if after else 1.0) for scale in row] for row in plane] for plane in ws]
     drive = {
         (p, i, m, k): code(p, i, m, k)

@@ -122,6 +122,14 @@ def devices(draw, widest, *, noise=True, drift=False):
 
 
 @st.composite
+def tiles(draw, rows, pairs):
+    """Tiles of some rows, with every kind of reference columns."""
+    cols, reference = draw(st.integers(1, 5)), draw(st.sampled_from(["cells", "cells", "ideal"]))
+    most = 1 if pairs or reference == "ideal" else 4
+    return Tile(rows, cols, reference, draw(st.sampled_from([1, 1, 2, most])) if most > 1 else 1)
+
+
+@st.composite
 def configs(draw, *, noise=True, ideal=True, drift=False, wired=False):
     rows = draw(st.integers(1, 9))
     inputs, weights = draw(formats(rows, False)), draw(formats(rows, True))
@@ -164,7 +172,7 @@ def configs(draw, *, noise=True, ideal=True, drift=False, wired=False):
             per=per,
             **errors,
         ),
-        Tile(rows, draw(st.integers(1, 5))),
+        draw(tiles(rows, weights.signed)),
         inputs,
         weights,
         wires,

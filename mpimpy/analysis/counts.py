@@ -20,7 +20,7 @@ class Counts:
     cells : int
         Memristors that hold weights (the padding of ragged tiles left out).
     reference_cells : int
-        Memristors in the reference columns, one column to an array; pairs need none.
+        Memristors in the reference columns, ideal ones counted as one column to an array; pairs need none.
     dac_conversions, adc_conversions : int
         For the whole product; every array has converters of its own. With ``ADC(per="product")`` the ADCs convert
         once for all input slices.
@@ -67,7 +67,7 @@ def counts(config: Config, M: int, K: int, N: int) -> Counts:
     return Counts(
         tiles=(down, across, arrays),
         cells=K * N * arrays,
-        reference_cells=0 if weights.signed else down * across * arrays * tile.rows,
+        reference_cells=0 if weights.signed else down * across * arrays * tile.rows * tile.reference_columns,
         dac_conversions=drives * K * across * arrays,
         adc_conversions=adc_conversions,
         additions=max(0, adc_conversions - M * N),

@@ -42,6 +42,8 @@ SETTINGS = {
     "gain_error": ("0", "relative", "spread of the ADCs' gains over the columns, frozen on a chip"),
     "adc_per": ("slice", "", "one conversion for each input slice, or for all of a product"),
     "array_size": ("(64, 64)", "cells", "rows and columns of an array"),
+    "reference": ("cells", "", "reference and unit columns: real cells, which vary, or ideal ones"),
+    "reference_columns": ("1", "columns", "real reference columns of an array, whose mean is subtracted"),
     "wire_resistance": ("0", "Ohm", "resistance of a wire segment, or of a word line's and a bit line's"),
     "exact_reads": ("False", "", "with wires: solve the circuit again for each read"),
     "x_slices": ("[1, 1, 2, 4]", "bits", "slices of the inputs, most significant first"),
@@ -76,6 +78,8 @@ class FurtherSettings(TypedDict, total=False):
     offset_lsb: float
     gain_error: float
     adc_per: str
+    reference: str
+    reference_columns: int
     exact_reads: bool
     x_slices: Iterable[int] | None
     w_slices: Iterable[int] | None
@@ -226,8 +230,11 @@ def build(**given: Any) -> Config:
     for field, kind in kinds:
         names = [item.name for item in dataclasses.fields(kind) if item.name in given]
         made[field] = kind(**{name: given.pop(name) for name in names})
+    tile = {name: given.pop(name) for name in ("reference", "reference_columns") if name in given}
     if "array_size" in given:
         size = as_int_pair("array_size", given.pop("array_size"), -math.inf)
         made["tile"] = _build_part("array_size", Tile, *size)
+    if tile:
+        made["tile"] = dataclasses.replace(made.get("tile", Tile()), **tile)
     check_names(given, [])
     return Config(**made, wires=wires)

@@ -170,7 +170,7 @@ def test_it_prints_as_a_table(operands):
     assert "arrays             24 of 64 x 64, 3 x 2 tiles, 4 slices" in text
     assert "ADC full scale     6.336e-05 A" in text
     lines = text.splitlines()
-    assert len(lines) == 9 + 9 + 1
+    assert len(lines) == 10 + 9 + 1
     assert all(line.count("dB") == 2 or "no cost" in line for line in lines[9:18])
 
 

@@ -146,6 +146,20 @@ def perturb_levels(
     tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
 
 
+@triton.jit(do_not_specialize=["cols", "lines", "arrays", "lead", "width", "bound"])
+def subtract(grid, columns, out, cols, lines, arrays, lead, width, bound, LINES: tl.constexpr, COLS: tl.constexpr):
+    """See `reference.subtract`; a program takes COLS columns of LINES rows, those of all slices in a row."""
+    line = tl.program_id(0).to(tl.int64) * LINES + tl.arange(0, LINES)
+    col = tl.program_id(1) * COLS + tl.arange(0, COLS)
+    inside = (line[:, None] < lines) & (col[None, :] < cols)
+    array = (col + lead) // width
+    less = tl.load(columns + line[:, None] * arrays + array[None, :], mask=inside, other=0).to(tl.int64)
+    at, bound = line[:, None] * cols + col[None, :], bound.to(tl.int64)
+    value = tl.load(grid + at, mask=inside, other=0).to(tl.int64) - less
+    value = tl.minimum(tl.maximum(value, -bound), bound)
+    tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
+
+
 @triton.jit(do_not_specialize=[*_DRAW, "fine_tag", "high_share", "low_share", "high", "low"])
 def apply_stuck_cells(
     cells,

@@ -205,6 +205,26 @@ def perturb(
 _plain_perturb = _without_autocast(reference.perturb)
 
 
+def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
+    """See `reference.subtract`."""
+    kernels = _kernels(grid)
+    if kernels is None:
+        return _plain_subtract(grid, columns, lead, width, bound)
+    grid, columns = grid.contiguous(), columns.contiguous()
+    out = torch.empty_like(grid)
+    if out.numel():
+        lines, cols = grid.shape[0] * grid.shape[1], grid.shape[2]
+        across = min(256, _ceil_power(cols))
+        down = min(2048 // across, _ceil_power(lines))
+        numbers = cols, lines, columns.shape[2], lead, width, bound
+        launch = (ceil_div(lines, down), ceil_div(cols, across))
+        _launch(kernels.subtract, launch, grid, columns, out, *numbers, LINES=down, COLS=across)
+    return out
+
+
+_plain_subtract = _without_autocast(reference.subtract)
+
+
 def apply_stuck_cells(
     cells: Any, address: noise.Address, *, high_share: int, low_share: int, high: int, low: int = 0
 ) -> Any:
