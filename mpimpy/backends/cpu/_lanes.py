@@ -24,12 +24,14 @@ __all__ = [
     "cells16",
     "cells32",
     "clip",
+    "floor",
     "item",
     "load",
     "muladd",
     "pack",
     "pair_product",
     "prefetch",
+    "put",
     "real64",
     "rint",
     "store",
@@ -169,6 +171,20 @@ def _(context, builder, signature, arguments):
     return builder.load(builder.gep(data, [context.cast(builder, arguments[1], index_kind, types.intp)]))
 
 
+def put(array, at, value):
+    """Write one element: as `item`, without the question whether `at` is negative."""
+    array[at] = value
+
+
+@_compiled(put, lambda array, at, value: types.none, types.Array, types.Integer, types.Number)
+def _(context, builder, signature, arguments):
+    kind, index_kind, value_kind = signature.args
+    data = context.make_array(kind)(context, builder, arguments[0]).data
+    pointer = builder.gep(data, [context.cast(builder, arguments[1], index_kind, types.intp)])
+    builder.store(context.cast(builder, arguments[2], value_kind, kind.dtype), pointer)
+    return context.get_dummy_value()
+
+
 def _make_cells(width):
     dtype, element = np.dtype(f"int{width}"), ir.IntType(width)
 
@@ -252,6 +268,17 @@ def rint(lanes):
 def _(context, builder, signature, arguments):
     vector = arguments[0].type
     return _call(builder, f"llvm.rint.{_suffix(vector)}", vector, arguments)
+
+
+def floor(lanes):
+    """Return real lanes rounded down to integers."""
+    return np.floor(lanes)
+
+
+@_compiled(floor, lambda lanes: lanes, Lanes)
+def _(context, builder, signature, arguments):
+    vector = arguments[0].type
+    return _call(builder, f"llvm.floor.{_suffix(vector)}", vector, arguments)
 
 
 def muladd(a, b, c):
