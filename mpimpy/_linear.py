@@ -72,7 +72,8 @@ def read_together(read: Callable[[Operand], Any], x: Operand, parts: list[Any]) 
 class LinearOperand(RightOperand):
     """Matrix of shape (K, N) that stands on both sides of ``@``, and in SciPy's ``aslinearoperator``.
 
-    ``x @ W`` and ``rmatvec`` drive the word lines of its arrays, ``W @ x`` and ``matvec`` the bit lines.
+    ``x @ W`` and ``rmatvec`` drive the word lines of its arrays, ``W @ x`` and ``matvec`` the bit lines, where cells
+    have a transposed read.
     """
 
     shape: tuple[int, int]
@@ -144,8 +145,8 @@ class LinearOperand(RightOperand):
         Examples
         --------
         >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> Engine(seed=1).program(np.ones((3, 2))).matvec(np.ones(2)).shape
+        >>> from mpimpy import Engine, Tile
+        >>> Engine(tile=Tile(reference="ideal")).program(np.ones((3, 2))).matvec(np.ones(2)).shape
         (3,)
         """
         return self._read_transposed(x)

@@ -28,7 +28,8 @@ class TransposedMatrix(LinearOperand):
     """Transposed face of a programmed matrix, ``W.T``: its cells, driven on their bit lines.
 
     ``x @ W.T`` and ``W @ x`` read it. Cells, and read variation of a read's number, are those of ``x @ W``; the
-    converters at the other lines have noise of their own. ``T`` is the matrix itself.
+    converters at the other lines have noise of their own. ``T`` is the matrix itself. Differential pairs have it, and
+    two's complement with ideal reference columns: a column of real cells has no twin in the other direction.
 
     Parameters
     ----------
@@ -45,8 +46,8 @@ class TransposedMatrix(LinearOperand):
     Examples
     --------
     >>> import numpy as np
-    >>> from mpimpy import Engine
-    >>> W = Engine(seed=1).program(np.ones((3, 2)))
+    >>> from mpimpy import Engine, Format
+    >>> W = Engine(weights=Format(mapping="pair"), seed=1).program(np.ones((3, 2)))
     >>> (np.ones((5, 2)) @ W.T).shape
     (5, 3)
     """
@@ -97,16 +98,16 @@ class TransposedMatrix(LinearOperand):
         Raises
         ------
         TypeError
-            If the weights have an offset, or wires have resistance: such cells have no transposed read. If `x`
-            is not numeric, or of another library.
+            If the weights have an offset, wires have resistance, or reference columns hold real cells that vary:
+            such cells have no transposed read. If `x` is not numeric, or of another library.
         ValueError
             If its shape or device does not fit, or it holds a NaN or an infinity.
 
         Examples
         --------
         >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> W = Engine(seed=1).program(np.eye(3))
+        >>> from mpimpy import Engine, Format
+        >>> W = Engine(weights=Format(mapping="pair"), seed=1).program(np.eye(3))
         >>> bool(np.all(W.T.read(np.ones(3), read=0) == W.T.read(np.ones(3), read=0)))
         True
         """

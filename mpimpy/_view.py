@@ -9,7 +9,8 @@ from . import backends
 from .analysis.counts import counts
 from .analysis.programming import Programming, write_statistics
 from .arrays import namespace
-from .cells import memristors
+from .cells import memristors, references
+from .checks import fail
 from .config import Config
 from .crossbar import plan as plans
 from .crossbar.programmed import Age, Programmed
@@ -139,6 +140,40 @@ class MatrixView(CountedReads):
             return self._empty(*self._slice_axes(), dtype=self._xp.float64)
         cell_format = plans.cell_format(self.config)
         return self._per_slice(memristors.conductance(self.config.device, cell_format, self.programmed.as_programmed))
+
+    def reference_conductance(self) -> Any:
+        """Return the conductances of the reference and unit columns as programmed, those of an array side by side.
+
+        Returns
+        -------
+        float64 array, shape (slices, K, arrays * reference_columns)
+            Siemens; most significant slice first. A double exponent has an axis of 2 in front, for its planes. Rows
+            and arrays are those of the matrix; ideal columns are at LGS, or at the unit.
+
+        Raises
+        ------
+        ValueError
+            If there are none: differential pairs need no reference.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Device, Engine
+        >>> W = Engine(Device(write_var=0.1), seed=1).program(np.eye(100))
+        >>> W.reference_conductance().shape
+        (4, 100, 2)
+        """
+        fmt = self.config.weights
+        if fmt.signed:
+            fail(ValueError, "differential pairs have no reference columns: their g- cells are subtracted")
+        axes = (2,) * fmt.double + (len(fmt.digits),)
+        if self.programmed is None:
+            return self._xp.zeros((*axes, self.shape[0], 0), dtype=self._xp.float64, device=self.device)
+        cell_format = plans.cell_format(self.config)
+        array = references.conductance(self.config, cell_format, self.programmed.as_programmed, self._address)
+        xp = namespace(array)
+        shaped = xp.reshape(array, (*axes, *array.shape[1:]))
+        return self._public(xp.flip(shaped, axis=len(axes) - 1))
 
     @property
     def programming(self) -> Programming | None:

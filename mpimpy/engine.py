@@ -211,7 +211,8 @@ class Engine(CountedReads):
         """Write a matrix that is multiplied from both sides, ``x @ A`` and ``A @ x``.
 
         The cells are read from their word lines and from their bit lines. Where they have no transposed read
-        (weights with an offset, wires with resistance), the transposed matrix has cells of its own.
+        (weights with an offset, wires with resistance, reference columns of real cells), the transposed matrix has
+        cells of its own.
 
         Parameters
         ----------
@@ -291,7 +292,8 @@ class Engine(CountedReads):
             Typical inputs; a few suffice.
         w : array, shape (K, N)
         method : str
-            ``"error"``: each pair of slices gets the range of least mean squared error.
+            ``"error"``: ranges of least squared error of the product, by a sample of its outputs; full range where
+            whole products of `x` (of read 2**32 - 1) have less error with it.
             ``"percentile"``: each pair gets the range that covers `percentile` of its currents.
         percentile : float, optional
             50 to 100, %; 99.9 by default. As many currents lie above the range as below it.
@@ -303,7 +305,7 @@ class Engine(CountedReads):
         Returns
         -------
         Engine
-            It has the same seed and chip. Its ``config.adc.range`` holds the ranges, A.
+            It has the same seed and chip. Its ``config.adc.range`` holds the ranges, A, or is ``"full"``.
 
         Raises
         ------
@@ -322,16 +324,33 @@ class Engine(CountedReads):
         if self.config.adc.radc is None or self.config.adc.range == "lossless":
             msg = "calibrate chooses ranges for ADCs of finite resolution: give the engine a radc, such as ADC(256)"
             raise ValueError(msg)
+        if self.config.adc.per == "product":
+            msg = (
+                "calibrate chooses a range for each pair of slices, and per='product' converts all input slices "
+                "together: give the ADC a range in A, or Ranges of one number for each weight slice"
+            )
+            raise ValueError(msg)
         w = self._weights(edge.accept("w", w))
         matrix = write_real(self, w, self._address())
+        x = edge.accept("x", x, like=w, depth=w.shape[0])
         programmed, inputs = encode_inputs(matrix, x)
         for name, encoded in (("x", inputs), ("w", programmed.encoded)):
             if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
                 msg = f"{name} holds nothing but zeros, and typical operands are what ranges are chosen by: give some"
                 raise ValueError(msg)
-        currents = calibration.samples(backend_of(matrix), programmed, inputs, noise.MAX_READ)
-        ranges = calibration.ranges(self.config, currents, method=method, percentile=percentile, ratios=ratios)
-        return self.replace(adc={"range": ranges})
+        sample = calibration.samples(backend_of(matrix), programmed, inputs, noise.MAX_READ)
+        ranges = calibration.ranges(self.config, sample, method=method, percentile=percentile, ratios=ratios)
+        found = self.replace(adc={"range": ranges})
+        if method == "percentile":
+            return found
+
+        def error(engine: Engine) -> float:
+            y = write_real(engine, w, engine._address()).read(x, noise.MAX_READ)
+            return calibration.squared_error(x.array, w.array, y)
+
+        # the sample of currents may have missed what decides: whole products have not
+        full = self.replace(adc={"range": "full"})
+        return full if error(full) < error(found) else found
 
     def MapReduceDot(self, x: Any, w: Any, *, read: int | None = None) -> Any:
         """Multiply `x` by `w` on the crossbars.

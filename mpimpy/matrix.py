@@ -29,7 +29,8 @@ class CrossbarMatrix(MatrixView, LinearOperand):
     """Matrix in crossbars, written by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it. ``W @ x`` and
-    ``x @ W.T`` read the same cells from their bit lines.
+    ``x @ W.T`` read the same cells from their bit lines: those of differential pairs, or beside ideal reference
+    columns.
 
     Attributes
     ----------
@@ -57,9 +58,9 @@ class CrossbarMatrix(MatrixView, LinearOperand):
     def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
         """Return the matrix as it is at a time after programming; this one does not change.
 
-        Cells decay by the device's `Drift`. Each cell keeps its exponent at all times; the reference
-        columns have the mean exponent of LGS. Stuck cells do not move. `Flicker` noise has the strength of
-        that time.
+        Cells decay by the device's `Drift`. Each cell keeps its exponent at all times, real reference cells too;
+        ideal reference columns have the mean exponent of LGS. Stuck cells do not move. `Flicker` noise has the
+        strength of that time.
 
         Parameters
         ----------
@@ -67,7 +68,7 @@ class CrossbarMatrix(MatrixView, LinearOperand):
             Time since programming: seconds, or text such as "30 d" (s, min, h, d or y).
         compensate : bool
             Multiply every product by one number: the matrix's total conductance as programmed, over
-            its total at that time. A part of a matrix is compensated by its own total.
+            its total at that time, reference columns left out. A part of a matrix is compensated by its own total.
 
         Returns
         -------

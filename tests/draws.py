@@ -11,7 +11,8 @@ MOST_CONVERSIONS = 30
 def conversions(config):
     """Conversions of a tile: one for each pair of slices and planes."""
     inputs, weights = config.inputs, config.weights
-    return len(inputs.digits) * inputs.planes * len(weights.digits) * weights.planes
+    count = 1 if config.adc.per == "product" else len(inputs.digits)
+    return count * inputs.planes * len(weights.digits) * weights.planes
 
 
 class Draw:
@@ -90,8 +91,10 @@ class Draw:
         if kind == "ideal":
             return ADC(None)
         snap, saturate = self.kind("snap", True, False), self.kind("saturate", True, False)
+        # whole codes of more bits have no exact currents
+        per = "slice" if snap or inputs.bits > 20 else self.kind("per", "slice", "product")
         if kind == "lossless":
-            return ADC(range="lossless", snap=snap, saturate=saturate)
+            return ADC(range="lossless", snap=snap, saturate=saturate, per=per)
         codes = [2, 3, 5, 17, 256, 300, 1000, 2**16, 2**20, 2**24, 2**24 + 1, 2**30, 2**40, 2**53]
         radc = self.pick(*codes)
         if self.kind("radc", "one", "per slice") == "per slice":
@@ -103,15 +106,15 @@ class Draw:
         if kind == "number":
             span = self.pick(*share) * full
         elif kind == "window":
-            low = self.pick(-0.5, 0.0, 0.1) * full
+            low = self.pick(-0.5, -0.37, 0.0, 0.1) * full
             span = (low, low + self.pick(*share) * full)
         elif kind == "table":
-            shape = len(weights.digits), len(inputs.digits)
+            shape = len(weights.digits), 1 if per == "product" else len(inputs.digits)
             span = Ranges(
                 self.rng.choice([-0.25 * full, 0.0, 0.03 * full], shape).tolist(),
                 (self.rng.choice(share, shape) * full).tolist(),
             )
-        return ADC(radc, snap=snap, saturate=saturate, range=span)
+        return ADC(radc, snap=snap, saturate=saturate, range=span, per=per)
 
     def config(self, **device):
         """A configuration; `device` changes its memristors, which have no random effect otherwise."""

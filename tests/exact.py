@@ -10,7 +10,18 @@ from math import ceil, lcm
 from typing import NamedTuple
 
 import numpy as np
-from oracle import adc_codes, ends_of_digits, exponent, fraction_for, mean_of, single, spreads_of, widths
+from oracle import (
+    adc_codes,
+    ends_of_digits,
+    exponent,
+    fraction_for,
+    mean_of,
+    most_codes,
+    single,
+    spreads_of,
+    whole_codes,
+    widths,
+)
 
 EXACT = 2**53
 
@@ -157,7 +168,10 @@ def grid(config, w_digits, strides, f, faults):
 
 
 class Numbers(NamedTuple):
-    """Of a configuration: strides u and v, weights a and b, grid bits f, whether currents take 64 bits, ADC codes."""
+    """Of a configuration: strides u and v, weights a and b, grid bits f, whether currents take 64 bits, ADC codes.
+
+    Input slices that are added before one conversion count as one slice.
+    """
 
     u: list
     v: list
@@ -167,6 +181,7 @@ class Numbers(NamedTuple):
     wide: bool
     steps: list
     ends: list
+    origins: list | None
 
 
 @lru_cache(maxsize=4)
@@ -181,20 +196,25 @@ def numbers(config):
     x_twos, w_twos = config.inputs.mapping == "twos", config.weights.mapping == "twos"
     a = [(-1 if x_twos and i == len(xb) - 1 else 1) * 2 ** sum(xb[:i]) for i in range(len(xb))]
     b = [(-1 if w_twos and j == len(wb) - 1 else 1) * 2 ** sum(wb[:j]) for j in range(len(wb))]
-    unit, most, steps, ends = rows * codes * 2 * levels, 0, None, None
+    unit, most, steps, ends, origins, highest = rows * codes * 2 * levels, 0, None, None, None, None
     xe, we = ends_of_digits(config.inputs), ends_of_digits(config.weights)
     radc = config.adc.radc
     if radc is not None:
         each = radc[::-1] if isinstance(radc, tuple) else (radc,) * len(wb)
-        most = adc_codes(config, 1, [1] * len(xb), [1] * len(wb), xe, we, [max(each)] * len(wb))[2]
+        most = most_codes(config, xe, we, max(each))
     wide = unit * 2**f > 2**31 - 1 or most > 2**24
     if wide and most <= 2**24 and unit * 2**10 <= 2**31 - 1:
         wide = False
         while unit * 2**f > 2**31 - 1:
             f -= 1
+    if config.adc.per == "product":
+        xe, stride, highest = whole_codes(config, u, a, xe)
+        u, a = [stride], [1]
+        wide = wide or rows * highest * 2 * levels * 2**f > 2**31 - 1
+        wide = wide or adc_codes(config, 1, u, v, xe, we, each, highest)[2] > 2**24
     if radc is not None:
-        steps, ends, _ = adc_codes(config, 2**f, u, v, xe, we, each)
-    return Numbers(u, v, a, b, f, wide, steps, ends)
+        steps, ends, _, origins = adc_codes(config, 2**f, u, v, xe, we, each, highest)
+    return Numbers(u, v, a, b, f, wide, steps, ends, origins)
 
 
 def table(rows, make=float):
@@ -209,10 +229,12 @@ def product(x, w, config, x_block, w_block, faults=None):
     tiny = is_tiny((x, xs), (w, ws))
     if config.adc.radc is None:
         return _ideal(config, n, (xq, xs), (wq, ws), held, faults)._replace(tiny=tiny)
-    drive = digits(xq, config.inputs) * np.array(n.u)[:, None, None]
+    whole = config.adc.per == "product"
+    drive = (xq[:, None] if whole else digits(xq, config.inputs)) * np.array(n.u)[:, None, None]
     rows, (depth, width), adc = config.tile.rows, w.shape, config.adc
     one, big_u, big_v = 2**n.f, lcm(*n.u), lcm(*n.v)
     step = table(n.steps) if n.wide else table(n.steps, lambda s: single(float(s))).astype(np.float32)
+    origin = table(n.origins) if n.wide else table(n.origins, lambda o: single(float(o))).astype(np.float32)
     low, top = (table([[pair[end] for pair in row] for row in n.ends]) for end in (0, 1))
     pairs = [(j, i) for j in range(len(n.v)) for i in range(len(n.u))]
     if adc.snap:
@@ -228,16 +250,20 @@ def product(x, w, config, x_block, w_block, faults=None):
             [float(a * (big_u // u) * b * (big_v // v) * finest / s) for a, u, s in zip(n.a, n.u, row, strict=True)]
             for b, v, row in zip(n.b, n.v, n.steps, strict=True)
         ]
+    off_zero = Fraction(0)
+    for j, i in pairs:
+        off_zero += 0 if adc.snap else Fraction(float(origin[j, i, 0, 0])) * Fraction(weights[j][i])
+    off_zero = float(off_zero)
 
     def tile_sum(drive, cells):
         current = np.matmul(drive[None], cells[:, None])  # int64: (weight slices, input slices, M, N)
-        code = np.rint(current.astype(step.dtype) * step).astype(np.float64)
+        code = np.rint(current.astype(step.dtype) * step - origin).astype(np.float64)
         code = np.clip(code, low, top) if adc.saturate else code
-        code = np.rint(code * per) if adc.snap else code
+        code = np.rint((code + origin) * per) if adc.snap else code
         acc = np.zeros(current.shape[2:])
         for j, i in pairs:
             acc = acc + code[j, i] * weights[j][i]
-        return acc
+        return acc + off_zero
 
     y = None
     for pw in range(len(wq)):

@@ -58,5 +58,5 @@ def read_levels(matrix, read):
 
 
 def sampled(matrix, x):
-    """Sorted currents of every pair of slices of ``x @ matrix``, as calibration looks at them."""
-    return calibration.samples(backend_of(matrix), *encode_inputs(matrix, x), MAX_READ)
+    """Currents of every pair of slices of ``x @ matrix``, as calibration looks at them."""
+    return calibration.samples(backend_of(matrix), *encode_inputs(matrix, x), MAX_READ).currents

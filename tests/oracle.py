@@ -3,6 +3,7 @@
 Independent of the package: it imports nothing of it but the quantile tables' entries.
 """
 
+import hashlib
 import struct
 from fractions import Fraction
 from math import exp, frexp, fsum, lcm, log
@@ -27,6 +28,13 @@ def word(seed, chip, read, purpose, index, row, col):
     """The 16-bit word of one cell."""
     counter = (col // 8, row, read, purpose << 28 | index << 20 | chip)
     return philox(counter, (seed & MASK, seed >> 32))[col % 8 // 2] >> (16 * (col % 2)) & 0xFFFF
+
+
+def reference_key(seed):
+    """The key of the random numbers of reference columns."""
+    text = b"reference"
+    data = seed.to_bytes(8, "little") + b"s" + len(text).to_bytes(8, "little") + text
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
 
 
 def single(number):
@@ -132,19 +140,44 @@ def factor(kind, sigma, index):
     return entry
 
 
-def adc_codes(config, one, u, v, x_ends, w_ends, radc):
-    """(steps, ends, largest code): of each weight slice and input slice, in currents of `one` a level and code."""
+def whole_codes(config, u, a, ends):
+    """Input slices added before one conversion: (ends, stride, highest code) of their sum; noisy codes need strides."""
+    low, high = (sum(pick(p * one, q * one) for one, (p, q) in zip(a, ends, strict=True)) for pick in (min, max))
+    adc = config.adc
+    fine = config.dac.vnoise or adc.noise_lsb or adc.offset_lsb or adc.gain_error
+    stride = lcm(*u) if fine else 1
+    return [(low, high)], stride, max(-low, high) * stride
+
+
+def added_noise(config, u, a, code_bound, f):
+    """(largest sum of noisy codes, bits that it loses): currents stay below 2^53, or 2^43 where ADCs err."""
+    adc, levels = config.adc, config.device.g_level - 1
+    largest = sum(abs(one) * (lcm(*u) // stride) for one, stride in zip(a, u, strict=True)) * code_bound
+    limit = 2**43 if adc.noise_lsb or adc.offset_lsb or adc.gain_error else 2**53
+    drop = 0
+    while config.tile.rows * largest * 2 * levels * 2**f > limit * 2**drop:
+        drop += 1
+    return largest, drop
+
+
+def adc_codes(config, one, u, v, x_ends, w_ends, radc, highest=None):
+    """(steps, ends, largest code, origins) of each weight slice and input slice, in currents of `one` a level and code.
+
+    Code k stands for (k + origin) / step.
+    """
     device, rows, adc = config.device, config.tile.rows, config.adc
-    full = rows * (config.dac.rdac - 1) * (device.g_level - 1) * one
+    highest = config.dac.rdac - 1 if highest is None else highest
+    full = rows * highest * (device.g_level - 1) * one
     amperes = float(rows * config.dac.vread * (device.HGS - device.LGS))
-    steps, ends = [], []
+    steps, ends, origins = [], [], []
     for j in range(len(v)):
         steps.append([])
         ends.append([])
+        origins.append([])
         for i in range(len(u)):
             signed = x_ends[i][0] < 0 or w_ends[j][0] < 0
             span, top = full, radc[j] - 1
-            low = None
+            low, origin = None, Fraction(0)
             if adc.range == "lossless":
                 top = rows * max(abs(p * q) for p in x_ends[i] for q in w_ends[j])
                 span = top * one * u[i] * v[j]
@@ -159,11 +192,23 @@ def adc_codes(config, one, u, v, x_ends, w_ends, radc):
                 else:
                     bottom, span_A = (table[::-1][j][::-1][i] for table in (adc.range.low, adc.range.span))
                 span = full * Fraction(span_A / amperes)
-                low = round(Fraction(bottom / amperes) * full * Fraction(radc[j] - 1) / span)
+                at = Fraction(bottom / amperes) * full * Fraction(radc[j] - 1) / span
+                low = round(at)
+                if abs(at - low) > max(Fraction(2) ** -20, abs(at) * Fraction(2) ** -50):
+                    origin = at - low
                 top = low + radc[j] - 1
             steps[j].append(Fraction(top - (low or 0)) / span)
+            origins[j].append(origin)
             ends[j].append((low if low is not None else -top if signed else 0, top))
-    return steps, ends, max(max(map(abs, pair)) for row in ends for pair in row)
+    return steps, ends, max(max(map(abs, pair)) for row in ends for pair in row), origins
+
+
+def most_codes(config, x_ends, w_ends, radc):
+    """The largest code that a grid of cells is chosen by; a table for added input slices has one column."""
+    if hasattr(config.adc.range, "low"):
+        x_ends = x_ends[: len(config.adc.range.low[0])]
+    slices = len(w_ends)
+    return adc_codes(config, 1, [1] * len(x_ends), [1] * slices, x_ends, w_ends, [radc] * slices)[2]
 
 
 def each(value, levels):
@@ -249,7 +294,7 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
     xb, wb = widths(config.inputs), widths(config.weights)
     xe, we = ends_of_digits(config.inputs), ends_of_digits(config.weights)
     radc = config.adc.radc[::-1] if isinstance(config.adc.radc, tuple) else (config.adc.radc,) * len(wb)
-    most = adc_codes(config, 1, [1] * len(xb), [1] * len(wb), xe, we, [max(radc)] * len(wb))[2]
+    most = most_codes(config, xe, we, max(radc))
     wide = unit * 2**f > 2**31 - 1 or most > 2**24
     if wide and most <= 2**24 and unit * 2**10 <= 2**31 - 1:
         wide = False
@@ -264,8 +309,17 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
     x_twos, w_twos = config.inputs.mapping == "twos", config.weights.mapping == "twos"
     a = [(-1 if x_twos and i == len(xb) - 1 else 1) * 2 ** sum(xb[:i]) for i in range(len(xb))]
     b = [(-1 if w_twos and j == len(wb) - 1 else 1) * 2 ** sum(wb[:j]) for j in range(len(wb))]
-    one = 2 ** (f + fx)
-    steps, ends, _ = adc_codes(config, one, u, v, xe, we, radc)
+    drop, highest, cu, ca, count = 0, None, u, a, len(xb)  # of a conversion: strides, shift weights, how many
+    if adc.per == "product":
+        xe, stride, highest = whole_codes(config, u, a, xe)
+        largest = highest
+        if config.dac.vnoise:
+            largest, drop = added_noise(config, u, a, noisy_code, f)
+        cu, ca, count = [stride], [1], 1
+        wide = wide or (rows * largest * 2 * levels * 2**f >> drop) > 2**31 - 1
+        wide = wide or adc_codes(config, 1, cu, v, xe, we, radc, highest)[2] > 2**24
+    one = 2 ** (f + fx - drop)
+    steps, ends, _, origins = adc_codes(config, one, cu, v, xe, we, radc, highest)
     finest = max(max(row) for row in steps)
     depth, width = len(w), len(w[0])
 
@@ -298,33 +352,34 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
             return clip(((value + base) * t + 2**15 >> 16) - base)
         return min(max(value, -base, -bound), bound)
 
-    def stuck(index, k, n):
-        if faults is not None and faults[index][k][n]:
+    # a cell: its key, slices counted over planes and pairs, row, column, and the level that it is written to
+    def stuck(key, index, k, n, level):
+        if key == seed and faults is not None and faults[index][k][n]:
             return faults[index][k][n]
-        draw = word(seed, chip, 0, noise.STUCK, index, k, n) << 16 | word(seed, chip, 0, noise.STUCK_FINE, index, k, n)
+        draw = word(key, chip, 0, noise.STUCK, index, k, n) << 16 | word(key, chip, 0, noise.STUCK_FINE, index, k, n)
         if draw < round(device.stuck_HGS * 2**32):
             return 1
         return -1 if draw < round(device.stuck_HGS * 2**32) + round(device.stuck_LGS * 2**32) else 0
 
-    # a cell: its plane, which of a pair (0 or 1), slice, row and column
     cells_of_digit = 2 if config.weights.mapping == "signed" else 1
 
     def index_of(plane, one, j):
         return (plane * cells_of_digit + one) * len(wb) + j
 
-    def wanted(plane, one, j, k, n):
+    def of_weight(plane, one, j, k, n):
+        """One of the cells of a digit: the first, or the second of a pair (1)."""
         digit = digits(wq[plane][k][n], config.weights)[j]
-        return max(0, -digit if one else digit) * v[j]
+        return seed, index_of(plane, one, j), k, n, max(0, -digit if one else digit) * v[j]
 
-    def written(plane, one, j, k, n):
-        index, level = index_of(plane, one, j), wanted(plane, one, j, k, n)
+    def written(key, index, k, n, level):
         goal, pulses = places[level], 1 if device.verify is None else device.verify.pulses
-        if stuck(index, k, n):
-            return levels * 2**f if stuck(index, k, n) > 0 else 0
+        where = stuck(key, index, k, n, level)
+        if where:
+            return levels * 2**f if where > 0 else 0
         if device.write_var == 0:
             return goal
         for pulse in range(pulses):
-            draw = word(seed, chip, pulse, noise.WRITE, index, k, n)
+            draw = word(key, chip, pulse, noise.WRITE, index, k, n)
             value = disturb(device.write_var, goal, level, draw, reference, False, None)
             if device.verify and abs(value - goal) <= int(device.verify.tolerance_S / step * 2**f):
                 break
@@ -335,34 +390,69 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         log_time = log(time_s / device.drift.t0_s)
         now = round(rho * 2**f * exp(-each(device.drift.nu, 1)[0] * log_time))
 
-    def aged(plane, one, j, k, n):
-        index, value = index_of(plane, one, j), written(plane, one, j, k, n)
+    def aged(key, index, k, n, level):
+        value = written(key, index, k, n, level)
         if now is reference and (time_s is None or device.drift is None):
             return value
-        if stuck(index, k, n):
+        if stuck(key, index, k, n, level):
             return min(value + reference - now, bound)
-        level = wanted(plane, one, j, k, n)
-        z = NormalDist().inv_cdf((word(seed, chip, 0, noise.DRIFT, index, k, n) + 0.5) / 65536)
+        z = NormalDist().inv_cdf((word(key, chip, 0, noise.DRIFT, index, k, n) + 0.5) / 65536)
         nu, wide = (each(value, levels + 1)[level] for value in (device.drift.nu, device.drift.nu_spread))
         t = round(exp(-max(0.0, nu + wide * z) * log_time) * 65536)
         return clip(((value + reference) * t + 2**15 >> 16) - now)
 
-    def cell(plane, one, j, k, n):
-        index, value = index_of(plane, one, j), aged(plane, one, j, k, n)
+    def cell(key, index, k, n, level):
+        value = aged(key, index, k, n, level)
         if device.var == 0:
             return value
-        level = wanted(plane, one, j, k, n)
-        level = {1: levels, -1: 0, 0: level}[stuck(index, k, n)]
-        draw = word(seed, chip, read, noise.READ, index, k, n)
+        level = {1: levels, -1: 0, 0: level}[stuck(key, index, k, n, level)]
+        draw = word(key, chip, read, noise.READ, index, k, n)
         return disturb(device.var, value, level, draw, now, True, time_s)
 
     def together(plane, j, k, n):
-        value = cell(plane, 0, j, k, n)
+        value = cell(*of_weight(plane, 0, j, k, n))
         if cells_of_digit == 2:
-            return clip(value - cell(plane, 1, j, k, n))
+            return clip(value - cell(*of_weight(plane, 1, j, k, n)))
+        if real:
+            return clip(value - beside(index_of(plane, 0, j), j, k, n // config.tile.cols))
         if config.weights.mapping == "offset" and j == len(wb) - 1:
             return clip(value - unit_cell)
         return value
+
+    def moves(level):
+        """Whether anything moves a cell of a level."""
+
+        def at(value):
+            return each(value, levels + 1)[level]
+
+        some, found = places[level] + reference > 0, [device.stuck_HGS > 0]
+        found.append(device.stuck_LGS > 0 and (level > 0 or device.drift is not None))
+        found.append(device.drift is not None and at(device.drift.nu_spread) > 0 and some)
+        for law in (device.var, device.write_var):
+            kind = type(law).__name__
+            if kind == "Gaussian":
+                found.append(round(at(law.sigma_S) / unit * 4) > 0)
+            elif kind == "Samples":
+                row, centre = law.conductance_S[level], law is device.var
+                about = law.about_S[level] if law.about_S else fsum(row) / len(row)
+                about = about if centre or law.about_S else device.LGS + places[level] * unit
+                found.append(any(round((g - about) / unit) for g in row))
+            else:
+                found.append(some and at(law.q if kind == "Flicker" else law) > 0)
+        return any(found)
+
+    unit_level = 2 ** (wb[-1] - 1) * v[-1] if config.weights.mapping == "offset" else 0
+    # ideal columns drift as the mean does; so do real ones that nothing else moves
+    real = config.tile.reference == "cells" and cells_of_digit == 1 and any(map(moves, {0, unit_level}))
+    drawn = {}
+
+    def beside(index, j, k, array):
+        """The mean of the reference cells of a row."""
+        if (index, k, array) not in drawn:
+            count, level = config.tile.reference_columns, unit_level if j == len(wb) - 1 else 0
+            total = sum(cell(reference_key(seed), index, k, array * count + c, level) for c in range(count))
+            drawn[index, k, array] = (2 * total + count) // (2 * count)
+        return drawn[index, k, array]
 
     if config.weights.mapping == "offset":
         level = 2 ** (wb[-1] - 1) * v[-1]
@@ -393,14 +483,19 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
             draw = word(seed, chip, 0, noise.ADC_OFFSET, array, tile, n)
             current += normal(draw) * round(adc.offset_lsb / step * 256) + 2**23 >> 24
         if adc.noise_lsb:
-            pair = array * len(xb) * len(xq) + px * len(xb) + i
+            pair = array * count * len(xq) + px * count + i
             draw = word(seed, chip, read, noise.ADC_NOISE, pair, tile * 2**22 + m, n)
             current += normal(draw) * round(adc.noise_lsb / step * 256) + 2**23 >> 24
         return current
 
+    def origin_of(j, i):
+        return float(origins[j][i]) if wide else single(float(origins[j][i]))
+
     def convert(current, j, i):
         step = float(steps[j][i])
         scaled = float(current) * step if wide else single(single(current) * single(step))
+        if origins[j][i]:
+            scaled = scaled - origin_of(j, i) if wide else single(scaled - origin_of(j, i))
         code = round(scaled)
         return min(max(code, ends[j][i][0]), ends[j][i][1]) if config.adc.saturate else code
 
@@ -408,7 +503,9 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
     grids = {at: together(*at) for at in where}
     if compensate:
         all_cells = [(p, one, *rest) for p, *rest in where for one in range(cells_of_digit)]
-        before, after = (sum(of(*at) + base for at in all_cells) for of, base in ((written, reference), (aged, now)))
+        before, after = (
+            sum(of(*of_weight(*at)) + base for at in all_cells) for of, base in ((written, reference), (aged, now))
+        )
         ws = [[[scale * (before / after if after else 1.0) for scale in row] for row in plane] for plane in ws]
     drive = {
         (p, i, m, k): code(p, i, m, k)
@@ -417,11 +514,22 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         for m in range(len(x))
         for k in range(depth)
     }
-    big_u, big_v = lcm(*u), lcm(*v)
-    if config.adc.snap:
-        scale = 1.0
-    else:
-        scale = float(1 / (finest * one * big_u * big_v))
+    if adc.per == "product":
+        for p, m, k in {(p, m, k) for p, _, m, k in drive}:
+            if config.dac.vnoise:
+                total = sum(one * (lcm(*u) // u[i]) * drive[p, i, m, k] for i, one in enumerate(a))
+                drive[p, 0, m, k] = (total + (1 << drop >> 1)) >> drop
+            else:
+                drive[p, 0, m, k] = stride * xq[p][m][k]
+    big_u, big_v = lcm(*cu), lcm(*v)
+
+    def shift_weight(j, i):
+        return float(ca[i] * (big_u // cu[i]) * b[j] * (big_v // v[j]) * finest / steps[j][i])
+
+    scale, off_zero = 1.0 if adc.snap else float(1 / (finest * one * big_u * big_v)), 0.0
+    if not adc.snap:
+        pairs = [(j, i) for j in range(len(wb)) for i in range(count)]
+        off_zero = float(sum(Fraction(origin_of(*at)) * Fraction(shift_weight(*at)) for at in pairs))
     out = []
     for m in range(len(x)):
         line = []
@@ -436,16 +544,17 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
                             span = range(start, min(start + rows, depth))
                             acc = 0.0
                             for j in range(len(wb)):
-                                for i in range(len(xb)):
+                                for i in range(count):
                                     current = sum(drive[px, i, m, k] * grids[pw, j, k, n] for k in span)
                                     current = as_the_adc_sees(current, pw, px, j, i, m, n, start // rows)
                                     code = convert(current, j, i)
                                     if config.adc.snap:
                                         per = 1 / (steps[j][i] * one * u[i] * v[j])
-                                        acc += round(float(code) * float(per)) * float(a[i] * b[j])
+                                        value = float(code) + origin_of(j, i)
+                                        acc += round(value * float(per)) * float(a[i] * b[j])
                                     else:
-                                        weight = a[i] * (big_u // u[i]) * b[j] * (big_v // v[j])
-                                        acc += float(code) * float(weight * finest / steps[j][i])
+                                        acc += float(code) * shift_weight(j, i)
+                            acc += off_zero
                             total += acc * (xs[px][m][start] * scale) * ws[pw][start][n]
                         part += total
                     y = part if y is None else y + part

@@ -65,7 +65,7 @@ def ranges(draw, shape, full):
     if kind == "number":
         return draw(share) * full
     if kind == "window":
-        low = draw(st.sampled_from([-0.5, 0.0, 0.1])) * full
+        low = draw(st.sampled_from([-0.5, -0.37, 0.0, 0.1])) * full
         return (low, low + draw(share) * full)
     low = st.sampled_from([-0.25 * full, 0.0, 0.03 * full])
     table = [[[draw(item) for _ in range(shape[1])] for _ in range(shape[0])] for item in (low, share)]
@@ -122,6 +122,14 @@ def devices(draw, widest, *, noise=True, drift=False):
 
 
 @st.composite
+def tiles(draw, rows, pairs):
+    """Tiles of some rows, with every kind of reference columns."""
+    cols, reference = draw(st.integers(1, 5)), draw(st.sampled_from(["cells", "cells", "ideal"]))
+    most = 1 if pairs or reference == "ideal" else 4
+    return Tile(rows, cols, reference, draw(st.sampled_from([1, 1, 2, most])) if most > 1 else 1)
+
+
+@st.composite
 def configs(draw, *, noise=True, ideal=True, drift=False, wired=False):
     rows = draw(st.integers(1, 9))
     inputs, weights = draw(formats(rows, False)), draw(formats(rows, True))
@@ -135,9 +143,11 @@ def configs(draw, *, noise=True, ideal=True, drift=False, wired=False):
     }[kind]
     real = kind != "ideal"
     device = draw(devices(max(weights.digits), noise=noise, drift=drift))
-    span, wires = "full", None
+    span, wires, per = "full", None, "slice"
     if real:
-        span = draw(ranges((len(weights.digits), len(inputs.digits)), rows * 0.1 * (device.HGS - device.LGS)))
+        per = draw(st.sampled_from(["slice", "slice", "product"])) if inputs.bits <= 20 else "slice"
+        columns = 1 if per == "product" else len(inputs.digits)
+        span = draw(ranges((len(weights.digits), columns), rows * 0.1 * (device.HGS - device.LGS)))
         if kind == "one" and draw(st.integers(0, 9)) == 0:
             radc, span = 256, "lossless"
     errors = {}
@@ -154,8 +164,15 @@ def configs(draw, *, noise=True, ideal=True, drift=False, wired=False):
     return Config(
         device,
         DAC(rdac=2 ** max(inputs.digits) + draw(st.integers(0, 9)), vnoise=draw(spread)),
-        ADC(radc, snap=real and draw(st.booleans()), saturate=not real or draw(st.booleans()), range=span, **errors),
-        Tile(rows, draw(st.integers(1, 5))),
+        ADC(
+            radc,
+            snap=real and per == "slice" and draw(st.booleans()),
+            saturate=not real or draw(st.booleans()),
+            range=span,
+            per=per,
+            **errors,
+        ),
+        draw(tiles(rows, weights.signed)),
         inputs,
         weights,
         wires,

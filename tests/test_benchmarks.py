@@ -9,7 +9,7 @@ import pytest
 from libraries import torch
 
 import mpimpy
-from benchmarks import bench_others, bench_products, card, compare, in_turn, measure, wires, workloads
+from benchmarks import bench_others, bench_products, card, compare, effects, in_turn, measure, wires, workloads
 from benchmarks.baselines import EinsumMatrix, einsum_product, tensor_gb
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -515,6 +515,21 @@ def test_wires_are_timed_beside_ways_that_agree(rng, capsys):
 
 
 @pytest.mark.slow
+def test_effects_are_timed_beside_the_default_read(capsys):
+    effects.main(["--size", "40", "--turns", "2", "--only", "one slice", "DAC noise", "--markdown"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["effect", "ms", "default, ms", "times", "wanted"]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["one slice", "DAC noise"]
+    assert all(float(line.split("|")[4]) > 0 for line in lines[2:])
+
+
+@pytest.mark.parametrize("effect", effects.EFFECTS)
+def test_every_effect_differs_from_the_default(effect):
+    settings, wanted = effects.EFFECTS[effect]
+    assert mpimpy.DPETensor(**settings).config != mpimpy.DPETensor().config
+    assert wanted is None or wanted > 1
+
+
 def test_a_checkout_beside_itself_is_as_fast_as_itself():
     rows = in_turn.compare(in_turn.ROOT, ["read 1x32", "program 32"], pairs=1)
     assert list(rows) == ["read 1x32", "program 32"]

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse.linalg as sla
 from libraries import RUNNERS, same_bits, to_torch, torch
 
-from mpimpy import ADC, CrossbarMatrix, Device, DPETensor, Engine, Format, MapReducedot, Wires, load
+from mpimpy import ADC, CrossbarMatrix, Device, DPETensor, Engine, Format, MapReducedot, Tile, Wires, load
 from mpimpy._complex import ComplexMatrix
 
 needs_torch = pytest.mark.skipif(torch is None, reason="torch is not installed")
@@ -32,12 +32,12 @@ def w(rng):
 
 @pytest.fixture
 def W(w):
-    return DPETensor(seed=1).program(w)
+    return DPETensor(seed=1, reference="ideal").program(w)
 
 
 def test_every_spelling_of_a_product_is_a_read(x, w, W):
     y, z = W.read(x, read=0), np.ones(3)
-    fresh = lambda: DPETensor(seed=1).program(w)  # noqa: E731
+    fresh = lambda: DPETensor(seed=1, reference="ideal").program(w)  # noqa: E731
     for product in (
         lambda V: x @ V,
         lambda V: np.matmul(x, V),
@@ -46,7 +46,7 @@ def test_every_spelling_of_a_product_is_a_read(x, w, W):
         lambda V: np.vecmat(x, V),
         lambda V: np.matmul(x, V, out=np.empty((4, 3))),
         lambda V: np.dot(x, V, out=np.empty((4, 3))),
-        lambda V: DPETensor()(x, V),
+        lambda V: DPETensor(reference="ideal")(x, V),
         lambda V: (V.T @ x.T).T,
         lambda V: V.rmatvec(x.T).T,
         lambda V: V.T.T.read(x),
@@ -63,16 +63,16 @@ def test_every_spelling_of_a_product_is_a_read(x, w, W):
         lambda V: V.matvec(z[:, None])[:, 0],
         lambda V: (V @ z[:, None])[:, 0],
         lambda V: V @ z.tolist(),
-        lambda V: DPETensor()(z, V.T),
+        lambda V: DPETensor(reference="ideal")(z, V.T),
     ):
         assert same_bits(np.ascontiguousarray(product(fresh())), back)
 
 
 def test_a_product_in_place():
-    Q = DPETensor(seed=1).program(np.eye(20))
+    Q = DPETensor(seed=1, reference="ideal").program(np.eye(20))
     for start in (np.ones(20), np.ones((4, 20))):
-        p, expected = start.copy(), DPETensor(seed=1).program(np.eye(20)).read(start)
-        Q = DPETensor(seed=1).program(np.eye(20))
+        p, expected = start.copy(), DPETensor(seed=1, reference="ideal").program(np.eye(20)).read(start)
+        Q = DPETensor(seed=1, reference="ideal").program(np.eye(20))
         kept = p
         p @= Q
         assert kept is p
@@ -92,10 +92,10 @@ def test_shapes_are_those_of_a_matrix(W):
 
 
 def test_batches_on_either_side(rng, w):
-    W, batch = DPETensor(seed=1).program(w), rng.standard_normal((2, 3, 5))
+    W, batch = DPETensor(seed=1, reference="ideal").program(w), rng.standard_normal((2, 3, 5))
     y = W @ batch
     assert y.shape == (2, 20, 5)
-    again = DPETensor(seed=1).program(w).T.read(np.matrix_transpose(batch), read=0)
+    again = DPETensor(seed=1, reference="ideal").program(w).T.read(np.matrix_transpose(batch), read=0)
     assert same_bits(np.matrix_transpose(y).copy(), again)
 
 
@@ -133,17 +133,17 @@ def test_shapes_that_do_not_fit(W):
 
 @needs_torch
 def test_functions_of_torch(x, w):
-    t, y, z = to_torch(x), DPETensor(seed=1)(x, w), torch.ones(3, dtype=torch.float64)
+    t, y, z = to_torch(x), DPETensor(seed=1, reference="ideal")(x, w), torch.ones(3, dtype=torch.float64)
     for product in (lambda a, b: a @ b, torch.matmul, torch.mm, torch.Tensor.matmul):
-        result = product(t, DPETensor(seed=1).program(to_torch(w)))
+        result = product(t, DPETensor(seed=1, reference="ideal").program(to_torch(w)))
         assert isinstance(result, torch.Tensor)
         assert same_bits(result, y)
-    back = DPETensor(seed=1).program(w).T.read(np.ones(3), read=0)
+    back = DPETensor(seed=1, reference="ideal").program(w).T.read(np.ones(3), read=0)
     for product in (torch.mv, torch.matmul, lambda W, v: W @ v, lambda W, v: torch.nn.functional.linear(v, W)):
-        assert same_bits(product(DPETensor(seed=1).program(to_torch(w)), z), back)
-    W, bias = DPETensor(seed=1).program(to_torch(w)), torch.arange(20.0, dtype=torch.float64)
+        assert same_bits(product(DPETensor(seed=1, reference="ideal").program(to_torch(w)), z), back)
+    W, bias = DPETensor(seed=1, reference="ideal").program(to_torch(w)), torch.arange(20.0, dtype=torch.float64)
     for arguments, options in (((z, W, bias), {}), ((z, W), {"bias": bias})):
-        W = DPETensor(seed=1).program(to_torch(w))
+        W = DPETensor(seed=1, reference="ideal").program(to_torch(w))
         found = torch.nn.functional.linear(z, W, *arguments[2:], **options)
         assert same_bits(found, torch.from_numpy(back.copy()) + bias)
     for attempt, words in (
@@ -206,7 +206,8 @@ def test_an_operator_has_cells_of_its_own_where_a_matrix_has_one_side(rng, parts
     assert np.allclose(np.ones(6) @ A, np.ones(6) @ w, atol=0.5)
     assert A.T.T.shape == (6, 4)
     assert repr(A).startswith("<CrossbarOperator 6 x 4: <CrossbarMatrix 6 x 4")
-    both = Engine(seed=1).operator(w)
+    assert isinstance(Engine(seed=1).operator(w).transposed, CrossbarMatrix)
+    both = Engine(tile=Tile(reference="ideal"), seed=1).operator(w)
     assert both.transposed.T is both.matrix
 
 
@@ -276,7 +277,7 @@ def test_a_complex_matrix_has_the_bits_of_mapreducedot(z, runner):
 
 
 def test_dtypes_of_complex_products(z):
-    C = DPETensor(seed=1).program(DFT.astype(np.complex64))
+    C = DPETensor(seed=1, reference="ideal").program(DFT.astype(np.complex64))
     for a, dtype in (
         (z.astype(np.complex64), "complex64"),
         (z.real.astype(np.float32), "complex64"),
@@ -284,7 +285,7 @@ def test_dtypes_of_complex_products(z):
     ):
         assert (a @ C).dtype == dtype
         assert (a @ C.T).dtype == dtype
-    W = DPETensor(seed=1).program(DFT.real.astype(np.float32))
+    W = DPETensor(seed=1, reference="ideal").program(DFT.real.astype(np.float32))
     assert (z.astype(np.complex64) @ W).dtype == np.complex64
 
 
@@ -327,9 +328,9 @@ def test_parts_of_a_complex_matrix(z):
 
 def test_complex_weights_where_real_ones_are_wanted(z):
     with pytest.raises(TypeError, match="is complex where real numbers are wanted"):
-        DPETensor(seed=1).calibrate(z.real, DFT)
+        DPETensor(seed=1, reference="ideal").calibrate(z.real, DFT)
     with pytest.raises(TypeError, match="is complex where real numbers are wanted"):
-        DPETensor(seed=1).program(DFT.real).report(z)
+        DPETensor(seed=1, reference="ideal").program(DFT.real).report(z)
 
 
 @pytest.mark.parametrize("make", [np.asarray, *([to_torch] if torch is not None else [])])

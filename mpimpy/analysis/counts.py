@@ -20,9 +20,10 @@ class Counts:
     cells : int
         Memristors that hold weights (the padding of ragged tiles left out).
     reference_cells : int
-        Memristors in the reference columns, one column to an array; pairs need none.
+        Memristors in the reference columns, ideal ones counted as one column to an array; pairs need none.
     dac_conversions, adc_conversions : int
-        For the whole product; every array has converters of its own.
+        For the whole product; every array has converters of its own. With ``ADC(per="product")`` the ADCs convert
+        once for all input slices.
     additions : int
         Additions of ADC codes: for each output, one less than its conversions.
     """
@@ -61,11 +62,12 @@ def counts(config: Config, M: int, K: int, N: int) -> Counts:
     down, across = ceil_div(K, tile.rows), ceil_div(N, tile.cols)
     arrays = weights.arrays
     drives = M * len(inputs.digits) * inputs.planes
-    adc_conversions = drives * N * down * arrays // weights.cells_per_digit
+    converted = M * inputs.planes if config.adc.per == "product" else drives
+    adc_conversions = converted * N * down * arrays // weights.cells_per_digit
     return Counts(
         tiles=(down, across, arrays),
         cells=K * N * arrays,
-        reference_cells=0 if weights.signed else down * across * arrays * tile.rows,
+        reference_cells=0 if weights.signed else down * across * arrays * tile.rows * tile.reference_columns,
         dac_conversions=drives * K * across * arrays,
         adc_conversions=adc_conversions,
         additions=max(0, adc_conversions - M * N),

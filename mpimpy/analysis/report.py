@@ -62,7 +62,7 @@ class Report:
     cells : int
         Memristors that hold weights (the padding of ragged tiles left out).
     reference_cells : int
-        Memristors in the reference columns, one column to an array.
+        Memristors in the reference columns.
     dac_conversions, adc_conversions : int
         For the whole product; every array has converters of its own.
     full_scale_A : float
@@ -76,6 +76,8 @@ class Report:
         Age of a matrix that was aged with `CrossbarMatrix.at`.
     arithmetic : int
         Version of the arithmetic, `mpimpy.ARITHMETIC`.
+    reference : str
+        Reference columns of an array, and the SNR with ideal ones where real ones vary; empty for pairs.
     """
 
     inputs: tuple[int, ...]
@@ -92,6 +94,7 @@ class Report:
     note: str
     age: str = ""
     arithmetic: int = ARITHMETIC
+    reference: str = ""
 
     def __str__(self) -> str:
         down, across, slices = self.tiles
@@ -100,6 +103,7 @@ class Report:
             f"product            {_shape(self.inputs)} by {_shape(self.weights)}",
             f"arrays             {arrays}, {down} x {across} tiles, {slices} slices",
             f"cells              {self.cells} and {self.reference_cells} in reference columns",
+            *([f"reference columns  {self.reference}"] if self.reference else []),
             f"DAC conversions    {self.dac_conversions}",
             f"ADC conversions    {self.adc_conversions}",
             f"ADC full scale     {self.full_scale_A:.4g} A",
@@ -141,7 +145,7 @@ def _lossless(config: Config) -> Config:
     # ADCs without errors, with the same ends and a code for every unit of current: no rounding
     adc = config.adc
     span = "full" if adc.range == "lossless" else adc.range
-    return config.replace(adc=ADC(plans.plan(config).full_scale + 1, saturate=adc.saturate, range=span))
+    return config.replace(adc=ADC(plans.plan(config).full_scale + 1, saturate=adc.saturate, range=span, per=adc.per))
 
 
 def _finer(config: Config) -> Config:
@@ -165,7 +169,8 @@ def _finer(config: Config) -> Config:
 def _as_ranges(config: Config) -> tuple[tuple[int, ...], Ranges]:
     # (radc, Ranges) with the steps of range="lossless", and ends that are no narrower
     plan = plans.plan(config)
-    found = converters.adc_windows(config, plan.cell_format.current_unit, plan.x_strides, plan.cell_format.strides)
+    inputs = converters.conversions(config)
+    found = converters.adc_windows(config, plan.current_unit, inputs, plan.cell_format.strides)
     ampere = converters.full_scale_amperes(config) / plan.full_scale
     radc = [
         1 + max(top - low for low, top in zip(*ends, strict=True)) for ends in zip(found.lows, found.tops, strict=True)
@@ -278,6 +283,7 @@ def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None) 
         effects=(*bench.quantisation(), *bench.effects()),
         note=bench.note,
         age="" if programmed.age is None else str(programmed.age),
+        reference=bench.reference(),
     )
 
 
@@ -322,6 +328,20 @@ class _Bench:
                 matrix = aged(backend, matrix, given.age.time_s, given.age.compensate)
             self._done[variant] = product(backend, matrix, self._inputs, 0, 0, "float64")
         return self._done[variant]
+
+    def reference(self) -> str:
+        """Return the reference columns in words, with the SNR if they were ideal."""
+        config = self._programmed.config
+        tile, columns = config.tile, self._programmed.as_programmed.columns
+        if config.weights.signed:
+            return ""
+        if tile.reference == "ideal":
+            return "ideal, without variation"
+        each = f"{tile.reference_columns} an array, of real cells"
+        if columns is None:
+            return f"{each}, which nothing moves"
+        ideal = self._run((config.replace(tile={"reference": "ideal", "reference_columns": 1}), True))
+        return f"{each}; {_decibels(self.snr_dB(ideal - self._exact))} with ideal ones"
 
     def quantisation(self) -> Iterator[Effect]:
         """Effects of quantising each operand: they need no other read."""

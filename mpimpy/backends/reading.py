@@ -45,6 +45,11 @@ class Reading:
         Digit products per ADC code of each pair, to which codes snap; None: they do not snap.
     shift_weights : tuple of tuples of float
         Weight of each pair in the shift-and-add.
+    adc_origin : tuple of tuples of float, or None
+        Current that code 0 of each pair stands for, in steps, of the precision in which the ADC computes;
+        None: 0 stands for 0.
+    tile_sum : float
+        Shift-and-add of `adc_origin`, which enters the sum of every tile; 0 where codes snap.
     """
 
     strides: tuple[int, ...]
@@ -57,6 +62,8 @@ class Reading:
     code_range: tuple[Codes, Codes] | None
     digit_units: Table | None
     shift_weights: Table
+    adc_origin: Table | None = None
+    tile_sum: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,9 @@ class Cells(NamedTuple):
         Pulses that each cell took, if writing was verified.
     faulty : bool
         A map of faults holds some cells: the configuration does not show it.
+    columns : Cells or None
+        Real cells of the reference columns, those of each array side by side: shape (slices, K, arrays * columns of
+        each). None: ideal ones, or what they take away was taken away.
     """
 
     cells: Any
@@ -81,6 +84,7 @@ class Cells(NamedTuple):
     time_s: float | None = None
     pulses: Any = None
     faulty: bool = False
+    columns: "Cells | None" = None
 
 
 def strides(bits: tuple[int, ...], levels: int) -> tuple[int, ...]:
@@ -281,7 +285,8 @@ def steady(device: Device, cell_format: CellFormat, cells: Cells, level: int) ->
 def select_rows(cells: Cells, span: slice) -> Cells:
     """Return the `Cells` of some rows, given as a slice, for a read."""
     levels = None if cells.levels is None else cells.levels[:, span, :]
-    return cells._replace(cells=cells.cells[:, span, :], levels=levels)
+    columns = None if cells.columns is None else select_rows(cells.columns, span)
+    return cells._replace(cells=cells.cells[:, span, :], levels=levels, columns=columns)
 
 
 def total(cells: Cells) -> int:

@@ -24,12 +24,13 @@ LEAST_OHM = 1e-300  # segments of less are taken to have no resistance, or nearl
 LARGE = 1 << 30  # steps from which on a tile is worth a solution of its own for the cells in use
 
 
-def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat, cells: Cells) -> Any:
+def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat, cells: Cells) -> Cells:
     """Return the cells that have, without wire resistance, the currents of cells with it.
 
     Whole arrays are solved: cells beyond the edges of the matrix are at LGS, with no voltage on their rows.
-    The column after the last is the reference column, of LGS cells; with an offset, the highest slice has
-    the unit column there. The g+ and g- cells of differential pairs lie in arrays of their own.
+    The columns after the last are the reference columns, of LGS cells; with an offset, the highest slice has
+    unit columns there. There is one, unless they have cells of their own (`Cells.columns`), which are solved as they
+    are. The g+ and g- cells of differential pairs lie in arrays of their own.
 
     Parameters
     ----------
@@ -44,26 +45,30 @@ def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat,
 
     Returns
     -------
-    integer array, shape (slices, K, N)
-        In grid units, less the reference column.
+    Cells
+        On the grid. Where reference columns have cells of their own, all cells keep the current of their own above
+        that of LGS without wires; else the reference column is subtracted.
     """
     slices, depth, width = cells.cells.shape
+    beside, last_columns = None if cells.columns is None else cells.columns.cells, _columns(config, cells)
     unit = unit_column(config, cell_format, cells)
     rows, cols = config.tile.rows, config.tile.cols
     down, across = ceil_div(depth, rows), ceil_div(width, cols)
     xp = namespace(cells.cells)
     # a few rows of tiles at a time
-    step = max(1, CELLS // (rows * across * (cols + 1)))
-    bands = []
+    step = max(1, CELLS // (rows * across * (cols + last_columns)))
+    bands: list[list[Any]] = [[], []]
     for j in range(slices):
         extra = unit if j % len(config.weights.ascending) == len(config.weights.ascending) - 1 else 0
-        solve = _solver(wires, (rows, cols), (depth, width), extra)
-        parts = []
+        solve = _solver(wires, (rows, cols), (depth, width), extra, None if beside is None else last_columns)
+        parts: list[list[Any]] = [[], []]
         for first in range(0, down, step):
             last = min(first + step, down)
-            part = cells.cells[j, first * rows : min(last * rows, depth), :]
+            span = slice(first * rows, min(last * rows, depth))
+            part = cells.cells[j, span, :]
             wide, high = (across, cols) if solve is None else (1, width), (last - first, rows)
-            tiles = _tiles(xp, part, (*high, *wide), extra >> cells.level_shift)
+            aside = None if beside is None else beside[j, span, :]
+            tiles = _tiles(xp, part, (*high, *wide), extra >> cells.level_shift, aside)
             siemens = memristors.conductance(config.device, cell_format, cells._replace(cells=tiles))
             siemens = xp.clip(siemens, 0.0, None)  # a cell at 0 S may be half a grid unit below
             if solve is None:
@@ -71,19 +76,35 @@ def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat,
             else:
                 unused = memristors.conductance_of(config.device, cell_format, cells, (0, extra >> cells.level_shift))
                 passed = solve(backend, siemens, max(unused[0], 0.0), unused[1])
-            value = (passed[:, :, :-1] - passed[:, :, -1:]) * (1 / config.device.grid_unit_S(cell_format.fraction))
-            value = xp.clip(xp.round(value) + float(extra), -cell_format.cell_bound, cell_format.cell_bound)
-            value = xp.permute_dims(xp.reshape(value, (high[0], wide[0], rows, wide[1])), (0, 2, 1, 3))
-            value = xp.reshape(value, (high[0] * rows, wide[0] * wide[1]))[: part.shape[0], :width]
-            parts.append(xp.astype(value, getattr(xp, cell_format.grid_dtype)))
-        bands.append(parts[0] if len(parts) == 1 else xp.concat(parts, axis=0))
-    return xp.stack(bands, axis=0)
+            unit_S, zero = config.device.grid_unit_S(cell_format.fraction), 0.0
+            if beside is None:
+                found, zero = [(passed[:, :, :-1] - passed[:, :, -1:], width)], float(extra)
+            else:
+                lowest = memristors.conductance_of(config.device, cell_format, cells, (0,))[0]
+                ends = passed[:, :, : wide[1]], passed[:, :, wide[1] :]
+                found = [(end - lowest, size) for end, size in zip(ends, (width, beside.shape[2]), strict=True)]
+            for kept, (end, size) in zip(parts, found, strict=False):
+                value = xp.clip(xp.round(end * (1 / unit_S)) + zero, -cell_format.cell_bound, cell_format.cell_bound)
+                value = xp.permute_dims(xp.reshape(value, (high[0], wide[0], rows, end.shape[2])), (0, 2, 1, 3))
+                value = xp.reshape(value, (high[0] * rows, wide[0] * end.shape[2]))[: part.shape[0], :size]
+                kept.append(xp.astype(value, getattr(xp, cell_format.grid_dtype)))
+        for band, some in zip(bands, parts, strict=True):
+            band += [some[0] if len(some) == 1 else xp.concat(some, axis=0)] if some else []
+    grids = [xp.stack(band, axis=0) for band in bands if band]
+    columns = None if cells.columns is None else cells.columns._replace(cells=grids[1], level_shift=0)
+    return cells._replace(cells=grids[0], level_shift=0, columns=columns)
 
 
-def _solver(wires: Wires, tile: tuple[int, int], used: tuple[int, int], extra: int) -> Any:
+def _columns(config: Config, cells: Cells) -> int:
+    # reference columns of an array
+    return 1 if cells.columns is None else config.tile.reference_columns
+
+
+def _solver(wires: Wires, tile: tuple[int, int], used: tuple[int, int], extra: int, columns: int | None) -> Any:
     # The solution of large tiles that are filled in part, or None: the rule depends on shapes alone, and small
     # tiles are solved as a whole. It takes (backend, tiles with their reference column, siemens of an unused cell
-    # and of one of the reference column), and returns transfer matrices of the tiles.
+    # and of one of the reference column), and returns transfer matrices of the tiles. With `columns` reference columns
+    # of real cells, these are not all equal.
     (rows, cols), (depth, width) = tile, used
     whole = max(rows, cols + 1) * min(rows, cols + 1) ** 2 * (rows + cols) // 2
     if width > cols or whole < LARGE or min(wires.r_word, wires.r_bit) < LEAST_OHM:
@@ -91,9 +112,14 @@ def _solver(wires: Wires, tile: tuple[int, int], used: tuple[int, int], extra: i
     by_columns = width * rows**2 * (rows + width) // 2
     by_rows = depth * (cols + 1) ** 2 * (cols + depth + 2 * width) // 2
     segments = 1 / wires.r_word, 1 / wires.r_bit
-    if width < cols and 2 * by_columns <= whole and (by_columns <= by_rows or extra or depth >= rows):
+    if (
+        columns is None
+        and width < cols
+        and 2 * by_columns <= whole
+        and (by_columns <= by_rows or extra or depth >= rows)
+    ):
         return functools.partial(_by_columns, segments, cols)
-    if depth < rows and 2 * by_rows <= whole and not extra:
+    if columns in (None, 1) and depth < rows and 2 * by_rows <= whole and not extra:
         return functools.partial(_by_rows, segments, cols, depth)
     return None
 
@@ -135,8 +161,8 @@ def unit_column(config: Config, cell_format: CellFormat, cells: Cells) -> int:
     return memristors.steady(config.device, cell_format, cells, cell_format.strides[-1] << (fmt.ascending[-1] - 1))
 
 
-def _tiles(xp: Any, part: Any, shape: tuple[int, int, int, int], extra: int) -> Any:
-    # (tiles, rows, cols + 1): padded with level 0, and with one column more
+def _tiles(xp: Any, part: Any, shape: tuple[int, int, int, int], extra: int, beside: Any) -> Any:
+    # (tiles, rows, cols + 1): padded with level 0, and with one column more, or with the reference cells `beside`
     down, rows, across, cols = shape
     where = device_of(part)
     high, wide = down * rows, across * cols
@@ -150,4 +176,10 @@ def _tiles(xp: Any, part: Any, shape: tuple[int, int, int, int], extra: int) -> 
         part = xp.concat([part, fill(0, high - part.shape[0], wide)], axis=0)
     tiles = xp.permute_dims(xp.reshape(part, (down, rows, across, cols)), (0, 2, 1, 3))
     tiles = xp.reshape(tiles, (down * across, rows, cols))
-    return xp.concat([tiles, fill(extra, down * across, rows, 1)], axis=2)
+    if beside is None:
+        return xp.concat([tiles, fill(extra, down * across, rows, 1)], axis=2)
+    each = beside.shape[1] // across
+    if high > beside.shape[0]:
+        beside = xp.concat([beside, fill(extra, high - beside.shape[0], beside.shape[1])], axis=0)
+    beside = xp.permute_dims(xp.reshape(beside, (down, rows, across, each)), (0, 2, 1, 3))
+    return xp.concat([tiles, xp.reshape(beside, (down * across, rows, each))], axis=2)

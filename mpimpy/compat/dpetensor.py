@@ -54,6 +54,7 @@ class DPETensor(Engine):
         - snap: round each partial product to an integer after the ADC;
         - saturate: clip at the ends of the ADC's range;
         - adc_range: range of the ADC, "full", "lossless", or currents in A;
+        - adc_per: "slice", a conversion for each input slice, or "product", one for all of them;
         - noise_lsb: noise of each conversion, LSB rms;
         - offset_lsb, gain_error: spread of the ADCs' offsets, LSB, and of their gains, relative;
         - exact_reads: with wires, solve the circuit again for each read;

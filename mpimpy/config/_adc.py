@@ -91,13 +91,16 @@ class ADC:
         Bit line currents that the codes cover, A. ``"full"``: up to the current of the highest inputs and
         cells. ``"lossless"``: a code for each product of two digits, as many as there are
         (`radc` is left out). A number: up to it, and down to its negative where currents have two
-        signs. Two numbers: from the first to the second, in ``radc`` codes. `Ranges`: the same
-        for each pair of slices.
+        signs. Two numbers: from the first to the second, in ``radc`` codes at equal distances; zero need
+        not be one of them. `Ranges`: the same for each pair of slices.
     noise_lsb : float
         Noise of every conversion, Gaussian, rms, in steps of the code (LSB).
     offset_lsb, gain_error : float
         Standard deviations of the converters' offsets, LSB, and of their gains, relative, over the columns of
         each array: Gaussian, frozen on a chip.
+    per : str
+        ``"slice"``: the currents of each input slice are converted on their own. ``"product"``: those of all
+        input slices are weighted and added before one conversion, as an integrator or a pulse width does it.
 
     Examples
     --------
@@ -112,6 +115,7 @@ class ADC:
     noise_lsb: float = 0.0
     offset_lsb: float = 0.0
     gain_error: float = 0.0
+    per: str = "slice"
 
     if TYPE_CHECKING:
 
@@ -124,6 +128,7 @@ class ADC:
             noise_lsb: float = 0.0,
             offset_lsb: float = 0.0,
             gain_error: float = 0.0,
+            per: str = "slice",
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -146,6 +151,21 @@ class ADC:
         for name, on in changed.items():
             if on and radc is None:
                 fail(ValueError, f"{name}={getattr(self, name)} has no effect with radc=None (ideal ADC): leave it out")
+        if as_text(self.per) not in ("slice", "product"):
+            fail(
+                ValueError,
+                f"per={self.per!r} is unknown: use 'slice', a conversion for each input slice, "
+                "or 'product', one for all of them",
+            )
+        set_fields(self, per=as_text(self.per))
+        if self.per == "product" and radc is None:
+            fail(ValueError, "per='product' has no effect with radc=None (ideal ADC): leave it out")
+        if self.per == "product" and self.snap:
+            fail(
+                ValueError,
+                "snap=True rounds the product of two digits, and per='product' converts a sum of such products: "
+                "leave one of them out",
+            )
         if self.range == "lossless" and radc != ADC.radc:
             fail(ValueError, f"radc={radc} has no effect with range='lossless', which has every code: leave it out")
         if not isinstance(self.range, str | Ranges):

@@ -73,6 +73,12 @@ class Config:
             fail(TypeError, f"wires={self.wires!r} must be None or Wires, such as Wires(r_word=2.93, r_bit=2.93)")
         if self.inputs.mapping == "offset":
             fail(ValueError, "inputs cannot be mapped by an offset, which takes a column of cells: use 'signed'")
+        if self.weights.signed and self.tile.reference_columns > 1:
+            fail(
+                ValueError,
+                f"reference_columns={self.tile.reference_columns} has no effect with differential pairs, which have no "
+                "reference column: leave it out",
+            )
         if self.wires_per_read is not None and self.device.var == 0:
             fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
 
@@ -103,12 +109,14 @@ class Config:
             )
         if isinstance(ranges, Ranges):
             shape = (len(ranges.low), len(ranges.low[0]))
-            wanted = (count, len(self.inputs.digits))
+            whole = self.adc.per == "product"
+            wanted = (count, 1 if whole else len(self.inputs.digits))
             if any(part in parts and shape[axis] != wanted[axis] for axis, part in enumerate(("weights", "inputs"))):
+                mend = "with per='product' give one number a row" if whole else "calibrate again with these formats"
                 fail(
                     ValueError,
                     f"range=Ranges(...) is for {shape[0]} weight slices by {shape[1]} input slices, and there are "
-                    f"{wanted[0]} by {wanted[1]}: calibrate again with these formats",
+                    f"{wanted[0]} by {wanted[1]}: {mend}",
                 )
 
     def check_written_with(self, other: "Config") -> None:
@@ -199,8 +207,8 @@ class Config:
 
         Examples
         --------
-        >>> Config().to_dict()["tile"]
-        {'kind': 'Tile', 'rows': 64, 'cols': 64}
+        >>> Config().to_dict()["dac"]
+        {'kind': 'DAC', 'rdac': 16, 'vread': 0.1, 'vnoise': 0.0}
         """
         from ._plain import to_dict
 
@@ -222,8 +230,8 @@ class Config:
 
         Examples
         --------
-        >>> Config.from_dict({"tile": {"rows": 32}, "adc": {"radc": 1024}}).tile
-        Tile(rows=32, cols=64)
+        >>> Config.from_dict({"tile": {"rows": 32}, "adc": {"radc": 1024}}).tile.rows
+        32
         """
         from ._plain import from_plain
 

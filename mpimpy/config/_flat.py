@@ -40,7 +40,10 @@ SETTINGS = {
     "noise_lsb": ("0", "LSB", "noise of each conversion of an ADC, rms"),
     "offset_lsb": ("0", "LSB", "spread of the ADCs' offsets over the columns, frozen on a chip"),
     "gain_error": ("0", "relative", "spread of the ADCs' gains over the columns, frozen on a chip"),
+    "adc_per": ("slice", "", "one conversion for each input slice, or for all of a product"),
     "array_size": ("(64, 64)", "cells", "rows and columns of an array"),
+    "reference": ("cells", "", "reference and unit columns: real cells, which vary, or ideal ones"),
+    "reference_columns": ("1", "columns", "real reference columns of an array, whose mean is subtracted"),
     "wire_resistance": ("0", "Ohm", "resistance of a wire segment, or of a word line's and a bit line's"),
     "exact_reads": ("False", "", "with wires: solve the circuit again for each read"),
     "x_slices": ("[1, 1, 2, 4]", "bits", "slices of the inputs, most significant first"),
@@ -74,6 +77,9 @@ class FurtherSettings(TypedDict, total=False):
     noise_lsb: float
     offset_lsb: float
     gain_error: float
+    adc_per: str
+    reference: str
+    reference_columns: int
     exact_reads: bool
     x_slices: Iterable[int] | None
     w_slices: Iterable[int] | None
@@ -216,15 +222,19 @@ def build(**given: Any) -> Config:
     check_names(given, [*SETTINGS, *ENGINE])
     wires = _wires(given)
     _stuck(given)
-    if "adc_range" in given:
-        given["range"] = given.pop("adc_range")
+    for name in ("range", "per"):
+        if f"adc_{name}" in given:
+            given[name] = given.pop(f"adc_{name}")
     made = _formats(given)
     kinds: tuple[tuple[str, type[Any]], ...] = (("device", Device), ("dac", DAC), ("adc", ADC))
     for field, kind in kinds:
         names = [item.name for item in dataclasses.fields(kind) if item.name in given]
         made[field] = kind(**{name: given.pop(name) for name in names})
+    tile = {name: given.pop(name) for name in ("reference", "reference_columns") if name in given}
     if "array_size" in given:
         size = as_int_pair("array_size", given.pop("array_size"), -math.inf)
         made["tile"] = _build_part("array_size", Tile, *size)
+    if tile:
+        made["tile"] = dataclasses.replace(made.get("tile", Tile()), **tile)
     check_names(given, [])
     return Config(**made, wires=wires)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..checks import as_bool, as_float, as_int, as_sigma, fail, set_fields
+from ..checks import as_bool, as_float, as_int, as_sigma, as_text, fail, set_fields
 from ._device import MAX_LEVELS
 from ._hints import hinted
 from ._sense import OHM, VOLTS, tell
@@ -10,6 +10,7 @@ from ._sense import OHM, VOLTS, tell
 __all__ = ["DAC", "Tile", "Wires"]
 
 MAX_ROWS = 1 << 16
+MOST_COLUMNS = 64  # that are averaged; 8 a column of the array are as many as addresses hold
 
 
 def _odd_voltage(dac: "DAC") -> list[str]:
@@ -68,19 +69,44 @@ class Tile:
     Parameters
     ----------
     rows, cols : int
-        Cells along the bit line and along the word line.
+        Cells along the bit line and along the word line, reference columns left out.
+    reference : {"cells", "ideal"}
+        Cells of the reference columns, LGS cells whose current is subtracted from that of each bit line, and of the
+        unit columns of an offset. ``"cells"``: real ones, with the variation, stuck cells and drift of the device.
+        ``"ideal"``: cells at exactly LGS, or at the unit, without any variation. Differential pairs have none.
+    reference_columns : int
+        Real reference columns of an array, whose mean current is subtracted.
 
     Examples
     --------
     >>> Tile(128, 128).rows
     128
+    >>> Tile(reference_columns=4).reference
+    'cells'
     """
 
     rows: int = 64
     cols: int = 64
+    reference: str = "cells"
+    reference_columns: int = 1
 
     def __post_init__(self) -> None:
-        set_fields(self, rows=as_int("rows", self.rows, 1, MAX_ROWS), cols=as_int("cols", self.cols, 1, MAX_ROWS))
+        set_fields(
+            self,
+            rows=as_int("rows", self.rows, 1, MAX_ROWS),
+            cols=as_int("cols", self.cols, 1, MAX_ROWS),
+            reference=as_text(self.reference),
+        )
+        if self.reference not in ("cells", "ideal"):
+            fail(ValueError, f"reference={self.reference!r} is unknown: use 'cells', or 'ideal'")
+        most = min(MOST_COLUMNS, 8 * self.cols)
+        set_fields(self, reference_columns=as_int("reference_columns", self.reference_columns, 1, most))
+        if self.reference == "ideal" and self.reference_columns > 1:
+            fail(
+                ValueError,
+                f"reference_columns={self.reference_columns} has no effect with reference='ideal', which one column "
+                "is already: leave it out, or use reference='cells'",
+            )
 
 
 @hinted

@@ -20,10 +20,12 @@ from ._format import Format
 from ._parts import DAC, Tile, Wires
 from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify
 
-__all__ = ["ARITHMETIC", "check_arithmetic", "from_dict", "from_plain", "to_dict"]
+__all__ = ["ARITHMETIC", "check_arithmetic", "check_upgraded", "from_dict", "from_plain", "to_dict", "upgraded"]
 
 # Version of the arithmetic: any change that changes a bit of a result raises it.
-ARITHMETIC: int = 1
+ARITHMETIC: int = 2
+
+_ADVICE = "use the mpimpy that made it, or leave arithmetic out to compute with this one"
 
 Part = TypeVar("Part")
 
@@ -84,9 +86,9 @@ def to_dict(value: Any) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from mpimpy import Tile
-    >>> to_dict(Tile(32, 8))
-    {'kind': 'Tile', 'rows': 32, 'cols': 8}
+    >>> from mpimpy import DAC
+    >>> to_dict(DAC(32))
+    {'kind': 'DAC', 'rdac': 32, 'vread': 0.1, 'vnoise': 0.0}
     """
     if type(value) not in _CLASSES:
         fail(TypeError, f"{value!r} is no settings: give a Config, or a part such as Device()")
@@ -110,7 +112,8 @@ def from_dict(mapping: Mapping[str, Any]) -> Any:
         Fields by name, as `to_dict` gives them. A field that is left out has its default. Parts are mappings,
         tuples may be lists, and the text ``"none"`` stands for None where None is allowed. ``kind`` names the
         class; without it, the class is the only one that fits, and `Config` outermost. ``arithmetic``, of a
-        `Config`, is the version of the arithmetic; without it, version 1.
+        `Config`, is the version of the arithmetic; without it, that of this mpimpy. Arithmetic 1 knew ideal reference
+        columns alone: such settings get ``reference="ideal"``, which gives its bits.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def from_dict(mapping: Mapping[str, Any]) -> Any:
     Raises
     ------
     TypeError, ValueError
-        If an entry is unknown, missing, out of range, or of another version of the arithmetic. The message
+        If an entry is unknown, missing, out of range, or of an arithmetic whose bits cannot be had. The message
         begins with the dotted key of the entry, such as ``device.write_var.sigma_S``.
 
     Examples
@@ -127,8 +130,8 @@ def from_dict(mapping: Mapping[str, Any]) -> Any:
     >>> config = from_dict({"device": {"var": 0.02}, "weights": {"slices": [1, 3]}, "adc": {"radc": "none"}})
     >>> config.device.var, config.weights.slices, config.adc.radc
     (0.02, (1, 3), None)
-    >>> from_dict({"kind": "Tile", "rows": 32, "cols": 8})
-    Tile(rows=32, cols=8)
+    >>> from_dict({"kind": "DAC", "rdac": 32})
+    DAC(rdac=32, vread=0.1, vnoise=0.0)
     """
     if not isinstance(mapping, Mapping):
         fail(TypeError, f"{mapping!r} is no settings: give a mapping, such as {{'device': {{'var': 0.02}}}}")
@@ -143,11 +146,41 @@ def from_plain(kind: type[Part], mapping: Mapping[str, Any]) -> Part:
     return found
 
 
-def check_arithmetic(version: Any, advice: str) -> None:
-    """Raise ValueError if results made with a version of the arithmetic cannot be had with this mpimpy."""
+def check_arithmetic(version: Any, advice: str) -> int:
+    """Return a version of the arithmetic.
+
+    Raises
+    ------
+    ValueError
+        If it is newer than this mpimpy.
+    """
     number = as_int("arithmetic", version, 1)
-    if number != ARITHMETIC:
+    if number > ARITHMETIC:
         fail(ValueError, f"made with arithmetic {number}, and this mpimpy computes with {ARITHMETIC}: {advice}")
+    return number
+
+
+def upgraded(mapping: Mapping[str, Any], version: int) -> dict[str, Any]:
+    """Return the plain values of a `Config` of a version of the arithmetic as those that give its bits today."""
+    given = dict(mapping)
+    tile = given.get("tile", {})
+    if version == 1 and isinstance(tile, Mapping):
+        given["tile"] = {"reference": "ideal"} | dict(tile)
+    return given
+
+
+def check_upgraded(config: Config, version: int, advice: str) -> None:
+    """Raise ValueError if the bits that a version of the arithmetic gave a `Config` cannot be had any more."""
+    if version != 1:
+        return
+    reasons = {
+        "errors of ADCs (gain_error, offset_lsb, noise_lsb)": config.adc.errs,
+        "1/f noise (Flicker)": isinstance(config.device.var, Flicker),
+        "reference columns of real cells (reference='cells')": config.tile.reference != "ideal",
+    }
+    for what, found in reasons.items():
+        if found:
+            fail(ValueError, f"arithmetic 1 had other {what} than arithmetic {ARITHMETIC}: {advice}")
 
 
 def _join(where: str, name: str) -> str:
@@ -158,9 +191,10 @@ def _build(kinds: tuple[type, ...], where: str, mapping: Mapping[str, Any], defa
     # the part that a mapping describes, at a dotted key
     given = dict(mapping)
     kind = _choose_kind(kinds, where, given.pop("kind", None), default)
+    version = ARITHMETIC
     if kind is Config and "arithmetic" in given:
-        advice = "use the mpimpy that made it, or leave arithmetic out to compute with this one"
-        _check_entry(_join(where, "arithmetic"), check_arithmetic, given.pop("arithmetic"), advice)
+        version = _check_entry(_join(where, "arithmetic"), check_arithmetic, given.pop("arithmetic"), _ADVICE)
+        given = upgraded(given, version)
     schema = _schema(kind)
     for name in given:
         if not isinstance(name, str):
@@ -171,11 +205,14 @@ def _build(kinds: tuple[type, ...], where: str, mapping: Mapping[str, Any], defa
             fail(TypeError, f"{_join(where, name)}: is missing: {kind.__name__} has no default for it")
     values = {name: _build_value(schema[name], _join(where, name), value) for name, value in given.items()}
     try:
-        return kind(**values)
+        found = kind(**values)
     except (TypeError, ValueError) as error:
         key = _guilty_key(kind, where, str(error))
         msg = f"{key}: {error}" if key else str(error)
         raise type(error)(msg) from None
+    if isinstance(found, Config):
+        _check_entry(_join(where, "arithmetic"), check_upgraded, found, version, _ADVICE)
+    return found
 
 
 def _choose_kind(kinds: tuple[type, ...], where: str, name: Any, default: type | None) -> type:
@@ -206,10 +243,10 @@ def _build_value(field: _Field, where: str, value: Any) -> Any:
     return value
 
 
-def _check_entry(key: str, check: Any, *given: Any) -> None:
+def _check_entry(key: str, check: Any, *given: Any) -> Any:
     # messages begin with the dotted key
     try:
-        check(*given)
+        return check(*given)
     except (TypeError, ValueError) as error:
         msg = f"{key}: {error}"
         raise type(error)(msg) from None

@@ -4,7 +4,6 @@ from .adc import (
     AdcWindows,
     adc_windows,
     column_share,
-    digit_bounds,
     finest_step,
     full_scale,
     full_scale_amperes,
@@ -13,16 +12,20 @@ from .adc import (
     outermost_codes,
     radc_ascending,
 )
+from .conversions import Conversions, conversions, digit_bounds
 from .dac import drive, voltage_bits
 from .errors import MOST_TILES, check_addresses, errors
-from .shift_add import shift_weights, single
+from .shift_add import ShiftWeights, shift_weights, single
 
 __all__ = [
     "MOST_TILES",
     "AdcWindows",
+    "Conversions",
+    "ShiftWeights",
     "adc_windows",
     "check_addresses",
     "column_share",
+    "conversions",
     "digit_bounds",
     "drive",
     "errors",

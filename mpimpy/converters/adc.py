@@ -6,12 +6,12 @@ from fractions import Fraction
 
 from ..cells.memristors import strides
 from ..config import Config, Device, Format, Ranges, Wires
+from .conversions import Conversions, conversions, digit_bounds
 
 __all__ = [
     "AdcWindows",
     "adc_windows",
     "column_share",
-    "digit_bounds",
     "finest_step",
     "full_scale",
     "full_scale_amperes",
@@ -21,12 +21,16 @@ __all__ = [
     "radc_ascending",
 ]
 
-Window = tuple[Fraction, int, int]  # codes per unit of current, lowest code, highest code
+Window = tuple[Fraction, int, int, Fraction]  # codes per unit of current, lowest code, highest code, origin
+PLACES = 20  # bits of a step below which the end of a window counts as a whole number of steps
+ROUNDED = 50  # bits of a window's end that its own rounding leaves
 
 
 @dataclass(frozen=True)
 class AdcWindows:
     """Steps and ends of the ADC codes, for each weight slice and input slice.
+
+    Code k stands for the current ``(k + origin) / step``.
 
     Attributes
     ----------
@@ -34,11 +38,19 @@ class AdcWindows:
         Codes per unit of current.
     lows, tops : tuples of tuples of int
         Lowest and highest code.
+    origins : tuple of tuples of Fraction
+        Current of code 0, in steps, -1/2 to 1/2; 0 where zero is a code, or would be.
     """
 
     steps: tuple[tuple[Fraction, ...], ...]
     lows: tuple[tuple[int, ...], ...]
     tops: tuple[tuple[int, ...], ...]
+    origins: tuple[tuple[Fraction, ...], ...]
+
+    @property
+    def off_zero(self) -> bool:
+        """Whether zero lies between two codes in any range."""
+        return any(map(any, self.origins))
 
     @property
     def most(self) -> int:
@@ -74,14 +86,21 @@ def column_share(device: Device, wires: Wires | None, rows: int) -> Fraction:
 
 
 def full_scale(config: Config, unit: int) -> int:
-    """Full-scale bit line current, where one level under one DAC code is `unit`."""
-    levels, codes = config.device.g_level - 1, config.dac.rdac - 1
-    most = config.tile.rows * codes * levels * unit
+    """Full-scale current of one conversion, where one level under code 1 is `unit`."""
+    return _full_scale(config, conversions(config).highest, unit)
+
+
+def _full_scale(config: Config, code: int, unit: int) -> int:
+    most = config.tile.rows * code * (config.device.g_level - 1) * unit
     return max(1, round(most * column_share(config.device, config.wires, config.tile.rows)))
 
 
 def full_scale_amperes(config: Config) -> float:
-    """Full-scale bit line current, in A."""
+    """Full-scale bit line current, in A.
+
+    Of input slices that are converted together it is the mean over their pulses, each counted with its weight:
+    all whole codes at their highest count as `vread` throughout.
+    """
     device, rows = config.device, config.tile.rows
     return float(rows * config.dac.vread * (device.HGS - device.LGS) * column_share(device, config.wires, rows))
 
@@ -91,20 +110,10 @@ def highest_current(config: Config) -> float:
     amperes = full_scale_amperes(config)
     if config.radc is None:
         return amperes
-    x_strides = strides(config.inputs.ascending, config.dac.rdac)
-    windows = adc_windows(config, 1, x_strides, strides(config.weights.ascending, config.device.g_level))
-    rows = zip(windows.tops, windows.steps, strict=True)
-    highest = max(top / step for row in rows for top, step in zip(*row, strict=True))
+    windows = adc_windows(config, 1, conversions(config), strides(config.weights.ascending, config.device.g_level))
+    rows = zip(windows.tops, windows.origins, windows.steps, strict=True)
+    highest = max((top + origin) / step for row in rows for top, origin, step in zip(*row, strict=True))
     return float(highest / full_scale(config, 1)) * amperes
-
-
-def digit_bounds(fmt: Format) -> list[tuple[int, int]]:
-    """Return (lowest, highest) of every digit, least significant first, as currents count them."""
-    found = [(1 - 2**b if fmt.signed else 0, 2**b - 1) for b in fmt.ascending]
-    if fmt.offset:
-        half = 2 ** (fmt.ascending[-1] - 1)
-        found[-1] = (-half, half - 1)
-    return found
 
 
 def highest_digit_share(fmt: Format, stride: int, levels: int) -> Fraction:
@@ -130,7 +139,7 @@ def highest_digit_share(fmt: Format, stride: int, levels: int) -> Fraction:
     return Fraction(-digit_bounds(fmt)[-1][0] * stride, levels - 1) if fmt.offset else Fraction(1)
 
 
-def adc_windows(config: Config, unit: int, x_strides: tuple[int, ...], w_strides: tuple[int, ...]) -> AdcWindows:
+def adc_windows(config: Config, unit: int, inputs: Conversions, w_strides: tuple[int, ...]) -> AdcWindows:
     """Return the `AdcWindows` of a configuration with an ADC.
 
     Parameters
@@ -139,31 +148,39 @@ def adc_windows(config: Config, unit: int, x_strides: tuple[int, ...], w_strides
         Its ADC is not ideal.
     unit : int
         Current of one level under one DAC code.
-    x_strides, w_strides : tuples of int
-        Per slice, least significant first.
+    inputs : Conversions
+    w_strides : tuple of int
+        Per weight slice, least significant first.
     """
     full, amperes = full_scale(config, unit), full_scale_amperes(config)
+    seen = list(zip(inputs.strides, inputs.ends, strict=True))
     rows = [
-        [_slice_pair_window(config, unit, full, amperes, (i, u), (j, v)) for i, u in enumerate(x_strides)]
+        [_slice_pair_window(config, unit, full, amperes, (i, u, ends), (j, v)) for i, (u, ends) in enumerate(seen)]
         for j, v in enumerate(w_strides)
     ]
     return AdcWindows(
-        steps=tuple(tuple(step for step, _, _ in row) for row in rows),
-        lows=tuple(tuple(low for _, low, _ in row) for row in rows),
-        tops=tuple(tuple(top for _, _, top in row) for row in rows),
+        steps=tuple(tuple(step for step, *_ in row) for row in rows),
+        lows=tuple(tuple(low for _, low, *_ in row) for row in rows),
+        tops=tuple(tuple(top for *_, top, _ in row) for row in rows),
+        origins=tuple(tuple(origin for *_, origin in row) for row in rows),
     )
 
 
 def _slice_pair_window(
-    config: Config, unit: int, full: int, amperes: float, x_slice: tuple[int, int], w_slice: tuple[int, int]
+    config: Config,
+    unit: int,
+    full: int,
+    amperes: float,
+    x_slice: tuple[int, int, tuple[int, int]],
+    w_slice: tuple[int, int],
 ) -> Window:
-    # a slice is (index, stride), least significant first
-    (i, u), (j, v) = x_slice, w_slice
-    x_ends, w_ends = digit_bounds(config.inputs)[i], digit_bounds(config.weights)[j]
+    # a slice is (index, stride), least significant first, that of the inputs with its ends
+    (i, u, x_ends), (j, v) = x_slice, w_slice
+    w_ends = digit_bounds(config.weights)[j]
     signed, span = x_ends[0] < 0 or w_ends[0] < 0, config.adc.range
     if span == "lossless":
         top = config.tile.rows * max(abs(a * b) for a in x_ends for b in w_ends)
-        return Fraction(1, unit * u * v), -top if signed else 0, top
+        return Fraction(1, unit * u * v), -top if signed else 0, top, Fraction(0)
     radc = radc_ascending(config)[j]
     if isinstance(span, Ranges):
         # tables are most significant first
@@ -175,7 +192,7 @@ def _slice_pair_window(
         share = Fraction(span / amperes)
     else:
         share = highest_digit_share(config.weights, v, config.device.g_level) if highest else Fraction(1)
-    return (radc - 1) / (full * share), -(radc - 1) if signed else 0, radc - 1
+    return (radc - 1) / (full * share), -(radc - 1) if signed else 0, radc - 1, Fraction(0)
 
 
 def radc_ascending(config: Config) -> tuple[int, ...]:
@@ -186,8 +203,11 @@ def radc_ascending(config: Config) -> tuple[int, ...]:
 
 
 def finest_step(config: Config) -> float:
-    """Return the smallest step of a code in the current of one level under one DAC code, whatever the formats."""
-    amperes, full, span = full_scale_amperes(config), full_scale(config, 1), config.adc.range
+    """Return the smallest step of a code in the current of one level under one DAC code, whatever the formats.
+
+    Of input slices that are converted together it may be coarser: currents then count in a unit that is as fine.
+    """
+    amperes, full, span = full_scale_amperes(config), _full_scale(config, config.dac.rdac - 1, 1), config.adc.range
     if span == "lossless":
         return 1.0
     fmt, levels = config.weights, config.device.g_level
@@ -204,10 +224,12 @@ def finest_step(config: Config) -> float:
 
 
 def _window(radc: int, full: int, low: float, span: float) -> Window:
-    # `radc` codes from `low` on, both in shares of full scale; zero is a code
+    # `radc` codes from `low` on, both in shares of full scale
     step = (radc - 1) / (full * Fraction(span))
-    first = round(Fraction(low) * full * step)
-    return step, first, first + radc - 1
+    end = Fraction(low) * full * step
+    first = round(end)
+    whole = abs(end - first) <= max(Fraction(1, 2**PLACES), abs(end) / 2**ROUNDED)
+    return step, first, first + radc - 1, Fraction(0) if whole else end - first
 
 
 def outermost_codes(config: Config) -> tuple[int, ...]:
@@ -221,4 +243,4 @@ def outermost_codes(config: Config) -> tuple[int, ...]:
     else:
         return (radc - 1,)
     found = [_window(radc, 1, low / amperes, width / amperes) for low, width in windows]
-    return tuple(end for _, *ends in found for end in ends)
+    return tuple(end for _, *ends, _ in found for end in ends)

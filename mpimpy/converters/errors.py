@@ -3,6 +3,7 @@
 from .. import noise
 from ..backends import AMPLITUDE_BITS, ROW_BITS, Errors
 from ..config import Config
+from .conversions import conversions
 
 __all__ = ["MOST_TILES", "check_addresses", "errors"]
 
@@ -14,7 +15,7 @@ def check_addresses(config: Config, first_row: int, height: int, tiles: int) -> 
     if config.adc.noise_lsb == 0:
         return
     planes = config.inputs.planes * config.weights.planes
-    slice_pairs = planes * len(config.inputs.digits) * len(config.weights.digits)
+    slice_pairs = planes * conversions(config).count * len(config.weights.digits)
     for what, number, most in (
         ("input rows", first_row + height, 1 << ROW_BITS),
         ("tiles along the summed axis", tiles, MOST_TILES),
@@ -54,7 +55,7 @@ def errors(
         address.row // config.tile.rows,
         array=0,
         pair=0,
-        pairs=len(config.inputs.digits) * config.inputs.planes,
+        pairs=len(steps[0]) * config.inputs.planes,
         gain=noise.gaussian_table(adc.gain_error) if adc.gain_error else None,
         offset=in_units(adc.offset_lsb),
         noise=in_units(adc.noise_lsb),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ..config import Config
 from .adc import AdcWindows
+from .conversions import Conversions
 
 __all__ = ["ShiftWeights", "shift_weights", "single"]
 
@@ -43,7 +44,7 @@ def single(number: float) -> float:
 
 
 def shift_weights(
-    config: Config, windows: AdcWindows, unit: int, x_strides: tuple[int, ...], w_strides: tuple[int, ...]
+    config: Config, windows: AdcWindows, unit: int, inputs: Conversions, w_strides: tuple[int, ...]
 ) -> ShiftWeights:
     """Return the `ShiftWeights` of a configuration.
 
@@ -56,10 +57,12 @@ def shift_weights(
     windows : AdcWindows
     unit : int
         Current of one level under one DAC code.
-    x_strides, w_strides : tuples of int
-        Per slice, least significant first.
+    inputs : Conversions
+    w_strides : tuple of int
+        Per weight slice, least significant first.
     """
-    table = [list(zip(row, x_strides, config.inputs.shifts, strict=True)) for row in windows.steps]
+    x_strides = inputs.strides
+    table = [list(zip(row, x_strides, inputs.shifts, strict=True)) for row in windows.steps]
     rows = list(zip(table, w_strides, config.weights.shifts, strict=True))
     if config.adc.snap:
         units = tuple(tuple(float(1 / (step * unit * u * v)) for step, u, _ in row) for row, v, _ in rows)

@@ -30,11 +30,19 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
     if config.wires is not None:
         when = "again for each read" if config.wires_per_read is not None else "when programmed"
         notes.append(f"tiles are solved with the resistance of their wires {when}")
+    if programmed.as_programmed.columns is not None:
+        count = config.tile.reference_columns
+        columns = "column of real cells is" if count == 1 else f"{count} columns of real cells are averaged and"
+        when = "once" if cells.columns is None else "again for each read, as it meets them"
+        notes.append(f"the reference {columns} subtracted {when}")
     if plan.by_blas:
         notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
         return f"float64, cells {grid_dtype}", (), tuple(notes)
     if plan.read_as is not plan:
         drive_dtype = encoding.narrowest(2 ** (config.inputs.bits - 1))
+    elif plan.added is not None:
+        drive_dtype = plan.added.dtype
+        notes.append("the currents of all input slices are added before one conversion: whole codes are read")
     elif reading.widths is not None:
         drive_dtype = encoding.narrowest(2 ** max(reading.widths) - 1)
     if plan.lossless_fold is not None:

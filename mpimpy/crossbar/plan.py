@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from .. import converters, noise
 from .._caches import bounded
@@ -12,17 +11,15 @@ from ..backends import Reading
 from ..cells import laws, memristors
 from ..cells.cell_format import CellFormat
 from ..config import ADC, Config
+from ..converters import Conversions, ShiftWeights
 from ..operands import encoding
+from .added import EXACT, GAIN_BITS, NARROW, SINGLE_CODES, Added, added
 
 __all__ = ["EXACT", "SINGLE_CODES", "Limbs", "LosslessFold", "Plan", "cell_format", "choose_grid", "plan"]
 
-NARROW = 2**31 - 1  # currents that fit 32 bits
-EXACT = 2**53  # currents that fit a float64 exactly
 GOOD_FRACTION = 10  # a grid this fine is worth staying in 32 bits for
-GAIN_BITS = 10  # what a gain of up to 2**19 / 2**16 adds to a current, beyond the 64 bits it may take
 LARGEST_ERROR = 2**49  # rms of an ADC's offset or noise, in units of current: their sum stays below 2**53
 MOST_CODE_BITS = 100  # of a current: float32 holds 127
-SINGLE_CODES = 2**24  # ADC codes that float32 tells apart
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,8 @@ class Plan:
         None where something is lost between the operands' codes and the shift-and-add.
     limbs : Limbs or None
         For an ideal ADC; None where the limbs are not exact, or too many.
+    added : Added or None
+        Input slices that are converted together; None where each is converted on its own.
     """
 
     cell_format: CellFormat
@@ -99,11 +98,17 @@ class Plan:
     sum_scale: float
     lossless_fold: LosslessFold | None
     limbs: Limbs | None
+    added: Added | None
 
     @property
     def by_blas(self) -> bool:
         """Whether an ideal ADC leaves one float64 product of folded slices, by the BLAS at hand."""
         return self.ideal and self.lossless_fold is None and self.limbs is None
+
+    @property
+    def current_unit(self) -> int:
+        """Current of one level under code 1, in the integers that reads count currents in."""
+        return self.cell_format.current_unit >> (0 if self.added is None else self.added.drop)
 
     @property
     def read_as(self) -> "Plan | LosslessFold | Limbs":
@@ -220,14 +225,17 @@ def plan(config: Config, fraction: int | None = None) -> Plan:
     config.check("inputs", "weights")
     cells = cell_format(config, fraction)
     codes = config.dac.rdac - 1
-    unit = cells.current_unit
     x_strides = memristors.strides(config.inputs.ascending, codes + 1)
     ideal = config.radc is None
     real = config.replace(adc=ADC(2)) if ideal else config
-    found = converters.adc_windows(real, unit, x_strides, cells.strides)
+    inputs = converters.conversions(real)
+    whole = added(config, cells, inputs)
+    unit = cells.current_unit >> (0 if whole is None else whole.drop)
+    found = converters.adc_windows(real, unit, inputs, cells.strides)
     _check_steps(config, found, unit)
     _check_errors(config, found)
-    units, weights, sum_scale = converters.shift_weights(config, found, unit, x_strides, cells.strides)
+    sums = converters.shift_weights(config, found, unit, inputs, cells.strides)
+    reading = _reading(config, cells, x_strides, found, sums, whole)
     return Plan(
         cell_format=cells,
         x_strides=x_strides,
@@ -235,10 +243,11 @@ def plan(config: Config, fraction: int | None = None) -> Plan:
         drive_dtype=encoding.narrowest(cells.code_bound),
         full_scale=converters.full_scale(config, unit),
         ideal=ideal,
-        reading=_reading(config, cells, x_strides, found, units, weights),
-        sum_scale=sum_scale,
-        lossless_fold=_lossless_fold(config, cells, x_strides, found, weights, sum_scale),
+        reading=reading,
+        sum_scale=sums.sum_scale,
+        lossless_fold=_lossless_fold(config, reading, cells, inputs, found, sums),
         limbs=_limbs(config, cells),
+        added=whole,
     )
 
 
@@ -247,25 +256,41 @@ def _reading(
     cell_format: CellFormat,
     x_strides: tuple[int, ...],
     found: converters.AdcWindows,
-    units: Any,
-    weights: Any,
+    sums: ShiftWeights,
+    whole: Added | None,
 ) -> Reading:
-    # of slices, one by one; noisy codes are no digits any more
+    # of slices, one by one, or added up; noisy codes are no digits any more
     noisy, saturate = config.dac.noisy, config.adc.saturate and config.radc is not None
     largest_cell = cell_format.cell_bound if cell_format.fraction else config.device.g_level - 1
-    rounded = float if cell_format.wide else lambda step: converters.single(float(step))
+    strides, code_bound, wide = (1,) * len(x_strides) if noisy else x_strides, cell_format.code_bound, cell_format.wide
+    if whole is not None:
+        strides, code_bound, wide = (whole.stride,), whole.code_bound, whole.wide or found.most > SINGLE_CODES
+    rounded = float if wide else lambda step: converters.single(float(step))
+
+    def table(numbers: tuple[tuple[Fraction, ...], ...]) -> tuple[tuple[float, ...], ...]:
+        return tuple(tuple(map(rounded, row)) for row in numbers)
+
+    origins = table(found.origins) if found.off_zero and config.radc is not None else None
     return Reading(
-        strides=(1,) * len(x_strides) if noisy else x_strides,
-        widths=None if noisy else config.inputs.ascending,
-        signed=config.inputs.signed,
+        strides=strides,
+        widths=None if noisy or whole else config.inputs.ascending,
+        signed=config.inputs.signed or whole is not None,
         rows=cell_format.rows,
-        bound=cell_format.rows * cell_format.code_bound * largest_cell,
-        wide=cell_format.wide,
-        adc_gain=tuple(tuple(map(rounded, row)) for row in found.steps),
+        bound=cell_format.rows * code_bound * largest_cell,
+        wide=wide,
+        adc_gain=table(found.steps),
         code_range=(found.lows, found.tops) if saturate else None,
-        digit_units=units,
-        shift_weights=weights,
+        digit_units=sums.digit_units,
+        shift_weights=sums.weights,
+        adc_origin=origins,
+        tile_sum=0.0 if origins is None or config.adc.snap else _sum_of_products(origins, sums.weights),
     )
+
+
+def _sum_of_products(*tables: tuple[tuple[float, ...], ...]) -> float:
+    # exact, and rounded once
+    rows = (zip(*row, strict=True) for row in zip(*tables, strict=True))
+    return float(sum(Fraction(a) * Fraction(b) for row in rows for a, b in row))
 
 
 def _code_reading(rows: int, bits: int, weights: tuple[float, ...]) -> Reading:
@@ -316,24 +341,24 @@ def _check_errors(config: Config, found: converters.AdcWindows) -> None:
 
 def _lossless_fold(
     config: Config,
+    reading: Reading,
     cell_format: CellFormat,
-    x_strides: tuple[int, ...],
+    inputs: Conversions,
     found: converters.AdcWindows,
-    weights: Any,
-    sum_scale: float,
+    sums: ShiftWeights,
 ) -> LosslessFold | None:
     # Slices fold back into one product of codes where cells sit on their levels and the ADC loses
     # nothing: it has whole codes per digit product, or snaps from less than half a digit away.
     device, bits = config.device, config.inputs.bits + config.weights.bits - 2
     if config.adc.errs or cell_format.fraction or cell_format.voltage_fraction or device.stuck_HGS or device.stuck_LGS:
         return None
-    if cell_format.rows * 2**bits > EXACT:
+    if cell_format.rows * 2**bits > EXACT or reading.adc_origin is not None:
         return None
     if config.radc is None:
         return LosslessFold(_code_reading(cell_format.rows, bits, (1.0,)), 1.0)
-    strides = [[u * v for u in x_strides] for v in cell_format.strides]
-    bounds = [converters.digit_bounds(fmt) for fmt in (config.inputs, config.weights)]
-    safe = 2 ** (50 if cell_format.wide else 22)  # codes that the ADC's own arithmetic cannot put a half off
+    strides = [[u * v for u in inputs.strides] for v in cell_format.strides]
+    bounds = inputs.ends, converters.digit_bounds(config.weights)
+    safe = 2 ** (50 if reading.wide else 22)  # codes that the ADC's own arithmetic cannot put a half off
     for j, (row, steps) in enumerate(zip(strides, found.steps, strict=True)):
         for i, (stride, step) in enumerate(zip(row, steps, strict=True)):
             ends = [cell_format.rows * a * b for a in bounds[0][i] for b in bounds[1][j]]
@@ -347,12 +372,12 @@ def _lossless_fold(
             elif (step * stride).denominator > 1 or max(-low, top) > safe:
                 return None
     if config.adc.snap:
-        return LosslessFold(_code_reading(cell_format.rows, bits, (1.0,)), sum_scale)
-    weight = math.lcm(*x_strides) * math.lcm(*cell_format.strides) * max(map(max, found.steps))
-    flat = [weight for row in weights for weight in row]
+        return LosslessFold(_code_reading(cell_format.rows, bits, (1.0,)), sums.sum_scale)
+    weight = math.lcm(*inputs.strides) * math.lcm(*cell_format.strides) * max(map(max, found.steps))
+    flat = [weight for row in sums.weights for weight in row]
     if weight.denominator > 1 or not all(map(float.is_integer, flat)) or sum(map(abs, flat)) * found.most > EXACT:
         return None
-    return LosslessFold(_code_reading(cell_format.rows, bits, (float(weight),)), sum_scale)
+    return LosslessFold(_code_reading(cell_format.rows, bits, (float(weight),)), sums.sum_scale)
 
 
 MOST_LIMBS = 4  # more would cost more than a float64 product

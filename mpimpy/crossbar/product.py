@@ -10,13 +10,14 @@ from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
 from ..backends import PANEL, Errors
-from ..cells import memristors, signs, wiring
+from ..cells import memristors, references, signs, wiring
 from ..cells.memristors import Cells
 from ..config import Config, Format
 from ..noise import Address
 from ..operands import encoding, powers
 from ..operands.encoding import Encoded
 from . import plan as plans
+from .added import add_slices
 from .plan import Plan
 from .programmed import Programmed
 
@@ -42,8 +43,19 @@ def read_grid(
     """
     cell_format = plans.cell_format(config)
     found = memristors.read(backend, config.device, cell_format, cells, address, columns)
+    beside = None
+    if cells.columns is not None:
+        beside = references.read(backend, config, cell_format, cells, address, columns)
     if (wires := config.wires_per_read) is not None:
-        found = wiring.pass_on(backend, config, wires, cell_format, cells._replace(cells=found, level_shift=0))
+        as_drawn = None if cells.columns is None else cells.columns._replace(cells=beside, level_shift=0)
+        drawn = cells._replace(cells=found, level_shift=0, columns=as_drawn)
+        drawn = wiring.pass_on(backend, config, wires, cell_format, drawn)
+        found, beside = drawn.cells, None if drawn.columns is None else drawn.columns.cells
+    if beside is not None:
+        first = address.col if columns is None else address.col + columns[0]
+        return references.subtract(backend, config, cell_format, found, beside, first)
+    if config.weights.offset and references.held(config, cell_format):
+        return found  # less its unit columns already
     unit = wiring.unit_column(config, cell_format, cells) if config.weights.offset else 0
     return signs.combine(config.weights, found, cell_format.cell_bound, unit)
 
@@ -120,7 +132,7 @@ def column_spans(
 def _input_part(backend: Any, config: Config, plan: Plan, digits: Any) -> Any:
     # one plane of the inputs, as `plan.read_as` reads it
     if plan.read_as is plan:
-        return digits
+        return digits if plan.added is None else add_slices(backend, digits, plan.added)
     return _codes(backend, digits, (1,) * len(plan.x_strides), config.inputs)
 
 
@@ -150,7 +162,9 @@ def _multiply_planes(
             wrong = errors
             if errors is not None:
                 array = errors.array + j * w_slices
-                wrong = dataclasses.replace(errors, array=array, pair=array * errors.pairs + i * x_slices)
+                wrong = dataclasses.replace(
+                    errors, array=array, pair=array * errors.pairs + i * len(plan.reading.strides)
+                )
             part = backend.read(x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong)
             products.append(part)
     return products

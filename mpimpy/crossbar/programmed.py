@@ -7,7 +7,7 @@ from typing import Any
 from array_api_compat import device as device_of
 
 from ..arrays import namespace
-from ..cells import laws, memristors, signs, wiring
+from ..cells import laws, memristors, references, signs, wiring
 from ..cells.memristors import Cells, Targets
 from ..config import Config
 from ..config._variation import UNITS
@@ -16,7 +16,7 @@ from ..operands import encoding
 from ..operands.encoding import Encoded
 from . import plan as plans
 
-__all__ = ["Age", "Programmed", "aged", "program", "target_levels", "wired", "written"]
+__all__ = ["Age", "Programmed", "aged", "program", "settled", "target_levels", "wired", "written"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class Programmed:
     as_programmed : Cells
         The cells as written, least significant slice first: shape (planes * cells per digit * slices, K, N).
     as_read : Cells
-        The same as reads meet them: through the wires, if these have resistance.
+        The same as reads meet them: through the wires, if these have resistance, and less real reference columns, if
+        no read changes these.
     faults : int8 array, shape (planes * cells per digit * slices, K, N), or None
         Map of stuck cells: 1 at HGS, -1 at LGS, 0 neither.
     address : Address
@@ -99,21 +100,30 @@ def target_levels(config: Config, encoded: Encoded) -> Any:
 
 
 def written(backend: Any, config: Config, encoded: Encoded, address: Address, faults: Any = None) -> Programmed:
-    """Write encoded weights into cells, and leave the wires for `wired`; the parameters are those of `program`."""
+    """Write encoded weights into cells, and leave the rest for `wired`; the parameters are those of `program`."""
     if faults is not None:
         faults = namespace(encoded.digits).asarray(faults, device=device_of(encoded.digits))
     levels, cell_format = target_levels(config, encoded), plans.cell_format(config)
-    cells = memristors.program(backend, config.device, cell_format, Targets(levels, address, faults))
+    targets = Targets(levels, address, faults)
+    cells = memristors.program(backend, config.device, cell_format, targets)
+    cells = references.write(backend, config, cell_format, cells, targets)
     return Programmed(config, encoded, encoding.weight_scales(encoded, config.tile.rows), cells, cells, faults, address)
 
 
 def wired(backend: Any, programmed: Programmed) -> Programmed:
-    """Solve the wires of a matrix, if they have resistance and are solved once for all reads."""
-    config, cells = programmed.config, programmed.as_programmed
-    if (wires := config.wires_once) is None:
-        return programmed
-    passed = wiring.pass_on(backend, config, wires, plans.cell_format(config), cells)
-    return dataclasses.replace(programmed, as_read=cells._replace(cells=passed, level_shift=0))
+    """Do once what reads share: solve wires that have resistance, subtract reference columns that no read changes."""
+    config, cells, cell_format = programmed.config, programmed.as_programmed, plans.cell_format(programmed.config)
+    if (wires := config.wires_once) is not None:
+        cells = wiring.pass_on(backend, config, wires, cell_format, cells)
+    return settled(backend, programmed, cells)
+
+
+def settled(backend: Any, programmed: Programmed, cells: Cells) -> Programmed:
+    """Return a matrix whose reads meet some cells, less the reference columns that no read changes."""
+    config = programmed.config
+    if cells.columns is not None and config.device.var == 0 and config.wires_per_read is None:
+        cells = references.take_away(backend, config, plans.cell_format(config), cells, programmed.address)
+    return programmed if cells is programmed.as_read else dataclasses.replace(programmed, as_read=cells)
 
 
 def program(backend: Any, config: Config, encoded: Encoded, address: Address, faults: Any = None) -> Programmed:
@@ -152,7 +162,7 @@ def aged(backend: Any, programmed: Programmed, time_s: float, compensate: bool) 
     config, cells = fresh.config, fresh.as_programmed
     if laws.ages(config.device) is not None:
         targets = Targets(target_levels(config, fresh.encoded), fresh.address, fresh.faults)
-        cells = memristors.age(backend, config.device, plans.cell_format(config), cells, targets, time_s)
+        cells = references.age(backend, config, plans.cell_format(config), cells, targets, time_s)
         before, after = memristors.total(fresh.as_programmed), memristors.total(cells)
         ratio = before / after if after else 1.0
     found = dataclasses.replace(

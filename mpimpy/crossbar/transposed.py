@@ -11,8 +11,8 @@ from array_api_compat import device as device_of
 from .. import converters, noise
 from .._integers import ceil_div
 from ..arrays import namespace
-from ..cells import memristors
-from ..config import Config, Tile
+from ..cells import memristors, references
+from ..config import Config
 from ..noise import Address
 from ..operands import encoding
 from ..operands.encoding import Encoded
@@ -26,7 +26,7 @@ __all__ = ["product_transposed", "refusal", "turned"]
 @functools.lru_cache(maxsize=64)
 def turned(config: Config) -> Config:
     """Return the configuration of a transposed read: arrays with as many rows as they have columns."""
-    return config.replace(tile=Tile(rows=config.tile.cols, cols=config.tile.rows))
+    return config.replace(tile={"rows": config.tile.cols, "cols": config.tile.rows})
 
 
 def refusal(config: Config, address: Address) -> str | None:
@@ -35,6 +35,11 @@ def refusal(config: Config, address: Address) -> str | None:
         return "the unit column of an offset has no transposed twin, a unit row"
     if config.wires is not None:
         return "behind wires with resistance, the currents of word lines are not those of a transposed matrix"
+    if references.held(config, plans.cell_format(config)):
+        return (
+            "reference columns of real cells have no transposed twin, a reference row "
+            "(differential pairs, mapping='pair', and reference='ideal' need none)"
+        )
     if address.col % config.tile.cols:
         return f"this part of a matrix begins at column {address.col}, inside a tile of {config.tile.cols} columns"
     return None

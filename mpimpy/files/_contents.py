@@ -13,11 +13,11 @@ import numpy as np
 
 from .. import backends
 from .._integers import ceil_div
-from ..cells import laws, memristors
+from ..cells import laws, memristors, references
 from ..cells.memristors import Cells, Targets
 from ..checks import fail
 from ..config import Device, Format
-from ..crossbar.programmed import Age, Programmed, target_levels
+from ..crossbar.programmed import Age, Programmed, settled, target_levels
 from ..operands import encoding
 from ..operands.encoding import Encoded
 from ._description import CellNumbers, Codes, Description
@@ -51,6 +51,9 @@ def expected(about: Description) -> dict[str, Expected]:
         parts = {"written": codes.dtypes if numbers.dtype is None else (numbers.dtype,)}
         if config.wires_once is not None:
             parts["wired"] = (about.cell_format.grid_dtype,)
+            if config.device.var != 0 and references.held(config, about.cell_format):
+                beside = fmt.arrays, depth, references.columns_beside(config, about.address, width)
+                found[f"{state}/wired/columns"] = beside, parts["wired"]
         for part, dtypes in parts.items():
             arrays = {"cells": dtypes} | more
             found |= {f"{state}/{part}/{name}": (cells, kinds) for name, kinds in arrays.items()}
@@ -81,16 +84,22 @@ def programmed(about: Description, arrays: Arrays) -> Programmed | None:
     name = next(iter(about.states))
     cells = _cells(f"{name}/written", about.fresh, arrays)
     _check_fresh(about, name, cells, targets)
+    backend = backends.select(targets.levels, None)
+    cells = references.write(backend, about.config, about.cell_format, cells, targets)
     found = _state(about, encoded, name, cells, scales, arrays)
     if about.aged is None:
         return found
-    cells = _cells("now/written", about.aged, arrays)
-    _check_aged(about, found.as_programmed, cells, targets)
+    cells, fresh = _cells("now/written", about.aged, arrays), found.as_programmed
+    _check_aged(about, fresh, cells, targets)
+    at_s = float(cells.time_s or 0)
+    cells = cells._replace(
+        columns=references.age(backend, about.config, about.cell_format, fresh, targets, at_s).columns
+    )
     ratio = _ratio(found.as_programmed, cells)
     if ratio != about.ratio:
         fail(ValueError, f"age.ratio={about.ratio} is not that of the cells, {ratio}")
     scales = scales * ratio if about.compensate else scales
-    age = Age(float(cells.time_s or 0), about.compensate, ratio)
+    age = Age(at_s, about.compensate, ratio)
     return dataclasses.replace(_state(about, encoded, "now", cells, scales, arrays), age=age, fresh=found)
 
 
@@ -104,7 +113,11 @@ def _state(about: Description, encoded: Encoded, name: str, cells: Cells, scales
         as_read, bound = _cells(f"{name}/wired", numbers, arrays), about.cell_format.cell_bound
         _check_range(f"{name}/wired/cells", as_read.cells, -bound, bound)
         _check_copies(f"{name}/wired", as_read, cells)
-    return Programmed(about.config, encoded, scales, cells, as_read, arrays.get("faults"), about.address)
+        if (beside := arrays.get(f"{name}/wired/columns")) is not None and cells.columns is not None:
+            _check_range(f"{name}/wired/columns", beside, -bound, bound)
+            as_read = as_read._replace(columns=cells.columns._replace(cells=beside, level_shift=0))
+    found = Programmed(about.config, encoded, scales, cells, cells, arrays.get("faults"), about.address)
+    return settled(backends.select(cells.cells, None), found, as_read)
 
 
 def _cells(name: str, numbers: CellNumbers, arrays: Arrays) -> Cells:

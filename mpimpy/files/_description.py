@@ -17,6 +17,7 @@ from ..cells.cell_format import CellFormat
 from ..cells.memristors import Cells
 from ..checks import as_bool, as_float, as_int, as_int_pair, fail
 from ..config import Config
+from ..config._plain import upgraded
 from ..crossbar import plan as plans
 from ..noise import Address
 from ..operands import encoding, powers
@@ -153,7 +154,7 @@ def describe(meta: dict[str, Any]) -> Description:
     _check_keys("its description", meta, _KEYS, _OPTIONAL)
     if not isinstance(meta["version"], str):
         fail(TypeError, "version must be text")
-    config = Config.from_dict(_mapping("config", meta["config"]))
+    config = _config(meta)
     shape = as_int_pair("shape", meta["shape"], 0, noise.MAX_ROW)
     address = _address(config, shape, meta)
     dtype, reads = meta["dtype"], as_int("reads", meta["reads"], 0, noise.MAX_READ + 1)
@@ -175,6 +176,11 @@ def describe(meta: dict[str, Any]) -> Description:
     _check_keys("states", states, ("now", "fresh"))
     fresh = _fresh(config, states["fresh"])
     return Description(config, address, shape, dtype, reads, stream, codes, fresh, *_aged(config, fresh, states["now"]))
+
+
+def _config(meta: dict[str, Any]) -> Config:
+    # settings that give the bits of the arithmetic that the file was made with; files had none before there was one
+    return Config.from_dict(upgraded(_mapping("config", meta["config"]), meta.get("arithmetic", 1)))
 
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:

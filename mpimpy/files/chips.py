@@ -115,9 +115,12 @@ def _pack_state(name: str, state: Programmed, arrays: dict[str, Any]) -> dict[st
     # returns the description of one state, and adds its arrays to `arrays`
     from . import npz
 
+    # reference cells as written are those of their addresses; what wires make of them is not solved again
     kept = {"written": _pack_cells(f"{name}/written", state.as_programmed, arrays)}
-    if state.as_read is not state.as_programmed:
+    if state.config.wires_once is not None:
         kept["wired"] = _pack_cells(f"{name}/wired", state.as_read, arrays)
+        if state.as_read.columns is not None:
+            arrays[f"{name}/wired/columns"] = npz.to_numpy(state.as_read.columns.cells)
     arrays[f"{name}/scales"] = npz.to_numpy(state.scales)
     if state.age is not None:
         kept["age"] = dataclasses.asdict(state.age)
@@ -151,9 +154,9 @@ def unpack(chip: Chip, to_backend: ToBackend) -> Chip:
 def _moved(state: Programmed, to_backend: ToBackend) -> Programmed:
     def moved(cells: Cells) -> Cells:
         found = {part: getattr(cells, part) for part in CELL_ARRAYS}
-        return Cells(
-            **cells._asdict() | {name: to_backend(array) for name, array in found.items() if array is not None}
-        )
+        arrays = {name: to_backend(array) for name, array in found.items() if array is not None}
+        columns = None if cells.columns is None else moved(cells.columns)
+        return Cells(**cells._asdict() | arrays | {"columns": columns})
 
     cells, encoded = moved(state.as_programmed), state.encoded
     return dataclasses.replace(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..checks import fail
-from ..config._plain import check_arithmetic
+from ..config._plain import check_arithmetic, check_upgraded
 from . import npz
 from ._contents import Expected, expected, programmed
 from ._description import describe, parse
@@ -87,9 +87,12 @@ def _read(path: Any, source: Source) -> Saved:
         meta = parse(arrays[META].tobytes())
         number = meta["format"]
     with _refusing(path):
-        _check_version(number, meta)
+        arithmetic, advice = _check_version(number, meta)
     with _refusing(path, "is damaged"):
         about = describe(meta)
+    with _refusing(path):
+        check_upgraded(about.config, arithmetic, advice)
+    with _refusing(path, "is damaged"):
         wanted = expected(about)
         _check_entries(entries, wanted)
         arrays |= {name: npz.read_array(source, entries[name]) for name in wanted}
@@ -113,14 +116,16 @@ def _refusing(path: Any, what: str = "") -> Iterator[None]:
         raise ValueError(msg) from error
 
 
-def _check_version(number: Any, meta: dict[str, Any]) -> None:
+def _check_version(number: Any, meta: dict[str, Any]) -> tuple[int, str]:
+    # (version of the arithmetic, what to do about one that this mpimpy has not)
     version = meta.get("version")
     if type(number) is not int or not 1 <= number <= FORMAT:
         fail(
             ValueError,
             f"has format {number!r}, of mpimpy {version}, and this mpimpy reads up to {FORMAT}: use a newer mpimpy",
         )
-    check_arithmetic(meta.get("arithmetic", 1), f"load it with mpimpy {version}, or program it again")
+    advice = f"load it with mpimpy {version}, or program it again"
+    return check_arithmetic(meta.get("arithmetic", 1), advice), advice
 
 
 def _read_bytes(source: Source, entries: dict[str, npz.ArrayEntry], name: str) -> Any:

@@ -182,16 +182,23 @@ def conductance(
     return _map(cells, ax, title, label, {"cmap": "viridis", "vmin": low, "vmax": high}, extend)
 
 
-def _whole_array(W: CrossbarMatrix, cells: Any, number: int) -> tuple[Any, Any]:
+def _whole_array(W: CrossbarMatrix, cells: Any, choice: Choice) -> tuple[Any, Any]:
     # Conductances of an array with its unused cells, S, and the voltage of each row, as a share of full scale.
-    # The last column is the reference's, or the unit column's.
+    # The last columns are the reference's, or the unit columns.
+    number, (row, col) = choice.get("slice", 0), choice.get("tile", (0, 0))
     config, cell_format, cells_now = W.config, plans.cell_format(W.config), cells_of(W).as_programmed
     rows, cols, unit = config.tile.rows, config.tile.cols, config.device.grid_unit_S(cell_format.fraction)
     # the reference drifts as well
-    found = np.full((rows, cols + 1), config.device.LGS + (cells_now.reference - cell_format.reference) * unit)
+    columns = config.tile.reference_columns
+    found = np.full((rows, cols + columns), config.device.LGS + (cells_now.reference - cell_format.reference) * unit)
     found[: cells.shape[0], : cells.shape[1]] = cells
     if number == 0:
-        found[:, -1] += wiring.unit_column(config, cell_format, cells_now) * unit
+        found[:, cols:] += wiring.unit_column(config, cell_format, cells_now) * unit
+    if not config.weights.signed:
+        beside, lead = W.reference_conductance(), W.origin[1] % cols
+        beside = to_numpy(beside[choice.get("plane") or 0, ...] if config.weights.double else beside)
+        top, at = row * rows, (lead + col * cols) // cols * columns
+        found[: cells.shape[0], cols:] = beside[number, top : top + rows, at : at + columns]
     return found, (np.arange(rows) < cells.shape[0]).astype(float)
 
 
@@ -251,7 +258,7 @@ def ir_drop(
     if isinstance(conductance, CrossbarMatrix):
         r_word, r_bit = _resistances(conductance, r_word, r_bit)
         cells, name = _pick(conductance, choice)
-        found, driven = _whole_array(conductance, cells, choice.get("slice", 0))
+        found, driven = _whole_array(conductance, cells, choice)
     else:
         if r_word is None or r_bit is None:
             fail(ValueError, "an array of conductances has no wires of its own: pass r_word and r_bit, Ohm")

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import converters
 from .._integers import ceil_div
 from ..checks import as_int
 from ..config import Config
@@ -37,7 +38,7 @@ def currents(W: CrossbarMatrix, x: Any, slice: int, input_slice: int, read: int)
         In units of `unit_A`, less the current of the reference column.
     """
     config = W.config
-    only = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
+    only = len(config.weights.digits) - 1 - slice, _ascending(config, input_slice)
     programmed, inputs = encode_inputs(W, x)
     parts = bit_line_currents(backend_of(W), programmed, inputs, read, only=only)
     found = np.stack([to_numpy(current) for _, _, current, _ in parts]).astype(np.int64)
@@ -45,11 +46,15 @@ def currents(W: CrossbarMatrix, x: Any, slice: int, input_slice: int, read: int)
     return np.moveaxis(found, (2, 1), (0, 1))
 
 
+def _ascending(config: Config, input_slice: int) -> int:
+    # the conversion of an input slice, least significant first: all have the same one, if they are added before it
+    return converters.conversions(config).count - 1 - input_slice
+
+
 def unit_A(config: Config) -> float:
     """Return the unit of `currents`, A: one grid unit of conductance times one of voltage."""
-    cell_format = plans.cell_format(config)
-    volts = config.dac.vread / (config.dac.rdac - 1)
-    return volts * config.device.grid_unit_S(cell_format.fraction + cell_format.voltage_fraction)
+    volts = config.dac.vread / converters.conversions(config).highest
+    return volts * config.device.grid_unit_S(plans.plan(config).current_unit.bit_length() - 1)
 
 
 def adc_codes(W: CrossbarMatrix, x: Any, ax: Any = None, *, slice: int = 0, input_slice: int = 0, read: int = 0) -> Any:
@@ -91,6 +96,10 @@ def adc_codes(W: CrossbarMatrix, x: Any, ax: Any = None, *, slice: int = 0, inpu
     cells_of(W)
     config = W.config
     slice = check_slice("slice", slice, config.weights, "weights")
+    whole = config.adc.per == "product"
+    if whole and input_slice != 0:
+        msg = f"input_slice={input_slice} names no conversion: with per='product' there is one for all, so leave it out"
+        raise ValueError(msg)
     input_slice = check_slice("input_slice", input_slice, config.inputs, "inputs")
     found, unit = currents(W, x, slice, input_slice, as_int("read", read, 0, MAX_READ)), unit_A(config) * 1e6
     ax = axes(ax, CURVES)
@@ -107,7 +116,8 @@ def adc_codes(W: CrossbarMatrix, x: Any, ax: Any = None, *, slice: int = 0, inpu
     ax.set_xlabel(f"bit line current, {less} (µA)")
     ax.set_ylabel("conversions (number)")
     weights, inputs = config.weights.digits[slice], config.inputs.digits[input_slice]
-    ax.set_title(f"Conversions\nweight slice {slice} ({weights}-bit) by input slice {input_slice} ({inputs}-bit)")
+    by = "all input slices together" if whole else f"input slice {input_slice} ({inputs}-bit)"
+    ax.set_title(f"Conversions\nweight slice {slice} ({weights}-bit) by {by}")
     ax.legend(loc="upper right", fontsize="small", framealpha=0.9)
     return ax
 
@@ -115,11 +125,12 @@ def adc_codes(W: CrossbarMatrix, x: Any, ax: Any = None, *, slice: int = 0, inpu
 def _draw_codes(ax: Any, config: Config, found: Any, unit: float, slice: int, input_slice: int) -> Any:
     # rounds currents as a read does; returns the heights of the bars
     plan = plans.plan(config.replace(adc={"saturate": True}))
-    j, i = len(config.weights.digits) - 1 - slice, len(config.inputs.digits) - 1 - input_slice
+    j, i = len(config.weights.digits) - 1 - slice, _ascending(config, input_slice)
     code_range: Any = plan.reading.code_range  # an ADC that is not ideal has one
     step, (low, top) = plan.reading.adc_gain[j][i], (table[j][i] for table in code_range)
-    kind = np.float64 if plan.cell_format.wide else np.float32
-    codes = np.rint(found.astype(kind) * kind(step)).astype(np.int64).ravel()
+    kind = np.float64 if plan.reading.wide else np.float32
+    origin = 0.0 if plan.reading.adc_origin is None else plan.reading.adc_origin[j][i]
+    codes = np.rint(found.astype(kind) * kind(step) - kind(origin)).astype(np.int64).ravel()
     beyond = (codes < low) | (codes > top)
     # bars cover whole codes; no bar crosses the lower end of the range
     width = ceil_div(int(codes.max() - codes.min() + 1), BINS)
@@ -132,9 +143,10 @@ def _draw_codes(ax: Any, config: Config, found: Any, unit: float, slice: int, in
     heights = []
     for colour, label, part in parts:
         heights.append(np.histogram(part, edges)[0])
-        ax.stairs(heights[-1], edges * amperes, fill=True, color=colour, label=label)
+        ax.stairs(heights[-1], (edges + origin) * amperes, fill=True, color=colour, label=label)
     for end, name in ((low, f"ends of the range: codes {low} and {top}"), (top, None)):
-        ax.axvline(end * amperes, color="black", linestyle="--", linewidth=1, label=name)
-    above = ax.secondary_xaxis("top", functions=(lambda current: current / amperes, lambda code: code * amperes))
+        ax.axvline((end + origin) * amperes, color="black", linestyle="--", linewidth=1, label=name)
+    scales = lambda current: current / amperes - origin, lambda code: (code + origin) * amperes
+    above = ax.secondary_xaxis("top", functions=scales)
     above.set_xlabel("ADC code (number)")
     return np.maximum(*heights)

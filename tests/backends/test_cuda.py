@@ -72,7 +72,7 @@ class Compiler:
     def __init__(self, kernels, cards):
         self.triton, self.cards, self.found = kernels.triton, cards, []
         self.tl, self.MAGIC_BITS = kernels.tl, kernels.MAGIC_BITS
-        for name in ("perturb", "perturb_levels", "apply_stuck_cells", "read"):
+        for name in ("perturb", "perturb_levels", "subtract", "apply_stuck_cells", "read"):
             setattr(self, name, self.launcher(name, getattr(kernels, name)))
 
     def launcher(self, name, kernel):

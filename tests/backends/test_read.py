@@ -187,6 +187,31 @@ def test_errors_in_the_kernel_run_as_plain_python(data, case):
     assert same_bits(found, reference.read(*arrays, reading, dtype, errors))
 
 
+@pytest.mark.parametrize("height", [1, 3, 4, 37])
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_limbs_of_the_largest_cells(rng, height, rows):
+    # sums of the upper limbs leave 32 bits on the way, currents never do
+    largest = (2**31 - 1) // (3 * rows)
+    edges = np.array([largest, -largest, 2**15, 2**15 - 1, -(2**15), -(2**15) - 1, 2**16, 0])
+    digits = rng.integers(-3, 4, (2, height, 2 * rows)).astype(np.int16)
+    grid = rng.choice(edges, (3, 2 * rows, 40)).astype(np.int32)
+    reading = Reading(
+        strides=(1, 1),
+        widths=(2, 2),
+        signed=True,
+        rows=rows,
+        bound=3 * rows * largest,
+        wide=True,
+        adc_gain=((1.0, 1.0),) * 3,
+        code_range=None,
+        digit_units=None,
+        shift_weights=((1.0, 4.0), (16.0, 64.0), (256.0, 1024.0)),
+    )
+    assert [path for path, _ in numba_cpu.read_paths(height, digits.dtype, grid.dtype, reading)] == ["pairs", "pairs"]
+    arrays = digits, rng.standard_normal((height, 2)), grid, rng.standard_normal((2, 40))
+    assert same_bits(numba_cpu.read(*arrays, reading, "float64"), reference.read(*arrays, reading, "float64"))
+
+
 @pytest.mark.slow
 @given(readings(heights=(1, 33), widths=(5, 33)))
 @settings(max_examples=examples(6))
@@ -268,7 +293,10 @@ def test_the_plan_of_a_read_gives_reasons(rng):
     assert few.notes == ("read variation is drawn and read 3456 columns at a time, within the cache",)
     assert "float: currents need more than 32 bits" in text(vnoise=0.05)
     assert "look-up: cells take more than 16 bits, digits at most 4" in text(var=0.001)
-    assert "float: cells take more than 16 bits, and 1 input rows do not pay" in text(x[0, 0], var=0.001)
+    limbs = "pairs: codes fit 16 bits, and cells are two limbs of 16 bits"
+    assert f"{limbs}, and 1 input rows do not pay for tables, 32 would" in text(x[0, 0], var=0.001)
+    assert limbs in text(var=0.001, x_mapping="signed")
+    assert limbs in text(var=0.001, x_slices=(1, 7), rdac=128)
     assert "codes       pairs: codes and cells fit 16 bits\nnothing is lost" in text(var=0, radc=14401)
     assert "whole codes meet folded weights in 2 exact parts" in text(radc=None)
     assert text(radc=None, vnoise=0.1).endswith("the slices fold into one float64 product, by the BLAS at hand")

@@ -318,6 +318,21 @@ def test_constants_of_the_module_are_the_exact_ones():
     assert _triton._MAGIC_DOUBLE.value == 1.5 * 2**52
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 9), (3, 40, 17), (1, 3, 700)])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32])
+def test_references_are_subtracted_as_the_reference_does(launches, shape, dtype):
+    rng, most = np.random.default_rng(sum(shape)), torch.iinfo(dtype).max
+    for width, lead in ((1, 0), (5, 3), (64, 63), (1000, 0)):
+        for bound in (most, most // 3):
+            cells = rng.integers(-bound, bound, shape, endpoint=True)
+            columns = rng.integers(-bound, bound, (*shape[:2], (lead + shape[2] - 1) // width + 1), endpoint=True)
+            given = [torch.from_numpy(array).to(dtype) for array in (cells, columns)]
+            launches.clear()
+            found = torch_cuda.subtract(*given, lead, width, bound)
+            assert "subtract" in launches
+            assert same_bits(found, reference.subtract(*given, lead, width, bound))
+
+
 def test_operands_in_any_layout():
     arrays, reading = operands(5, 20, 9, 9, I8, I16)
     turned = [array.flip(0).transpose(-1, -2).contiguous().transpose(-1, -2).flip(0) for array in arrays]
@@ -340,6 +355,7 @@ def test_nothing_to_do():
     draw = Draw(noise.lognormal_table(0.3), 0, 0, 0, shift=0, bound=1, dtype="int16")
     assert torch_cuda.perturb(cells, draw, address).shape == (2, 0, 3)
     assert torch_cuda.apply_stuck_cells(cells, address, high_share=1, low_share=1, high=1).shape == (2, 0, 3)
+    assert torch_cuda.subtract(cells, cells, 0, 3, 1).shape == (2, 0, 3)
 
 
 def test_torch_settings_change_nothing():

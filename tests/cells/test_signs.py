@@ -273,7 +273,9 @@ def test_every_mapping_under_every_range(rng, x_mapping, mapping, kind, noise):
 @given(configs(noise=False, ideal=False), st.data())
 def test_products_of_opposite_inputs_are_opposite(config, data):
     # sign and magnitude on both sides: codes of an ADC with two signs lie symmetrically, ties included
-    config = config.replace(inputs={"mapping": "signed"}, weights={"mapping": "pair"}, adc=ADC(37))
+    config = config.replace(
+        inputs={"mapping": "signed"}, weights={"mapping": "pair"}, adc=ADC(37), tile={"reference_columns": 1}
+    )
     x, w = data.draw(matrices((3, 11), np.float64)), data.draw(matrices((11, 4), np.float64))
     y = Engine.from_config(config, seed=1)(x, w)
     np.testing.assert_array_equal(Engine.from_config(config, seed=1)(-x, w), -y)
@@ -385,7 +387,9 @@ def test_read_variation_reaches_every_cell_of_a_digit(rng, mapping):
     # each cell's factor, by the generator itself, and what all of them make of a product with an ideal ADC
     w = rng.standard_normal((6, 5))
     weights = Format((1, 2, 3), mapping=mapping)
-    engine = Engine(Device(LGS=1e-6, var=0.05), adc=ADC(None), tile=Tile(6, 5), weights=weights, seed=3, chip=4)
+    engine = Engine(
+        Device(LGS=1e-6, var=0.05), adc=ADC(None), tile=Tile(6, 5, "ideal"), weights=weights, seed=3, chip=4
+    )
     W = engine.program(w)
     stored = np.flip(W.conductance(), axis=-3).reshape(-1, 6, 5)  # least significant first, g+ cells before g-
     noisy = stored.copy()

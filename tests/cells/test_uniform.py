@@ -74,11 +74,26 @@ def test_a_part_filled_array_holds_what_it_does_when_solved_as_a_whole(rng, monk
     for large in (0, 1 << 60):
         monkeypatch.setattr(wiring, "LARGE", large)
         for backend in ("numba", "reference"):
-            options = {"w_mapping": mapping, "backend": backend, **settings}
+            options = {"w_mapping": mapping, "backend": backend, "reference": "ideal", **settings}
             engine = DPETensor(seed=1, array_size=(12, 13), wire_resistance=50.0, **options)
             found.append(engine.program(w).programmed.as_read.cells)
     assert all(np.array_equal(one, found[0]) for one in found[1:])
     assert calls
+
+
+@pytest.mark.parametrize("mapping", ["twos", "offset"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_real_reference_columns_beside_unused_cells(rng, monkeypatch, mapping, shape):
+    # rows above unused ones are solved alone, whatever the last column holds; else the array is, as a whole
+    w, found = rng.standard_normal(shape), []
+    for large in (0, 1 << 60):
+        monkeypatch.setattr(wiring, "LARGE", large)
+        for backend in ("numba", "reference"):
+            options = {"w_mapping": mapping, "backend": backend, "write_var": 0.3}
+            engine = DPETensor(seed=1, array_size=(12, 13), wire_resistance=50.0, **options)
+            cells = engine.program(w).programmed.as_read
+            found.append((cells.cells, cells.columns.cells))
+    assert all(np.array_equal(a, b) for one in found[1:] for a, b in zip(one, found[0], strict=True))
 
 
 def test_reads_solve_part_filled_arrays_with_the_cells_of_the_read(rng, monkeypatch):

@@ -34,7 +34,7 @@ def device(**settings):
 def engine_for(mapping="twos", wires=OHMS, adc=None, tile=(7, 4), backend=None, double=False, **settings):
     weights = Format(SLICES, mapping=mapping, bw_e=8 if double else None, double=double)
     adc = ADC(None) if adc is None else adc
-    parts = device(**settings), DAC(), adc, Tile(*tile), Format(), weights, wires
+    parts = device(**settings), DAC(), adc, Tile(*tile, "ideal"), Format(), weights, wires
     return Engine(*parts, seed=7, chip=2, backend=backend)
 
 

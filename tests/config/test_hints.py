@@ -83,11 +83,13 @@ def test_the_classes_are_still_dataclasses():
     assert pickle.loads(pickle.dumps(config)) == config == copy.deepcopy(config)
     assert dataclasses.replace(config, wires=None).wires is None
     assert [field.name for field in dataclasses.fields(Tile)] == list(inspect.signature(Tile).parameters)
-    assert str(inspect.signature(Tile)) == "(rows: int = 64, cols: int = 64) -> None"
+    assert str(inspect.signature(Tile)) == (
+        "(rows: int = 64, cols: int = 64, reference: str = 'cells', reference_columns: int = 1) -> None"
+    )
     assert "seed" in inspect.signature(mpimpy.Engine).parameters
 
     @dataclasses.dataclass(frozen=True)
     class Mine(Tile):
         name: str = ""
 
-    assert Mine(2, 3, "mine").rows == 2
+    assert Mine(2, 3, name="mine").rows == 2

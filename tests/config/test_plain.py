@@ -58,9 +58,16 @@ def test_every_part_survives_json_and_toml(part):
 
 def test_a_configuration_holds_the_version_of_the_arithmetic():
     described = Config().to_dict()
-    assert described["arithmetic"] == mpimpy.ARITHMETIC == ARITHMETIC == 1
+    assert described["arithmetic"] == mpimpy.ARITHMETIC == ARITHMETIC == 2
     del described["arithmetic"]  # as chips that were saved before there was a version
     assert Config.from_dict(described) == Config()
+
+
+def test_settings_of_arithmetic_1_have_ideal_reference_columns():
+    old = {"arithmetic": 1, "tile": {"rows": 32}}
+    assert Config.from_dict(old) == Config(tile=Tile(32, reference="ideal"))
+    assert Config.from_dict({"arithmetic": 1}) == Config(tile=Tile(reference="ideal"))
+    assert Config.from_dict(Config().to_dict()) == Config()
 
 
 def test_a_report_holds_the_version_of_the_arithmetic():
@@ -136,7 +143,34 @@ REFUSED = [
         ValueError,
         "wires.exact_reads: exact_reads=True has no effect without read variation",
     ),
-    ({"arithmetic": 2}, ValueError, "arithmetic: made with arithmetic 2, and this mpimpy computes with 1: use the mpimpy"),
+    ({"arithmetic": 3}, ValueError, "arithmetic: made with arithmetic 3, and this mpimpy computes with 2: use the mpimpy"),
+    (
+        {"arithmetic": 1, "adc": {"gain_error": 0.1}},
+        ValueError,
+        "arithmetic: arithmetic 1 had other errors of ADCs (gain_error, offset_lsb, noise_lsb) than arithmetic 2: use the",
+    ),
+    (
+        {"arithmetic": 1, "device": {"var": {"kind": "Flicker", "q": 0.02}}},
+        ValueError,
+        "arithmetic: arithmetic 1 had other 1/f noise (Flicker) than arithmetic 2: use the mpimpy that made it",
+    ),
+    (
+        {"arithmetic": 1, "tile": {"reference": "cells"}},
+        ValueError,
+        "arithmetic: arithmetic 1 had other reference columns of real cells (reference='cells') than arithmetic 2",
+    ),
+    ({"tile": {"reference": "real"}}, ValueError, "tile.reference: reference='real' is unknown: use 'cells', or 'ideal'"),
+    ({"tile": {"reference_columns": 65}}, ValueError, "tile.reference_columns: reference_columns=65 is out of range"),
+    (
+        {"tile": {"reference": "ideal", "reference_columns": 2}},
+        ValueError,
+        "tile.reference_columns: reference_columns=2 has no effect with reference='ideal'",
+    ),
+    (
+        {"tile": {"reference_columns": 2}, "weights": {"mapping": "pair"}},
+        ValueError,
+        "tile.reference_columns: reference_columns=2 has no effect with differential pairs",
+    ),
     ({"arithmetic": "1"}, TypeError, "arithmetic: arithmetic='1' must be a whole number"),
     ({"arithmetic": 0}, ValueError, "arithmetic: arithmetic=0 is out of range: it must be at least 1"),
     ({"kind": "Tile", "rows": 0}, ValueError, "rows: rows=0 is out of range"),

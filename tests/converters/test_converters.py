@@ -450,8 +450,7 @@ def small(adc, **given):
 
 def found_codes(config):
     # unit 1, strides of 2-bit and 1-bit digits
-    x, w = ((1, 3)[: len(fmt.digits)] for fmt in (config.inputs, config.weights))
-    found = converters.adc_windows(config, 1, x, w)
+    found = converters.adc_windows(config, 1, converters.conversions(config), (1, 3)[: len(config.weights.digits)])
     return [[(s, low, top) for s, low, top in zip(*rows, strict=True)] for rows in zip(found.steps, found.lows, found.tops, strict=True)]  # fmt: skip
 
 

@@ -219,6 +219,7 @@ MET = {
     *(f"{operand} exponent: {kind}" for operand in "xw" for kind in ("none", "shared", "double")),
     *(f"range: {kind}" for kind in ("ideal", "full", "number", "window", "table", "lossless")),
     *(f"{name}: {on}" for name in ("snap", "saturate") for on in (True, False)),
+    *("per: slice", "per: product"),
     *(f"layout: {kind}" for kind in ("F", "strided", "reversed", "read-only", "swapped", "unaligned", "stride 0")),
     *(f"{operand}: {kind}" for operand in "xw" for kind in ("f8", "f4", "f2", "i1", "i8", "u8", "?")),
     *("radc: per slice", "radc: beyond float32", "scale: far from 1", "levels: uneven"),

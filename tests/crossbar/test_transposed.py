@@ -27,7 +27,7 @@ def outcome(config, x, w, make, backend, **changes):
     try:
         W = Engine.from_config(config, seed=5, chip=2, backend=backend).program(make(w), **changes)
         return np.asarray(W.T.read(make(x), read=3, first_row=7))
-    except ValueError as refused:
+    except (TypeError, ValueError) as refused:
         return str(refused)
 
 
@@ -48,6 +48,7 @@ def test_every_backend_has_the_same_bits(product):
             assert same_bits(found, expected)
 
 
+IDEAL = {"reference": "ideal"}
 SHARED = {"x_quant_gran": "per-row", "w_quant_gran": "per-matrix"}
 
 
@@ -88,7 +89,9 @@ def test_columns_with_scales_of_their_own_scale_the_inputs(rng):
 
 def test_the_cells_and_their_variation_are_those_of_a_read_of_the_same_number(rng):
     w = rng.standard_normal((40, 30))
-    W = DPETensor(seed=1, radc=None, array_size=(16, 8), var=0.3, write_var=0.2, w_quant_gran="per-matrix").program(w)
+    W = DPETensor(
+        seed=1, radc=None, array_size=(16, 8), var=0.3, write_var=0.2, w_quant_gran="per-matrix", **IDEAL
+    ).program(w)
     there, back = W.read(np.eye(40), read=9), W.T.read(np.eye(30), read=9)
     np.testing.assert_allclose(back, there.T, rtol=1e-12, atol=1e-12)
     assert not np.allclose(W.T.read(np.eye(30), read=10), back, rtol=1e-3)
@@ -97,7 +100,7 @@ def test_the_cells_and_their_variation_are_those_of_a_read_of_the_same_number(rn
 def test_the_error_is_that_of_a_matrix_programmed_so(rng):
     x, w = rng.standard_normal((50, 64)), rng.standard_normal((130, 64))
     for effects in ({}, {"noise_lsb": 0.5, "gain_error": 0.02}, {"vnoise": 0.05}):
-        engine = DPETensor(seed=1, **effects)
+        engine = DPETensor(seed=1, **IDEAL, **effects)
         there = SNR(engine.program(w).T.read(x, read=0), x @ w.T)
         assert abs(there - SNR(engine.program(w.T.copy()).read(x, read=0), x @ w.T)) < 1
 
@@ -117,7 +120,7 @@ def test_converters_at_the_other_lines_have_noise_of_their_own():
 
 def test_parts_of_a_matrix_read_as_the_whole(rng):
     x, w = rng.standard_normal((3, 40)), rng.standard_normal((64, 40))
-    engine = DPETensor(seed=1, array_size=(16, 16), write_var=0.1, gain_error=0.05, vnoise=0.02)
+    engine = DPETensor(seed=1, array_size=(16, 16), write_var=0.1, gain_error=0.05, vnoise=0.02, **IDEAL)
     whole = engine.program(w).T.read(x, read=4)
     parts = [engine.program(w[k : k + 32], origin=(k, 0)).T.read(x, read=4) for k in (0, 32)]
     assert same_bits(np.concatenate(parts, axis=1), whole)
@@ -154,32 +157,48 @@ def test_cells_without_a_transposed_read_say_why(rng):
     for engine, reason in (
         (Engine(weights=Format(mapping="offset")), "the unit column of an offset has no transposed twin"),
         (Engine(wires=Wires(1.0, 1.0), tile=Tile(4, 4)), "behind wires with resistance"),
+        (
+            Engine(),
+            "reference columns of real cells have no transposed twin, a reference row .*pair.*reference='ideal'",
+        ),
+        (Engine(Device(var=0, stuck_HGS=0.1)), "reference columns of real cells have no transposed twin"),
     ):
         W = engine.program(w)
         for attempt in (lambda W=W: np.ones(4) @ W.T, lambda W=W: W @ np.ones(4), lambda W=W: W.matvec(np.ones(4))):
             with pytest.raises(TypeError, match=rf"{reason}.*engine.program\(w.T\), or both, engine.operator\(w\)"):
                 attempt()
-    part = Engine(tile=Tile(4, 4)).program(w, origin=(0, 2))
+    part = Engine(tile=Tile(4, 4, **IDEAL)).program(w, origin=(0, 2))
     with pytest.raises(TypeError, match="begins at column 2, inside a tile of 4 columns"):
         part.T.read(np.ones(4))
-    assert refusal(Config(), part.programmed.address._replace(col=64)) is None
+    assert refusal(Config(tile=Tile(**IDEAL)), part.programmed.address._replace(col=64)) is None
+
+
+def test_reference_columns_that_nothing_moves_need_no_twin(rng):
+    # a reference row would hold the same: pairs have none, and cells of 0 S do not vary
+    w = rng.standard_normal((9, 5))
+    for device, mapping in ((Device(var=0), "twos"), (Device(LGS=0), "twos"), (Device(), "pair")):
+        real, ideal = (
+            Engine(device, tile=Tile(4, 4, reference), weights=Format(mapping=mapping), seed=1).program(w).T
+            for reference in ("cells", "ideal")
+        )
+        assert same_bits(real.read(np.eye(5), read=0), ideal.read(np.eye(5), read=0))
 
 
 def test_blocks_that_cut_through_the_turned_tiles_are_refused():
-    W = Engine(tile=Tile(4, 6), inputs=Format(granularity=(1, 4)), seed=1).program(np.ones((8, 12)))
+    W = Engine(tile=Tile(4, 6, **IDEAL), inputs=Format(granularity=(1, 4)), seed=1).program(np.ones((8, 12)))
     with pytest.raises(ValueError, match=r"granularity \(1, 4\) of the inputs cuts through tiles of 6 rows"):
         W.T.read(np.ones(12))
 
 
 def test_currents_of_too_many_columns_are_refused():
-    W = Engine(Device(g_level=2**15, LGS=1e-9), DAC(2**15), ADC(2**30), Tile(2, 2**16), seed=1)
+    W = Engine(Device(g_level=2**15, LGS=1e-9), DAC(2**15), ADC(2**30), Tile(2, 2**16, **IDEAL), seed=1)
     with pytest.raises(ValueError, match="pass the 53 bits in which they are exact"):
         W.program(np.ones((2, 3))).T.read(np.ones(3))
 
 
 def test_the_grid_is_that_of_the_cells_whatever_the_turned_arrays_would_choose(rng):
     # arrays of one row have a finer grid than arrays of eight
-    config = Config(Device(var=0.003, g_level=256, LGS=1e-7), DAC(256), ADC(2**16), Tile(1, 8))
+    config = Config(Device(var=0.003, g_level=256, LGS=1e-7), DAC(256), ADC(2**16), Tile(1, 8, **IDEAL))
     assert plans.choose_grid(config)[0] != plans.choose_grid(turned(config))[0]
     x, w = rng.standard_normal((20, 8)), rng.standard_normal((6, 8))
     assert SNR(Engine.from_config(config, seed=1).program(w).T.read(x), x @ w.T) > 30
@@ -187,7 +206,7 @@ def test_the_grid_is_that_of_the_cells_whatever_the_turned_arrays_would_choose(r
 
 def test_float32_is_rounded_once(rng):
     x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((6, 40), (70, 40)))
-    engine = DPETensor(seed=1, bw_e=8, dbfp_en=True)
+    engine = DPETensor(seed=1, bw_e=8, dbfp_en=True, **IDEAL)
     single, double = (engine.program(w.astype(t)).T.read(x.astype(t), read=0) for t in (np.float32, np.float64))
     assert same_bits(single, double.astype(np.float32))
 

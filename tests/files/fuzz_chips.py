@@ -20,14 +20,17 @@ import mpimpy
 from mpimpy.files import npz
 
 SAVED = pathlib.Path(__file__).parent / "saved"
-NAMES = ("plain", "aged", "wired", "uneven")
+NAMES = ("plain", "aged", "wired", "columns", "levels", "settled")
 
 # entries that make another chip, or another machine, whose numbers are as right as those before
-FREE = ("seed", "chip", "origin", "dtype", "config")
+FREE = ("seed", "chip", "origin", "dtype", "config", "arithmetic")
 # cells that a draw moved may be any cells in their range
 DRAWN = {
     "aged": ("fresh/written/cells", "now/written/cells"),
     "wired": ("now/wired/cells",),
+    "columns": ("now/written/cells", "now/wired/cells", "now/wired/columns"),
+    "levels": ("now/written/cells",),
+    "settled": ("now/written/cells",),
 }
 NUMBERS = (0, 1, 2, -1, 3, 64, 255, 1e-9, 0.5, 1.0, -0.0, 2**31, 2**63, 2**64, 10**12, 10**400, 1e308, -1e308, 5e-324)
 OTHERS = (

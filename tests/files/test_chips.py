@@ -164,16 +164,20 @@ def test_a_newer_format_is_told(saved):
 
 def test_a_file_of_another_arithmetic_is_told(saved):
     matrix, path = saved
-    rewrite(path, lambda arrays, meta: meta.update(arithmetic=2, version="9.0"))
-    message = r"chip.npz: made with arithmetic 2, and this mpimpy computes with 1: load it with mpimpy 9.0, or program"
+    rewrite(path, lambda arrays, meta: meta.update(arithmetic=3, version="9.0"))
+    message = r"chip.npz: made with arithmetic 3, and this mpimpy computes with 2: load it with mpimpy 9.0, or program"
     with pytest.raises(ValueError, match=message):
         mpimpy.load(path)
     rewrite(path, lambda arrays, meta: meta.update(arithmetic="two"))
     with pytest.raises(ValueError, match=r"chip.npz: arithmetic='two' must be a whole number"):
         mpimpy.load(path)
+
     # files had no version before there was one: they are of the first
-    rewrite(path, lambda arrays, meta: meta.pop("arithmetic"))
-    assert mpimpy.load(path).config == matrix.config
+    def older(arrays, meta):
+        del meta["arithmetic"], meta["config"]["tile"]["reference"], meta["config"]["tile"]["reference_columns"]
+
+    rewrite(path, older)
+    assert mpimpy.load(path).config == matrix.config.replace(tile={"reference": "ideal"})
 
 
 def test_an_altered_file_is_told(saved):

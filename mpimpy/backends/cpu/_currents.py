@@ -5,7 +5,9 @@ look-up
     one-bit slice is the sum of rows / 4 table entries; a wider slice takes that for each bit. The
     tables pay for many input rows.
 pairs
-    int16 products of two rows at once, summed in int32 (one instruction on new processors).
+    int16 products of two rows at once, summed in int32 (one instruction on new processors). Cells of 32 bits
+    are two limbs, the upper and the lower half: the sum of the upper ones counts 2**16 times. It may
+    leave 32 bits on the way; the current itself does not, so that what is lost comes back.
 float
     float64 products, exact to 2**53: for operands that do not fit the other two.
 
@@ -28,6 +30,7 @@ from ._lanes import (
     prefetch,
     real64,
     store,
+    upper,
     zeros,
 )
 
@@ -92,15 +95,20 @@ def build_tables(memory, itemsize, origin, width, used, tables):
 
 @inline
 def pack_cells(memory, itemsize, origin, width, used, packed):
-    # packed[h, column of the strip]: rows h and h + half, as the codes are paired
+    # packed[h, column of the strip]: rows h and h + half, as the codes are paired; the upper limbs come first
     half = (used + 1) // 2
+    lower = 0
+    if itemsize == 4:
+        lower = half * STRIP
     for h in range(half):
         for vector in range(2):
-            at = origin + h * width + vector * LANES
+            at, place = origin + h * width + vector * LANES, h * STRIP + vector * LANES
             low, high = cells(memory, itemsize, at), zeros(np.int32(0))
             if half + h < used:
                 high = cells(memory, itemsize, at + half * width)
-            store(packed, h * STRIP + vector * LANES, pack(low, high))
+            if itemsize == 4:
+                store(packed, place, pack(upper(low), upper(high)))
+            store(packed, lower + place, pack(low, high))
 
 
 @inline
@@ -167,23 +175,28 @@ def look_up(bits, at, words, planes, chosen, widths, strides, tables, groups, co
 
 
 @inline
-def multiply_pairs(pairs, at, depth, half, packed, total, targets, currents):
+def multiply_pairs(pairs, at, depth, half, packed, limbs, total, targets, currents):
     # `total` rows of packed codes, four at a time: eight sums in registers, six loads for eight products
+    up = np.int32(1 << 16)
     whole = total // 4 * 4
     for q in range(0, whole, 4):
         a, b, c, d = zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0))
         e, f, g, h = zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0))
         place = at + q * depth
-        for k in range(half):
-            left, right = load(packed, k * STRIP), load(packed, k * STRIP + LANES)
-            code = item(pairs, place + k)
-            a, b = pair_product(a, left, code), pair_product(b, right, code)
-            code = item(pairs, place + depth + k)
-            c, d = pair_product(c, left, code), pair_product(d, right, code)
-            code = item(pairs, place + 2 * depth + k)
-            e, f = pair_product(e, left, code), pair_product(f, right, code)
-            code = item(pairs, place + 3 * depth + k)
-            g, h = pair_product(g, left, code), pair_product(h, right, code)
+        for limb in range(limbs):
+            if limb:
+                a, b, c, d, e, f, g, h = a * up, b * up, c * up, d * up, e * up, f * up, g * up, h * up
+            start = limb * half * STRIP
+            for k in range(half):
+                left, right = load(packed, start + k * STRIP), load(packed, start + k * STRIP + LANES)
+                code = item(pairs, place + k)
+                a, b = pair_product(a, left, code), pair_product(b, right, code)
+                code = item(pairs, place + depth + k)
+                c, d = pair_product(c, left, code), pair_product(d, right, code)
+                code = item(pairs, place + 2 * depth + k)
+                e, f = pair_product(e, left, code), pair_product(f, right, code)
+                code = item(pairs, place + 3 * depth + k)
+                g, h = pair_product(g, left, code), pair_product(h, right, code)
         store(currents, item(targets, q), a)
         store(currents, item(targets, q) + LANES, b)
         store(currents, item(targets, q + 1), c)
@@ -195,10 +208,14 @@ def multiply_pairs(pairs, at, depth, half, packed, total, targets, currents):
     for q in range(whole, total):
         a, b = zeros(np.int32(0)), zeros(np.int32(0))
         place = at + q * depth
-        for k in range(half):
-            code = item(pairs, place + k)
-            a = pair_product(a, load(packed, k * STRIP), code)
-            b = pair_product(b, load(packed, k * STRIP + LANES), code)
+        for limb in range(limbs):
+            if limb:
+                a, b = a * up, b * up
+            start = limb * half * STRIP
+            for k in range(half):
+                code = item(pairs, place + k)
+                a = pair_product(a, load(packed, start + k * STRIP), code)
+                b = pair_product(b, load(packed, start + k * STRIP + LANES), code)
         store(currents, item(targets, q), a)
         store(currents, item(targets, q) + LANES, b)
 

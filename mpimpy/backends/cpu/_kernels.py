@@ -146,6 +146,20 @@ def _draw(address, purpose, index, row, group, words):
 
 
 @inline
+def _draw_down(address, purpose, index, row, group, words):
+    # words[i, g]: the 16-bit word of column 8 * group + i in row + g
+    k0, k1 = np.uint64(address[0]), np.uint64(address[1])
+    c0, c2, c3 = np.uint64(group), np.uint64(address[4]), np.uint64(purpose << 28 | index << 20 | address[3])
+    low, half = np.uint64(0xFFFF), np.uint64(16)
+    for g in range(GROUPS):
+        w0, w1, w2, w3 = philox(c0, np.uint64(row + g), c2, c3, k0, k1)
+        words[0, g], words[1, g] = np.int32(w0 & low), np.int32(w0 >> half)
+        words[2, g], words[3, g] = np.int32(w1 & low), np.int32(w1 >> half)
+        words[4, g], words[5, g] = np.int32(w2 & low), np.int32(w2 >> half)
+        words[6, g], words[7, g] = np.int32(w3 & low), np.int32(w3 >> half)
+
+
+@inline
 def _look_up(table, words, factors):
     for g in range(GROUPS):
         for i in range(8):
@@ -198,6 +212,26 @@ def perturb_narrow(first, last, cells, skip, excess, address, level_shift, refer
 
 
 @kernel
+def perturb_thin(first, last, cells, skip, excess, address, level_shift, reference, bound, out):
+    """Perturb as `perturb_narrow` does, GROUPS rows at a time: few columns leave most of a row's draws unused."""
+    rows, cols = out.shape[1:]
+    reference, half, low, high = np.int32(reference), np.int32(1 << 15), np.int32(-bound), np.int32(bound)
+    level_shift, shift, place = np.int32(level_shift), np.int32(16), address[6]
+    words, strips = np.empty((8, GROUPS), np.int32), (rows + GROUPS - 1) // GROUPS
+    for task in range(first, last):
+        index, top = task // strips, task % strips * GROUPS
+        for group in range(place // 8, (place + cols + 7) // 8):
+            _draw_down(address, address[2], index, address[5] + top, group, words)
+            start = 8 * group - place
+            left, right = max(0, start), min(cols, start + 8)
+            for row in range(min(GROUPS, rows - top)):
+                for col in range(left, right):
+                    value = np.int32((np.int32(cells[index, top + row, skip + col]) << level_shift) + reference)
+                    change = np.int32(np.int32(value * excess[words[col - start, row]] + half) >> shift)
+                    out[index, top + row, col] = min(max(np.int32(value + change - reference), low), high)
+
+
+@kernel
 def perturb_levels(
     first, last, cells, skip, which, table, address, level_shift, reference, after, shift, low, bound, additive, out
 ):
@@ -227,6 +261,23 @@ def perturb_levels(
                     value = (np.int64(cells[index, row, skip + col]) << level_shift) + reference
                     value = ((value * np.int64(entries[col - start]) + half) >> shift) - after
                     out[index, row, col] = min(max(value, low), bound)
+
+
+@kernel
+def subtract(first, last, columns, lead, width, bound, grid):
+    """Subtract in the integers of the grid: what would saturate is clipped before, so nothing passes them."""
+    rows, cols = grid.shape[1:]
+    narrow = grid.dtype.type
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        left, right, array = 0, width - lead, 0
+        while left < cols:
+            value, right = np.int64(columns[index, row, array]), min(right, cols)
+            less, low, high = narrow(value), narrow(max(value - bound, -bound)), narrow(min(value + bound, bound))
+            some = grid[index, row, left:right]
+            for col in range(right - left):
+                some[col] = narrow(min(max(some[col], low), high) - less)
+            left, right, array = right, right + width, array + 1
 
 
 @kernel

@@ -12,7 +12,7 @@ from ..reading import Reading
 __all__ = ["LOOK_UP_BITS", "LOOK_UP_ROWS", "Constants", "constants", "floats", "integers", "read_paths", "too_wide"]
 
 LOOK_UP_ROWS = 32  # input rows from which look-up tables are worth building
-LOOK_UP_BITS = 4  # widest digits that are looked up where pairs are not possible
+LOOK_UP_BITS = 4  # widest digits that are looked up where a pair would be two limbs, or none
 CELL_BYTES = (1, 2, 4)  # of the cells and codes that the kernels read as plain memory
 _PACKED_BYTES = {"look-up": 1 / 8, "pairs": 2, "float": 8}  # of one digit
 
@@ -44,23 +44,31 @@ def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading
     if reading.bound >= 2**31:
         return (("float", "currents need more than 32 bits"),) * slices
     top = 2 ** (8 * digits_dtype.itemsize - 1) - 1 if widths is None else 2 ** max(widths) - 1
-    pairs = grid_dtype.itemsize <= 2 and digits_dtype.itemsize <= 2 and max(reading.strides) * top < 2**15
     bits = None if reading.signed else widths  # tables hold the sums of unsigned digits alone
     few = f"{height} input rows do not pay for tables, {LOOK_UP_ROWS} would"
-    if pairs:
-        found = []
-        for width in bits or (None,) * slices:
-            if width == 1 and height >= LOOK_UP_ROWS:
-                found.append(("look-up", f"one bit asks for table entries, and {height} input rows pay for the tables"))
-            else:
-                found.append(("pairs", "codes and cells fit 16 bits" + (f", and {few}" if width == 1 else "")))
-        return tuple(found)
-    reason = "cells take more than 16 bits" if grid_dtype.itemsize > 2 else "codes take more than 16 bits"
-    if bits is not None and max(bits) <= LOOK_UP_BITS and height >= LOOK_UP_ROWS:
-        return (("look-up", f"{reason}, digits at most {LOOK_UP_BITS}"),) * slices
-    if reading.signed:
-        return (("float", f"{reason}, and signed digits ask no tables"),) * slices
-    return (("float", reason + (f", and {few}" if height < LOOK_UP_ROWS else "")),) * slices
+    if digits_dtype.itemsize > 2 or max(reading.strides) * top >= 2**15:
+        reason = "codes take more than 16 bits"
+        if bits is not None and max(bits) <= LOOK_UP_BITS and height >= LOOK_UP_ROWS:
+            return (("look-up", f"{reason}, digits at most {LOOK_UP_BITS}"),) * slices
+        if reading.signed:
+            return (("float", f"{reason}, and signed digits ask no tables"),) * slices
+        return (("float", reason + (f", and {few}" if height < LOOK_UP_ROWS else "")),) * slices
+    if grid_dtype.itemsize > 2:
+        # a pair of two limbs costs twice as much
+        looked_up, fit = LOOK_UP_BITS, "codes fit 16 bits, and cells are two limbs of 16 bits"
+        why = f"cells take more than 16 bits, digits at most {LOOK_UP_BITS}"
+    else:
+        looked_up, fit = 1, "codes and cells fit 16 bits"
+        why = f"one bit asks for table entries, and {height} input rows pay for the tables"
+    found = []
+    for width in bits or (None,) * slices:
+        if width is None or width > looked_up:
+            found.append(("pairs", fit))
+        elif height >= LOOK_UP_ROWS:
+            found.append(("look-up", why))
+        else:
+            found.append(("pairs", f"{fit}, and {few}"))
+    return tuple(found)
 
 
 def _factors(reading: Reading, errs: bool) -> tuple[Any, Any] | None:
@@ -74,7 +82,8 @@ def _factors(reading: Reading, errs: bool) -> tuple[Any, Any] | None:
     outer = [math.gcd(*map(int, row)) or 1 for row in weights]
     inner = [[int(weight) // common for weight in row] for row, common in zip(weights, outer, strict=True)]
     if reading.code_range is None:
-        codes = [[math.ceil(reading.bound * gain) + 1 for gain in row] for row in reading.adc_gain]
+        more = 1 if reading.adc_origin is None else 2
+        codes = [[math.ceil(reading.bound * gain) + more for gain in row] for row in reading.adc_gain]
     else:
         lows, tops = reading.code_range
         codes = [list(map(max, map(abs, low), map(abs, top))) for low, top in zip(lows, tops, strict=True)]
@@ -133,8 +142,13 @@ def _adc_constants(reading: Reading, errs: bool) -> tuple[Any, ...]:
     factors = _factors(reading, errs)
     inner, outer = factors or (np.empty((1, 0), real), np.empty(0, np.int32))
     units, weights = reading.digit_units, np.array(reading.shift_weights, np.float64)
+    origins, more = None, None
+    if reading.adc_origin is not None:
+        origins, more = -np.array(reading.adc_origin, real), reading.tile_sum
     return (
         gain,
+        origins,
+        more,
         np.array(lows, real),
         np.array(tops, real),
         units is not None,

@@ -8,6 +8,7 @@ tile and weight slice of a strip, the currents of a few rows are found by one of
 import numpy as np
 
 from ..reading import PANEL
+from ._bits import bits64
 from ._currents import (
     GROUP,
     STRIP,
@@ -26,10 +27,10 @@ from ._currents import (
 )
 from ._disturb import NORMALS, disturb, prepare, undisturbed
 from ._jit import inline, kernel
-from ._lanes import LANES, bits64, clip, load, muladd, pack, real64, rint, store, whole32, zeros
+from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole32, zeros
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "0c51e368666124f7"
+INLINED = "57946fd8009e3d00"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -107,14 +108,21 @@ def pack_floats(first, last, digits, strides, rows, out):
 
 
 @inline
-def _convert(currents, count, slices, steps, lows, tops, fresh, inner, outer, sums, at):
+def _code(scaled, origins, i, low, top):
+    if origins is not None:
+        scaled = scaled + origins[i]
+    return clip(rint(scaled), low, top)
+
+
+@inline
+def _convert(currents, count, slices, steps, origins, lows, tops, fresh, inner, outer, sums, at):
     # All weights are integers: float32 adds up the inner sums exactly, int32 the outer ones.
     for row in range(count):
         for vector in range(2):
             total = zeros(steps[0])
             for i in range(slices):
                 current = load(currents, (row * slices + i) * STRIP + vector * LANES)
-                total = muladd(clip(rint(current * steps[i]), lows[i], tops[i]), inner[i], total)
+                total = muladd(_code(current * steps[i], origins, i, lows[i], tops[i]), inner[i], total)
             place = at + row * STRIP + vector * LANES
             value = whole32(total) * outer
             if not fresh:
@@ -123,7 +131,7 @@ def _convert(currents, count, slices, steps, lows, tops, fresh, inner, outer, su
 
 
 @inline
-def _convert_in_order(currents, count, slices, steps, lows, tops, fresh, snap, units, weights, sums, at):
+def _convert_in_order(currents, count, slices, steps, origins, lows, tops, fresh, snap, units, weights, sums, at):
     # the float64 sum as the reference has it: a multiply and an add, never fused
     for row in range(count):
         for vector in range(2):
@@ -133,16 +141,18 @@ def _convert_in_order(currents, count, slices, steps, lows, tops, fresh, snap, u
                 total = load(sums, place)
             for i in range(slices):
                 current = load(currents, (row * slices + i) * STRIP + vector * LANES)
-                code = real64(clip(rint(current * steps[i]), lows[i], tops[i]))
+                code = real64(_code(current * steps[i], origins, i, lows[i], tops[i]))
                 if snap:
+                    if origins is not None:
+                        code = code + -np.float64(origins[i])
                     code = rint(code * units[i])
                 total = total + code * weights[i]
             store(sums, place, total)
 
 
 @inline
-def _reduce(sums, height, scales, row, tile, width_scale, at, fresh, totals):
-    # add a tile's sums, times the scales of its rows and columns, to a strip's totals
+def _reduce(sums, height, more, scales, row, tile, width_scale, at, fresh, totals):
+    # add a tile's sums, and `more`, times the scales of its rows and columns, to a strip's totals
     for m in range(height):
         scale = scales[row + m, tile]
         for vector in range(2):
@@ -150,7 +160,10 @@ def _reduce(sums, height, scales, row, tile, width_scale, at, fresh, totals):
             before = zeros(0.0)
             if not fresh:
                 before = load(totals, at + place)
-            value = real64(load(sums, place)) * scale * load(width_scale, vector * LANES)
+            value = real64(load(sums, place))
+            if more is not None:
+                value = value + more
+            value = value * scale * load(width_scale, vector * LANES)
             store(totals, at + place, before + value)
 
 
@@ -172,6 +185,8 @@ def read(
     depth,
     rows,
     steps,
+    origins,
+    more,
     lows,
     tops,
     snap,
@@ -188,7 +203,8 @@ def read(
     """Read a matrix; the arrays of paths that are not taken are empty.
 
     Parameters: `bits`, `pairs`, `codes` as packed above, flat; `looked_up`, `paired` the slices of
-    either path; `grid` the memory of the cells, of `itemsize` bytes each; `simple` whether
+    either path; `grid` the memory of the cells, of `itemsize` bytes each; `origins` and `more` what is
+    added to scaled currents and to tiles' sums, or None, so that they cost nothing; `simple` whether
     ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
     columns of a task and the rows converted together; `single` or `double` the result; `errors` a
     `Disturbance`, or None: then Numba leaves out what would ask for one.
@@ -205,7 +221,8 @@ def read(
     groups = (rows + GROUP - 1) // GROUP
     strips = col_block // STRIP
     tables = aligned(groups * TABLE if looked_up.size else 0)
-    packed = aligned(half_rows * STRIP if paired.size else 0)
+    limbs = 2 if itemsize == 4 else 1
+    packed = aligned(limbs * half_rows * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
     seen = np.empty(chunk * slices * STRIP, steps.dtype)  # what the ADCs see
     currents = undisturbed(errors, seen)
@@ -272,6 +289,7 @@ def read(
                                 half_rows,
                                 half,
                                 packed,
+                                limbs,
                                 count * paired.size,
                                 targets,
                                 currents,
@@ -296,17 +314,22 @@ def read(
                                 seen,
                             )
                         step, low, top, at = steps[j], lows[j], tops[j], c * STRIP
+                        origin = None
+                        if origins is not None:
+                            origin = origins[j]
                         if simple:
                             part, factor = inner[j], outer[j]
-                            _convert(seen, count, slices, step, low, top, j == 0, part, factor, whole_sums, at)
+                            _convert(seen, count, slices, step, origin, low, top, j == 0, part, factor, whole_sums, at)
                         else:
                             unit, weight = units[j], weights[j]
-                            _convert_in_order(seen, count, slices, step, low, top, j == 0, snap, unit, weight, sums, at)
+                            _convert_in_order(
+                                seen, count, slices, step, origin, low, top, j == 0, snap, unit, weight, sums, at
+                            )
                 column_scale, fresh, at = w_scale[tile, n:], tile % PANEL == 0, strip * row_block * STRIP
                 if simple:
-                    _reduce(whole_sums, ms, x_scale, m0, tile, column_scale, at, fresh, totals)
+                    _reduce(whole_sums, ms, more, x_scale, m0, tile, column_scale, at, fresh, totals)
                 else:
-                    _reduce(sums, ms, x_scale, m0, tile, column_scale, at, fresh, totals)
+                    _reduce(sums, ms, more, x_scale, m0, tile, column_scale, at, fresh, totals)
                 if tile % PANEL == PANEL - 1 or tile == tiles - 1:
                     for m in range(ms):
                         for vector in range(2):

@@ -134,10 +134,21 @@ def perturb(
     narrow = draw.shift == 16 and (draw.bound + draw.reference) * most + 2**15 < 2**31
     entries = excess if narrow else factors
     arguments = tasks, out.size * 7e-4, cells, first, entries, words, draw.level_shift, draw.reference
-    if narrow:
+    if narrow and words[6] % 8 + last - first <= 2 * _kernels.GROUPS:
+        strips = ceil_div(out.shape[1], _kernels.GROUPS)
+        _jit.launch(_kernels.perturb_thin, out.shape[0] * strips, *arguments[1:], draw.bound, out)
+    elif narrow:
         _jit.launch(_kernels.perturb_narrow, *arguments, draw.bound, out)
     else:
         _jit.launch(_kernels.perturb, *arguments, draw.shift, draw.bound, out)
+    return out
+
+
+def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
+    """See `reference.subtract`; it overwrites `grid`, where it may."""
+    out = grid if grid.flags.writeable and grid.flags.c_contiguous else np.array(grid, order="C")
+    tasks, work = out.shape[0] * out.shape[1], out.size * 1e-4
+    _jit.launch(_kernels.subtract, tasks, work, _frozen(columns), lead, width, bound, out)
     return out
 
 

@@ -132,6 +132,20 @@ def perturb_levels(
     tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
 
 
+@triton.jit(do_not_specialize=["cols", "lines", "arrays", "lead", "width", "bound"])
+def subtract(grid, columns, out, cols, lines, arrays, lead, width, bound, LINES: tl.constexpr, COLS: tl.constexpr):
+    """See `reference.subtract`; a program takes COLS columns of LINES rows, those of all slices in a row."""
+    line = tl.program_id(0).to(tl.int64) * LINES + tl.arange(0, LINES)
+    col = tl.program_id(1) * COLS + tl.arange(0, COLS)
+    inside = (line[:, None] < lines) & (col[None, :] < cols)
+    array = (col + lead) // width
+    less = tl.load(columns + line[:, None] * arrays + array[None, :], mask=inside, other=0).to(tl.int64)
+    at, bound = line[:, None] * cols + col[None, :], bound.to(tl.int64)
+    value = tl.load(grid + at, mask=inside, other=0).to(tl.int64) - less
+    value = tl.minimum(tl.maximum(value, -bound), bound)
+    tl.store(out + at, value.to(out.dtype.element_ty), mask=inside)
+
+
 @triton.jit(do_not_specialize=[*_DRAW, "fine_tag", "high_share", "low_share", "high", "low"])
 def apply_stuck_cells(
     cells,
@@ -208,10 +222,22 @@ def _products(codes, cells, X_LIMBS: tl.constexpr, G_LIMBS: tl.constexpr, WIDE: 
 
 @triton.jit
 def _digitise(
-    current, step, low, top, unit, WIDE: tl.constexpr, SATURATE: tl.constexpr, SNAP: tl.constexpr, FAST: tl.constexpr
+    current,
+    step,
+    origin,
+    low,
+    top,
+    unit,
+    WIDE: tl.constexpr,
+    ORIGIN: tl.constexpr,
+    SATURATE: tl.constexpr,
+    SNAP: tl.constexpr,
+    FAST: tl.constexpr,
 ):
     """Return the ADC's codes: float64, or from FAST the bits of float32 codes on top of MAGIC_BITS."""
     x = current.to(tl.float64 if WIDE else tl.float32) * step
+    if ORIGIN:
+        x = x - origin
     if FAST:
         if SATURATE:  # before rounding: the ends are integers, so the codes are the same
             x = tl.minimum(tl.maximum(x, low), top)
@@ -221,6 +247,8 @@ def _digitise(
         if SATURATE:
             adc = tl.minimum(tl.maximum(adc, low.to(tl.float64)), top.to(tl.float64))
         if SNAP:
+            if ORIGIN:
+                adc = adc + origin.to(tl.float64)
             adc = (adc * unit + _MAGIC_DOUBLE) - _MAGIC_DOUBLE
     return adc
 
@@ -233,6 +261,7 @@ def read(
     w_scale,
     out,
     steps,
+    origins,
     lows,
     tops,
     units,
@@ -262,6 +291,7 @@ def read(
     X_LIMBS: tl.constexpr,
     G_LIMBS: tl.constexpr,
     WIDE: tl.constexpr,
+    ORIGIN: tl.constexpr,
     SATURATE: tl.constexpr,
     SNAP: tl.constexpr,
     STRIDES: tl.constexpr,
@@ -337,7 +367,8 @@ def read(
                     current = noisy(current.to(tl.int64), random, normals, tl.load(sigmas + pair))
                 unit = tl.load(units + pair) if SNAP else weight
                 step, low, top = tl.load(steps + pair), tl.load(lows + pair), tl.load(tops + pair)
-                adc = _digitise(current, step, low, top, unit, WIDE, SATURATE, SNAP, tl.float64 != SUM)
+                origin = tl.load(origins + pair) if ORIGIN else step
+                adc = _digitise(current, step, origin, low, top, unit, WIDE, ORIGIN, SATURATE, SNAP, tl.float64 != SUM)
                 if tl.int64 == SUM:
                     adc = (adc - 0x4B400000).to(tl.int64)
                 acc += adc * weight
@@ -345,7 +376,10 @@ def read(
             acc -= tl.load(strides + inputs)
         columns = tl.load(w_scale + tile * width + n, mask=across, other=0.0)
         along = tl.load(x_scale + tl.cast(m, tl.int64) * tiles + tile, mask=m < height, other=0.0)
-        total += acc.to(tl.float64) * along[:, None] * columns[None, :]
+        tile_sum = acc.to(tl.float64)
+        if ORIGIN:
+            tile_sum += tl.load(units + slices * inputs)
+        total += tile_sum * along[:, None] * columns[None, :]
     at = tl.cast(m, tl.int64)[:, None] * width + n[None, :]
     at += tl.cast(tl.program_id(1), tl.int64) * height * width
     inside = high & wide

@@ -203,6 +203,26 @@ def perturb(
 _plain_perturb = _without_autocast(reference.perturb)
 
 
+def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
+    """See `reference.subtract`."""
+    kernels = _kernels(grid)
+    if kernels is None:
+        return _plain_subtract(grid, columns, lead, width, bound)
+    grid, columns = grid.contiguous(), columns.contiguous()
+    out = torch.empty_like(grid)
+    if out.numel():
+        lines, cols = grid.shape[0] * grid.shape[1], grid.shape[2]
+        across = min(256, _ceil_power(cols))
+        down = min(2048 // across, _ceil_power(lines))
+        numbers = cols, lines, columns.shape[2], lead, width, bound
+        launch = (ceil_div(lines, down), ceil_div(cols, across))
+        _launch(kernels.subtract, launch, grid, columns, out, *numbers, LINES=down, COLS=across)
+    return out
+
+
+_plain_subtract = _without_autocast(reference.subtract)
+
+
 def apply_stuck_cells(
     cells: Any, address: noise.Address, *, high_share: int, low_share: int, high: int, low: int = 0
 ) -> Any:
@@ -283,14 +303,17 @@ def _read_constants(kernels: Any, reading: Reading, strides: tuple[int, ...], su
     # tensors of the ADC and the shift-and-add, in the order of the kernel's arguments
     real = torch.float64 if reading.wide else torch.float32
     gain, weights = _flat(reading.adc_gain), _flat(reading.shift_weights)
+    origin = gain if reading.adc_origin is None else _flat(reading.adc_origin)
+    units = weights if reading.digit_units is None else _flat(reading.digit_units)
     lows, tops = (gain, gain) if reading.code_range is None else map(_flat, reading.code_range)
     # MAGIC_BITS of all codes, as they enter the weighted sum, modulo 2**32
     excess = kernels.MAGIC_BITS * sum(map(int, weights)) if sums is torch.int32 else 0
     return [
         _constant(gain, real, where),
+        _constant(origin, real, where),
         _constant(lows, real, where),
         _constant(tops, real, where),
-        _constant(weights if reading.digit_units is None else _flat(reading.digit_units), torch.float64, where),
+        _constant((*units, reading.tile_sum), torch.float64, where),
         _constant(weights, sums, where),
         _constant((*strides, _signed(excess & 0xFFFFFFFF)), torch.int32, where),
     ]
@@ -317,6 +340,7 @@ def _panel_launcher(
         "X_LIMBS": 1 if _fits_int8(reading) else digits.dtype.itemsize,
         "G_LIMBS": grid.dtype.itemsize,
         "WIDE": reading.wide,
+        "ORIGIN": reading.adc_origin is not None,
         "SATURATE": reading.code_range is not None,
         "SNAP": reading.digit_units is not None,
         "STRIDES": max(strides) > 1,

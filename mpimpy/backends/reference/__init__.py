@@ -8,7 +8,7 @@ device. The caller has checked the input.
 
 from typing import Any
 
-from ._draws import apply_stuck_cells, perturb
+from ._draws import apply_stuck_cells, perturb, subtract
 from ._encode import block_max, block_sums, code_limits, digits, expand_blocks, fold, limbs, multiply
 from ._errors import disturb
 from ._ladder import node_voltages, reduce_lines, transfer
@@ -34,6 +34,7 @@ __all__ = [
     "read_paths",
     "reader",
     "reduce_lines",
+    "subtract",
     "to_backend",
     "transfer",
 ]

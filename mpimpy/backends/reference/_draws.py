@@ -8,7 +8,7 @@ from ... import noise
 from ..._caches import bounded
 from ..reading import Draw
 
-__all__ = ["apply_stuck_cells", "entries", "perturb"]
+__all__ = ["apply_stuck_cells", "entries", "perturb", "subtract"]
 
 
 @bounded(32, lambda _, xp, where, table: 2 * len(table))
@@ -90,4 +90,34 @@ def apply_stuck_cells(
         cell = cells[index, :, :]
         cell = xp.where(draw < high_share + low_share, xp.full_like(cell, low), cell)
         out.append(xp.where(draw < high_share, xp.full_like(cell, high), cell))
+    return xp.stack(out, axis=0)
+
+
+def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
+    """Take a number that the columns of an array share from every cell: ``clip(cell - number, -bound, bound)``.
+
+    Parameters
+    ----------
+    grid : integer array, shape (slices, A, C)
+        It may be overwritten.
+    columns : integer array of that dtype, shape (slices, A, arrays)
+        The number of each row of each array.
+    lead : int
+        Columns of the first array before the first cell.
+    width : int
+        Columns of an array.
+    bound : int
+        Greatest magnitude of the result, and of the numbers.
+
+    Returns
+    -------
+    array like `grid`
+    """
+    xp = array_namespace(grid)
+    wide = xp.int32 if bound < 2**30 else xp.int64
+    array = (xp.arange(grid.shape[2], dtype=xp.int64, device=device(grid)) + lead) // width
+    out = []
+    for index in range(grid.shape[0]):
+        less = xp.take(xp.astype(columns[index, :, :], wide), array, axis=1)
+        out.append(xp.astype(xp.clip(xp.astype(grid[index, :, :], wide) - less, -bound, bound), grid.dtype))
     return xp.stack(out, axis=0)

@@ -40,6 +40,9 @@ def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
         ``acc += adc * shift_weights[j][i]``, j outermost; then ``y += (acc * x_scale[:, t]) * w_scale[t]``,
         tiles in ascending order within panels of 16, then panels. All sums are float64, never fused.
 
+        Where code 0 stands for a current, ``adc = rint(I * adc_gain[j][i] - adc_origin[j][i])``, a multiplication and
+        a subtraction; digit units multiply ``adc + adc_origin[j][i]``; and ``acc += tile_sum`` comes last.
+
         Parameters
         ----------
         digits : integer array, shape (input slices, R, K)
@@ -69,6 +72,8 @@ def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
                     if errors is not None:
                         current = disturb(xp, current, errors, tile, j, i, perturb)
                     acc = acc + _codes(xp, current, reading, j, i) * reading.shift_weights[j][i]
+                if reading.adc_origin is not None:
+                    acc = acc + reading.tile_sum
                 total = total + acc * x_scale[:, tile][:, None] * w_scale[tile, :][None, :]
             y = y + total
         return xp.astype(y, getattr(xp, dtype))
@@ -88,12 +93,16 @@ def _currents(xp: Any, digits: Any, grid: Any, tile: int, reading: Reading) -> I
 
 def _codes(xp: Any, current: Any, reading: Reading, j: int, i: int) -> Any:
     # the ADC of a pair of slices, as float64
-    adc = xp.round((current if reading.wide else xp.astype(current, xp.float32)) * reading.adc_gain[j][i])
+    scaled = (current if reading.wide else xp.astype(current, xp.float32)) * reading.adc_gain[j][i]
+    origin = None if reading.adc_origin is None else reading.adc_origin[j][i]
+    adc = xp.round(scaled if origin is None else scaled - origin)
     if reading.code_range is not None:
         lows, tops = reading.code_range
         adc = xp.clip(adc, float(lows[j][i]), float(tops[j][i]))
     adc = xp.astype(adc, xp.float64)
-    return adc if reading.digit_units is None else xp.round(adc * reading.digit_units[j][i])
+    if reading.digit_units is None:
+        return adc
+    return xp.round((adc if origin is None else adc + origin) * reading.digit_units[j][i])
 
 
 read = reader(perturb)

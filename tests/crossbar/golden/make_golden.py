@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import oracle
 
-from mpimpy import ADC, DAC, Config, Device, Format, Tile
+from mpimpy import ADC, DAC, Config, Device, Format, Gaussian, Tile
 from mpimpy.operands import encoding
 
 SEED, CHIP, READ = 20261124, 3, 5
@@ -32,6 +32,13 @@ CASES = {
         Device(g_level=2, var=0), DAC(2), ADC(64, snap=True), Tile(32, 32), Format((1,) * 8), Format((1,) * 8)
     ),
 }
+# Arithmetic 1, which knew no other: these values are older than real reference columns.
+CASES |= {f"{name}, ideal reference": config.replace(tile={"reference": "ideal"}) for name, config in CASES.items()}
+CASES["unit columns"] = Config(
+    Device(LGS=1e-6, var=0.1, write_var=Gaussian(3e-7), stuck_HGS=0.01),
+    tile=Tile(16, 4, reference_columns=3),
+    weights=Format(mapping="offset"),
+)
 
 
 def operands():

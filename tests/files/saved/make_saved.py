@@ -1,10 +1,13 @@
-"""Write the chips of this folder, and products of them: run with the release whose files they are (2.0.0)."""
+"""Write the chips of this folder, and products of them.
+
+Those of 2.0.0 are kept as that release wrote them; a run adds those of arithmetic 2.
+"""
 
 import pathlib
 
 import numpy as np
 
-from mpimpy import Device, DPETensor, Drift, Engine, Flicker, Format, Gaussian, Wires, WriteVerify
+from mpimpy import Device, DPETensor, Drift, Engine, Flicker, Format, Gaussian, Tile, Wires, WriteVerify
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -15,7 +18,7 @@ def inputs(matrix):
     return np.sin(np.arange(3.0 * depth)).reshape(3, depth)
 
 
-def chips():
+def chips_of_2_0_0():
     """Yield (name, matrix) of chips of many kinds."""
     w = np.cos(np.arange(70.0 * 3)).reshape(70, 3)
     small, faults = w[:5], np.resize([0, 1, 0, -1, 0, 0, 0], (5, 3))
@@ -30,8 +33,22 @@ def chips():
     yield "empty", Engine(seed=5).program(np.zeros((0, 3)))
 
 
+def chips():
+    """Yield (name, matrix) of chips with reference columns of real cells."""
+    w = np.cos(np.arange(5.0 * 3)).reshape(5, 3)
+    wired = Device(write_var=0.1, var=0.05, stuck_HGS=0.05)
+    offset = Format((1, 2, 4), mapping="offset")
+    tile = Tile(8, 2, reference_columns=2)
+    yield "columns", Engine(wired, tile=tile, weights=offset, wires=Wires(5.0, 2.0), seed=2).program(w)
+    levels = Device(levels=(1e-6, 2e-6, 4e-6, 9e-6), var=0.02, drift=Drift(0.05, 0.01))
+    yield "levels", Engine(levels, weights=Format((1, 1, 2), mapping="offset"), seed=3).program(w).at("1 d")
+    written = Device(write_var=0.1, var=0, stuck_LGS=0.1)
+    yield "settled", Engine(written, weights=Format((1, 2, 1)), tile=Tile(8, 2), seed=4).program(w, origin=(0, 1))
+
+
 if __name__ == "__main__":
-    products = {}
+    with np.load(FOLDER / "products.npz") as found:
+        products = dict(found)
     for name, matrix in chips():
         matrix.save(FOLDER / f"{name}.npz")
         products[name] = matrix.read(inputs(matrix), read=9)
