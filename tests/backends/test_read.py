@@ -149,13 +149,14 @@ def test_errors_in_the_kernel_are_those_of_the_reference(data, case, blocks, thr
         assert same_bits(numba_cpu.read(*arrays, reading, dtype, errors), expected)
 
 
-@pytest.mark.parametrize("wide", [False, True])
-def test_errors_are_exact_to_the_last_unit_of_current(rng, wide):
+@pytest.mark.parametrize(
+    ("wide", "sigma"), [(False, 2**25 + 54321), (False, 2**43 + 54321), (True, 2**25), (True, 2**50 + 12345)]
+)
+def test_errors_are_exact_to_the_last_unit_of_current(rng, wide, sigma):
     # an ADC with a code for every unit: no rounding hides anything; in one of a thousand products the last bit counts
     most = 2**21 if wide else 2**10
     codes, cells = (rng.integers(-most, most, shape, dtype=np.int32) for shape in ((1, 90, 2), (1, 2, 370)))
     reading = plain_reading(rows=2, bound=2 * most**2, wide=wide)
-    sigma = 2**50 + 12345 if wide else 2**25 + 54321
     table = noise.gaussian_table(0.5)
     errors = Errors(noise.Address(7, 1, 2, 0, 5, 3), 4, 2, 6, 1, table, ((sigma,),), ((sigma - 777,),))
     ones = np.ones((90, 1)), np.ones((1, 370))
