@@ -434,7 +434,7 @@ def test_explain_says_that_errors_come_in_and_how_currents_are_found_for_all_tha
         found = Engine(adc=ADC(**{name: value}), seed=1).program(w).read_plan(x)
         assert found.slices == quiet.slices
         drawn = ", a normal number for every conversion" if name == "noise_lsb" else ""
-        assert found.notes == (f"errors of the ADCs come between currents and codes{drawn}",)
+        assert found.notes[-1] == f"errors of the ADCs come between currents and codes{drawn}"
 
 
 # -- what codes cover ----------------------------------------------------------------------------
