@@ -79,6 +79,12 @@ class Config:
                 f"reference_columns={self.tile.reference_columns} has no effect with differential pairs, which have no "
                 "reference column: leave it out",
             )
+        if self.device.redraws and self.adc.per == "product":
+            fail(
+                ValueError,
+                "redraw='slice' draws read variation for each input slice, and per='product' takes the sum of their "
+                "codes to the same cells: use redraw='product', or per='slice'",
+            )
         if self.wires_per_read is not None and self.device.var == 0:
             fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
 
