@@ -5,7 +5,7 @@ Independent of the package: it imports nothing of it but the quantile tables' en
 
 import struct
 from fractions import Fraction
-from math import exp, frexp, fsum, lcm, log
+from math import ceil, exp, frexp, fsum, lcm, log
 from statistics import NormalDist
 
 from mpimpy import noise
@@ -179,7 +179,7 @@ def spreads_of(device, places, step, rho):
     """The smallest spread, in levels, of each law of a device."""
     count = device.g_level
 
-    def factors(sigmas):
+    def factors(sigmas, places=places):
         if isinstance(sigmas, tuple):
             return [s * (max(1.0, at) + rho) for s, at in zip(sigmas, places, strict=True) if s]
         return [sigmas * (1 + rho)] if sigmas else []
@@ -192,16 +192,39 @@ def spreads_of(device, places, step, rho):
         elif kind == "Samples":
             found += [min(spread(row) for row in law.conductance_S if spread(row)) / step]
         elif kind == "Flicker":
-            found.append(min(factors(tuple(flicker(q, law, law.t0_s) for q in each(law.q, count)))))
+            at = [(g - device.LGS) / step for g in law.conductance_S] if law.conductance_S else places
+            found.append(min(factors(tuple(flicker(q, law, law.t0_s) for q in each(law.q, len(at))), at)))
         else:
             found += sorted(factors(law))[:1]
     if device.drift is not None:
         found += (sorted(factors(device.drift.nu_spread)) or sorted(factors(device.drift.nu)))[:1]
+    if device.relaxation is not None:
+        for moves in (0, 1):
+            most = [max(abs(relaxed(device, t, n)[moves]) for t in device.relaxation.times_s) for n in range(count)]
+            if any(most):
+                found.append(min(m for m in most if m) / step)
+                break
     if device.verify is not None:
         found.append(device.verify.tolerance_S / step)
     if device.levels is not None and any(abs(at - n) > 1e-9 * (count - 1) for n, at in enumerate(places)):
         found.append((sum((at - n) ** 2 for n, at in enumerate(places)) / count) ** 0.5)
     return found
+
+
+def relaxed(device, time_s, level):
+    """Spread and shift of a level, S: linear in the logarithm of the time."""
+    law = device.relaxation
+    numbers = [
+        [each(row, level + 1)[level] for row in rows] for rows in (law.sigma_S, law.shift_S or [0.0] * len(law.times_s))
+    ]
+    for n, (early, late) in enumerate(zip(law.times_s, law.times_s[1:], strict=False)):
+        if early <= time_s <= late:
+            part = log(time_s / early) / log(late / early)
+            return [
+                row[n] if part == 0 else row[n + 1] if part == 1 else row[n] + (row[n + 1] - row[n]) * part
+                for row in numbers
+            ]
+    raise AssertionError
 
 
 def flicker(q, law, time_s):
@@ -335,8 +358,18 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         log_time = log(time_s / device.drift.t0_s)
         now = round(rho * 2**f * exp(-each(device.drift.nu, 1)[0] * log_time))
 
+    if time_s is not None and device.relaxation is not None:
+        now = max(0, reference + round(relaxed(device, time_s, 0)[1] / unit))
+
     def aged(plane, one, j, k, n):
         index, value = index_of(plane, one, j), written(plane, one, j, k, n)
+        if time_s is not None and device.relaxation is not None:
+            if stuck(index, k, n):
+                return min(value + reference - now, bound)
+            spread, shift = relaxed(device, time_s, wanted(plane, one, j, k, n))
+            draw = word(noise.derive(seed, "relaxation"), chip, 0, noise.DRIFT, index, k, n)
+            move = round(spread / unit * NormalDist().inv_cdf((draw + 0.5) / 65536) + shift / unit - (now - reference))
+            return min(max(value + move, -now, -bound), bound)
         if now is reference and (time_s is None or device.drift is None):
             return value
         if stuck(index, k, n):
@@ -353,6 +386,9 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
             return value
         level = wanted(plane, one, j, k, n)
         level = {1: levels, -1: 0, 0: level}[stuck(index, k, n)]
+        if getattr(device.var, "conductance_S", None) and type(device.var).__name__ == "Flicker":
+            ends = [(a + b) / 2 for a, b in zip(device.var.conductance_S, device.var.conductance_S[1:], strict=False)]
+            level = sum(written(plane, one, j, k, n) >= ceil((end - device.LGS) / unit - 1e-6) for end in ends)
         draw = word(seed, chip, read, noise.READ, index, k, n)
         return disturb(device.var, value, level, draw, now, True, time_s)
 
@@ -370,6 +406,9 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         if time_s is not None and device.drift is not None:
             factor_now = exp(-each(device.drift.nu, levels + 1)[level] * log_time)
             unit_cell = round((exact_places[level] + rho) * 2**f * factor_now) - now
+        if time_s is not None and device.relaxation is not None:
+            shift = round(relaxed(device, time_s, level)[1] / unit)
+            unit_cell = max(0, round(exact_places[level] * 2**f) + reference + shift) - now
 
     def code(plane, i, m, k):
         value = digits(xq[plane][m][k], config.inputs)[i] * u[i]

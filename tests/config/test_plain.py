@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 from strategies import configs
 
 import mpimpy
-from mpimpy import ADC, Config, Device, Drift, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires, WriteVerify
+from mpimpy import (
+    ADC,
+    Config,
+    Device,
+    Drift,
+    Flicker,
+    Format,
+    Gaussian,
+    Ranges,
+    Relaxation,
+    Samples,
+    Tile,
+    Wires,
+    WriteVerify,
+)
 from mpimpy.config import ARITHMETIC, from_dict, to_dict
 
 PARTS = [
@@ -77,6 +91,11 @@ def test_what_is_left_out_has_its_default():
     }
     assert from_dict(given) == Config(
         Device(var=Gaussian(2e-7), drift=Drift(0.05)),
+        Device(
+            write_var=Gaussian([2e-7] * 16, verified=True),
+            relaxation=Relaxation([1, "1 d"], [0, [1e-7] * 16], [0, -1e-7]),
+        ),
+        Device(var=Flicker([0.1, 0.2], conductance_S=[0, 1e-5])),
         adc=ADC(range=Ranges([[0]], [[1e-5]])),
         weights=Format([1, 3]),
         wires=Wires(1, 2),
