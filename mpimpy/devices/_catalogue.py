@@ -79,7 +79,7 @@ _CMO = (
 )
 _CMO_LAWS = (
     "; relaxation from 1 s on by -0.089 ln t uS, with a spread of 0.042 ln t + 0.412 uS; read noise "
-    "0.0277 log10(G) sqrt(ln((t + 1 us) / 2 us)) uS"
+    "0.0277 log10(G) sqrt(ln((t + 1 us) / 2 us)) uS, G as programmed, in proportion to what G is since"
 )
 _CMO_BAND = (
     "not published; relaxation was measured near 50 uS and taken for all levels, and goes by ln t to 10 years; it is "

@@ -54,7 +54,7 @@ def _log(value: float) -> float:
 
 LOWEST = 0.008  # of HGS: what lies below has one strength
 NEAR_0, BETWEEN, AT_THE_TOP = 1.3, 1.2, 1.07  # ratios of neighbouring conductances, at most
-HIGHEST = 1.2  # of HGS: what lies above has one strength
+HIGHEST = 1.2  # of HGS: what lies above has one strength, and the ratio to HGS within which lists are finer
 MOST_LEVELS = 200  # that are conductances of the list themselves
 
 
@@ -63,8 +63,9 @@ def _conductances(levels: Sequence[float]) -> list[float]:
     # a level comes out right within 1 % (see tests/devices/test_presets.py).
     top = levels[-1]
     some = levels if len(levels) <= MOST_LEVELS else [*levels[: -1 : len(levels) // 100], top]
-    ends = [*(level for level in some if level > LOWEST * top), HIGHEST * top]
-    found = []
+    found: list[float] = []
+    ends = sorted({*some, top / HIGHEST, HIGHEST * top}) if some[-2] < top / HIGHEST else [*some, HIGHEST * top]
+    ends = [end for end in ends if end > max(LOWEST * top, levels[0] * (1 - 1e-9))]
     if levels[0] <= LOWEST * top:
         ends = [LOWEST * top, *ends]
     for low, high in itertools.pairwise(ends):
