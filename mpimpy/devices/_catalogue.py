@@ -208,7 +208,7 @@ PRESETS = {
         ),
         Preset(
             name="reram-cmo-2",
-            what="the same, verified to 2 % of the target",
+            what="resistive memory, conductive metal oxide and HfOx, verified to 2 % of the target",
             LGS=9e-6,
             HGS=88e-6,
             valid_S=(8e-6, 90e-6),
@@ -232,8 +232,8 @@ PRESETS = {
                 'V. Agrawal et al., "Subthreshold operation of SONOS analog memory to enable accurate low-power neural '
                 'network inference", IEDM 2022, 21.7',
             ),
-            band="not published; nothing is known between programming and the first day, nor after the fifth; the fits "
-            "of the shift leave their data above 14 uS, by 100 to 250 nA at 16 uS",
+            band="not published; nothing is known between programming and the first day, nor after the fifth; the "
+            "polynomials of the shift turn down steeply above 14 uS, by 100 to 250 nA at 16 uS",
             sigma_S=_in_S(_fits.saturating(0.1988665, 1.763115)),
             extra=_fits.sonos,
         ),
