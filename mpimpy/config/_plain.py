@@ -18,6 +18,7 @@ from ._config import Config
 from ._device import Device
 from ._format import Format
 from ._parts import DAC, Tile, Wires
+from ._relaxation import Relaxation
 from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify
 
 __all__ = ["ARITHMETIC", "check_arithmetic", "check_upgraded", "from_dict", "from_plain", "to_dict", "upgraded"]
@@ -31,7 +32,7 @@ Part = TypeVar("Part")
 
 _CLASSES: tuple[type, ...] = (
     *(Config, Device, DAC, ADC, Tile, Format, Wires),
-    *(Ranges, Gaussian, Samples, Flicker, Drift, WriteVerify),
+    *(Ranges, Gaussian, Samples, Flicker, Drift, Relaxation, WriteVerify),
 )
 _KINDS = {kind.__name__: kind for kind in _CLASSES}
 
