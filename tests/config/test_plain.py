@@ -172,6 +172,16 @@ REFUSED = [
         "arithmetic: arithmetic 1 had other 1/f noise (Flicker) than arithmetic 2: use the mpimpy that made it",
     ),
     (
+        {"arithmetic": 1, "adc": {"radc": 32, "range": [1.1e-6, 3e-6]}},
+        ValueError,
+        "arithmetic: arithmetic 1 had other windows of ADCs off zero (range) than arithmetic 2: use the mpimpy",
+    ),
+    (
+        {"arithmetic": 1, "adc": {"range": {"kind": "Ranges", "low": [[0, 1e-7]], "span": [[1e-6, 1e-6]]}}},
+        ValueError,
+        "arithmetic: arithmetic 1 had other windows of ADCs off zero (range) than arithmetic 2: use the mpimpy",
+    ),
+    (
         {"arithmetic": 1, "tile": {"reference": "cells"}},
         ValueError,
         "arithmetic: arithmetic 1 had other reference columns of real cells (reference='cells') than arithmetic 2",
@@ -215,3 +225,9 @@ def test_a_configuration_is_no_other_part():
 def test_only_settings_become_plain(value):
     with pytest.raises(TypeError, match="is no settings: give a Config, or a part such as Device"):
         to_dict(value)
+
+
+def test_windows_from_zero_are_upgraded():
+    for span in ([0.0, 3e-6], [-1e-6, 3e-6], 1e-5, "full"):
+        given = {"arithmetic": 1, "adc": {"radc": 5, "range": span}}
+        assert Config.from_dict(given).tile.reference == "ideal"
