@@ -198,11 +198,13 @@ def samples(backend: Any, programmed: Programmed, inputs: Encoded, read: int, *,
     ends = list(itertools.accumulate(one[2].shape[0] for one in found))
     current, reach, scales, share, chance, depth = (xp.concat(each, axis=0) for each in zip(*found, strict=True))
     others = _others(xp, driven, config, (current, reach, chance, depth))
+
+    def by_pair(table: Any) -> Table:
+        return tuple(tuple(table[:, j, i] for i in range(table.shape[2])) for j in range(table.shape[1]))
+
     return Sample(
-        *(
-            tuple(tuple(table[:, j, i] for i in range(table.shape[2])) for j in range(table.shape[1]))
-            for table in (current, others)
-        ),
+        by_pair(current),
+        by_pair(others),
         scales,
         share,
         chance,
