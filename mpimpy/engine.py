@@ -324,12 +324,6 @@ class Engine(CountedReads):
         if self.config.adc.radc is None or self.config.adc.range == "lossless":
             msg = "calibrate chooses ranges for ADCs of finite resolution: give the engine a radc, such as ADC(256)"
             raise ValueError(msg)
-        if self.config.adc.per == "product":
-            msg = (
-                "calibrate chooses a range for each pair of slices, and per='product' converts all input slices "
-                "together: give the ADC a range in A, or Ranges of one number for each weight slice"
-            )
-            raise ValueError(msg)
         w = self._weights(edge.accept("w", w))
         matrix = write_real(self, w, self._address())
         x = edge.accept("x", x, like=w, depth=w.shape[0])

@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .. import arrays
+from .. import arrays, noise
 from ..arrays import namespace
 from ..config import Config
 from ..converters import conversions, digit_bounds
@@ -134,15 +134,12 @@ def _quantiles() -> list[float]:
     return [normal.inv_cdf((k + 0.5) / QUANTILES) for k in range(QUANTILES)]
 
 
-def _normal(xp: Any, count: int, columns: int) -> Any:
-    # (count, columns) numbers as if drawn from a normal distribution, evenly: Roberts' additive recurrence
-    ratio = 1.0
-    for _ in range(64):
-        ratio = (1 + ratio) ** (1 / (columns + 1))
-    steps = xp.asarray([ratio ** -(k + 1.0) for k in range(columns)])
-    places = (0.5 + xp.arange(1, count + 1, dtype=xp.float64)[:, None] * steps[None, :]) % 1.0
-    index = xp.reshape(xp.astype(places * QUANTILES, xp.int64), (-1,))
-    return xp.reshape(xp.take(xp.asarray(_quantiles()), index), (count, columns))
+def _normal(xp: Any, shape: tuple[int, int, int]) -> Any:
+    # draws from a normal distribution, whatever the seed of the engine: what is chosen does not depend on it
+    address = noise.Address(noise.derive(0, "calibration"), 0, 0, noise.READ)
+    words = noise.words(xp, address, 0, (shape[0], shape[1] * shape[2]))
+    index = xp.reshape(words * QUANTILES // noise.TABLE_SIZE, (-1,))
+    return xp.reshape(xp.take(xp.asarray(_quantiles()), index), shape)
 
 
 def _currents(xp: Any, driven: Driven, part: _Part) -> tuple[Any, Any, float]:
@@ -198,13 +195,9 @@ def samples(backend: Any, programmed: Programmed, inputs: Encoded, read: int, *,
     ends = list(itertools.accumulate(one[2].shape[0] for one in found))
     current, reach, scales, share, chance, depth = (xp.concat(each, axis=0) for each in zip(*found, strict=True))
     others = _others(xp, driven, config, (current, reach, chance, depth))
-
-    def by_pair(table: Any) -> Table:
-        return tuple(tuple(table[:, j, i] for i in range(table.shape[2])) for j in range(table.shape[1]))
-
     return Sample(
-        by_pair(current),
-        by_pair(others),
+        _table(current),
+        _table(others),
         scales,
         share,
         chance,
@@ -213,10 +206,15 @@ def samples(backend: Any, programmed: Programmed, inputs: Encoded, read: int, *,
     )
 
 
+def _table(pairs: Any) -> Table:
+    # arrays of each pair, from (outputs, j, i)
+    return tuple(tuple(pairs[:, j, i] for i in range(pairs.shape[2])) for j in range(pairs.shape[1]))
+
+
 def _others(xp: Any, driven: Driven, config: Config, seen: tuple[Any, Any, Any, Any]) -> Any:
     # currents as far from those seen as other rows may be, by whole products of digits, and none that cells cannot give
     current, reach, chance, depth = seen
-    normal = xp.reshape(_normal(xp, current.shape[0], current.shape[1] * current.shape[2]), current.shape)
+    normal = _normal(xp, current.shape)
     # of few rows, Student's t instead: its expansion in one over the degrees of freedom (Cornish and Fisher)
     freedom = (1 / chance + 2.0)[:, None, None]
     change = (normal + (normal**3 + normal) / (4 * freedom)) * reach

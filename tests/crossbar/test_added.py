@@ -188,10 +188,6 @@ def test_too_many_bits_are_refused():
             r"is for 4 weight slices by 4 input slices, and there are 4 by 1: with per='product' give one number a row",
         ),
         (
-            lambda: Engine(adc=WHOLE).calibrate(np.eye(4), np.eye(4)),
-            r"calibrate chooses a range for each pair of slices, and per='product' converts all input slices together",
-        ),
-        (
             lambda: pictures.adc_codes(Engine(adc=WHOLE).program(np.eye(4)), np.eye(4), input_slice=1),
             r"input_slice=1 names no conversion: with per='product' there is one for all, so leave it out",
         ),
