@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from .reading import Errors, Reading
+from .reading import Errors, Reading, RowDraw
 
 __all__ = ["read_paths", "with_fallback"]
 
@@ -14,7 +14,8 @@ _ERRORS = "errors of the ADC come in between: float64 products in plain array-AP
 def with_fallback(kernel: Callable[..., Any], takes: Callable[[Any, Any], bool], plain: Callable[..., Any]) -> Any:
     """Return a backend's `read`: its kernel where that can run, else plain array-API calls.
 
-    Errors of ADCs come between a current and its code, where no kernel has a place for them.
+    Errors of ADCs, and currents that every row draws anew, come between a current and its code, where no kernel has a
+    place for them.
 
     Parameters
     ----------
@@ -28,10 +29,17 @@ def with_fallback(kernel: Callable[..., Any], takes: Callable[[Any, Any], bool],
 
     @functools.wraps(plain)
     def read(
-        digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None = None
+        digits: Any,
+        x_scale: Any,
+        grid: Any,
+        w_scale: Any,
+        reading: Reading,
+        dtype: str,
+        errors: Errors | None = None,
+        rows: RowDraw | None = None,
     ) -> Any:
-        if errors is not None or not takes(digits, grid):
-            return plain(digits, x_scale, grid, w_scale, reading, dtype, errors)
+        if errors is not None or rows is not None or not takes(digits, grid):
+            return plain(digits, x_scale, grid, w_scale, reading, dtype, errors, rows)
         return kernel(digits, x_scale, grid, w_scale, reading, dtype)
 
     read.__doc__ = "See `mpimpy.backends.reference.read`."

@@ -79,8 +79,26 @@ class Config:
                 f"reference_columns={self.tile.reference_columns} has no effect with differential pairs, which have no "
                 "reference column: leave it out",
             )
+        if self.device.draws_rows:
+            self._check_rows()
         if self.wires_per_read is not None and self.device.var == 0:
             fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
+
+    def _check_rows(self) -> None:
+        for wrong, given, mend in (
+            (
+                self.adc.per == "product",
+                "per='product' converts the sum of all input slices, and redraw='row' draws the current of each",
+                "per='slice'",
+            ),
+            (
+                self.wires_per_read is not None,
+                "exact_reads=True solves the circuit of single cells, and redraw='row' draws none",
+                "exact_reads=False",
+            ),
+        ):
+            if wrong:
+                fail(ValueError, f"{given}: use {mend}, or redraw='product'")
 
     def check(self, *parts: str) -> None:
         """Raise ValueError if the slices of `parts` ("inputs", "weights") do not fit DACs, cells or ADCs.

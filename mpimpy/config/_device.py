@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from ..checks import as_float, as_int, check_names, fail, set_fields
+from ..checks import as_float, as_int, as_text, check_names, fail, set_fields
 from ._hints import hinted, hinted_call
 from ._sense import SIEMENS, tell
 from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify, as_conductance, per_level, variation
@@ -16,6 +16,7 @@ from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify, as_condu
 __all__ = ["CellSettings", "Device", "DeviceSettings"]
 
 MAX_LEVELS = 1 << 16
+REDRAWS = ("product", "row")
 MAX_TABLES = 256  # levels that may have a law of their own
 ABSURD = 100  # spreads and tolerances this many times HGS are given in another unit
 EVEN = 1e-9  # levels this near to evenly spaced ones, relative to the range, are evenly spaced
@@ -32,6 +33,7 @@ class CellSettings(TypedDict, total=False):
     levels: Iterable[float] | None
     verify: WriteVerify | None
     drift: Drift | None
+    redraw: str
 
 
 class DeviceSettings(CellSettings, total=False):
@@ -69,6 +71,10 @@ class Device:
         Write-verify: cells beyond a tolerance are written again.
     drift : Drift, optional
         Decay of the conductances; see `CrossbarMatrix.at`.
+    redraw : str
+        How long a draw of read variation lasts. ``"product"``: for all input slices and rows of a product. ``"row"``:
+        each input row draws anew, for each of its slices. A current is then drawn as a whole, as a normal number with
+        the mean and the variance of its cells; a law too skewed for that is refused.
 
     Raises
     ------
@@ -93,6 +99,7 @@ class Device:
     levels: tuple[float, ...] | None = None
     verify: WriteVerify | None = None
     drift: Drift | None = None
+    redraw: str = "product"
 
     if TYPE_CHECKING:
 
@@ -108,6 +115,7 @@ class Device:
             levels: Iterable[float] | None = None,
             verify: WriteVerify | None = None,
             drift: Drift | None = None,
+            redraw: str = "product",
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -129,6 +137,9 @@ class Device:
             stuck_HGS=as_float("stuck_HGS", self.stuck_HGS, 0, 1),
             stuck_LGS=as_float("stuck_LGS", self.stuck_LGS, 0, 1),
         )
+        if as_text(self.redraw) not in REDRAWS:
+            fail(ValueError, f"redraw={self.redraw!r} is unknown: use one of {', '.join(map(repr, REDRAWS))}")
+        set_fields(self, redraw=as_text(self.redraw))
         if self.levels is not None:
             for name, value in defaults.items():
                 mine = getattr(self, name)
@@ -220,6 +231,11 @@ class Device:
         samples = read_samples(path, Layout(unit, level, measured, missing, outliers))
         own: dict[str, Any] = {"var": 0.0, "levels": samples.means_S, "write_var": samples}
         return cls(**own | {**settings})
+
+    @property
+    def draws_rows(self) -> bool:
+        """Whether every input row draws read variation anew."""
+        return self.redraw == "row" and self.var != 0
 
     @property
     def step_S(self) -> float:

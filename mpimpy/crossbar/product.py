@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
-from ..backends import PANEL, Errors
+from ..backends import PANEL, Errors, RowDraw
 from ..cells import memristors, references, signs, wiring
 from ..cells.memristors import Cells
 from ..config import Config, Format
@@ -20,6 +20,7 @@ from . import plan as plans
 from .added import add_slices
 from .plan import Plan
 from .programmed import Programmed
+from .rows import mean_grid
 
 __all__ = [
     "Scaled",
@@ -80,11 +81,14 @@ class Scaled(NamedTuple):
         By plane and tile: (planes, A, tiles) of inputs, (planes, tiles, C) of weights.
     exponent : int or None
         As of `mpimpy.operands.encoding.Encoded`.
+    rows : mpimpy.backends.RowDraw or None
+        Of weights whose currents every input row draws anew: `integers` are means.
     """
 
     integers: Any
     scales: Any
     exponent: int | None = None
+    rows: RowDraw | None = None
 
 
 def _fold(backend: Any, fmt: Format, strides: tuple[int, ...], operand: Scaled, unit: int, rows: int, axis: int) -> Any:
@@ -122,6 +126,8 @@ def column_spans(
     slices, depth, width = shape
     if config.wires_per_read is not None:
         return [None]  # tiles are solved as a whole
+    if config.device.draws_rows:
+        return [None]  # no grid is drawn
     if config.device.var == 0 or backend.STREAM is None or height > FEW_ROWS or plan.by_blas:
         return [None]
     column = slices * depth * {"int8": 1, "int16": 2}.get(plan.cell_format.grid_dtype, 4)
@@ -165,8 +171,12 @@ def _multiply_planes(
                 wrong = dataclasses.replace(
                     errors, array=array, pair=array * errors.pairs + i * len(plan.reading.strides)
                 )
-            part = backend.read(x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong)
-            products.append(part)
+            arguments = x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong
+            if w.rows is not None:
+                first = j * w_slices
+                number = (w.rows.pair + first) * w.rows.pairs + i * x_slices
+                arguments = *arguments, w.rows.of(slice(first, first + w_slices), number)
+            products.append(backend.read(*arguments))
     return products
 
 
@@ -200,7 +210,7 @@ def multiply(
         x_scales, of_rows = powers.split_powers(x.scales, (0, 2))
         w_scales, of_cols = powers.split_powers(w.scales, (0, 1))
         exponents = of_rows[0, :, :] + of_cols[0, :, :] + (x.exponent or 0) + (w.exponent or 0)
-        x, w = Scaled(x.integers, x_scales), Scaled(w.integers, w_scales)
+        x, w = Scaled(x.integers, x_scales), Scaled(w.integers, w_scales, None, w.rows)
         parts = multiply(backend, config, plan, x, w, "float64", errors)
         return [powers.multiply_by_powers(part, exponents) for part in parts]
     if not plan.by_blas:
@@ -230,7 +240,11 @@ def _pair_products(
     x = Scaled(converters.drive(backend, config.dac, plan, digits, at_inputs), x_scales, inputs.exponent)
     parts = []
     for columns in column_spans(backend, config, plan, digits.shape[1], cells.cells.shape):
-        w = Scaled(read_grid(backend, config, cells, address, columns), scales, programmed.encoded.exponent)
+        if config.device.draws_rows:
+            grid, rows = mean_grid(backend, config, cells, address, first_row)
+            w = Scaled(grid, scales, programmed.encoded.exponent, rows)
+        else:
+            w = Scaled(read_grid(backend, config, cells, address, columns), scales, programmed.encoded.exponent)
         at = address
         if columns is not None:
             w, at = w._replace(scales=scales[:, :, slice(*columns)]), address._replace(col=address.col + columns[0])
