@@ -330,6 +330,12 @@ class Engine(CountedReads):
                 "together: give the ADC a range in A, or Ranges of one number for each weight slice"
             )
             raise ValueError(msg)
+        if self.config.device.draws_rows:
+            msg = (
+                "calibrate looks at single currents, and redraw='row' draws those of whole rows: calibrate an engine with "
+                "redraw='product', and give its ranges to this one, engine.replace(adc=calibrated.config.adc)"
+            )
+            raise ValueError(msg)
         w = self._weights(edge.accept("w", w))
         matrix = write_real(self, w, self._address())
         x = edge.accept("x", x, like=w, depth=w.shape[0])

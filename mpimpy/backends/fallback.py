@@ -8,7 +8,7 @@ from .reading import Errors, Reading, RowDraw
 
 __all__ = ["read_paths", "with_fallback"]
 
-_ERRORS = "errors of the ADC come in between: float64 products in plain array-API calls"
+_ERRORS = "what is drawn for each conversion comes in between: float64 products in plain array-API calls"
 
 
 def with_fallback(kernel: Callable[..., Any], takes: Callable[[Any, Any], bool], plain: Callable[..., Any]) -> Any:
@@ -59,7 +59,7 @@ def read_paths(
     digits_dtype, grid_dtype : dtype or its name
     reading : Reading
     errs : bool
-        ADCs have errors.
+        ADCs have errors, or every input row draws its currents.
     """
     if errs:
         return (("float", _ERRORS),) * len(reading.strides)

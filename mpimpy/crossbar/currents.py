@@ -10,19 +10,24 @@ from .._integers import ceil_div
 from ..arrays import namespace
 from ..operands import encoding
 from ..operands.encoding import Encoded
+from ..backends import RowDraw
+from ..backends.reference import redraw
 from .added import add_slices
 from .plan import Plan
 from .product import plan_for, read_grid
 from .programmed import Programmed
+from .rows import mean_grid
 
 __all__ = ["currents", "currents_of"]
 
 
 class _Driven(NamedTuple):
-    # codes that drive the arrays, (planes * slices, M, K), and the grid that they meet, (planes * slices, K, N)
+    # codes that drive the arrays, (planes * slices, M, K), the grid that they meet, (planes * slices, K, N), and how far
+    # their currents deviate, if each is drawn anew
     plan: Plan
     digits: Any
     grid: Any
+    rows: RowDraw | None = None
 
     @property
     def slices(self) -> tuple[int, int]:
@@ -42,6 +47,8 @@ def _drive(backend: Any, programmed: Programmed, inputs: Encoded, read: int) -> 
         each = len(plan.x_strides)
         planes = [digits[at : at + each, :, :] for at in range(0, digits.shape[0], each)]
         digits = namespace(digits).concat([add_slices(backend, plane, added) for plane in planes], axis=0)
+    if config.device.draws_rows:
+        return _Driven(plan, digits, *mean_grid(backend, config, programmed.as_read, address, 0))
     return _Driven(plan, digits, read_grid(backend, config, programmed.as_read, address))
 
 
@@ -81,7 +88,10 @@ def currents(
                 if only is not None and x_index % x_slices != only[1]:
                     continue
                 code = xp.astype(digits[x_index, :, span], xp.float64) * float(strides[x_index % x_slices])
-                yield w_index % w_slices, x_index % x_slices, xp.matmul(code, part), count
+                current = xp.matmul(code, part)
+                if driven.rows is not None:
+                    current = redraw(xp, current, code, driven.rows, tile, span, w_index, x_index, backend.perturb)
+                yield w_index % w_slices, x_index % x_slices, current, count
 
 
 def currents_of(

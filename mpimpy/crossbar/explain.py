@@ -22,7 +22,7 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
         Input rows.
     """
     config, cells = programmed.config, programmed.as_read
-    plan, errs = plan_for(config, cells), bool(config.adc.errs)
+    plan, errs = plan_for(config, cells), bool(config.adc.errs) or config.device.draws_rows
     reading, grid_dtype, drive_dtype = plan.read_as.reading, plan.cell_format.grid_dtype, plan.drive_dtype
     if config.device.var == 0:
         grid_dtype = str(cells.cells.dtype).rpartition(".")[2]
@@ -35,6 +35,8 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
         columns = "column of real cells is" if count == 1 else f"{count} columns of real cells are averaged and"
         when = "once" if cells.columns is None else "again for each read, as it meets them"
         notes.append(f"the reference {columns} subtracted {when}")
+    if config.device.draws_rows:
+        notes.append("every input row draws read variation anew: currents of mean cells, plus their deviations")
     if plan.by_blas:
         notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
         return f"float64, cells {grid_dtype}", (), tuple(notes)
