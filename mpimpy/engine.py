@@ -332,8 +332,8 @@ class Engine(CountedReads):
             raise ValueError(msg)
         if self.config.device.draws_rows:
             msg = (
-                "calibrate looks at single currents, and redraw='row' draws those of whole rows: calibrate an engine with "
-                "redraw='product', and give its ranges to this one, engine.replace(adc=calibrated.config.adc)"
+                "calibrate looks at single currents, and redraw='row' draws those of whole rows: calibrate an engine "
+                "with redraw='slice', and give its ranges to this one, engine.replace(adc=calibrated.config.adc)"
             )
             raise ValueError(msg)
         w = self._weights(edge.accept("w", w))

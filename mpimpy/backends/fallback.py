@@ -4,18 +4,17 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from .reading import Errors, Reading, RowDraw
+from .reading import Errors, Reading
 
 __all__ = ["read_paths", "with_fallback"]
 
-_ERRORS = "what is drawn for each conversion comes in between: float64 products in plain array-API calls"
+_ERRORS = "errors of the ADC come in between: float64 products in plain array-API calls"
 
 
 def with_fallback(kernel: Callable[..., Any], takes: Callable[[Any, Any], bool], plain: Callable[..., Any]) -> Any:
     """Return a backend's `read`: its kernel where that can run, else plain array-API calls.
 
-    Errors of ADCs, and currents that every row draws anew, come between a current and its code, where no kernel has a
-    place for them.
+    Errors of ADCs come between a current and its code, where no kernel has a place for them.
 
     Parameters
     ----------
@@ -29,17 +28,10 @@ def with_fallback(kernel: Callable[..., Any], takes: Callable[[Any, Any], bool],
 
     @functools.wraps(plain)
     def read(
-        digits: Any,
-        x_scale: Any,
-        grid: Any,
-        w_scale: Any,
-        reading: Reading,
-        dtype: str,
-        errors: Errors | None = None,
-        rows: RowDraw | None = None,
+        digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None = None
     ) -> Any:
-        if errors is not None or rows is not None or not takes(digits, grid):
-            return plain(digits, x_scale, grid, w_scale, reading, dtype, errors, rows)
+        if errors is not None or not takes(digits, grid):
+            return plain(digits, x_scale, grid, w_scale, reading, dtype, errors)
         return kernel(digits, x_scale, grid, w_scale, reading, dtype)
 
     read.__doc__ = "See `mpimpy.backends.reference.read`."
@@ -59,7 +51,7 @@ def read_paths(
     digits_dtype, grid_dtype : dtype or its name
     reading : Reading
     errs : bool
-        ADCs have errors, or every input row draws its currents.
+        ADCs have errors.
     """
     if errs:
         return (("float", _ERRORS),) * len(reading.strides)

@@ -61,7 +61,7 @@ def _central(entries: list[int], power: int) -> float:
 
 
 def _moments_bytes(found: Moments, law: Law) -> int:
-    return len(law.table) + 16 * math.prod(found.means.shape)
+    return len(law.table) + 16 * int(math.prod(found.means.shape))
 
 
 @bounded(8, _moments_bytes)
@@ -113,9 +113,9 @@ def _clipped(xp: Any, tables: Any) -> tuple[Any, Any]:
 def check(config: Config, fraction: int, code_bound: int) -> None:
     """Raise ValueError where currents cannot be drawn as a whole: ``redraw="row"`` draws normal numbers.
 
-    With means over the levels of the device, a current of half the rows of a tile has the skewness ``mean third central
-    moment / mean variance**1.5 / sqrt(rows / 2)`` of a cell: it may be 0.15. Measured samples take at least 64 rows. And
-    ``rows * code_bound**2`` may be 2**36, so that a cell's variance has 16 bits of the 52 of a current's.
+    With means over the levels of the device, a current of half the rows of a tile has the skewness ``mean third
+    central moment / mean variance**1.5 / sqrt(rows / 2)`` of a cell: it may be 0.15. Measured samples take at least 64
+    rows. And ``rows * code_bound**2`` may be 2**36, so that a cell's variance has 16 bits of the 52 of a current's.
 
     Parameters
     ----------
@@ -131,7 +131,9 @@ def check(config: Config, fraction: int, code_bound: int) -> None:
     assert law is not None
     mend = "use redraw='slice', which draws every cell"
     if isinstance(device.var, Samples) and rows < FEW_ROWS:
-        msg = f"redraw='row' takes a current of {rows} measured cells for a normal number: use {FEW_ROWS} rows, or {mend}"
+        msg = (
+            f"redraw='row' takes a current of {rows} measured cells for a normal number: use {FEW_ROWS} rows, or {mend}"
+        )
         fail(ValueError, msg)
     if rows * code_bound**2 > 1 << (VARIANCE_BITS - LEAST_BITS):
         msg = (
@@ -184,8 +186,8 @@ def of_cells(
     """Return (means, variances) of the conductances of cells in a read.
 
     With factors of mean F, in units of ``2**-24``, and variance s**2, a cell of conductance g, the reference included,
-    has the mean ``((g * F + 2**23) >> 24) - reference`` and the variance ``rint(g * g * (s**2 * 4**bits))``. With numbers
-    to add, both come from the table of the law that is cut off at a conductance of 0.
+    has the mean ``((g * F + 2**23) >> 24) - reference`` and the variance ``rint(g * g * (s**2 * 4**bits))``. With
+    numbers to add, both come from the table of the law that is cut off at a conductance of 0.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def array_address(config: Config, address: Address) -> Address:
 
 
 def mean_variance(config: Config, variances: Any) -> Any:
-    """Return the variances of the means of the reference cells of each array, float64 integers, from those of the cells.
+    """Return the variances of the mean reference cells of each array, float64 integers, from those of the cells.
 
     The mean of n has ``floor((2 * sum + n * n) / (2 * n * n))``.
     """

@@ -79,26 +79,24 @@ class Config:
                 f"reference_columns={self.tile.reference_columns} has no effect with differential pairs, which have no "
                 "reference column: leave it out",
             )
-        if self.device.draws_rows:
-            self._check_rows()
+        if self.device.redraws or self.device.draws_rows:
+            self._check_redraw()
         if self.wires_per_read is not None and self.device.var == 0:
             fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
 
-    def _check_rows(self) -> None:
-        for wrong, given, mend in (
-            (
-                self.adc.per == "product",
-                "per='product' converts the sum of all input slices, and redraw='row' draws the current of each",
-                "per='slice'",
-            ),
-            (
-                self.wires_per_read is not None,
-                "exact_reads=True solves the circuit of single cells, and redraw='row' draws none",
-                "exact_reads=False",
-            ),
-        ):
-            if wrong:
-                fail(ValueError, f"{given}: use {mend}, or redraw='product'")
+    def _check_redraw(self) -> None:
+        if self.adc.per == "product":
+            fail(
+                ValueError,
+                f"redraw={self.device.redraw!r} draws read variation for each input slice, and per='product' takes the "
+                "sum of their codes to the same cells: use redraw='product', or per='slice'",
+            )
+        if self.device.draws_rows and self.wires_per_read is not None:
+            fail(
+                ValueError,
+                "exact_reads=True solves the circuit of cells that vary, and redraw='row' draws whole currents: use "
+                "redraw='slice', or exact_reads=False",
+            )
 
     def check(self, *parts: str) -> None:
         """Raise ValueError if the slices of `parts` ("inputs", "weights") do not fit DACs, cells or ADCs.

@@ -16,7 +16,7 @@ from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify, as_condu
 __all__ = ["CellSettings", "Device", "DeviceSettings"]
 
 MAX_LEVELS = 1 << 16
-REDRAWS = ("product", "row")
+REDRAWS = ("product", "slice", "row")
 MAX_TABLES = 256  # levels that may have a law of their own
 ABSURD = 100  # spreads and tolerances this many times HGS are given in another unit
 EVEN = 1e-9  # levels this near to evenly spaced ones, relative to the range, are evenly spaced
@@ -72,9 +72,11 @@ class Device:
     drift : Drift, optional
         Decay of the conductances; see `CrossbarMatrix.at`.
     redraw : str
-        How long a draw of read variation lasts. ``"product"``: for all input slices and rows of a product. ``"row"``:
-        each input row draws anew, for each of its slices. A current is then drawn as a whole, as a normal number with
-        the mean and the variance of its cells; a law too skewed for that is refused.
+        How long a draw of read variation lasts. ``"product"``: one for all input slices and rows of a product, as if
+        the noise were slower than it. ``"slice"``: one for each input slice, whose voltages are applied one after the
+        other. Two's complement inputs lose several dB by it, signed ones gain some. ``"row"``: one for each input slice
+        of each row. A current is then drawn as a whole, as a normal number with the mean and the variance of its cells;
+        a law too skewed for that is refused.
 
     Raises
     ------
@@ -138,7 +140,11 @@ class Device:
             stuck_LGS=as_float("stuck_LGS", self.stuck_LGS, 0, 1),
         )
         if as_text(self.redraw) not in REDRAWS:
-            fail(ValueError, f"redraw={self.redraw!r} is unknown: use one of {', '.join(map(repr, REDRAWS))}")
+            fail(
+                ValueError,
+                f"redraw={self.redraw!r} is unknown: use 'product', one draw of read variation for a whole product, "
+                "'slice', one for each input slice, or 'row', one for each input row and slice",
+            )
         set_fields(self, redraw=as_text(self.redraw))
         if self.levels is not None:
             for name, value in defaults.items():
@@ -233,8 +239,13 @@ class Device:
         return cls(**own | {**settings})
 
     @property
+    def redraws(self) -> bool:
+        """Whether read variation is drawn anew for each input slice."""
+        return self.redraw == "slice" and self.var != 0
+
+    @property
     def draws_rows(self) -> bool:
-        """Whether every input row draws read variation anew."""
+        """Whether read variation is drawn anew for each input row and slice, as deviations of currents."""
         return self.redraw == "row" and self.var != 0
 
     @property

@@ -8,26 +8,30 @@ from array_api_compat import device as device_of
 from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
-from ..operands import encoding
-from ..operands.encoding import Encoded
 from ..backends import RowDraw
 from ..backends.reference import redraw
+from ..operands import encoding
+from ..operands.encoding import Encoded
 from .added import add_slices
 from .plan import Plan
 from .product import plan_for, read_grid
 from .programmed import Programmed
 from .rows import mean_grid
+from .single import address_of
 
 __all__ = ["currents", "currents_of"]
 
 
 class _Driven(NamedTuple):
-    # codes that drive the arrays, (planes * slices, M, K), the grid that they meet, (planes * slices, K, N), and how far
-    # their currents deviate, if each is drawn anew
+    # codes that drive the arrays, (planes * slices, M, K), and the grids that they meet, (planes * slices, K, N): one
+    # for all, or one for each input slice; and how far currents deviate from theirs, if each row draws its own
     plan: Plan
     digits: Any
-    grid: Any
+    grids: tuple[Any, ...]
     rows: RowDraw | None = None
+
+    def grid(self, x_index: int) -> Any:
+        return self.grids[x_index % len(self.grids)]
 
     @property
     def slices(self) -> tuple[int, int]:
@@ -47,9 +51,14 @@ def _drive(backend: Any, programmed: Programmed, inputs: Encoded, read: int) -> 
         each = len(plan.x_strides)
         planes = [digits[at : at + each, :, :] for at in range(0, digits.shape[0], each)]
         digits = namespace(digits).concat([add_slices(backend, plane, added) for plane in planes], axis=0)
+    cells = programmed.as_read
     if config.device.draws_rows:
-        return _Driven(plan, digits, *mean_grid(backend, config, programmed.as_read, address, 0))
-    return _Driven(plan, digits, read_grid(backend, config, programmed.as_read, address))
+        means, rows = mean_grid(backend, config, cells, address, 0)
+        return _Driven(plan, digits, (means,), rows)
+    numbers = range(digits.shape[0]) if config.device.redraws else (None,)
+    return _Driven(
+        plan, digits, tuple(read_grid(backend, config, cells, address_of(address, number)) for number in numbers)
+    )
 
 
 def currents(
@@ -74,23 +83,25 @@ def currents(
         How many such arrays each pair of slices has in all.
     """
     driven = _drive(backend, programmed, inputs, read)
-    plan, digits, grid, xp = driven.plan, driven.digits, driven.grid, namespace(driven.digits)
+    plan, digits, xp = driven.plan, driven.digits, namespace(driven.digits)
+    arrays = driven.grid(0).shape[0]
     strides, x_slices, w_slices = plan.reading.strides, *driven.slices
     tiles = ceil_div(digits.shape[2], plan.cell_format.rows)
-    count = tiles * (digits.shape[0] // x_slices) * (grid.shape[0] // w_slices)
+    count = tiles * (digits.shape[0] // x_slices) * (arrays // w_slices)
     for tile in range(tiles):
         span = driven.rows_of(tile)
-        for w_index in range(grid.shape[0]):
+        for w_index in range(arrays):
             if only is not None and w_index % w_slices != only[0]:
                 continue
-            part = xp.astype(grid[w_index, span, :], xp.float64)
             for x_index in range(digits.shape[0]):
                 if only is not None and x_index % x_slices != only[1]:
                     continue
                 code = xp.astype(digits[x_index, :, span], xp.float64) * float(strides[x_index % x_slices])
+                part = xp.astype(driven.grid(x_index)[w_index, span, :], xp.float64)
                 current = xp.matmul(code, part)
                 if driven.rows is not None:
-                    current = redraw(xp, current, code, driven.rows, tile, span, w_index, x_index, backend.perturb)
+                    pair = w_index, x_index
+                    current = redraw(xp, current, code, driven.rows, (tile, span), pair, backend.perturb)
                 yield w_index % w_slices, x_index % x_slices, current, count
 
 
@@ -118,7 +129,7 @@ def currents_of(
         Integers; in the order of `chosen`.
     """
     driven = _drive(backend, programmed, inputs, read)
-    digits, grid, xp = driven.digits, driven.grid, namespace(driven.digits)
+    digits, xp = driven.digits, namespace(driven.digits)
     x_slices, w_slices = driven.slices
     for (tile, w_plane, x_plane), indices in chosen.items():
         span = driven.rows_of(tile)
@@ -128,7 +139,8 @@ def currents_of(
             for i, stride in enumerate(driven.plan.reading.strides)
         ]
         for j in range(w_slices):
-            cells = xp.take(grid[w_plane * w_slices + j, span, :], columns, axis=1)
-            cells = xp.astype(xp.matrix_transpose(cells), xp.float64)
             for i, code in enumerate(codes):
+                if i == 0 or len(driven.grids) > 1:
+                    grid = driven.grid(x_plane * x_slices + i)[w_plane * w_slices + j, span, :]
+                    cells = xp.astype(xp.matrix_transpose(xp.take(grid, columns, axis=1)), xp.float64)
                 yield j, i, xp.sum(code * cells, axis=1)

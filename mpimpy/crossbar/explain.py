@@ -35,6 +35,9 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
         columns = "column of real cells is" if count == 1 else f"{count} columns of real cells are averaged and"
         when = "once" if cells.columns is None else "again for each read, as it meets them"
         notes.append(f"the reference {columns} subtracted {when}")
+    if config.device.redraws:
+        count = len(plan.x_strides) * config.inputs.planes
+        notes.append(f"read variation is drawn anew for each of {count} input slices, which is read by itself")
     if config.device.draws_rows:
         notes.append("every input row draws read variation anew: currents of mean cells, plus their deviations")
     if plan.by_blas:

@@ -16,6 +16,7 @@ from ..operands import encoding
 from .added import EXACT, GAIN_BITS, NARROW, SINGLE_CODES, Added, added
 
 __all__ = ["EXACT", "SINGLE_CODES", "Limbs", "LosslessFold", "Plan", "cell_format", "choose_grid", "plan"]
+__all__ += ["sum_of_products"]
 
 GOOD_FRACTION = 10  # a grid this fine is worth staying in 32 bits for
 MOST_CODE_BITS = 100  # of a current: float32 holds 127
@@ -67,8 +68,8 @@ class Plan:
     Attributes
     ----------
     cell_format : CellFormat
-    x_strides : tuple of int
-        DAC code of digit 1 per input slice, least significant first.
+    x_strides, input_shifts : tuples of int
+        Per input slice, least significant first: DAC code of digit 1, and weight in the code.
     code_dtype, drive_dtype : str
         Integer dtypes of DAC codes without and with noise.
     full_scale : int
@@ -89,6 +90,7 @@ class Plan:
 
     cell_format: CellFormat
     x_strides: tuple[int, ...]
+    input_shifts: tuple[int, ...]
     code_dtype: str
     drive_dtype: str
     full_scale: int
@@ -249,6 +251,7 @@ def plan(config: Config, fraction: int | None = None) -> Plan:
     return Plan(
         cell_format=cells,
         x_strides=x_strides,
+        input_shifts=config.inputs.shifts,
         code_dtype=encoding.narrowest(codes),
         drive_dtype=encoding.narrowest(cells.code_bound),
         full_scale=converters.full_scale(config, unit),
@@ -298,12 +301,12 @@ def _reading(
         digit_units=sums.digit_units,
         shift_weights=sums.weights,
         adc_origin=origins,
-        tile_sum=0.0 if origins is None or config.adc.snap else _sum_of_products(origins, sums.weights),
+        tile_sum=0.0 if origins is None or config.adc.snap else sum_of_products(origins, sums.weights),
     )
 
 
-def _sum_of_products(*tables: tuple[tuple[float, ...], ...]) -> float:
-    # exact, and rounded once
+def sum_of_products(*tables: tuple[tuple[float, ...], ...]) -> float:
+    """Return the sum of the products of the numbers of two tables, exact and rounded once."""
     rows = (zip(*row, strict=True) for row in zip(*tables, strict=True))
     return float(sum(Fraction(a) * Fraction(b) for row in rows for a, b in row))
 

@@ -3,16 +3,16 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
-from ..backends import PANEL, Errors, RowDraw
+from ..backends import PANEL, Errors, RowDraw, reference
 from ..cells import memristors, references, signs, wiring
 from ..cells.memristors import Cells
-from ..config import Config, Format
+from ..config import Config
 from ..noise import Address
 from ..operands import encoding, powers
 from ..operands.encoding import Encoded
@@ -21,12 +21,14 @@ from .added import add_slices
 from .plan import Plan
 from .programmed import Programmed
 from .rows import mean_grid
+from .single import address_of, pieces
 
 __all__ = [
     "Scaled",
     "add_planes",
     "column_spans",
     "multiply",
+    "multiply_drawn",
     "panels",
     "plan_for",
     "product",
@@ -91,10 +93,12 @@ class Scaled(NamedTuple):
     rows: RowDraw | None = None
 
 
-def _fold(backend: Any, fmt: Format, strides: tuple[int, ...], operand: Scaled, unit: int, rows: int, axis: int) -> Any:
+def _fold(
+    backend: Any, shifts: tuple[int, ...], strides: tuple[int, ...], operand: Scaled, unit: int, rows: int, axis: int
+) -> Any:
     # the float64 operand that noisy slices stand for: digital weights applied before the product
-    common, weights = encoding.digit_weights(fmt.shifts, strides)
-    factors, slices, total = tuple(map(float, weights)), len(fmt.shifts), None
+    common, weights = encoding.digit_weights(shifts, strides)
+    factors, slices, total = tuple(map(float, weights)), len(shifts), None
     for plane in range(operand.scales.shape[0]):
         part = operand.integers[plane * slices : (plane + 1) * slices, :, :]
         term = backend.fold(part, factors, float(common * unit), operand.scales[plane, :, :], rows=rows, axis=axis)
@@ -102,15 +106,15 @@ def _fold(backend: Any, fmt: Format, strides: tuple[int, ...], operand: Scaled, 
     return total
 
 
-def _codes(backend: Any, digits: Any, strides: tuple[int, ...], fmt: Format) -> Any:
-    # the integer codes that undisturbed slices stand for, shape (1, A, C)
-    common, weights = encoding.digit_weights(fmt.shifts, strides)
-    if common << fmt.bits > plans.EXACT:
+def _codes(backend: Any, digits: Any, strides: tuple[int, ...], shifts: tuple[int, ...], bits: int) -> Any:
+    # the integer codes, of `bits` bits, that undisturbed slices stand for, shape (1, A, C)
+    common, weights = encoding.digit_weights(shifts, strides)
+    if common << bits > plans.EXACT:
         # the sum in units of 1 / common would be rounded: digits first, whose own sum is exact
-        xp, (common, weights) = namespace(digits), (1, fmt.shifts)
+        xp, (common, weights) = namespace(digits), (1, shifts)
         digits = xp.stack([digits[s, :, :] // stride for s, stride in enumerate(strides)], axis=0)
     factors = tuple(map(float, weights))
-    return backend.fold(digits, factors, float(common), dtype=encoding.narrowest(2 ** (fmt.bits - 1)))[None, :, :]
+    return backend.fold(digits, factors, float(common), dtype=encoding.narrowest(2 ** (bits - 1)))[None, :, :]
 
 
 FEW_ROWS = 64  # input rows up to which it is the grid that costs
@@ -139,13 +143,13 @@ def _input_part(backend: Any, config: Config, plan: Plan, digits: Any) -> Any:
     # one plane of the inputs, as `plan.read_as` reads it
     if plan.read_as is plan:
         return digits if plan.added is None else add_slices(backend, digits, plan.added)
-    return _codes(backend, digits, (1,) * len(plan.x_strides), config.inputs)
+    return _codes(backend, digits, (1,) * len(plan.x_strides), plan.input_shifts, config.inputs.bits)
 
 
 def _weight_part(backend: Any, config: Config, plan: Plan, grid: Any) -> Any:
     # one plane of the weights, as `plan.read_as` reads it
     if plan.lossless_fold is not None:
-        return _codes(backend, grid, plan.cell_format.strides, config.weights)
+        return _codes(backend, grid, plan.cell_format.strides, config.weights.shifts, config.weights.bits)
     if plan.limbs is not None:
         return backend.limbs(grid, plan.limbs.weights, plan.limbs.bits, plan.limbs.count)
     return grid
@@ -168,16 +172,18 @@ def _multiply_planes(
             wrong = errors
             if errors is not None:
                 array = errors.array + j * w_slices
-                wrong = dataclasses.replace(
-                    errors, array=array, pair=array * errors.pairs + i * len(plan.reading.strides)
-                )
-            arguments = x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong
-            if w.rows is not None:
-                first = j * w_slices
-                number = (w.rows.pair + first) * w.rows.pairs + i * x_slices
-                arguments = *arguments, w.rows.of(slice(first, first + w_slices), number)
-            products.append(backend.read(*arguments))
+                pair = errors.pair + array * errors.pairs + i * len(plan.reading.strides)
+                wrong = dataclasses.replace(errors, array=array, pair=pair)
+            read = backend.read if w.rows is None else _row_reader(backend, w.rows, (j, w_slices), i * x_slices)
+            products.append(read(x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong))
     return products
+
+
+def _row_reader(backend: Any, rows: RowDraw, plane: tuple[int, int], first: int) -> Any:
+    # of one plane of the weights, given with its number of slices, and input slices from `first` on
+    array = plane[0] * plane[1]
+    some = rows.of(slice(array, array + plane[1]), array * rows.pairs + first)
+    return reference.reader(backend.perturb, some)
 
 
 def multiply(
@@ -219,8 +225,44 @@ def multiply(
     drive_unit, grid_unit = 2**plan.cell_format.voltage_fraction, 2**plan.cell_format.fraction
     # digits are not multiplied by their strides, noisy codes are
     x_strides = plan.x_strides if plan.reading.widths is None else (1,) * len(plan.x_strides)
-    folded_x = _fold(backend, config.inputs, x_strides, x, drive_unit, rows, 1)
-    return [backend.multiply(folded_x, _fold(backend, config.weights, plan.cell_format.strides, w, grid_unit, rows, 0))]
+    folded_x = _fold(backend, plan.input_shifts, x_strides, x, drive_unit, rows, 1)
+    folded_w = _fold(backend, config.weights.shifts, plan.cell_format.strides, w, grid_unit, rows, 0)
+    return [backend.multiply(folded_x, folded_w)]
+
+
+def multiply_drawn(
+    backend: Any,
+    config: Config,
+    plan: Plan,
+    x: Scaled,
+    w: Callable[[int | None], Scaled],
+    dtype: str,
+    errors: Errors | None,
+) -> list[Any]:
+    """Return products with cells as they are drawn: once for all input slices, or anew for each of them.
+
+    Parameters
+    ----------
+    backend, config, plan, x, dtype, errors
+        As for `multiply`.
+    w : function
+        From the number of an input slice to the weights that it meets, as `multiply` takes them; from None to those
+        that all slices meet.
+
+    Returns
+    -------
+    list of arrays
+        As of `multiply`; of one input slice after the other, where each meets cells of its own.
+    """
+    if not config.device.redraws:
+        return multiply(backend, config, plan, x, w(None), dtype, errors)
+    found, slices, planes = [], len(plan.x_strides), x.scales.shape[0]
+    for piece in pieces(plan, planes, errors):
+        digits = x.integers[piece.number : piece.number + 1, :, :]
+        part = Scaled(digits, x.scales[piece.plane : piece.plane + 1, :, :], x.exponent)
+        kept = "float64" if slices * planes > 1 else dtype
+        found += multiply(backend, config, piece.plan, part, w(piece.number), kept, piece.errors)
+    return found
 
 
 def _pair_products(
@@ -240,16 +282,18 @@ def _pair_products(
     x = Scaled(converters.drive(backend, config.dac, plan, digits, at_inputs), x_scales, inputs.exponent)
     parts = []
     for columns in column_spans(backend, config, plan, digits.shape[1], cells.cells.shape):
-        if config.device.draws_rows:
-            grid, rows = mean_grid(backend, config, cells, address, first_row)
-            w = Scaled(grid, scales, programmed.encoded.exponent, rows)
-        else:
-            w = Scaled(read_grid(backend, config, cells, address, columns), scales, programmed.encoded.exponent)
-        at = address
-        if columns is not None:
-            w, at = w._replace(scales=scales[:, :, slice(*columns)]), address._replace(col=address.col + columns[0])
+
+        def drawn(number: int | None, columns: tuple[int, int] | None = columns) -> Scaled:
+            if config.device.draws_rows:
+                means, rows = mean_grid(backend, config, cells, address, first_row)
+                return Scaled(means, scales, programmed.encoded.exponent, rows)
+            some = scales if columns is None else scales[:, :, slice(*columns)]
+            grid = read_grid(backend, config, cells, address_of(address, number), columns)
+            return Scaled(grid, some, programmed.encoded.exponent)
+
+        at = address if columns is None else address._replace(col=address.col + columns[0])
         errors = converters.errors(config, plan.reading.adc_gain, at, first_row)
-        parts.append(multiply(backend, config, plan, x, w, dtype, errors))
+        parts.append(multiply_drawn(backend, config, plan, x, drawn, dtype, errors))
     if len(parts) == 1:
         return parts[0]
     xp = namespace(digits)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,8 +17,9 @@ from ..noise import Address
 from ..operands import encoding
 from ..operands.encoding import Encoded
 from . import plan as plans
-from .product import Scaled, add_planes, multiply, plan_for, read_grid
+from .product import Scaled, add_planes, multiply_drawn, plan_for, read_grid
 from .programmed import Programmed
+from .single import address_of
 
 __all__ = ["product_transposed", "refusal", "turned"]
 
@@ -135,12 +136,20 @@ def product_transposed(backend: Any, programmed: Programmed, values: Any, read: 
     for span, inputs in _inputs(backend, programmed, values, block):
         origin = programmed.address._replace(read=read, row=programmed.address.row + span.start)
         cells = memristors.select_rows(programmed.as_read, span)
-        grid = read_grid(backend, programmed.config, cells, origin)
-        grid = namespace(grid).permute_dims(grid, (0, 2, 1))
+
+        @functools.lru_cache(maxsize=1)
+        def drawn(number: int | None, origin: Address = origin, cells: memristors.Cells = cells) -> Any:
+            grid = read_grid(backend, programmed.config, cells, address_of(origin, number))
+            return namespace(grid).permute_dims(grid, (0, 2, 1))
+
         products = []
         for part in inputs:
             first = part.planes.start * slices
-            w = Scaled(grid[first : part.planes.stop * slices, :, :], part.scales, programmed.encoded.exponent)
+
+            def met(number: int | None, part: _Inputs = part, drawn: Callable[[int | None], Any] = drawn) -> Scaled:
+                grid = drawn(number)[part.planes.start * slices : part.planes.stop * slices, :, :]
+                return Scaled(grid, part.scales, programmed.encoded.exponent)
+
             at = origin._replace(row=origin.col, col=origin.row)
             x = _drive(backend, config, plan, part, at, first_row)
             errors = None
@@ -148,7 +157,7 @@ def product_transposed(backend: Any, programmed: Programmed, values: Any, read: 
                 at = _derived(at)
                 errors = converters.errors(config, plan.reading.adc_gain, at, first_row)
                 errors = None if errors is None else replace(errors, array=first)
-            products += multiply(backend, config, plan, x, w, part_dtype, errors)
+            products += multiply_drawn(backend, config, plan, x, met, part_dtype, errors)
         found.append(add_planes(products, dtype))
     return found[0] if len(found) == 1 else namespace(found[0]).concat(found, axis=1)
 

@@ -404,7 +404,7 @@ def test_an_aged_matrix_is_another_one_and_says_so(rng):
     assert "drift" not in [e.name for e in W.report(x, w).effects]
     assert W.report(x, w).snr_dB == pytest.approx(SNR(before, x @ w), abs=1e-9)
     without = next(e for e in report.effects if e.name == "drift").without_dB
-    assert without == pytest.approx(SNR(before, x @ w), abs=1e-9)
+    assert without == pytest.approx(SNR(before, x @ w), abs=1e-2)  # on the grid of a device that does not drift
 
 
 def test_ageing_draws_nothing_twice_and_costs_nothing_when_off():

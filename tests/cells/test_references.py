@@ -347,6 +347,10 @@ def test_streams_and_names_have_reference_reads_of_their_own(rng):
         for address in (W.programmed.address, stream, engine.program(zeros, name="b").programmed.address)
     ]
     assert len({array.tobytes() for array in columns}) == 3
+    key, base = oracle.reference_key(stream.stream), plans.cell_format(W.config).reference
+    for s, k in ((0, 0), (3, 7)):
+        factor = oracle.factor("lognormal", 0.05, oracle.word(key, 0, 0, noise.READ, s, k, 0))
+        assert columns[1][s, k, 0] == (base * factor + 2**15 >> 16) - base
 
 
 # -- wires ------------------------------------------------------------------------------------

@@ -27,18 +27,15 @@ def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading
     return (("float", "float64 products in plain array-API calls, exact to 2**53"),) * len(reading.strides)
 
 
-def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `read` in plain array-API calls, drawing the noise of ADCs with a backend's `perturb`."""
+def reader(perturb: Callable[..., Any], rows: RowDraw | None = None) -> Callable[..., Any]:
+    """Return `read` in plain array-API calls, drawing the noise of ADCs with a backend's `perturb`.
+
+    With `rows`, every input row draws its currents: the grid that is read holds means, and currents go through `redraw`
+    before all else.
+    """
 
     def read(
-        digits: Any,
-        x_scale: Any,
-        grid: Any,
-        w_scale: Any,
-        reading: Reading,
-        dtype: str,
-        errors: Errors | None = None,
-        rows: RowDraw | None = None,
+        digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None = None
     ) -> Any:
         """Read a programmed matrix: currents, ADC, shift-and-add, scale and reduce.
 
@@ -63,9 +60,6 @@ def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
             Name of the floating dtype of the result.
         errors : Errors, optional
             Errors of the ADCs: currents go through `disturb` first.
-        rows : RowDraw, optional
-            Deviations of currents that every input row draws: they go through `redraw` before all else, and `grid`
-            holds the means of the cells.
 
         Returns
         -------
@@ -82,7 +76,7 @@ def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
                 span = slice(tile * reading.rows, min((tile + 1) * reading.rows, depth))
                 for j, i, codes, current in _currents(xp, digits, grid, span, reading):
                     if rows is not None:
-                        current = redraw(xp, current, codes, rows, tile, span, j, i, perturb)
+                        current = redraw(xp, current, codes, rows, (tile, span), (j, i), perturb)
                     if errors is not None:
                         current = disturb(xp, current, errors, tile, j, i, perturb)
                     acc = acc + _codes(xp, current, reading, j, i) * reading.shift_weights[j][i]

@@ -17,14 +17,20 @@ __all__ = ["redraw"]
 
 
 def redraw(
-    xp: Any, current: Any, codes: Any, draw: RowDraw, tile: int, span: slice, j: int, i: int, perturb: Callable[..., Any]
+    xp: Any,
+    current: Any,
+    codes: Any,
+    draw: RowDraw,
+    at: tuple[int, slice],
+    pair: tuple[int, int],
+    perturb: Callable[..., Any],
 ) -> Any:
     """Return the currents of one array as every input row draws them.
 
     ``I' = I + deviation(V) - deviation(V0)``, with the current I of mean cells, the variances
     ``V = codes**2 @ variance[j]`` of its cells, and V0 of the reference cells that all columns of an array share;
-    ``deviation(V) = (z * isqrt(V) + half) >> shift``, with a normal number z in units of ``2**-16``, ``shift = 16 + bits``
-    and ``half = 2**(shift - 1)``. A negative shift is one to the left.
+    ``deviation(V) = (z * isqrt(V) + half) >> shift``, with a normal number z in units of ``2**-16``, ``shift = 16 +
+    bits`` and ``half = 2**(shift - 1)``. A negative shift is one to the left.
 
     Parameters
     ----------
@@ -34,11 +40,9 @@ def redraw(
     codes : float64 array, shape (R, rows)
         DAC codes, integers.
     draw : RowDraw
-    tile : int
-        Of this read.
-    span : slice
-        Its rows.
-    j, i : int
+    at : (int, slice)
+        Tile of this read, and its rows.
+    pair : (int, int)
         Weight slice and input slice of this read.
     perturb : function
         A backend's.
@@ -48,6 +52,7 @@ def redraw(
     float64 array, shape (R, N)
         Integers.
     """
+    (tile, span), (j, i) = at, pair
     number, row = draw.pair + j * draw.pairs + i, (draw.tile + tile) << ROW_BITS
     squares = codes * codes
 
