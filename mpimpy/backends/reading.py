@@ -172,8 +172,10 @@ class RowDraw:
         Number of the first tile along the summed axis, in the whole matrix.
     pair, pairs : int
         As of `Errors`.
+    drop : int
+        Bits that codes lose before they are squared.
     bits : int
-        Variances are in units of ``4**-bits`` squared grid units.
+        Variances of cells are in units of ``4**-bits`` squared grid units.
     variance : float64 array, shape (weight slices, K, N)
         Of the cells, integers. With squared codes they add up to less than 2**52 in a tile.
     beside : BesideDraw or None
@@ -184,6 +186,7 @@ class RowDraw:
     tile: int
     pair: int
     pairs: int
+    drop: int
     bits: int
     variance: Any
     beside: BesideDraw | None = None

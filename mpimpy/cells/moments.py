@@ -12,6 +12,7 @@ from array_api_compat import device as device_of
 
 from .. import noise
 from .._caches import bounded
+from .._integers import ceil_div
 from ..checks import fail
 from ..config import Config, Device, Samples
 from . import laws
@@ -19,11 +20,11 @@ from .cell_format import CellFormat
 from .laws import Law
 from .memristors import Cells
 
-__all__ = ["SKEWNESS", "Moments", "check", "moments", "of_cells", "variance_bits"]
+__all__ = ["SKEWNESS", "Moments", "check", "code_drop", "moments", "of_cells", "variance_bits"]
 
 MEAN_BITS = 24  # of a mean factor
 VARIANCE_BITS = 52  # of the variance of a current: floor(sqrt(float64)) is an exact integer square root below
-LEAST_BITS = 16  # of the variance of a cell, at least
+LEAST_BITS = 16  # of them for the variance of a cell, at least
 MOST_BITS = 40  # a unit of variance no finer than 4**-40 grid units squared
 SKEWNESS = 0.15  # of a current, at most: its distribution is then within 0.015 of cell by cell draws
 FEW_ROWS = 64  # below, a current of measured samples is no normal number
@@ -110,12 +111,12 @@ def _clipped(xp: Any, tables: Any) -> tuple[Any, Any]:
     return xp.stack(means, axis=0), xp.stack(variances, axis=0)
 
 
-def check(config: Config, fraction: int, code_bound: int) -> None:
+def check(config: Config, fraction: int) -> None:
     """Raise ValueError where currents cannot be drawn as a whole: ``redraw="row"`` draws normal numbers.
 
     With means over the levels of the device, a current of half the rows of a tile has the skewness ``mean third
     central moment / mean variance**1.5 / sqrt(rows / 2)`` of a cell: it may be 0.15. Measured samples take at least 64
-    rows. And ``rows * code_bound**2`` may be 2**36, so that a cell's variance has 16 bits of the 52 of a current's.
+    rows.
 
     Parameters
     ----------
@@ -123,8 +124,6 @@ def check(config: Config, fraction: int, code_bound: int) -> None:
         Its read variation is drawn for each row.
     fraction : int
         Of the grid.
-    code_bound : int
-        Greatest DAC code, noise included.
     """
     device, rows = config.device, config.tile.rows
     law = laws.read(device, fraction)
@@ -133,12 +132,6 @@ def check(config: Config, fraction: int, code_bound: int) -> None:
     if isinstance(device.var, Samples) and rows < FEW_ROWS:
         msg = (
             f"redraw='row' takes a current of {rows} measured cells for a normal number: use {FEW_ROWS} rows, or {mend}"
-        )
-        fail(ValueError, msg)
-    if rows * code_bound**2 > 1 << (VARIANCE_BITS - LEAST_BITS):
-        msg = (
-            f"redraw='row' has {VARIANCE_BITS} bits for the variance of a current, too few for {rows} rows of codes up "
-            f"to {code_bound}: use fewer rows or a smaller rdac, or {mend}"
         )
         fail(ValueError, msg)
     skewness = _skewness(device, fraction, law) / math.sqrt(rows / 2)
@@ -165,18 +158,30 @@ def _skewness(device: Device, fraction: int, law: Law) -> float:
     return abs(math.fsum(thirds)) / len(at) / variance**1.5 if variance > 0 else 0.0
 
 
+def code_drop(cell_format: CellFormat) -> int:
+    """Return the bits that codes lose before they are squared, rounded to nearest, ties towards plus infinity.
+
+    The fewest that keep the sum of their squares over the rows of a tile within 2**36, so that 16 bits of the 52 are
+    left for the variance of a cell: 0 unless codes are noisy, or pass 15 bits.
+    """
+    squares = cell_format.rows * cell_format.code_bound**2
+    return max(0, ceil_div((squares - 1).bit_length() - (VARIANCE_BITS - LEAST_BITS), 2))
+
+
 def variance_bits(config: Config, cell_format: CellFormat, time_s: float | None) -> int:
     """Return the bits of fraction k of variances: their unit is ``4**-k`` squared grid units.
 
-    The largest k, up to 40, that keeps the variance of any current of a tile below 2**52; it may be negative.
+    The largest k, up to 40, that keeps the variance of any current of a tile below 2**52, in units of ``4**(code_drop -
+    k)``; it may be negative.
     """
     law = laws.read(config.device, cell_format.fraction, time_s)
     assert law is not None
-    found = moments(law)
+    found, drop = moments(law), code_drop(cell_format)
     cell = max(map(max, found.variances.tolist()))
     if not law.additive:
         cell *= float(cell_format.reference + cell_format.cell_bound) ** 2
-    most = config.weights.cells_per_digit * cell * cell_format.rows * cell_format.code_bound**2
+    squares = cell_format.rows * ((cell_format.code_bound >> drop) + (drop > 0)) ** 2
+    most = config.weights.cells_per_digit * cell * squares
     return min(MOST_BITS, (VARIANCE_BITS - 1 - math.frexp(most)[1]) // 2)
 
 

@@ -156,7 +156,7 @@ def choose_grid(config: Config, given: int | None = None) -> tuple[int, bool]:
     """
     found = _choose_grid(config, given)
     if config.device.draws_rows:
-        moments.check(config, found[0], _code_bound(config, converters.voltage_bits(config.dac)))
+        moments.check(config, found[0])
     return found
 
 

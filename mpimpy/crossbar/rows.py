@@ -1,5 +1,6 @@
 """Read variation that every input row draws anew: mean cells, and how far currents deviate from theirs."""
 
+from dataclasses import replace
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -43,7 +44,8 @@ def mean_grid(backend: Any, config: Config, cells: Cells, address: Address, firs
     found, variances = moments.of_cells(config.device, cell_format, cells, bits)
     tile, first = address.row // config.tile.rows, address._replace(row=first_row)
     pairs = config.inputs.planes * len(config.inputs.digits)
-    draw = RowDraw(first, tile, 0, pairs, bits, _together(config.weights, variances))
+    drop = moments.code_drop(cell_format)
+    draw = RowDraw(first, tile, 0, pairs, drop, bits, _together(config.weights, variances))
     if cells.columns is not None:
         columns, spread = moments.of_cells(config.device, cell_format, cells.columns, bits)
         found = references.subtract(backend, config, cell_format, found, columns, address.col)
@@ -57,12 +59,4 @@ def mean_grid(backend: Any, config: Config, cells: Cells, address: Address, firs
 def _beside(config: Config, draw: RowDraw, variance: Any, address: Address) -> RowDraw:
     cols = config.tile.cols
     at = references.array_address(config, address)._replace(row=draw.address.row)
-    return RowDraw(
-        draw.address,
-        draw.tile,
-        draw.pair,
-        draw.pairs,
-        draw.bits,
-        draw.variance,
-        BesideDraw(at, variance, address.col % cols, cols),
-    )
+    return replace(draw, beside=BesideDraw(at, variance, address.col % cols, cols))

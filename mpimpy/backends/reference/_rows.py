@@ -30,7 +30,8 @@ def redraw(
     ``I' = I + deviation(V) - deviation(V0)``, with the current I of mean cells, the variances
     ``V = codes**2 @ variance[j]`` of its cells, and V0 of the reference cells that all columns of an array share;
     ``deviation(V) = (z * isqrt(V) + half) >> shift``, with a normal number z in units of ``2**-16``, ``shift = 16 +
-    bits`` and ``half = 2**(shift - 1)``. A negative shift is one to the left.
+    bits - drop`` and ``half = 2**(shift - 1)``. A negative shift is one to the left. Codes that lose bits are
+    ``floor(code / 2**drop + 1/2)`` here.
 
     Parameters
     ----------
@@ -54,14 +55,14 @@ def redraw(
     """
     (tile, span), (j, i) = at, pair
     number, row = draw.pair + j * draw.pairs + i, (draw.tile + tile) << ROW_BITS
-    squares = codes * codes
+    squares = (codes if draw.drop == 0 else xp.floor(codes * 0.5**draw.drop + 0.5)) ** 2
 
     def deviation(variance: Any, first: noise.Address) -> Any:
         # sums of integers below 2**52: exact, and so is the floor of their root
         root = xp.astype(xp.floor(xp.sqrt(xp.matmul(squares, variance[j, span, :]))), xp.int64)
         address = first._replace(purpose=noise.READ_ROW, row=row + first.row, chip=number << 20 | first.chip)
         normal = perturb(xp.zeros_like(root)[None, :, :], normal_draw(), address)[0, :, :]
-        shift = noise.TABLE_BITS + draw.bits
+        shift = noise.TABLE_BITS + draw.bits - draw.drop
         return (normal * root + (1 << shift >> 1)) >> shift if shift > 0 else (normal * root) << -shift
 
     value = xp.astype(current, xp.int64) + deviation(draw.variance, draw.address)
