@@ -481,11 +481,11 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
             current = current * factor("gaussian", adc.gain_error, draw) + 2**15 >> 16
         if adc.offset_lsb:
             draw = word(seed, chip, 0, noise.ADC_OFFSET, array, tile, n)
-            current += normal(draw) * round(adc.offset_lsb / step) + 2**15 >> 16
+            current += normal(draw) * round(adc.offset_lsb / step * 256) + 2**23 >> 24
         if adc.noise_lsb:
             pair = array * count * len(xq) + px * count + i
             draw = word(seed, chip, read, noise.ADC_NOISE, pair, tile * 2**22 + m, n)
-            current += normal(draw) * round(adc.noise_lsb / step) + 2**15 >> 16
+            current += normal(draw) * round(adc.noise_lsb / step * 256) + 2**23 >> 24
         return current
 
     def origin_of(j, i):

@@ -200,6 +200,7 @@ TEXTS = {
     "noise_lsb": ("0.5", 0.5),
     "offset_lsb": ("1", 1),
     "gain_error": ("0.01", 0.01),
+    "redraw": ("slice", "slice"),
     "reference": ("ideal", "ideal"),
     "reference_columns": ("2", 2),
     "x_mapping": ("signed", "signed"),

@@ -642,6 +642,7 @@ def test_public_names_of_an_engine_and_of_a_matrix():
         "stream",
     }
     views = {"age", "chip", "codes", "conductance", "config", "decoded", "device", "dtype", "ndim", "origin"}
+    views |= {"reference_conductance"}
     views |= {"in_stream", "programmed", "programming", "reads", "seed", "shape", "stream", "tiles"}
     assert names(engine.program(np.eye(2))) == views | {
         "H",

@@ -16,9 +16,10 @@ from .choice import (
     set_num_threads,
 )
 from .fallback import read_paths
-from .reading import PANEL, ROW_BITS, BesideDraw, BlockScales, Draw, Errors, Reading, RowDraw, Slicing
+from .reading import AMPLITUDE_BITS, PANEL, ROW_BITS, BesideDraw, BlockScales, Draw, Errors, Reading, RowDraw, Slicing
 
 __all__ = [
+    "AMPLITUDE_BITS",
     "PANEL",
     "ROW_BITS",
     "Backend",

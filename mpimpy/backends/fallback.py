@@ -8,18 +8,14 @@ from .reading import Errors, Reading
 
 __all__ = ["read_paths", "with_fallback"]
 
-_ERRORS = "errors of the ADC come in between: float64 products in plain array-API calls"
-
 
 def with_fallback(kernel: Callable[..., Any], takes: Callable[[Any, Any], bool], plain: Callable[..., Any]) -> Any:
     """Return a backend's `read`: its kernel where that can run, else plain array-API calls.
 
-    Errors of ADCs come between a current and its code, where no kernel has a place for them.
-
     Parameters
     ----------
     kernel : function
-        ``kernel(digits, x_scale, grid, w_scale, reading, dtype)``.
+        ``kernel(digits, x_scale, grid, w_scale, reading, dtype, errors)``.
     takes : function
         ``takes(digits, grid)``: whether the kernel can read them.
     plain : function
@@ -30,16 +26,15 @@ def with_fallback(kernel: Callable[..., Any], takes: Callable[[Any, Any], bool],
     def read(
         digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None = None
     ) -> Any:
-        if errors is not None or not takes(digits, grid):
-            return plain(digits, x_scale, grid, w_scale, reading, dtype, errors)
-        return kernel(digits, x_scale, grid, w_scale, reading, dtype)
+        way = kernel if takes(digits, grid) else plain
+        return way(digits, x_scale, grid, w_scale, reading, dtype, errors)
 
     read.__doc__ = "See `mpimpy.backends.reference.read`."
     return read
 
 
 def read_paths(
-    backend: Any, height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading, errs: bool
+    backend: Any, height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading
 ) -> tuple[tuple[str, str], ...]:
     """Return how a backend finds the currents of every input slice, and why: (path, reason) per slice.
 
@@ -50,10 +45,6 @@ def read_paths(
         Input rows.
     digits_dtype, grid_dtype : dtype or its name
     reading : Reading
-    errs : bool
-        ADCs have errors.
     """
-    if errs:
-        return (("float", _ERRORS),) * len(reading.strides)
     found: tuple[tuple[str, str], ...] = backend.read_paths(height, digits_dtype, grid_dtype, reading)
     return found

@@ -5,9 +5,21 @@ from typing import Any
 
 from .. import noise
 
-__all__ = ["PANEL", "ROW_BITS", "BesideDraw", "BlockScales", "Draw", "Errors", "Reading", "RowDraw", "Slicing"]
+__all__ = [
+    "AMPLITUDE_BITS",
+    "PANEL",
+    "ROW_BITS",
+    "BesideDraw",
+    "BlockScales",
+    "Draw",
+    "Errors",
+    "Reading",
+    "RowDraw",
+    "Slicing",
+]
 
 PANEL = 16  # tiles per panel of the float sum
+AMPLITUDE_BITS = 8  # of a unit of current, in which offsets and noise of ADCs are told
 ROW_BITS = 22  # of an input row, in the addresses of ADC noise; the tile's number is above it
 
 Table = tuple[tuple[float, ...], ...]  # a number for each weight slice and input slice, least significant first
@@ -124,10 +136,10 @@ class Errors:
     gain : bytes or None
         Table of gain factors, one drawn for each column and array.
     offset : tuple of tuples of int, or None
-        Standard deviation of the offset of each column and array, in units of current, for each
-        weight slice and input slice.
+        Standard deviation of the offset of each column and array, in units of ``2**-8`` of a current,
+        for each weight slice and input slice.
     noise : tuple of tuples of int, or None
-        Standard deviation of the noise of each conversion, in units of current.
+        Standard deviation of the noise of each conversion, likewise.
     """
 
     address: noise.Address

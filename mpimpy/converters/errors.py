@@ -1,7 +1,7 @@
 """Errors of ADCs: noise, offset and gain, from LSB to units of current, and their addresses."""
 
 from .. import noise
-from ..backends import ROW_BITS, Errors
+from ..backends import AMPLITUDE_BITS, ROW_BITS, Errors
 from ..config import Config
 from .conversions import conversions
 
@@ -47,7 +47,9 @@ def errors(
         return None
 
     def in_units(lsb: float) -> tuple[tuple[int, ...], ...] | None:
-        return None if lsb == 0 else tuple(tuple(round(lsb / step) for step in row) for row in steps)
+        if lsb == 0:
+            return None
+        return tuple(tuple(round(lsb / step * 2**AMPLITUDE_BITS) for step in row) for row in steps)
 
     return Errors(
         address._replace(row=first_row),

@@ -22,7 +22,7 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
         Input rows.
     """
     config, cells = programmed.config, programmed.as_read
-    plan, errs = plan_for(config, cells), bool(config.adc.errs)
+    plan = plan_for(config, cells)
     reading, grid_dtype, drive_dtype = plan.read_as.reading, plan.cell_format.grid_dtype, plan.drive_dtype
     if config.device.var == 0:
         grid_dtype = str(cells.cells.dtype).rpartition(".")[2]
@@ -56,9 +56,12 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
     elif plan.limbs is not None:
         grid_dtype = "int16"
         notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {plan.limbs.count} exact parts")
-    paths = backends.read_paths(backend, height, drive_dtype, grid_dtype, reading, errs)
+    paths = backends.read_paths(backend, height, drive_dtype, grid_dtype, reading)
     if config.device.draws_rows:
         paths = (("float", "rows draw their currents: float64 products in plain array-API calls"),) * len(paths)
+    if config.adc.errs:
+        drawn = ", a normal number for every conversion" if config.adc.noise_lsb else ""
+        notes.append(f"errors of the ADCs come between currents and codes{drawn}")
     if config.inputs.planes * config.weights.planes > 1:
         notes.append(f"{config.inputs.planes * config.weights.planes} such products, one for each pair of planes")
     spans = column_spans(backend, config, plan, height, cells.cells.shape)

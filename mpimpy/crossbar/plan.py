@@ -19,6 +19,7 @@ __all__ = ["EXACT", "SINGLE_CODES", "Limbs", "LosslessFold", "Plan", "cell_forma
 __all__ += ["sum_of_products"]
 
 GOOD_FRACTION = 10  # a grid this fine is worth staying in 32 bits for
+LARGEST_ERROR = 2**49  # rms of an ADC's offset or noise, in units of current: their sum stays below 2**53
 MOST_CODE_BITS = 100  # of a current: float32 holds 127
 
 
@@ -339,14 +340,20 @@ def _check_steps(config: Config, found: converters.AdcWindows, unit: int) -> Non
 
 
 def _check_errors(config: Config, found: converters.AdcWindows) -> None:
-    # an error that is no unit of current would have no effect
-    finest = max(map(max, found.steps))
+    # normal numbers of at most half a unit of current would mostly round to none
+    finest, coarsest = max(map(max, found.steps)), min(map(min, found.steps))
     for name in ("noise_lsb", "offset_lsb"):
         lsb = getattr(config.adc, name)
         if lsb and round(lsb / finest) == 0:
             msg = (
                 f"{name}={lsb:g} LSB is less than the grid of the currents shows, {float(finest):.3g} LSB: "
                 "use fewer codes (radc), or leave it out"
+            )
+            raise ValueError(msg)
+        if lsb / coarsest > LARGEST_ERROR:
+            msg = (
+                f"{name}={lsb:g} LSB is {lsb / coarsest:.3g} units of current, more than the {LARGEST_ERROR:.3g} in "
+                "which currents stay exact: use more codes (radc), or a narrower range"
             )
             raise ValueError(msg)
 

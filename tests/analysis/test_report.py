@@ -171,7 +171,7 @@ def test_it_prints_as_a_table(operands):
     assert "ADC full scale     6.336e-05 A" in text
     lines = text.splitlines()
     assert len(lines) == 10 + 9 + 1
-    assert all(line.count("dB") == 2 or "no cost" in line for line in lines[9:18])
+    assert all(line.count("dB") == 2 or "no cost" in line for line in lines[10:19])
 
 
 @pytest.mark.slow

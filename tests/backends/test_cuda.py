@@ -30,6 +30,7 @@ ENGINES = {
     "int32 grid": Engine(Device(var=0.005), seed=1),
     "snap": Engine(Device(var=0.02), seed=1).replace(adc={"snap": True}),
     "no saturation": Engine(seed=1).replace(adc={"saturate": False, "radc": (17, 256, 300, 9)}),
+    "ADC errors": Engine(seed=1).replace(adc={"noise_lsb": 0.5, "offset_lsb": 0.5, "gain_error": 0.01}),
     "13 bits": Engine(Device(g_level=32), DAC(32), seed=1).replace(
         inputs=Format((1, 1, 2, 4, 5)), weights=Format((1, 1, 2, 4, 5))
     ),
@@ -123,7 +124,7 @@ def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rn
     engine.program(to_torch(w)).read(to_torch(x), read=0)
     kinds = {kind for kind, _ in compiler.found}
     assert "read" in kinds
-    assert ("perturb_levels" in kinds) == (name == "a law per level")
+    assert ("perturb_levels" in kinds) == (name in ("a law per level", "ADC errors"))
     for kind, code in compiler.found:
         ptx = code.asm["ptx"]
         assert not re.search(r"\bfma\.", ptx)

@@ -12,7 +12,7 @@ from strategies import examples, products
 from vectors import VECTORS, addresses, parse
 
 from mpimpy import Engine, noise
-from mpimpy.backends import Draw, reference
+from mpimpy.backends import Draw, Errors, reference
 from mpimpy.cells import laws
 from mpimpy.crossbar import plan as plans
 
@@ -61,8 +61,6 @@ def launches():
 @settings(max_examples=examples(8), phases=[Phase.explicit, Phase.generate])  # the interpreter is too slow to shrink
 def test_every_configuration_gives_the_same_bits(launches, case):
     config, x, w = case
-    # ADCs that err are read in plain torch
-    config = config.replace(adc={"noise_lsb": 0.0, "offset_lsb": 0.0, "gain_error": 0.0})
     launches.clear()
     results = [
         Engine.from_config(config, seed=SEED, chip=5, backend=backend).program(make(w)).read(make(x), read=3)
@@ -75,7 +73,8 @@ def test_every_configuration_gives_the_same_bits(launches, case):
     found = [law for law in (laws.write(device, fraction), laws.read(device, fraction, None)) if law is not None]
     special = [law.per_level or law.additive for law in found]
     assert ("perturb" in launches) == (config.dac.vnoise > 0 or not all(special))
-    assert ("perturb_levels" in launches) == any(special)
+    frozen = config.adc.offset_lsb or config.adc.gain_error
+    assert ("perturb_levels" in launches) == bool(any(special) or frozen)
     assert ("apply_stuck_cells" in launches) == (device.stuck_HGS > 0 or device.stuck_LGS > 0)
     assert "read" in launches
 
@@ -252,6 +251,31 @@ def test_panels_one_after_the_other_or_side_by_side(monkeypatch, busy, dtype):
     monkeypatch.setattr(torch_cuda, "BUSY", busy)
     for k in (32, 81):
         check(operands(19, k, 70, 2, I8, I16), dtype=dtype)
+
+
+ERRORS = [
+    (0, {}, {}),
+    (5, {}, {"code_range": None}),
+    (2**31 - 1, {"gain": None}, {"wide": True}),
+    (3, {"offset": None}, {"digit_units": ((0.1, 1.0), (2.5, 0.5))}),
+    (3, {"noise": None}, {}),
+    (3, {"gain": None, "offset": None}, {}),
+]
+
+
+@pytest.mark.parametrize(("col", "off", "changes"), ERRORS)
+def test_errors_of_adcs(launches, col, off, changes):
+    # two tiles, or two panels; a block of columns that begins within a group of eight
+    arrays, reading = operands(5, *((34, 9, 2) if col == 0 else (34, 65, 20)), I8, I16)
+    address = noise.Address(SEED, noise.MAX_CHIP, noise.MAX_READ, 0, row=2**22 - 19, col=col, stream=9)
+    table = noise.gaussian_table(0.3)
+    errors = Errors(
+        address, 983, 2, 100, 4, table, ((2**24 + 9, 3), (7, 2**36)), ((2**21 + 1, 2**25 - 1), (300, 2**40))
+    )
+    how = dataclasses.replace(reading, **changes), "float64", dataclasses.replace(errors, **off)
+    launches.clear()
+    assert same_bits(torch_cuda.read(*arrays, *how), reference.read(*arrays, *how))
+    assert "read" in launches
 
 
 @pytest.mark.parametrize("strides", [(1, 7), (15, 1), (17, 100), (1, 1)])

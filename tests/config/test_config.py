@@ -203,7 +203,16 @@ def test_defaults():
 
 def test_the_settings_table_states_the_defaults():
     for name, (default, _, _) in (flat.SETTINGS | flat.ENGINE).items():
-        if name not in ("x_quant_gran", "w_quant_gran", "adc_range", "adc_per", "x_mapping", "w_mapping", "reference"):
+        if name not in (
+            "x_quant_gran",
+            "w_quant_gran",
+            "adc_range",
+            "adc_per",
+            "x_mapping",
+            "w_mapping",
+            "reference",
+            "redraw",
+        ):
             value = eval(default)
             engine = DPETensor(**{name: value} | ({"seed": 0} if name != "seed" else {}))
             assert engine.config == Config(), name
@@ -216,7 +225,7 @@ def test_every_flat_setting_reaches_the_configuration():
         "saturate": False, "array_size": (32, 16), "x_slices": [1, 3], "w_slices": [1, 3], "bw_e": 8,
         "format": "fp16", "x_quant_gran": "per-row", "w_quant_gran": "per-col",
         "wire_resistance": 2.93, "adc_range": 1e-5, "noise_lsb": 0.5, "offset_lsb": 0.5, "gain_error": 0.01, "adc_per": "product", "x_mapping": "signed", "w_mapping": "pair",
-        "reference": "ideal", "reference_columns": 2,
+        "reference": "ideal", "reference_columns": 2, "redraw": "slice",
     }  # fmt: skip
     seen = {Config()}
     for name, value in values.items():

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from libraries import RUNNERS, same_bits
 from scipy import stats
 
 from mpimpy import ADC, DAC, SNR, Config, Device, Drift, Engine, Flicker, Format, Gaussian, Tile, Wires, noise
@@ -13,7 +14,6 @@ from mpimpy.crossbar import plan as plans
 from mpimpy.crossbar.currents import currents
 from mpimpy.matrix import backend_of, encode_inputs
 from mpimpy.noise import Address
-from tests.libraries import RUNNERS, same_bits
 
 ROW = Device(redraw="row")
 IDEAL = Tile(reference="ideal")
@@ -267,7 +267,7 @@ def test_what_has_no_whole_currents_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"calibrate looks at single currents, .* engine with redraw='slice'"):
         engine.calibrate(x, w)
     pair = Engine(ROW, weights=Format(mapping="pair"), seed=1).program(w)
-    with pytest.raises(ValueError, match="redraw='row' draws currents of bit lines"):
+    with pytest.raises(TypeError, match="redraw='row' draws currents of bit lines"):
         pair.T.read(w.T, read=0)
     with pytest.raises(ValueError, match=r"4194304 input rows|input rows are more than redraw='row' has addresses for"):
         engine.program(w).read(x, read=0, first_row=2**22)

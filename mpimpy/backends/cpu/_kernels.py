@@ -1,17 +1,18 @@
 """The Numba kernels themselves: plain loops over arrays and numbers.
 
-Helpers that are inlined live in this file, since Numba's cache does not notice a change in
-another one. Nothing raises, and every task writes its own outputs.
+Helpers that are inlined live in this file or in `_philox`. Nothing raises, and every task writes its
+own outputs.
 """
 
 import numpy as np
 
-from ...noise import MULTIPLIERS, ROUNDS, STUCK_FINE, WEYL
+from ...noise import STUCK_FINE
 from ._jit import inline, kernel
+from ._philox import philox
 
-_M0, _M1 = MULTIPLIERS
-_W0, _W1 = WEYL
-_LOW = 0xFFFFFFFF
+# Numba's cache notices a change of this file alone, so the digest of the file inlined here is a part of it.
+INLINED = "4421d4ebde22e1f0"
+
 GROUPS = 16  # calls of the generator made together: 128 columns
 
 
@@ -130,16 +131,6 @@ def limbs(first, last, digits, weights, bits, out):
 
 
 @inline
-def _philox(c0, c1, c2, c3, k0, k1):
-    m0, m1, low, half = np.uint64(_M0), np.uint64(_M1), np.uint64(_LOW), np.uint64(32)
-    for _ in range(ROUNDS):
-        p0, p1 = c0 * m0, c2 * m1
-        c0, c1, c2, c3 = (p1 >> half) ^ c1 ^ k0, p1 & low, (p0 >> half) ^ c3 ^ k1, p0 & low
-        k0, k1 = (k0 + np.uint64(_W0)) & low, (k1 + np.uint64(_W1)) & low
-    return c0, c1, c2, c3
-
-
-@inline
 def _draw(address, purpose, index, row, group, words):
     # words[i, g]: the 16-bit word of column 8 * (group + g) + i; address is that of random.Address.
     # The loop over groups is straight enough for LLVM to run it on whole vectors.
@@ -147,7 +138,7 @@ def _draw(address, purpose, index, row, group, words):
     c1, c2, c3 = np.uint64(row), np.uint64(address[4]), np.uint64(purpose << 28 | index << 20 | address[3])
     low, half = np.uint64(0xFFFF), np.uint64(16)
     for g in range(GROUPS):
-        w0, w1, w2, w3 = _philox(np.uint64(group + g), c1, c2, c3, k0, k1)
+        w0, w1, w2, w3 = philox(np.uint64(group + g), c1, c2, c3, k0, k1)
         words[0, g], words[1, g] = np.int32(w0 & low), np.int32(w0 >> half)
         words[2, g], words[3, g] = np.int32(w1 & low), np.int32(w1 >> half)
         words[4, g], words[5, g] = np.int32(w2 & low), np.int32(w2 >> half)
@@ -161,7 +152,7 @@ def _draw_down(address, purpose, index, row, group, words):
     c0, c2, c3 = np.uint64(group), np.uint64(address[4]), np.uint64(purpose << 28 | index << 20 | address[3])
     low, half = np.uint64(0xFFFF), np.uint64(16)
     for g in range(GROUPS):
-        w0, w1, w2, w3 = _philox(c0, np.uint64(row + g), c2, c3, k0, k1)
+        w0, w1, w2, w3 = philox(c0, np.uint64(row + g), c2, c3, k0, k1)
         words[0, g], words[1, g] = np.int32(w0 & low), np.int32(w0 >> half)
         words[2, g], words[3, g] = np.int32(w1 & low), np.int32(w1 >> half)
         words[4, g], words[5, g] = np.int32(w2 & low), np.int32(w2 >> half)

@@ -19,17 +19,18 @@ from numba.extending import lower_builtin, register_model, type_callable
 
 __all__ = [
     "LANES",
-    "bits64",
     "cells8",
     "cells16",
     "cells32",
     "clip",
+    "floor",
     "item",
     "load",
     "muladd",
     "pack",
     "pair_product",
     "prefetch",
+    "put",
     "real64",
     "rint",
     "store",
@@ -82,6 +83,11 @@ def _operand(context, builder, kind, value, lanes):
     if isinstance(kind, Lanes):
         return value
     return _everywhere(builder, context.cast(builder, value, kind, lanes.element), _vector(lanes))
+
+
+def _element(context, builder, kind, array, index_kind, index):
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.gep(data, [context.cast(builder, index, index_kind, types.intp)])
 
 
 def _address(context, builder, kind, array, index_kind, index, vector):
@@ -165,9 +171,20 @@ def item(array, at):
 
 @_compiled(item, lambda array, at: array.dtype, types.Array, types.Integer)
 def _(context, builder, signature, arguments):
-    kind, index_kind = signature.args
-    data = context.make_array(kind)(context, builder, arguments[0]).data
-    return builder.load(builder.gep(data, [context.cast(builder, arguments[1], index_kind, types.intp)]))
+    return builder.load(_element(context, builder, signature.args[0], arguments[0], signature.args[1], arguments[1]))
+
+
+def put(array, at, value):
+    """Write one element: as `item`, without the question whether `at` is negative."""
+    array[at] = value
+
+
+@_compiled(put, lambda array, at, value: types.none, types.Array, types.Integer, types.Number)
+def _(context, builder, signature, arguments):
+    kind, index_kind, value_kind = signature.args
+    pointer = _element(context, builder, kind, arguments[0], index_kind, arguments[1])
+    builder.store(context.cast(builder, arguments[2], value_kind, kind.dtype), pointer)
+    return context.get_dummy_value()
 
 
 def _make_cells(width):
@@ -249,10 +266,20 @@ def rint(lanes):
     return np.rint(lanes)
 
 
-@_compiled(rint, lambda lanes: lanes, Lanes)
-def _(context, builder, signature, arguments):
-    vector = arguments[0].type
-    return _call(builder, f"llvm.rint.{_suffix(vector)}", vector, arguments)
+def floor(lanes):
+    """Return real lanes rounded down to integers."""
+    return np.floor(lanes)
+
+
+def _rounding(function):
+    @_compiled(function, lambda lanes: lanes, Lanes)
+    def _(context, builder, signature, arguments):
+        vector = arguments[0].type
+        return _call(builder, f"llvm.{function.__name__}.{_suffix(vector)}", vector, arguments)
+
+
+_rounding(rint)
+_rounding(floor)
 
 
 def muladd(a, b, c):
@@ -368,23 +395,3 @@ def _(context, builder, signature, arguments):
         )
     )
     return builder.add(total, builder.add(low, high))
-
-
-def bits64(array, at, bit):
-    """Return bit number `bit` of 64 elements of an integer array, as the bits of one int64."""
-    found = (array[at : at + 64].astype(np.int64) >> bit) & 1
-    return np.int64(sum(int(value) << place for place, value in enumerate(found[:63])) - (int(found[63]) << 63))
-
-
-@_compiled(bits64, lambda array, at, bit: types.int64, types.Array, types.Integer, types.Integer)
-def _(context, builder, signature, arguments):
-    kind, index_kind, bit_kind = signature.args
-    vector = ir.VectorType(context.get_data_type(kind.dtype), 64)
-    value = _load(builder, _address(context, builder, kind, arguments[0], index_kind, arguments[1], vector))
-    bit = context.cast(builder, arguments[2], bit_kind, kind.dtype)
-    one = builder.shl(ir.Constant(vector.element, 1), bit)
-    place = ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64)
-    empty = ir.Constant(vector, ir.Undefined)
-    mask = builder.shuffle_vector(builder.insert_element(empty, one, ir.Constant(ir.IntType(32), 0)), empty, place)
-    found = builder.icmp_signed("!=", builder.and_(value, mask), ir.Constant(vector, None))
-    return builder.bitcast(found, ir.IntType(64))

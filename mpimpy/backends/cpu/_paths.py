@@ -71,12 +71,12 @@ def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading
     return tuple(found)
 
 
-def _factors(reading: Reading) -> tuple[Any, Any] | None:
+def _factors(reading: Reading, errs: bool) -> tuple[Any, Any] | None:
     # (inner, outer) with shift_weights[j][i] = inner[j][i] * outer[j], if float32 adds up the inner
     # sums exactly and int32 the outer ones; None if not
     weights = reading.shift_weights
-    if reading.wide or reading.digit_units is not None:
-        return None
+    if reading.wide or reading.digit_units is not None or (errs and reading.code_range is None):
+        return None  # errors may carry codes beyond those of any current
     if not all(weight.is_integer() for row in weights for weight in row):
         return None
     outer = [math.gcd(*map(int, row)) or 1 for row in weights]
@@ -120,8 +120,8 @@ class Constants(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def constants(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading) -> Constants:
-    """Return the constants of the kernel for a read of `height` input rows."""
+def constants(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading, errs: bool = False) -> Constants:
+    """Return the constants of the kernel for a read of `height` input rows, by ADCs with or without errors."""
     paths = tuple(path for path, _ in read_paths(height, digits_dtype, grid_dtype, reading))
     looked_up, paired = (tuple(i for i, path in enumerate(paths) if path == name) for name in ("look-up", "pairs"))
     return Constants(
@@ -131,15 +131,15 @@ def constants(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading)
         integers(reading.widths or (0,) * len(paths)),
         integers(reading.strides),
         sum(_PACKED_BYTES[path] for path in paths),
-        _adc_constants(reading),
+        _adc_constants(reading, errs),
     )
 
 
-def _adc_constants(reading: Reading) -> tuple[Any, ...]:
+def _adc_constants(reading: Reading, errs: bool) -> tuple[Any, ...]:
     real = np.float64 if reading.wide else np.float32
     gain = np.array(reading.adc_gain, real)
     lows, tops = reading.code_range or (np.full_like(gain, -np.inf), np.full_like(gain, np.inf))
-    factors = _factors(reading)
+    factors = _factors(reading, errs)
     inner, outer = factors or (np.empty((1, 0), real), np.empty(0, np.int32))
     units, weights = reading.digit_units, np.array(reading.shift_weights, np.float64)
     origins, more = None, None

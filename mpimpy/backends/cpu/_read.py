@@ -2,12 +2,13 @@
 
 A task is a block of input rows times a block of columns, done in strips of 32 columns. In each
 tile and weight slice of a strip, the currents of a few rows are found by one of the paths of
-`_currents`, and the ADC reads them while they are in the first-level cache.
+`_currents`, errors of the ADCs come in (`_disturb`), and the ADC reads them while they are in the first-level cache.
 """
 
 import numpy as np
 
 from ..reading import PANEL
+from ._bits import bits64
 from ._currents import (
     GROUP,
     STRIP,
@@ -24,11 +25,12 @@ from ._currents import (
     one_cell,
     pack_cells,
 )
+from ._disturb import NORMALS, disturb, prepare, undisturbed
 from ._jit import inline, kernel
-from ._lanes import LANES, bits64, clip, load, muladd, pack, real64, rint, store, whole32, zeros
+from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole32, zeros
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "a5235ad1da90de79"
+INLINED = "57946fd8009e3d00"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -196,6 +198,7 @@ def read(
     blocks,
     single,
     double,
+    errors,
 ):
     """Read a matrix; the arrays of paths that are not taken are empty.
 
@@ -203,7 +206,8 @@ def read(
     either path; `grid` the memory of the cells, of `itemsize` bytes each; `origins` and `more` what is
     added to scaled currents and to tiles' sums, or None, so that they cost nothing; `simple` whether
     ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
-    columns of a task and the rows converted together; `single` or `double` the result.
+    columns of a task and the rows converted together; `single` or `double` the result; `errors` a
+    `Disturbance`, or None: then Numba leaves out what would ask for one.
     """
     height, tiles = x_scale.shape
     width = w_scale.shape[1]
@@ -220,7 +224,11 @@ def read(
     limbs = 2 if itemsize == 4 else 1
     packed = aligned(limbs * half_rows * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
-    currents = np.empty(chunk * slices * STRIP, steps.dtype)
+    seen = np.empty(chunk * slices * STRIP, steps.dtype)  # what the ADCs see
+    currents = undisturbed(errors, seen)
+    if errors is not None:
+        slopes, shifts = np.empty(STRIP, np.float64), np.empty(slices * STRIP, np.float64)
+        random, normals = np.empty((2, chunk), np.uint64), np.empty(chunk * NORMALS, np.int32)
     whole_sums = aligned(row_block * STRIP if simple else 0)
     sums = np.empty(0 if simple else row_block * STRIP, np.float64)
     totals = np.empty(strips * row_block * STRIP, np.float64)
@@ -254,6 +262,8 @@ def read(
                         pack_cells(grid, itemsize, origin, width, used, packed)
                     if codes.size:
                         float_cells(grid, itemsize, origin, width, used, floats)
+                    if errors is not None:
+                        prepare(errors, j, tile, tiles, width, n, slices, slopes, shifts)
                     for c in range(0, ms, chunk):
                         count = min(chunk, ms - c)
                         at = row_at + c
@@ -286,19 +296,34 @@ def read(
                             )
                         if codes.size:
                             multiply_floats(codes, at * slices * rows, rows, used, floats, count * slices, currents)
+                        if errors is not None:
+                            disturb(
+                                errors,
+                                j,
+                                tile,
+                                m0 + c,
+                                n,
+                                currents,
+                                count,
+                                slices,
+                                errors.kind.itemsize == 8,
+                                slopes,
+                                shifts,
+                                random,
+                                normals,
+                                seen,
+                            )
                         step, low, top, at = steps[j], lows[j], tops[j], c * STRIP
                         origin = None
                         if origins is not None:
                             origin = origins[j]
                         if simple:
                             part, factor = inner[j], outer[j]
-                            _convert(
-                                currents, count, slices, step, origin, low, top, j == 0, part, factor, whole_sums, at
-                            )
+                            _convert(seen, count, slices, step, origin, low, top, j == 0, part, factor, whole_sums, at)
                         else:
                             unit, weight = units[j], weights[j]
                             _convert_in_order(
-                                currents, count, slices, step, origin, low, top, j == 0, snap, unit, weight, sums, at
+                                seen, count, slices, step, origin, low, top, j == 0, snap, unit, weight, sums, at
                             )
                 column_scale, fresh, at = w_scale[tile, n:], tile % PANEL == 0, strip * row_block * STRIP
                 if simple:

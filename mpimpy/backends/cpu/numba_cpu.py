@@ -17,8 +17,9 @@ from ..._integers import ceil_div
 from ...arrays import namespace
 from .. import reference
 from ..fallback import with_fallback
-from ..reading import BlockScales, Draw, Reading, Slicing
+from ..reading import BlockScales, Draw, Errors, Reading, Slicing
 from . import _jit, _kernels, _ladder_numba, _read
+from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
 
@@ -196,6 +197,7 @@ def multiply(x: Any, w: Any) -> Any:
 
 ROW_BLOCK, COL_BLOCK = 256, 256  # outputs of a task: their float64 totals stay in the second-level cache
 CHUNK = 128  # currents of a strip converted together, while they are in the first-level cache
+DISTURBED = 64  # the same, where errors take place beside them
 _NO_BITS, _NO_PAIRS, _NO_CODES = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64)
 _NO_SINGLE, _NO_DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
 PACKED = 2**26  # bytes of packed inputs held at once
@@ -232,7 +234,9 @@ def _packed(digits: Any, known: Constants, reading: Reading) -> tuple[Any, Any, 
     return bits.reshape(-1), pairs.reshape(-1), codes.reshape(-1)
 
 
-def _read_cells(digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str) -> Any:
+def _read_cells(
+    digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None
+) -> Any:
     # `read` with a kernel: in passes over the input rows, so that packed inputs take little memory
     (_, height, depth), width = digits.shape, grid.shape[2]
     if width < _read.STRIP:
@@ -241,25 +245,31 @@ def _read_cells(digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Rea
         grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
     digits, grid, w_scale = _frozen(digits), _frozen(grid), _frozen(w_scale)
     out = np.empty((height, grid.shape[2]), dtype)
-    known = constants(height, digits.dtype, grid.dtype, reading)
+    known = constants(height, digits.dtype, grid.dtype, reading, errors is not None)
+    wrong = None if errors is None else disturbance(errors, reading, (len(w_scale), grid.shape[2]), perturb)
     passes = max(1, round(height * depth * known.row_bytes / PACKED))
     for turn in range(passes):
         rows = slice(height * turn // passes, height * (turn + 1) // passes)
         inputs = _frozen(digits[:, rows, :]), _frozen(x_scale[rows])
-        _read_rows(inputs, (grid, w_scale), reading, known, out[rows])
+        more = wrong if wrong is None or not rows.start else from_row(wrong, rows.start)
+        _read_rows(inputs, (grid, w_scale), reading, known, out[rows], more)
     return out if width == out.shape[1] else out[:, :width].copy()
 
 
-def _read_rows(inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Reading, known: Constants, out: Any) -> None:
+def _read_rows(
+    inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Reading, known: Constants, out: Any, errors: Any
+) -> None:
     # one pass: (digits, scales) of some input rows meet (cells, scales) of all weights
     (digits, x_scale), (grid, w_scale) = inputs, weights
     slices, height, depth = digits.shape
-    blocks, tasks = _blocks(height, out.shape[1], slices)
-    result = out.reshape(-1)
+    blocks, tasks = _blocks(height, out.shape[1], slices, CHUNK if errors is None else DISTURBED)
+    result, cost = out.reshape(-1), 1.5e-5
+    if errors is not None:
+        cost += (2e-3 if errors.normals.size else 3e-4) / reading.rows
     _jit.launch(
         _read.read,
         tasks,
-        height * depth * out.shape[1] * slices * len(grid) * 1.5e-5,
+        height * depth * out.shape[1] * slices * len(grid) * cost,
         *_packed(digits, known, reading),
         known.looked_up,
         known.paired,
@@ -273,19 +283,20 @@ def _read_rows(inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Readi
         *known.adc,
         blocks,
         *((result, _NO_DOUBLE) if out.dtype == np.float32 else (_NO_SINGLE, result)),
+        errors,
     )
 
 
 read = with_fallback(_read_cells, lambda digits, grid: not too_wide(grid.dtype), reference.reader(perturb))
 
 
-def _blocks(height: int, width: int, slices: int) -> tuple[tuple[int, int, int], int]:
+def _blocks(height: int, width: int, slices: int, together: int) -> tuple[tuple[int, int, int], int]:
     # ((rows and columns of a task, rows converted together), tasks)
     down = ceil_div(height, ROW_BLOCK)
     strips = ceil_div(width, _read.STRIP)
     across = min(strips, max(ceil_div(width, COL_BLOCK), ceil_div(2 * _jit.get_num_threads(), down)))
     row_block, col_block = ceil_div(height, down), ceil_div(strips, across) * _read.STRIP
-    chunk = min(ceil_div(row_block, 4) * 4, max(4, CHUNK // slices // 4 * 4))
+    chunk = min(ceil_div(row_block, 4) * 4, max(4, together // slices // 4 * 4))
     return (row_block, col_block, chunk), down * ceil_div(width, col_block)
 
 

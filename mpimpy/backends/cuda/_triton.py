@@ -8,40 +8,26 @@ import triton
 import triton.language as tl
 
 from ...noise import STUCK_FINE
-from ..reading import PANEL
+from ..reading import PANEL, ROW_BITS
+from ._disturb import frozen, noisy
+from ._words import eight, word
 
 _PANEL = tl.constexpr(PANEL)
+_ROW_BITS = tl.constexpr(ROW_BITS)
 _FINE = tl.constexpr(STUCK_FINE)
 # x + 1.5 * 2**23 holds rint(x), half to even, in its low bits, for |x| <= 2**22; in float64, 2**51
 _MAGIC_SINGLE = tl.constexpr(12582912.0)
 MAGIC_BITS = 0x4B400000
 _MAGIC_DOUBLE = tl.constexpr(6755399441055744.0)
 # numbers that differ from call to call: Triton must not compile one more kernel for a 1, or a multiple of 16
+_NOISE = ["lead", "first_group", "noise_row", "read_number", "tag", "pairs", "key_0", "key_1"]
 _DRAW = ["rows", "cols", "first_row", "first_group", "lead", "read", "tag", "key_0", "key_1"]
-
-
-@triton.jit
-def _word(number):
-    # 32 bits; they arrive as a signed number so that one compiled kernel serves all values
-    return number.to(tl.uint32, bitcast=True)
-
-
-@triton.jit
-def _eight(group, row, read, tag, key_0, key_1, ROWS: tl.constexpr, GROUPS: tl.constexpr):
-    # the eight 16-bit words of each group of columns, shape (ROWS, 8 * GROUPS)
-    seed = (_word(key_1).to(tl.uint64) << 32) | _word(key_0).to(tl.uint64)
-    zero = tl.zeros((ROWS, GROUPS), tl.uint32)
-    w0, w1, w2, w3 = tl.philox(seed, zero + group[None, :], zero + row[:, None], zero + _word(read), zero + tag)
-    # last axes: word pair, word in the pair, half
-    words = tl.join(tl.join(w0, w2), tl.join(w1, w3))
-    halves = tl.join(words & 0xFFFF, words >> 16)
-    return tl.reshape(halves, (ROWS, GROUPS * 8)).to(tl.int64)
 
 
 @triton.jit(do_not_specialize=["key_0", "key_1"])
 def philox(counter, key_0, key_1, out):
     """Write the four output words of one counter, to be checked against the published vectors."""
-    seed = (_word(key_1).to(tl.uint64) << 32) | _word(key_0).to(tl.uint64)
+    seed = (word(key_1).to(tl.uint64) << 32) | word(key_0).to(tl.uint64)
     at = tl.arange(0, 1)
     c0, c1 = tl.load(counter + at), tl.load(counter + 1 + at)
     c2, c3 = tl.load(counter + 2 + at), tl.load(counter + 3 + at)
@@ -63,8 +49,8 @@ def _place(rows, cols, first_row, first_group, lead, ROWS: tl.constexpr, GROUPS:
     col = start * 8 + tl.arange(0, GROUPS * 8) - lead
     at = (index.to(tl.int64) * rows + row[:, None]) * cols + col[None, :]
     inside = (row[:, None] < rows) & (col[None, :] >= 0) & (col[None, :] < cols)
-    row = _word(first_row) + row.to(tl.uint32)
-    group = _word(first_group) + group.to(tl.uint32)
+    row = word(first_row) + row.to(tl.uint32)
+    group = word(first_group) + group.to(tl.uint32)
     return index, row, group, at, inside
 
 
@@ -91,8 +77,8 @@ def perturb(
 ):
     """See `reference.perturb`; a program draws for ROWS rows of GROUPS groups of eight columns."""
     index, row, group, at, inside = _place(rows, cols, first_row, first_group, lead, ROWS, GROUPS)
-    word = _eight(group, row, read, _word(tag) + (index.to(tl.uint32) << 20), key_0, key_1, ROWS, GROUPS)
-    factor = tl.load(table + word).to(tl.int64)
+    random = eight(group, row, read, word(tag) + (index.to(tl.uint32) << 20), key_0, key_1, ROWS, GROUPS)
+    factor = tl.load(table + random).to(tl.int64)
     shift, bound = shift.to(tl.int64), bound.to(tl.int64)
     one = tl.full((), 1, tl.int64)
     half = (one << shift) >> 1
@@ -131,10 +117,10 @@ def perturb_levels(
 ):
     """See `reference.perturb`: with a table for each of several levels, or with numbers that are added."""
     index, row, group, at, inside = _place(rows, cols, first_row, first_group, lead, ROWS, GROUPS)
-    word = _eight(group, row, read, _word(tag) + (index.to(tl.uint32) << 20), key_0, key_1, ROWS, GROUPS)
+    random = eight(group, row, read, word(tag) + (index.to(tl.uint32) << 20), key_0, key_1, ROWS, GROUPS)
     if MANY:
-        word += tl.load(which + at, mask=inside, other=0).to(tl.int64) << 16
-    entry = tl.load(table + word).to(tl.int64)
+        random += tl.load(which + at, mask=inside, other=0).to(tl.int64) << 16
+    entry = tl.load(table + random).to(tl.int64)
     value = tl.load(cells + at, mask=inside, other=0).to(tl.int64) << level_shift.to(tl.int64)
     if ADDITIVE:
         value += entry
@@ -184,8 +170,8 @@ def apply_stuck_cells(
     """See `reference.apply_stuck_cells`."""
     index, row, group, at, inside = _place(rows, cols, first_row, first_group, lead, ROWS, GROUPS)
     index = index.to(tl.uint32) << 20
-    coarse = _eight(group, row, read, _word(tag) + index, key_0, key_1, ROWS, GROUPS)
-    fine = _eight(group, row, read, _word(fine_tag) + index, key_0, key_1, ROWS, GROUPS)
+    coarse = eight(group, row, read, word(tag) + index, key_0, key_1, ROWS, GROUPS)
+    fine = eight(group, row, read, word(fine_tag) + index, key_0, key_1, ROWS, GROUPS)
     draw = (coarse << 16) | fine
     high_share, low_share = high_share.to(tl.int64), low_share.to(tl.int64)
     cell = tl.load(cells + at, mask=inside, other=0)
@@ -267,7 +253,7 @@ def _digitise(
     return adc
 
 
-@triton.jit(do_not_specialize=["height", "tiles", "panel", "inputs", "slices"])
+@triton.jit(do_not_specialize=["height", "tiles", "panel", "inputs", "slices", *_NOISE])
 def read(
     codes,
     x_scale,
@@ -281,6 +267,11 @@ def read(
     units,
     weights,
     strides,
+    gains,
+    offsets,
+    offset,
+    normals,
+    sigmas,
     height,
     depth,
     width,
@@ -289,6 +280,14 @@ def read(
     panel,
     inputs,
     slices,
+    lead,
+    first_group,
+    noise_row,
+    read_number,
+    tag,
+    pairs,
+    key_0,
+    key_1,
     X_LIMBS: tl.constexpr,
     G_LIMBS: tl.constexpr,
     WIDE: tl.constexpr,
@@ -299,6 +298,9 @@ def read(
     SUM: tl.constexpr,
     ADD: tl.constexpr,
     ONE_CHUNK: tl.constexpr,
+    GAIN: tl.constexpr,
+    OFFSET: tl.constexpr,
+    NOISE: tl.constexpr,
     BM: tl.constexpr,
     BN: tl.constexpr,
     BK: tl.constexpr,
@@ -308,10 +310,14 @@ def read(
     A program holds one current, one sum over slices and one sum over tiles. The cells of a weight
     slice are loaded and cut into limbs once for all input slices, where a tile has at most BK rows.
     SUM is the arithmetic of shift-and-add: int32 or int64 where that is exact, else float64.
+    GAIN, OFFSET and NOISE are the errors of the ADCs; with noise, blocks begin where groups of eight columns do.
     """
     # neighbouring programs share their columns of the grid, the larger operand
     down = tl.cdiv(height, BM)
     first_row, first_col = (tl.program_id(0) % down) * BM, (tl.program_id(0) // down) * BN
+    if NOISE:
+        group = word(first_group) + (first_col // 8 + tl.arange(0, BN // 8)).to(tl.uint32)
+        first_col -= lead
     panel += tl.program_id(1)
     m, n, k = first_row + tl.arange(0, BM), first_col + tl.arange(0, BN), tl.arange(0, BK)
     # only the start of a block needs 64 bits
@@ -319,7 +325,8 @@ def read(
     x_from, g_from = codes + tl.cast(first_row, tl.int64) * depth, grid + first_col
     x_at = tl.arange(0, BM)[:, None] * depth + k[None, :]
     g_at = k[:, None] * width + tl.arange(0, BN)[None, :]
-    high, wide = m[:, None] < height, n[None, :] < width
+    across = (n >= 0) & (n < width) if NOISE else n < width
+    high, wide = m[:, None] < height, across[None, :]
     total = tl.zeros((BM, BN), tl.float64)
     for tile in range(panel * _PANEL, tl.minimum(panel * _PANEL + _PANEL, tiles)):
         begin = tile * rows
@@ -350,6 +357,14 @@ def read(
                     current *= tl.load(strides + i)
                 pair = j * inputs + i
                 weight = tl.load(weights + pair)
+                if GAIN or OFFSET:
+                    column = (j * tiles + tile) * width + n
+                    current = frozen(current, gains, offsets, offset, column, across, pair, GAIN, OFFSET)
+                if NOISE:
+                    row = word(noise_row) + (tl.cast(tile, tl.uint32) << _ROW_BITS) + m.to(tl.uint32)
+                    number = word(tag) + ((j * pairs + i).to(tl.uint32) << 20)
+                    random = eight(group, row, read_number, number, key_0, key_1, BM, BN // 8)
+                    current = noisy(current.to(tl.int64), random, normals, tl.load(sigmas + pair))
                 unit = tl.load(units + pair) if SNAP else weight
                 step, low, top = tl.load(steps + pair), tl.load(lows + pair), tl.load(tops + pair)
                 origin = tl.load(origins + pair) if ORIGIN else step
@@ -359,12 +374,12 @@ def read(
                 acc += adc * weight
         if tl.int32 == SUM:  # take off the magic number's bits of every code, modulo 2**32
             acc -= tl.load(strides + inputs)
-        across = tl.load(w_scale + tile * width + n, mask=n < width, other=0.0)
+        columns = tl.load(w_scale + tile * width + n, mask=across, other=0.0)
         along = tl.load(x_scale + tl.cast(m, tl.int64) * tiles + tile, mask=m < height, other=0.0)
         tile_sum = acc.to(tl.float64)
         if ORIGIN:
             tile_sum += tl.load(units + slices * inputs)
-        total += tile_sum * along[:, None] * across[None, :]
+        total += tile_sum * along[:, None] * columns[None, :]
     at = tl.cast(m, tl.int64)[:, None] * width + n[None, :]
     at += tl.cast(tl.program_id(1), tl.int64) * height * width
     inside = high & wide

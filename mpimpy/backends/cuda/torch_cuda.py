@@ -20,7 +20,10 @@ from ... import noise
 from ..._integers import ceil_div
 from .. import reference
 from ..fallback import with_fallback
-from ..reading import PANEL, Draw, Reading
+from ..reading import PANEL, Draw, Errors, Reading
+from ._errors import kernel_errors, no_errors
+from ._numbers import flat as _flat
+from ._numbers import signed as _signed
 
 NAME = "torch"
 STREAM = None  # bytes of a noisy grid drawn at once; None: all of it
@@ -149,11 +152,6 @@ def _launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, warps: int = 4,
         kernel[grid](*arguments, **constants, **options)
 
 
-def _signed(word: int) -> int:
-    # 32 bits as a signed number, so that all launches share one compiled kernel
-    return word - (1 << 32) if word >> 31 else word
-
-
 def _ceil_power(number: int) -> int:
     return 1 << max(0, number - 1).bit_length()
 
@@ -246,9 +244,11 @@ _plain_stuck = _without_autocast(reference.apply_stuck_cells)
 
 
 @functools.lru_cache(maxsize=256)
-def _sum_dtype(reading: Reading) -> Any:
+def _sum_dtype(reading: Reading, errs: bool = False) -> Any:
     """Return the dtype in which shift-and-add is exact and equal to the float64 sum."""
     if reading.code_range is None:
+        if errs:  # they may carry codes beyond those of any current
+            return torch.float64
         highest = max(math.ceil(reading.bound * gain * (1 + 2**-20)) + 1 for gain in _flat(reading.adc_gain))
     else:
         lows, tops = reading.code_range
@@ -260,10 +260,6 @@ def _sum_dtype(reading: Reading) -> Any:
     if largest < 2**31:
         return torch.int32
     return torch.int64 if largest < 2**53 else torch.float64
-
-
-def _flat(table: tuple[tuple[Any, ...], ...]) -> tuple[Any, ...]:
-    return tuple(number for row in table for number in row)
 
 
 def _tile_sizes(height: int, wide: bool) -> tuple[int, int, int]:
@@ -303,9 +299,9 @@ def _apply_strides(digits: Any, reading: Reading) -> tuple[Any, tuple[int, ...]]
     return digits.to(torch.int8) * _constant(strides, torch.int8, digits.device)[:, None, None], (1,) * len(strides)
 
 
-def _read_constants(kernels: Any, reading: Reading, strides: tuple[int, ...], where: Any) -> list[Any]:
+def _read_constants(kernels: Any, reading: Reading, strides: tuple[int, ...], sums: Any, where: Any) -> list[Any]:
     # tensors of the ADC and the shift-and-add, in the order of the kernel's arguments
-    real, sums = torch.float64 if reading.wide else torch.float32, _sum_dtype(reading)
+    real = torch.float64 if reading.wide else torch.float32
     gain, weights = _flat(reading.adc_gain), _flat(reading.shift_weights)
     origin = gain if reading.adc_origin is None else _flat(reading.adc_origin)
     units = weights if reading.digit_units is None else _flat(reading.digit_units)
@@ -323,16 +319,23 @@ def _read_constants(kernels: Any, reading: Reading, strides: tuple[int, ...], wh
     ]
 
 
-def _panel_launcher(kernels: Any, arrays: list[Any], reading: Reading) -> tuple[Callable[..., Any], int]:
+def _panel_launcher(
+    kernels: Any, arrays: list[Any], reading: Reading, errors: Errors | None
+) -> tuple[Callable[..., Any], int]:
     # (function that launches the read of `count` panels of tiles from `panel` on, number of blocks of outputs)
     digits, x_scale, grid, w_scale = arrays
     digits, strides = _apply_strides(digits, reading)
     arrays = [array.contiguous() for array in (digits, x_scale, grid, w_scale)]
-    sums, rows, numbers = _sum_dtype(reading), reading.rows, _read_constants(kernels, reading, strides, digits.device)
+    sums, rows, where = _sum_dtype(reading, errors is not None), reading.rows, digits.device
     (slices, height, depth), width = digits.shape, grid.shape[2]
+    numbers, none = _read_constants(kernels, reading, strides, sums, where), _constant((0,), torch.int32, where)
+    wrong = no_errors(none)
+    if errors is not None:
+        zeros = torch.zeros((errors.array + len(grid), ceil_div(depth, rows), width), dtype=torch.int8, device=where)
+        wrong = kernel_errors(errors, zeros, none, _constant, perturb)
     down, across, warps = _tile_sizes(height, reading.wide or sums is not torch.int32)
     chunk = max(32, _ceil_power(rows)) if rows <= 128 else 64
-    blocks = ceil_div(height, down) * ceil_div(width, across)
+    blocks = ceil_div(height, down) * ceil_div(wrong.lead + width, across)
     options = {
         "X_LIMBS": 1 if _fits_int8(reading) else digits.dtype.itemsize,
         "G_LIMBS": grid.dtype.itemsize,
@@ -343,6 +346,7 @@ def _panel_launcher(kernels: Any, arrays: list[Any], reading: Reading) -> tuple[
         "STRIDES": max(strides) > 1,
         "SUM": getattr(kernels.tl, str(sums).removeprefix("torch.")),
         "ONE_CHUNK": rows <= chunk,
+        **wrong.on,
         "BM": down,
         "BN": across,
         "BK": chunk,
@@ -351,20 +355,23 @@ def _panel_launcher(kernels: Any, arrays: list[Any], reading: Reading) -> tuple[
 
     def launch(out: Any, panel: int, count: int, *, add: bool) -> Any:
         shape = height, depth, width, rows, ceil_div(depth, rows), panel, slices, len(grid)
-        _launch(kernels.read, (blocks, count), *arrays, out, *numbers, *shape, ADD=add, **options)
+        tables = *numbers, *wrong.tensors
+        _launch(kernels.read, (blocks, count), *arrays, out, *tables, *shape, *wrong.numbers, ADD=add, **options)
         return out
 
     return launch, blocks
 
 
-def _read_with_triton(digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str) -> Any:
+def _read_with_triton(
+    digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None
+) -> Any:
     """Read with the int8 tensor cores.
 
     Integers of more than 8 bits are cut into bytes, each less 128 so that it fits int8. Products of
     bytes are exact in int32. Their weighted sum has 32 bits, and may wrap on the way, where every
     current fits 32 bits; else it has 64. So all operands of up to 32 bits are exact.
     """
-    launch, blocks = _panel_launcher(_kernels(digits), [digits, x_scale, grid, w_scale], reading)
+    launch, blocks = _panel_launcher(_kernels(digits), [digits, x_scale, grid, w_scale], reading, errors)
     shape, real = (digits.shape[1], grid.shape[2]), getattr(torch, dtype)
     panels = ceil_div(digits.shape[2], reading.rows * PANEL)
 

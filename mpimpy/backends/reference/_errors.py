@@ -11,7 +11,7 @@ from typing import Any
 from array_api_compat import device
 
 from ... import noise
-from ..reading import ROW_BITS, Draw, Errors
+from ..reading import AMPLITUDE_BITS, ROW_BITS, Draw, Errors
 from ._draws import entries
 
 __all__ = ["disturb", "normal_draw"]
@@ -41,14 +41,18 @@ def _column_entries(xp: Any, table: bytes, address: noise.Address, index: int, w
 
 
 def _times(normal: Any, sigma: int) -> Any:
-    return (normal * sigma + (1 << 15)) >> 16
+    # (normal * sigma + half) >> shift, by parts of sigma: no product leaves the range of int64
+    shift = noise.TABLE_BITS + AMPLITUDE_BITS
+    high, low = divmod(sigma, 1 << shift)
+    return normal * high + ((normal * low + (1 << (shift - 1))) >> shift)
 
 
 def disturb(xp: Any, current: Any, errors: Errors, tile: int, j: int, i: int, perturb: Callable[..., Any]) -> Any:
     """Return currents as the ADCs of one array see them.
 
-    ``I' = ((I * gain + half) >> 16) + ((z1 * offset + half) >> 16) + ((z2 * noise + half) >> 16)``: the
-    gain, the normal number z1 of the column and z2 of the conversion in units of ``2**-16``; half is 2**15.
+    ``I' = ((I * gain + half) >> 16) + ((z1 * offset + more) >> 24) + ((z2 * noise + more) >> 24)``: the
+    gain, the normal number z1 of the column and z2 of the conversion in units of ``2**-16``, the amplitudes
+    in units of ``2**-8`` of a current; half is 2**15 and more is 2**23.
 
     Parameters
     ----------
