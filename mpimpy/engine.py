@@ -10,7 +10,7 @@ from ._complex import ComplexMatrix, side_by_side
 from ._operator import CrossbarOperator
 from ._transposed import transposed_refusal
 from ._writing import write_real
-from .analysis import calibration
+from .analysis import calibration, sampling
 from .arrays import namespace
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
@@ -344,19 +344,17 @@ class Engine(CountedReads):
             if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
                 msg = f"{name} holds nothing but zeros, and typical operands are what ranges are chosen by: give some"
                 raise ValueError(msg)
-        sample = calibration.samples(backend_of(matrix), programmed, inputs, noise.MAX_READ)
+        even = method == "percentile"
+        sample = sampling.samples(backend_of(matrix), programmed, inputs, noise.MAX_READ, even=even)
         ranges = calibration.ranges(self.config, sample, method=method, percentile=percentile, ratios=ratios)
         found = self.replace(adc={"range": ranges})
-        if method == "percentile":
+        if even:
             return found
-
-        def error(engine: Engine) -> float:
-            y = write_real(engine, w, engine._address()).read(x, noise.MAX_READ)
-            return calibration.squared_error(x.array, w.array, y)
-
         # the sample of currents may have missed what decides: whole products have not
         full = self.replace(adc={"range": "full"})
-        return full if error(full) < error(found) else found
+        results = [write_real(engine, w, engine._address()).read(x, noise.MAX_READ) for engine in (full, found)]
+        before, after = calibration.squared_errors(x.array, w.array, results)
+        return found if after <= before else full
 
     def MapReduceDot(self, x: Any, w: Any, *, read: int | None = None) -> Any:
         """Multiply `x` by `w` on the crossbars.

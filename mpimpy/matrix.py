@@ -58,9 +58,9 @@ class CrossbarMatrix(MatrixView, LinearOperand):
     def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
         """Return the matrix as it is at a time after programming; this one does not change.
 
-        Cells decay by the device's `Drift`. Each cell keeps its exponent at all times, real reference cells too;
-        ideal reference columns have the mean exponent of LGS. Stuck cells do not move. `Flicker` noise has the
-        strength of that time.
+        Cells decay by the device's `Drift`, or relax by its `Relaxation`. Each cell keeps its exponent, or its
+        random number, at all times, real reference cells too; ideal reference columns have the mean exponent, or the
+        shift, of LGS. Stuck cells do not move. `Flicker` noise has the strength of that time.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         Raises
         ------
         ValueError
-            If `t` is no time, or earlier than the device's ``t0_s``, or if time changes nothing.
+            If `t` is no time, or beyond the times of the device's laws, or if time changes nothing.
 
         Examples
         --------
@@ -94,6 +94,9 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         if time_s < start:
             since = f"t={time_s:g} s is before t0_s={start:g} s, from when on the device's drift is known"
             fail(ValueError, f"{since}: use a later time")
+        if time_s > (end := laws.known_until(self.config.device)):
+            since = f"t={time_s:g} s is after {end:g} s, until when the device's relaxation is known"
+            fail(ValueError, f"{since}: use an earlier time")
         if self.programmed is None:
             return self._with(None)
         return self._with(aged(self._backend, self.programmed, time_s, compensate))

@@ -3,7 +3,7 @@
 import array_api_strict
 import numpy as np
 
-from mpimpy.analysis import calibration
+from mpimpy.analysis import sampling
 from mpimpy.backends import Reading
 from mpimpy.cells import memristors
 from mpimpy.crossbar import plan as plans
@@ -59,4 +59,4 @@ def read_levels(matrix, read):
 
 def sampled(matrix, x):
     """Currents of every pair of slices of ``x @ matrix``, as calibration looks at them."""
-    return calibration.samples(backend_of(matrix), *encode_inputs(matrix, x), MAX_READ).currents
+    return sampling.samples(backend_of(matrix), *encode_inputs(matrix, x), MAX_READ).currents

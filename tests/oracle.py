@@ -6,7 +6,7 @@ Independent of the package: it imports nothing of it but the quantile tables' en
 import hashlib
 import struct
 from fractions import Fraction
-from math import exp, frexp, fsum, lcm, log
+from math import ceil, exp, frexp, fsum, lcm, log
 from statistics import NormalDist
 
 from mpimpy import noise
@@ -224,7 +224,7 @@ def spreads_of(device, places, step, rho):
     """The smallest spread, in levels, of each law of a device."""
     count = device.g_level
 
-    def factors(sigmas):
+    def factors(sigmas, places=places):
         if isinstance(sigmas, tuple):
             return [s * (max(1.0, at) + rho) for s, at in zip(sigmas, places, strict=True) if s]
         return [sigmas * (1 + rho)] if sigmas else []
@@ -237,16 +237,39 @@ def spreads_of(device, places, step, rho):
         elif kind == "Samples":
             found += [min(spread(row) for row in law.conductance_S if spread(row)) / step]
         elif kind == "Flicker":
-            found.append(min(factors(tuple(flicker(q, law, law.t0_s) for q in each(law.q, count)))))
+            at = [(g - device.LGS) / step for g in law.conductance_S] if law.conductance_S else places
+            found.append(min(factors(tuple(flicker(q, law, law.t0_s) for q in each(law.q, len(at))), at)))
         else:
             found += sorted(factors(law))[:1]
     if device.drift is not None:
         found += (sorted(factors(device.drift.nu_spread)) or sorted(factors(device.drift.nu)))[:1]
+    if device.relaxation is not None:
+        for moves in (0, 1):
+            most = [max(abs(relaxed(device, t, n)[moves]) for t in device.relaxation.times_s) for n in range(count)]
+            if any(most):
+                found.append(min(m for m in most if m) / step)
+                break
     if device.verify is not None:
         found.append(device.verify.tolerance_S / step)
     if device.levels is not None and any(abs(at - n) > 1e-9 * (count - 1) for n, at in enumerate(places)):
         found.append((sum((at - n) ** 2 for n, at in enumerate(places)) / count) ** 0.5)
     return found
+
+
+def relaxed(device, time_s, level):
+    """Spread and shift of a level, S: linear in the logarithm of the time."""
+    law = device.relaxation
+    numbers = [
+        [each(row, level + 1)[level] for row in rows] for rows in (law.sigma_S, law.shift_S or [0.0] * len(law.times_s))
+    ]
+    for n, (early, late) in enumerate(zip(law.times_s, law.times_s[1:], strict=False)):
+        if early <= time_s <= late:
+            part = log(time_s / early) / log(late / early)
+            return [
+                row[n] if part == 0 else row[n + 1] if part == 1 else row[n] + (row[n + 1] - row[n]) * part
+                for row in numbers
+            ]
+    raise AssertionError
 
 
 def flicker(q, law, time_s):
@@ -390,8 +413,18 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         log_time = log(time_s / device.drift.t0_s)
         now = round(rho * 2**f * exp(-each(device.drift.nu, 1)[0] * log_time))
 
+    if time_s is not None and device.relaxation is not None:
+        now = max(0, reference + round(relaxed(device, time_s, 0)[1] / unit))
+
     def aged(key, index, k, n, level):
         value = written(key, index, k, n, level)
+        if time_s is not None and device.relaxation is not None:
+            if stuck(key, index, k, n, level):
+                return min(value + reference - now, bound)
+            spread, shift = relaxed(device, time_s, level)
+            draw = word(noise.derive(key, "relaxation"), chip, 0, noise.DRIFT, index, k, n)
+            move = round(spread / unit * NormalDist().inv_cdf((draw + 0.5) / 65536) + shift / unit - (now - reference))
+            return min(max(value + move, -now, -bound), bound)
         if now is reference and (time_s is None or device.drift is None):
             return value
         if stuck(key, index, k, n, level):
@@ -405,7 +438,11 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         value = aged(key, index, k, n, level)
         if device.var == 0:
             return value
-        level = {1: levels, -1: 0, 0: level}[stuck(key, index, k, n, level)]
+        stuck_at = {1: levels, -1: 0, 0: level}[stuck(key, index, k, n, level)]
+        if getattr(device.var, "conductance_S", None) and type(device.var).__name__ == "Flicker":
+            ends = [(a + b) / 2 for a, b in zip(device.var.conductance_S, device.var.conductance_S[1:], strict=False)]
+            stuck_at = sum(written(key, index, k, n, level) >= ceil((end - device.LGS) / unit - 1e-6) for end in ends)
+        level = stuck_at
         draw = word(key, chip, read, noise.READ, index, k, n)
         return disturb(device.var, value, level, draw, now, True, time_s)
 
@@ -426,7 +463,8 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
             return each(value, levels + 1)[level]
 
         some, found = places[level] + reference > 0, [device.stuck_HGS > 0]
-        found.append(device.stuck_LGS > 0 and (level > 0 or device.drift is not None))
+        found.append(device.stuck_LGS > 0 and (level > 0 or bool(device.drift or device.relaxation)))
+        found.append(bool(device.relaxation) and any(each(s, levels + 1)[level] > 0 for s in device.relaxation.sigma_S))
         found.append(device.drift is not None and at(device.drift.nu_spread) > 0 and some)
         for law in (device.var, device.write_var):
             kind = type(law).__name__
@@ -438,7 +476,8 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
                 about = about if centre or law.about_S else device.LGS + places[level] * unit
                 found.append(any(round((g - about) / unit) for g in row))
             else:
-                found.append(some and at(law.q if kind == "Flicker" else law) > 0)
+                classes = getattr(law, "conductance_S", None)
+                found.append(some and (max(law.q) if classes else at(law.q if kind == "Flicker" else law)) > 0)
         return any(found)
 
     unit_level = 2 ** (wb[-1] - 1) * v[-1] if config.weights.mapping == "offset" else 0
@@ -460,6 +499,9 @@ def product(x, w, config, x_block, w_block, seed, chip, read, time_s=None, fault
         if time_s is not None and device.drift is not None:
             factor_now = exp(-each(device.drift.nu, levels + 1)[level] * log_time)
             unit_cell = round((exact_places[level] + rho) * 2**f * factor_now) - now
+        if time_s is not None and device.relaxation is not None:
+            shift = round(relaxed(device, time_s, level)[1] / unit)
+            unit_cell = max(0, round(exact_places[level] * 2**f) + reference + shift) - now
 
     def code(plane, i, m, k):
         value = digits(xq[plane][m][k], config.inputs)[i] * u[i]

@@ -18,6 +18,7 @@ from mpimpy import (
     Gaussian,
     MpimpyWarning,
     Ranges,
+    Relaxation,
     Samples,
     Tile,
     Wires,
@@ -85,6 +86,10 @@ def variations(draw, count, LGS, kinds):
     if kind == "Gaussian":
         sigma = draw(st.one_of(some, many))
         return Gaussian([s * STEP for s in sigma] if isinstance(sigma, list) else sigma * STEP)
+    if kind == "Flicker" and draw(st.booleans()):
+        places = draw(st.lists(st.sampled_from([0.0, 0.2, 0.9, 1.6, 2.0, 5.5, 40.0]), min_size=2, unique=True))
+        q = draw(st.lists(st.sampled_from([0.01, 0.2, 0.8]), min_size=len(places), max_size=len(places)))
+        return Flicker(q, t0_s=1.0, conductance_S=[LGS + STEP * at for at in sorted(places)])
     if kind == "Flicker":
         return Flicker(
             draw(st.one_of(st.sampled_from([0.01, 0.2, 0.8]), many)), t0_s=draw(st.sampled_from([1.0, 20.0]))
@@ -93,6 +98,24 @@ def variations(draw, count, LGS, kinds):
     rows = [[max(0.0, LGS + STEP * (level + d)) for d in draw(deviations)] for level in range(count)]
     about = draw(st.sampled_from([None, None, tuple(LGS + STEP * level for level in range(count))]))
     return Samples(rows, about)
+
+
+@st.composite
+def relaxations(draw, count):
+    """A relaxation from 20 s or less to 10 years; of `count` levels, or of all."""
+    number = st.sampled_from([0.0, 0.1, 2.0])
+    either = st.one_of(number, st.lists(number, min_size=count, max_size=count)) if count > 1 else number
+
+    def times(entry):
+        rows = draw(st.lists(entry, min_size=3, max_size=3))
+        return [[STEP * g for g in row] if isinstance(row, list) else STEP * row for row in rows]
+
+    sigma, shift = times(either), times(either) if draw(st.booleans()) else 0.0
+    down = draw(st.booleans())
+    if shift and down:
+        shift = [[-g for g in row] if isinstance(row, list) else -row for row in shift]
+    sigma[1] = sigma[1] or STEP
+    return Relaxation([draw(st.sampled_from([1.0, 20.0])), "1 d", "10 y"], sigma, shift)
 
 
 @st.composite
@@ -111,7 +134,9 @@ def devices(draw, widest, *, noise=True, drift=False):
     if count <= 40 and draw(st.integers(0, 3)) == 0:
         steps = draw(st.lists(st.sampled_from([0.3, 1.0, 1.7]), min_size=count - 1, max_size=count - 1))
         given["levels"] = np.cumsum([LGS, *np.multiply(steps, STEP)]).tolist()
-    if drift or draw(st.integers(0, 5)) == 0:
+    if drift and draw(st.integers(0, 2)) == 0:
+        given["relaxation"] = draw(relaxations(count if count <= 40 else 1))
+    elif drift or draw(st.integers(0, 5)) == 0:
         number = st.sampled_from([0.02, 0.1, 0.8])
         many = st.lists(st.sampled_from([0.0, 0.05]), min_size=count, max_size=count).filter(any)
         either = st.one_of(number, many) if count <= 40 else number

@@ -197,6 +197,7 @@ def _variants(config: Config, *, ageing: bool) -> dict[str, tuple[Variant, Varia
         "stuck_LGS": 0.0,
         "verify": None,
         "drift": None,
+        "relaxation": None,
     }
     digital = config.replace(device=dataclasses.replace(device, **still), dac={"vnoise": 0.0}, wires=None)
     ideal = digital.replace(adc=ADC(radc=None))
@@ -206,7 +207,8 @@ def _variants(config: Config, *, ageing: bool) -> dict[str, tuple[Variant, Varia
         "stuck cells": ("stuck_HGS", "stuck_LGS"),
     }
     if ageing:
-        names["drift"] = ("drift",)
+        name = "drift" if device.relaxation is None else "relaxation"
+        names[name] = (name,)
     found = {"DAC noise": (ideal.replace(dac={"vnoise": config.dac.vnoise}), config.replace(dac={"vnoise": 0.0}))}
     found["level rounding"] = (
         ideal.replace(device={"levels": config.device.levels}),

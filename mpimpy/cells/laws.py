@@ -1,14 +1,30 @@
 """Laws of a device as quantile tables: the distribution of each random effect, for each level."""
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .. import noise
 from .._caches import bounded
-from ..config import Device, Drift, Flicker, Gaussian, Samples
+from ..config import Device, Drift, Flicker, Gaussian, Relaxation, Samples
 
-__all__ = ["Law", "ages", "device_bytes", "drift", "grid_positions", "mean_factor", "read", "spreads", "write"]
+__all__ = [
+    "Law",
+    "aged_reference",
+    "ages",
+    "device_bytes",
+    "drift",
+    "grid_positions",
+    "known_until",
+    "mean_factor",
+    "moves_in_time",
+    "read",
+    "relaxation",
+    "shift_units",
+    "spreads",
+    "write",
+]
 
 PerLevel = float | tuple[float, ...]  # one number for all levels, or one per level
 NUMBER_BYTES = 32  # a float in a tuple
@@ -23,14 +39,17 @@ class Law(NamedTuple):
     table : bytes
         Packed quantile tables, one after the other.
     per_level : bool
-        There is a table for every level, instead of one for all.
+        There is a table for every level, or for every class of conductances, instead of one for all.
     additive : bool
         The tables hold numbers to add, in grid units, instead of factors.
+    bounds : tuple of int or None
+        The lowest conductance of each class but the first, in grid units above LGS. None: tables are of levels.
     """
 
     table: bytes
     per_level: bool
     additive: bool
+    bounds: tuple[int, ...] | None = None
 
 
 def grid_positions(device: Device, fraction: int) -> tuple[int, ...] | None:
@@ -67,6 +86,12 @@ def _offsets(samples: Samples, device: Device, fraction: int, centre: bool) -> l
     return rows
 
 
+def _bounds(flicker: Flicker, device: Device, fraction: int) -> tuple[int, ...]:
+    # Half way between neighbours, which the upper one has. A millionth of a unit is rounding.
+    places, unit = flicker.conductance_S or (), device.grid_unit_S(fraction)
+    return tuple(math.ceil(((low + high) / 2 - device.LGS) / unit - 1e-6) for low, high in itertools.pairwise(places))
+
+
 def _law(kind: Variation, device: Device, fraction: int, time_s: float | None, centre: bool) -> Law:
     if isinstance(kind, Gaussian):
         unit = device.grid_unit_S(fraction)
@@ -76,7 +101,8 @@ def _law(kind: Variation, device: Device, fraction: int, time_s: float | None, c
         return Law(b"".join(map(noise.sample_table, rows)), True, True)
     if isinstance(kind, Flicker):
         flicker, at_s = kind, kind.t0_s if time_s is None else time_s
-        return _make_law(flicker.q, lambda q: noise.noise_table(flicker.sigma(q, at_s)))
+        law = _make_law(flicker.q, lambda q: noise.noise_table(flicker.sigma(q, at_s)))
+        return law if flicker.conductance_S is None else law._replace(bounds=_bounds(flicker, device, fraction))
     return _make_law(kind, noise.lognormal_table)
 
 
@@ -132,22 +158,70 @@ def drift(law: Drift, levels: int, time_s: float) -> Law:
     return Law(b"".join(tables[exponent] for exponent in exponents), True, False)
 
 
+def shift_units(device: Device, fraction: int, time_s: float, level: int) -> int:
+    """Return how far the cells of a level have shifted by relaxation, on the average, in grid units."""
+    if device.relaxation is None:
+        return 0
+    return round(device.relaxation.at(time_s, level)[1] / device.grid_unit_S(fraction))
+
+
+def aged_reference(device: Device, fraction: int, time_s: float) -> int:
+    """Return the mean conductance of the reference column's cells at a time after programming, in grid units."""
+    if device.drift is not None:
+        return round(device.rho * (1 << fraction) * mean_factor(device.drift, time_s, 0))
+    return max(0, round(device.rho * (1 << fraction)) + shift_units(device, fraction, time_s, 0))
+
+
+@bounded(4, lambda law, *_: len(law.table))
+def relaxation(device: Device, fraction: int, time_s: float) -> Law:
+    """Return the distribution of what relaxation adds to a cell, in grid units above the aged reference column.
+
+    Parameters
+    ----------
+    device : Device
+        One that relaxes.
+    fraction : int
+        A level is ``2**fraction`` grid units.
+    time_s : float
+        Time since programming, s, in the range of the device's relaxation.
+    """
+    law, unit = device.relaxation, device.grid_unit_S(fraction)
+    assert law is not None
+    base = aged_reference(device, fraction, time_s) - round(device.rho * (1 << fraction))
+    levels = range(device.g_level if law.level_count is not None else 1)
+    numbers = [law.at(time_s, level) for level in levels]
+    tables = {one: noise.offset_table(one[0] / unit, one[1] / unit - base) for one in set(numbers)}
+    return Law(b"".join(tables[one] for one in numbers), len(numbers) > 1, True)
+
+
 def ages(device: Device) -> float | None:
     """Return the earliest time that a device may be aged to, s; None for a device that time does not change."""
     times = [device.drift.t0_s] if device.drift is not None else []
+    times += [device.relaxation.times_s[0]] if device.relaxation is not None else []
     times += [device.var.t0_s] if isinstance(device.var, Flicker) else []
     return max(times, default=None)
+
+
+def moves_in_time(device: Device) -> bool:
+    """Return whether cells drift or relax."""
+    return device.drift is not None or device.relaxation is not None
+
+
+def known_until(device: Device) -> float:
+    """Return the latest time that a device may be aged to, s."""
+    return math.inf if device.relaxation is None else device.relaxation.times_s[-1]
 
 
 def _per_level(value: PerLevel, levels: int) -> tuple[float, ...]:
     return value if isinstance(value, tuple) else (value,) * levels
 
 
-def _smallest_factor_spread(sigmas: PerLevel, device: Device) -> list[float]:
-    # in levels, of factors with relative spreads `sigmas`; level 0 counts as level 1; empty for no spread
+def _smallest_factor_spread(sigmas: PerLevel, device: Device, places: Sequence[float] | None = None) -> list[float]:
+    # In levels, of factors with relative spreads `sigmas`, by default of the levels; what is below level 1 counts as
+    # level 1; empty for no spread.
     if not isinstance(sigmas, tuple):
         return [sigmas * (1 + device.rho)] if sigmas else []
-    at = device.positions or range(device.g_level)
+    at = places or device.positions or range(device.g_level)
     found = [sigma * (max(1.0, level) + device.rho) for sigma, level in zip(sigmas, at, strict=True) if sigma]
     return [min(found)] if found else []
 
@@ -165,8 +239,19 @@ def _smallest_spread(kind: Variation, device: Device, centre: bool) -> list[floa
         return [min(spreads_S) / device.step_S] if spreads_S else []
     if isinstance(kind, Flicker):
         sigmas = tuple(kind.sigma(q, kind.t0_s) for q in _per_level(kind.q, device.g_level))
-        return _smallest_factor_spread(sigmas, device)
+        places = [(g - device.LGS) / device.step_S for g in kind.conductance_S or ()]
+        return _smallest_factor_spread(sigmas, device, places)
     return _smallest_factor_spread(kind, device)
+
+
+def _smallest_relaxation_S(law: Relaxation) -> list[float]:
+    # the largest spread of all times, or shift, of the level where that is smallest but not 0
+    for rows in (law.sigma_S, law.shifts_S):
+        levels = range(law.level_count or 1)
+        largest = [max(abs(row[level] if isinstance(row, tuple) else row) for row in rows) for level in levels]
+        if any(largest):
+            return [min(filter(None, largest))]
+    return []
 
 
 @bounded(256, lambda _, device: device_bytes(device))
@@ -175,12 +260,15 @@ def spreads(device: Device) -> tuple[float, ...]:
 
     Lognormal factors, drift and read noise: the spread at level 1 or above; for drift, that of the
     exponent, or the exponent itself if it has none. Additive laws: the smallest of any level.
+    Relaxation: the largest of all times, of the level where that is smallest; without spreads, likewise the shift.
     Write-verify: its tolerance. Uneven levels: their deviation from even ones, root mean square.
     """
     found = [*_smallest_spread(device.var, device, True), *_smallest_spread(device.write_var, device, False)]
     if device.drift is not None:
         nu, nu_spread = device.drift.nu, device.drift.nu_spread
         found += _smallest_factor_spread(nu_spread, device) or _smallest_factor_spread(nu, device)
+    if device.relaxation is not None:
+        found += [number / device.step_S for number in _smallest_relaxation_S(device.relaxation)]
     if device.verify is not None:
         found.append(device.verify.tolerance_S / device.step_S)
     if device.positions is not None:

@@ -1,5 +1,6 @@
 """The memristors: levels to a noisy grid of integer conductances."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,8 +10,8 @@ from array_api_compat import device as device_of
 
 from .. import noise
 from ..backends import Draw
-from ..config import Device, WriteVerify
-from . import laws
+from ..config import Device, Drift, WriteVerify
+from . import classes, laws
 from .cell_format import CellFormat
 from .laws import Law
 
@@ -65,7 +66,7 @@ class Cells(NamedTuple):
     reference : int
         Conductance of the reference column's cells, in grid units.
     levels : integer array or None
-        Level of each cell, if read variation depends on it.
+        Level of each cell, or the class of the conductance as programmed, if read variation depends on it.
     time_s : float or None
         Time since programming, s; None for a matrix as programmed.
     pulses : int32 array or None
@@ -171,7 +172,11 @@ def deviation(device: Device, cell_format: CellFormat, cells: Any, levels: Any) 
 
 
 def tolerance_units(verify: WriteVerify, device: Device, cell_format: CellFormat) -> int:
-    """Return the greatest distance of a verified cell from its level, in grid units."""
+    """Return the greatest distance of a verified cell from its level, in grid units.
+
+    A cell that holds n units is between n - 1/2 and n + 1/2: rounding down is what puts the end of that nearest to the
+    tolerance.
+    """
     return min(int(verify.tolerance_S / device.grid_unit_S(cell_format.fraction)), 2 * cell_format.cell_bound)
 
 
@@ -239,9 +244,39 @@ def program(backend: Any, device: Device, cell_format: CellFormat, targets: Targ
         high = (device.g_level - 1) << (cell_format.fraction - level_shift)
         cells = _apply_stuck_cells(backend, device, cells, targets, high)
     levels = None
-    if read_law is not None and read_law.per_level:
+    if read_law is not None and read_law.bounds is not None:
+        levels = classes.numbers(read_law.bounds, cells, level_shift)
+    elif read_law is not None and read_law.per_level:
         levels = _apply_stuck_cells(backend, device, targets.levels, targets, device.g_level - 1)
     return Cells(cells, level_shift, cell_format.reference, levels, None, pulses, targets.faults is not None)
+
+
+def _drift(
+    backend: Any, device: Device, law: Drift, cell_format: CellFormat, cells: Cells, targets: Targets, time_s: float
+) -> tuple[Any, int]:
+    # (drifted cells, reference)
+    after = laws.aged_reference(device, cell_format.fraction, time_s)
+    decay = laws.drift(law, device.g_level, time_s)
+    effect = _draw(decay, cell_format, level_shift=cells.level_shift, reference=cell_format.reference, after=after)
+    address = targets.address._replace(purpose=noise.DRIFT, read=0)
+    return backend.perturb(cells.cells, effect, address, which=targets.levels if decay.per_level else None), after
+
+
+def _relax(
+    backend: Any, device: Device, cell_format: CellFormat, cells: Cells, targets: Targets, time_s: float
+) -> tuple[Any, int]:
+    # (relaxed cells, reference): each cell's number has an address of its own, the same at all times
+    law = laws.relaxation(device, cell_format.fraction, time_s)
+    after = laws.aged_reference(device, cell_format.fraction, time_s)
+    effect = _draw(law, cell_format, level_shift=cells.level_shift, reference=after)
+    key = _relaxation_key(targets.address.seed)
+    address = targets.address._replace(purpose=noise.DRIFT, read=0, seed=key)
+    return backend.perturb(cells.cells, effect, address, which=targets.levels if law.per_level else None), after
+
+
+@functools.lru_cache(256)
+def _relaxation_key(seed: int) -> int:
+    return noise.derive(seed, "relaxation")
 
 
 def age(backend: Any, device: Device, cell_format: CellFormat, cells: Cells, targets: Targets, time_s: float) -> Cells:
@@ -254,28 +289,31 @@ def age(backend: Any, device: Device, cell_format: CellFormat, cells: Cells, tar
     cells : Cells
         By `program`, with the same arguments.
     time_s : float
-        s, not before the drift's t0.
+        s, in the range of the device's laws.
 
     Returns
     -------
     Cells
     """
-    if device.drift is None:
+    if device.drift is None and device.relaxation is None:
         return cells._replace(time_s=time_s)
-    before, bound = cell_format.reference, cell_format.cell_bound
-    after = round(device.rho * (1 << cell_format.fraction) * laws.mean_factor(device.drift, time_s, 0))
-    law = laws.drift(device.drift, device.g_level, time_s)
-    effect = _draw(law, cell_format, level_shift=cells.level_shift, reference=before, after=after)
-    address, which = targets.address._replace(purpose=noise.DRIFT, read=0), targets.levels if law.per_level else None
-    drifted = backend.perturb(cells.cells, effect, address, which=which)
-    high, low = (min((level << cell_format.fraction) + before - after, bound) for level in (device.g_level - 1, 0))
-    drifted = _apply_stuck_cells(backend, device, drifted, targets, high, low)
-    return cells._replace(cells=drifted, level_shift=0, reference=after, time_s=time_s)
+    if device.drift is None:
+        moved, after = _relax(backend, device, cell_format, cells, targets, time_s)
+    else:
+        moved, after = _drift(backend, device, device.drift, cell_format, cells, targets, time_s)
+    rise, bound = cell_format.reference - after, cell_format.cell_bound
+    high, low = (min((level << cell_format.fraction) + rise, bound) for level in (device.g_level - 1, 0))
+    moved = _apply_stuck_cells(backend, device, moved, targets, high, low)
+    return cells._replace(cells=moved, level_shift=0, reference=after, time_s=time_s)
 
 
 def steady(device: Device, cell_format: CellFormat, cells: Cells, level: int) -> int:
-    """Return the conductance above the reference of a cell that drifts as the mean of its level, in grid units."""
+    """Return the conductance above the reference of a cell that ages as the mean of its level, in grid units."""
     at = level if device.positions is None else device.positions[level]
+    if device.relaxation is not None and cells.time_s is not None:
+        shift = laws.shift_units(device, cell_format.fraction, cells.time_s, level)
+        relaxed = round(at * (1 << cell_format.fraction)) + cell_format.reference + shift
+        return max(0, relaxed) - cells.reference
     if device.drift is None or cells.time_s is None:
         return round(at * (1 << cell_format.fraction))
     factor = laws.mean_factor(device.drift, cells.time_s, level)

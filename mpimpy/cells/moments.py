@@ -4,6 +4,7 @@ A current is a sum over rows, so its mean and variance follow from those of its 
 moments of the law's quantile table, the distribution that cells have when they are drawn one by one.
 """
 
+import bisect
 import math
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ WIDEST = 1 << 23  # numbers to add, in grid units, whose squares add up exactly
 
 
 class Moments(NamedTuple):
-    """Moments of a law: arrays of NumPy, a row for each level that has a law of its own.
+    """Moments of a law: arrays of NumPy, a row for each level, or class of conductances, that has a law of its own.
 
     Attributes
     ----------
@@ -147,12 +148,14 @@ def _skewness(device: Device, fraction: int, law: Law) -> float:
     # of a cell, with means over all levels
     found = moments(law)
     at = laws.grid_positions(device, fraction) or tuple(level << fraction for level in range(device.g_level))
-    thirds = found.thirds if law.per_level else found.thirds * len(at)
-    seconds = found.variances[:, -1].tolist()
-    seconds = seconds if law.per_level else seconds * len(at)
+    tables = list(range(len(at))) if law.per_level else [0] * len(at)
+    if law.bounds is not None:
+        tables = [bisect.bisect_right(law.bounds, position) for position in at]
+    thirds = [found.thirds[table] for table in tables]
+    seconds = [float(found.variances[table, -1]) for table in tables]
     if not law.additive:
         values = [position + device.rho * 2**fraction for position in at]
-        thirds = tuple(third * value**3 for third, value in zip(thirds, values, strict=True))
+        thirds = [third * value**3 for third, value in zip(thirds, values, strict=True)]
         seconds = [second * value**2 for second, value in zip(seconds, values, strict=True)]
     variance = math.fsum(seconds) / len(at)
     return abs(math.fsum(thirds)) / len(at) / variance**1.5 if variance > 0 else 0.0

@@ -64,12 +64,18 @@ def _moves(device: Device, cell_format: CellFormat, level: int) -> bool:
     fraction = cell_format.fraction
     positions = laws.grid_positions(device, fraction)
     value = cell_format.reference + (level << fraction if positions is None else positions[level])
-    if device.stuck_HGS > 0 or (device.stuck_LGS > 0 and (level > 0 or device.drift is not None)):
+    if device.stuck_HGS > 0 or (device.stuck_LGS > 0 and (level > 0 or laws.moves_in_time(device))):
+        return True
+    if device.relaxation is not None and any(_at(spread, level) > 0 for spread in device.relaxation.sigma_S):
         return True
     if device.drift is not None and value and _at(device.drift.nu_spread, level) > 0:
         return True
     if isinstance(device.var, Flicker):  # its strength depends on the time
-        return (value > 0 and _at(device.var.q, level) > 0) or _changes(laws.write(device, fraction), level, value)
+        # a written cell may be of any class of conductances
+        q = device.var.q
+        if device.var.conductance_S is not None and isinstance(q, tuple):
+            q = max(q)
+        return (value > 0 and _at(q, level) > 0) or _changes(laws.write(device, fraction), level, value)
     return any(_changes(law, level, value) for law in (laws.write(device, fraction), laws.read(device, fraction)))
 
 

@@ -11,6 +11,7 @@ from ._device import Device
 from ._format import Format
 from ._parts import DAC, Tile, Wires
 from ._plain import ARITHMETIC, from_dict, to_dict
+from ._relaxation import Relaxation
 from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Format",
     "Gaussian",
     "Ranges",
+    "Relaxation",
     "Samples",
     "Tile",
     "Wires",

@@ -3,21 +3,31 @@
 import bisect
 import dataclasses
 import functools
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ..checks import as_float, as_int, as_text, check_names, fail, set_fields
 from ._hints import hinted, hinted_call
+from ._relaxation import Relaxation
 from ._sense import SIEMENS, tell
-from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify, as_conductance, per_level, variation
+from ._variation import (
+    MAX_TABLES,
+    Drift,
+    Flicker,
+    Gaussian,
+    Samples,
+    WriteVerify,
+    as_conductance,
+    ascending,
+    per_level,
+    variation,
+)
 
 __all__ = ["CellSettings", "Device", "DeviceSettings"]
 
 MAX_LEVELS = 1 << 16
 REDRAWS = ("product", "slice", "row")
-MAX_TABLES = 256  # levels that may have a law of their own
 ABSURD = 100  # spreads and tolerances this many times HGS are given in another unit
 EVEN = 1e-9  # levels this near to evenly spaced ones, relative to the range, are evenly spaced
 _UNSET: Any = None  # a field that `Device.__post_init__` fills in where it was not given
@@ -34,6 +44,7 @@ class CellSettings(TypedDict, total=False):
     verify: WriteVerify | None
     drift: Drift | None
     redraw: str
+    relaxation: Relaxation | None
 
 
 class DeviceSettings(CellSettings, total=False):
@@ -77,6 +88,8 @@ class Device:
         other. Two's complement inputs lose several dB by it, signed ones gain some. ``"row"``: one for each input slice
         of each row. A current is then drawn as a whole, as a normal number with the mean and the variance of its cells;
         a law too skewed for that is refused.
+    relaxation : Relaxation, optional
+        Spread and shift of the conductances that grow after programming; see `CrossbarMatrix.at`.
 
     Raises
     ------
@@ -102,6 +115,7 @@ class Device:
     verify: WriteVerify | None = None
     drift: Drift | None = None
     redraw: str = "product"
+    relaxation: Relaxation | None = None
 
     if TYPE_CHECKING:
 
@@ -118,6 +132,7 @@ class Device:
             verify: WriteVerify | None = None,
             drift: Drift | None = None,
             redraw: str = "product",
+            relaxation: Relaxation | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -162,13 +177,19 @@ class Device:
         self._check_laws()
 
     def _check_laws(self) -> None:
-        kinds: tuple[tuple[str, type], ...] = (("verify", WriteVerify), ("drift", Drift))
+        kinds: tuple[tuple[str, type], ...] = (
+            ("verify", WriteVerify),
+            ("drift", Drift),
+            ("relaxation", Relaxation),
+        )
         for name, kind in kinds:
             if not isinstance(getattr(self, name), kind | None):
                 fail(TypeError, f"{name}={getattr(self, name)!r} must be a {kind.__name__}, or None for none")
         laws: list[tuple[str, Any]] = [("var", self.var), ("write_var", self.write_var)]
         if self.drift is not None:
             laws += [("drift: nu", self.drift.nu), ("drift: nu_spread", self.drift.nu_spread)]
+        if self.relaxation is not None:
+            laws.append(("relaxation", self.relaxation))
         for name, law in laws:
             count = _level_count(law)
             if count is not None and count != self.g_level:
@@ -182,6 +203,18 @@ class Device:
             fail(ValueError, "var: the samples of every level are equal, so nothing varies: use var=0")
         if self.verify is not None and self.write_var == 0:
             fail(ValueError, "verify has no effect without write variation: set write_var, or leave verify out")
+        if self.verify is not None and isinstance(self.write_var, Gaussian) and self.write_var.verified:
+            fail(
+                ValueError,
+                "verify: write_var is the spread that verified writing left, as published, and verifying again would "
+                "count it twice: leave verify out, or give the spread of one pulse, such as write_var=Gaussian(1e-6)",
+            )
+        if self.drift is not None and self.relaxation is not None:
+            fail(
+                ValueError,
+                "drift and relaxation both say what time does to conductances, and no source measured the two apart: "
+                "give one, and None for the other",
+            )
         tell(self, _oddities)
 
     @classmethod
@@ -293,6 +326,10 @@ def _oddities(device: Device) -> list[str]:
                 found.append(f"{name}: sigma_S={most:g} S is far beyond {HGS}: it counts in S, and {relative}")
         elif isinstance(law, Samples):
             found += _clipped(device, name, law)
+    if device.relaxation is not None:
+        most = max(max(row) if isinstance(row, tuple) else row for row in device.relaxation.sigma_S)
+        if most > ABSURD * device.HGS:
+            found.append(f"relaxation: sigma_S={most:g} S is far beyond {HGS}: it counts in S")
     if device.verify is not None and device.verify.tolerance_S > ABSURD * device.HGS:
         found.append(f"verify: tolerance_S={device.verify.tolerance_S:g} S is far beyond {HGS}: it counts in S")
     return found
@@ -319,6 +356,10 @@ def _clipped(device: Device, name: str, samples: Samples) -> list[str]:
 
 def _level_count(law: Any) -> int | None:
     # number of levels that have a law of their own; None for one law
+    if isinstance(law, Relaxation):
+        return law.level_count
+    if isinstance(law, Flicker) and law.conductance_S is not None:
+        return None  # by conductance, whatever the levels
     law = law.sigma_S if isinstance(law, Gaussian) else law.q if isinstance(law, Flicker) else law
     return len(law.counts) if isinstance(law, Samples) else len(law) if isinstance(law, tuple) else None
 
@@ -327,7 +368,5 @@ def _ascending(values: Any) -> tuple[float, ...]:
     levels = per_level("levels", values, as_conductance)
     if not isinstance(levels, tuple) or len(levels) < 2:
         fail(ValueError, f"levels={values!r} must give the conductance of every level, S: at least 2")
-    for index, (low, high) in enumerate(itertools.pairwise(levels)):
-        if low >= high:
-            fail(ValueError, f"levels must ascend, but levels[{index}]={low:g} S and levels[{index + 1}]={high:g} S")
+    ascending(levels, "levels")
     return levels

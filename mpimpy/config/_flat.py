@@ -125,6 +125,7 @@ _PARTS = {
     "levels": "Engine(Device(levels=[1e-6, 2e-6, 4e-6, 9e-6]))",
     "verify": "Engine(Device(write_var=0.05, verify=WriteVerify(1e-7)))",
     "drift": "Engine(Device(drift=Drift(0.05)))",
+    "relaxation": "Engine(Device(relaxation=Relaxation([1, 86400], [0, 4e-7])))",
     "wires": "Engine(wires=Wires(2.93, 2.93)), or give wire_resistance=2.93",
     "tile": "Engine(tile=Tile(64, 64)), or give array_size=(64, 64)",
     "adc": "Engine(adc=ADC(256)), or give radc=256",

@@ -18,6 +18,7 @@ from ._config import Config
 from ._device import Device
 from ._format import Format
 from ._parts import DAC, Tile, Wires
+from ._relaxation import Relaxation
 from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify
 
 __all__ = ["ARITHMETIC", "check_arithmetic", "check_upgraded", "from_dict", "from_plain", "to_dict", "upgraded"]
@@ -31,7 +32,7 @@ Part = TypeVar("Part")
 
 _CLASSES: tuple[type, ...] = (
     *(Config, Device, DAC, ADC, Tile, Format, Wires),
-    *(Ranges, Gaussian, Samples, Flicker, Drift, WriteVerify),
+    *(Ranges, Gaussian, Samples, Flicker, Drift, Relaxation, WriteVerify),
 )
 _KINDS = {kind.__name__: kind for kind in _CLASSES}
 
@@ -177,10 +178,24 @@ def check_upgraded(config: Config, version: int, advice: str) -> None:
         "errors of ADCs (gain_error, offset_lsb, noise_lsb)": config.adc.errs,
         "1/f noise (Flicker)": isinstance(config.device.var, Flicker),
         "reference columns of real cells (reference='cells')": config.tile.reference != "ideal",
+        "windows of ADCs off zero (range)": _off_zero(config),
     }
     for what, found in reasons.items():
         if found:
             fail(ValueError, f"arithmetic 1 had other {what} than arithmetic {ARITHMETIC}: {advice}")
+
+
+def _off_zero(config: Config) -> bool:
+    # whether the low end of any window is no whole number of its steps
+    span, radc = config.adc.range, config.adc.radc
+    if radc is None or isinstance(span, (str, float)):
+        return False
+    rows: Any = (
+        zip(span.low, span.span, strict=True) if isinstance(span, Ranges) else [((span[0],), (span[1] - span[0],))]
+    )
+    codes = radc if isinstance(radc, tuple) else (radc,)
+    ends = [low / width * (most - 1) for row in rows for low, width in zip(*row, strict=True) for most in codes]
+    return any(abs(end - round(end)) > 1e-6 for end in ends)
 
 
 def _join(where: str, name: str) -> str:

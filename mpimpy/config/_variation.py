@@ -1,12 +1,13 @@
 """Kinds of variation, drift and write-verify: the laws that a device's conductances follow."""
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..checks import as_float, as_int, as_items, as_sigma, fail, set_fields
+from ..checks import as_bool, as_float, as_int, as_items, as_sigma, fail, set_fields
 from ._hints import hinted
 from ._sense import SECONDS, tell
 
@@ -31,6 +32,19 @@ def per_level(name: str, value: Any, check: Callable[[str, Any], float]) -> floa
     if not items:
         fail(ValueError, f"{name} is empty: give one number, or one per level")
     return items
+
+
+MAX_TABLES = 256  # levels, or conductances, that may have a law of their own
+
+
+def ascending(values: tuple[float, ...], name: str) -> None:
+    """Raise ValueError unless there are at least two conductances, S, each above the one before."""
+    if len(values) < 2:
+        fail(ValueError, f"{name}={values!r} must give at least 2 conductances, S")
+    for index, (low, high) in enumerate(itertools.pairwise(values)):
+        if low >= high:
+            what = f"{name}[{index}]={low:g} S and {name}[{index + 1}]={high:g} S"
+            fail(ValueError, f"{name} must ascend, but {what}")
 
 
 def as_conductance(name: str, value: Any) -> float:
@@ -59,6 +73,9 @@ class Gaussian:
     ----------
     sigma_S : float or sequence of float
         Standard deviation, S: one for all levels, or one per level, lowest level first.
+    verified : bool
+        The spread is what verified writing leaves, as published ones are, and not that of one pulse: a device with
+        such a law takes no `WriteVerify`, which would count verification twice.
 
     Raises
     ------
@@ -73,13 +90,18 @@ class Gaussian:
     """
 
     sigma_S: float | tuple[float, ...]
+    verified: bool = False
 
     if TYPE_CHECKING:
 
-        def __init__(self, sigma_S: float | Iterable[float]) -> None: ...
+        def __init__(self, sigma_S: float | Iterable[float], verified: bool = False) -> None: ...
 
     def __post_init__(self) -> None:
-        set_fields(self, sigma_S=per_level("sigma_S", self.sigma_S, as_conductance))
+        set_fields(
+            self,
+            sigma_S=per_level("sigma_S", self.sigma_S, as_conductance),
+            verified=as_bool("verified", self.verified),
+        )
         _check_effect("sigma_S", self.sigma_S)
 
 
@@ -167,6 +189,17 @@ class Samples:
         return f"Samples({len(self.counts)} levels, {many} samples each{about})"
 
 
+def _classes(q: float | tuple[float, ...], given: Any) -> tuple[float, ...]:
+    # the conductances of the strengths `q`
+    found = per_level("conductance_S", given, as_conductance)
+    if not isinstance(q, tuple) or not isinstance(found, tuple) or len(q) != len(found):
+        fail(ValueError, "q and conductance_S must be two lists of one length: a strength for each conductance")
+    ascending(found, "conductance_S")
+    if len(found) > MAX_TABLES:
+        fail(ValueError, f"conductance_S gives {len(found)} conductances: use at most {MAX_TABLES}")
+    return found
+
+
 def _odd_flicker(flicker: "Flicker") -> list[str]:
     return SECONDS.oddity("t_read_s", flicker.t_read_s)
 
@@ -182,11 +215,14 @@ class Flicker:
     Parameters
     ----------
     q : float or sequence of float
-        Relative strength: one for all levels, or one per level.
+        Relative strength: one for all levels, one per level, or one for each of `conductance_S`.
     t_read_s : float
         Duration of a read, s.
     t0_s : float
         Time of the reads of a matrix that was not aged with `CrossbarMatrix.at`, s after programming.
+    conductance_S : sequence of float, optional
+        Conductances, S, ascending, at least 2 and at most 256, to which the strengths belong: a cell has the strength
+        of the nearest one, wherever writing took it, at all times. By default the level that was written decides.
 
     Notes
     -----
@@ -202,10 +238,17 @@ class Flicker:
     q: float | tuple[float, ...]
     t_read_s: float = 250e-9
     t0_s: float = 20.0
+    conductance_S: tuple[float, ...] | None = None
 
     if TYPE_CHECKING:
 
-        def __init__(self, q: float | Iterable[float], t_read_s: float = 250e-9, t0_s: float = 20.0) -> None: ...
+        def __init__(
+            self,
+            q: float | Iterable[float],
+            t_read_s: float = 250e-9,
+            t0_s: float = 20.0,
+            conductance_S: Iterable[float] | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         set_fields(
@@ -217,6 +260,8 @@ class Flicker:
         _check_effect("q", self.q)
         if self.t0_s <= self.t_read_s:
             fail(ValueError, f"t0_s={self.t0_s:g} s must be later than one read lasts, t_read_s={self.t_read_s:g} s")
+        if self.conductance_S is not None:
+            set_fields(self, conductance_S=_classes(self.q, self.conductance_S))
         tell(self, _odd_flicker)
 
     def sigma(self, q: float, t_s: float) -> float:
@@ -282,6 +327,8 @@ class WriteVerify:
     ----------
     tolerance_S : float
         Distance from its level, S, up to which a cell is left alone.
+        Cells hold whole grid units, so what counts is ``floor(tolerance) + 1/2`` units: the nearest that the grid
+        has, at most half a unit, or 1/64 of the tolerance, off.
     pulses : int
         Largest number of pulses for one cell, the first one included; 1 to 65536.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import backends
 from .._integers import ceil_div
-from ..cells import laws, memristors, references
+from ..cells import classes, laws, memristors, references
 from ..cells.memristors import Cells, Targets
 from ..checks import fail
 from ..config import Device, Format
@@ -44,7 +44,9 @@ def expected(about: Description) -> dict[str, Expected]:
     if fresh.faulty:
         found["faults"] = cells, ("int8",)
     law = laws.read(config.device, about.cell_format.fraction)
-    more = {"levels": codes.dtypes} if law is not None and law.per_level else {}
+    more: dict[str, tuple[str, ...]] = {"levels": codes.dtypes} if law is not None and law.per_level else {}
+    if law is not None and law.bounds is not None:
+        more["levels"] = (classes.dtype(law.bounds),)
     more |= {"pulses": ("int32",)} if config.device.verify is not None else {}
     for state, numbers in about.states.items():
         found[f"{state}/scales"] = (fmt.planes, ceil_div(depth, config.tile.rows), width), ("float64",)
@@ -174,6 +176,12 @@ def _check_scales(fmt: Format, scales: Any, shared: int) -> None:
 
 def _check_fresh(about: Description, name: str, cells: Cells, targets: Targets) -> None:
     device, cell_format = about.config.device, about.cell_format
+    law = laws.read(device, cell_format.fraction)
+    if law is not None and law.bounds is not None:
+        if not _equal(cells.levels, classes.numbers(law.bounds, cells.cells, cells.level_shift)):
+            fail(ValueError, f"{name}/written/levels are not those that the cells ask for")
+        if device.write_var != 0:
+            cells = cells._replace(levels=None)  # checked
     if device.write_var == 0 or cells.levels is not None:
         # without write variation nothing but stuck cells leaves its level
         still = device if device.write_var == 0 else dataclasses.replace(device, write_var=0.0, verify=None)
@@ -192,11 +200,11 @@ def _check_fresh(about: Description, name: str, cells: Cells, targets: Targets) 
 def _check_aged(about: Description, fresh: Cells, cells: Cells, targets: Targets) -> None:
     device, cell_format = about.config.device, about.cell_format
     _check_copies("now/written", cells, fresh)
-    if device.drift is None:
+    if device.drift is None and device.relaxation is None:
         if not _equal(cells.cells, fresh.cells):
             fail(ValueError, "now/written/cells are not those as programmed, and nothing drifts")
         return
-    # stuck cells keep their conductance, above a reference that drifted
+    # stuck cells keep their conductance, above a reference that moved
     before, after, bound = fresh.reference, cells.reference, cell_format.cell_bound
     ends = _stuck(device, cell_format.fraction, before - after, bound)
     _check_moved("now/written", cells, targets, ends, bound)

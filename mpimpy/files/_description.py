@@ -14,7 +14,6 @@ from typing import Any
 from .. import noise
 from ..cells import laws, memristors
 from ..cells.cell_format import CellFormat
-from ..cells.memristors import Cells
 from ..checks import as_bool, as_float, as_int, as_int_pair, fail
 from ..config import Config
 from ..config._plain import upgraded
@@ -280,21 +279,19 @@ def _aged(config: Config, fresh: CellNumbers, state: Any) -> tuple[CellNumbers, 
     start = laws.ages(device)
     if start is None:
         fail(ValueError, "age: time changes nothing in this device")
-    time_s = as_float("age.time_s", age["time_s"], start)
+    time_s = as_float("age.time_s", age["time_s"], start, laws.known_until(device))
     compensate, ratio = as_bool("age.compensate", age["compensate"]), as_float("age.ratio", age["ratio"], -math.inf)
     dtype, shift, reference = fresh.dtype, fresh.level_shift, fresh.reference
-    if device.drift is not None:
-        laws.drift(device.drift, device.g_level, time_s)
-        dtype, shift, reference = cell_format.grid_dtype, 0, _drifted_reference(config, time_s)
+    if device.drift is not None or device.relaxation is not None:
+        if device.drift is not None:
+            laws.drift(device.drift, device.g_level, time_s)
+        else:
+            laws.relaxation(device, cell_format.fraction, time_s)
+        dtype, shift, reference = cell_format.grid_dtype, 0, laws.aged_reference(device, cell_format.fraction, time_s)
     laws.read(device, cell_format.fraction, time_s)
     wanted = CellNumbers(dtype, shift, reference, time_s, fresh.faulty)
     _check_state(config, "aged", state, wanted, aged=True)
     return wanted, compensate, ratio
-
-
-def _drifted_reference(config: Config, time_s: float) -> int:
-    # a cell at level 0, above nothing
-    return memristors.steady(config.device, plans.cell_format(config), Cells(None, 0, 0, time_s=time_s), 0)
 
 
 def _faulty(state: Any) -> bool:

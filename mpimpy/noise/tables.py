@@ -104,9 +104,9 @@ def gaussian_table(sigma: float) -> bytes:
     return _pack((1 + sigma * _normal_quantiles()) * (1 << TABLE_BITS))
 
 
-def offset_table(sigma: float) -> bytes:
-    """Return the table of the whole number ``N(0, sigma)``: entries in units of 1, packed likewise."""
-    return _pack(sigma * _normal_quantiles())
+def offset_table(sigma: float, mean: float = 0.0) -> bytes:
+    """Return the table of the whole number ``N(mean, sigma)``: entries in units of 1, packed likewise."""
+    return _pack(sigma * _normal_quantiles() + mean)
 
 
 @functools.cache

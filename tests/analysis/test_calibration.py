@@ -9,7 +9,7 @@ from scipy import stats
 from strategies import examples, products
 
 from mpimpy import ADC, DAC, SNR, Config, Device, DPETensor, Engine, Format, Tile, Wires
-from mpimpy.analysis import calibration, windows
+from mpimpy.analysis import calibration, sampling, windows
 from mpimpy.crossbar import plan as plans
 from mpimpy.matrix import backend_of, encode_inputs
 
@@ -129,11 +129,11 @@ def test_samples_are_the_currents(rng):
 
 
 def test_samples_stand_for_all_currents(rng, monkeypatch):
-    monkeypatch.setattr(calibration, "SAMPLES", 800)  # of 4 tiles, 100 rows and 64 columns
+    monkeypatch.setattr(sampling, "SAMPLES", 800)  # of 4 tiles, 100 rows and 64 columns
     x, w = rng.standard_normal((100, 256)) * np.linspace(0.1, 3, 100)[:, None], rng.standard_normal((256, 64))
     x[7, :64] *= 50
     matrix = Engine(Device(var=0), seed=1).program(w)
-    found = calibration.samples(backend_of(matrix), *encode_inputs(matrix, x), 0)
+    found = sampling.samples(backend_of(matrix), *encode_inputs(matrix, x), 0)
     assert found.outputs == 6400
     assert found.scales.size == found.share.size == found.currents[0][0].size == found.ends[-1]
     assert abs(found.ends[-1] - 800) <= 4
@@ -142,7 +142,7 @@ def test_samples_stand_for_all_currents(rng, monkeypatch):
     assert heavy.sum() > 50
     assert found.share[heavy].max() < 2 < 5 < found.share[~heavy].mean()
     # sums over the sample estimate those over all currents
-    whole = calibration.Sample(*everything(matrix, x))
+    whole = sampling.Sample(*everything(matrix, x))
     for power in (0, 1):
         for mine, all_of in zip(found.currents[1], whole.currents[1], strict=True):
             estimate = float(np.sum(found.share * found.scales**2 * mine**power))
@@ -151,8 +151,8 @@ def test_samples_stand_for_all_currents(rng, monkeypatch):
 
 def everything(matrix, x):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibration, "SAMPLES", 1 << 22)
-        return calibration.samples(backend_of(matrix), *encode_inputs(matrix, x), 0)
+        patch.setattr(sampling, "SAMPLES", 1 << 22)
+        return sampling.samples(backend_of(matrix), *encode_inputs(matrix, x), 0)
 
 
 @pytest.mark.slow
@@ -297,7 +297,7 @@ def test_the_number_of_samples_hardly_matters(monkeypatch):
     x, w = layer(0, 64, 4)
     engine, found = Engine(Device(var=0), seed=1), []
     for bits in (12, 15, 19):
-        monkeypatch.setattr(calibration, "SAMPLES", 1 << bits)
+        monkeypatch.setattr(sampling, "SAMPLES", 1 << bits)
         found.append(SNR(engine.calibrate(x, w)(x, w), x @ w))
     assert max(found) - min(found) < 1
 
@@ -356,7 +356,7 @@ def test_where_full_range_is_best_it_stays():
 def test_errors_of_one_side_add_up_over_tiles():
     config = Config(Device(var=0), adc=ADC(4))
     ones = np.ones(8)
-    sample = calibration.Sample(((ones,) * 4,) * 4, ones, ones, np.array([4, 8]), 4)
+    sample = sampling.Sample(((ones,) * 4,) * 4, ones, ones, np.array([4, 8]), 4)
     search = calibration._Search(config, sample, False)
     same, opposite = np.array([1.0] * 8), np.array([1.0] * 4 + [-1.0] * 4)
     # four outputs, each the sum of two tiles that err by 1: by 2 together, or by nothing

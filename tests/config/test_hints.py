@@ -21,6 +21,7 @@ from mpimpy import (
     Gaussian,
     Measured,
     Ranges,
+    Relaxation,
     Samples,
     Tile,
     Wires,
@@ -32,7 +33,23 @@ from mpimpy import (
 )  # fmt: skip
 
 ALL = [
-    *(ADC, DAC, Config, Device, Drift, Flicker, Format, Gaussian, Measured, Ranges, Samples, Tile, Wires, WriteVerify),
+    *(
+        ADC,
+        DAC,
+        Config,
+        Device,
+        Drift,
+        Flicker,
+        Format,
+        Gaussian,
+        Measured,
+        Ranges,
+        Relaxation,
+        Samples,
+        Tile,
+        Wires,
+        WriteVerify,
+    ),
     *(Engine, DPETensor, bitslicedpe, diffpairdpe, fpmemdpe),
     *(Engine.from_config, Format.named, Measured.from_csv),
 ]

@@ -10,13 +10,29 @@ from hypothesis import strategies as st
 from strategies import configs
 
 import mpimpy
-from mpimpy import ADC, Config, Device, Drift, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires, WriteVerify
+from mpimpy import (
+    ADC,
+    Config,
+    Device,
+    Drift,
+    Flicker,
+    Format,
+    Gaussian,
+    Ranges,
+    Relaxation,
+    Samples,
+    Tile,
+    Wires,
+    WriteVerify,
+)
 from mpimpy.config import ARITHMETIC, from_dict, to_dict
 
 PARTS = [
     Device(var=[0.0] + [0.02] * 15),
     Device(levels=[1e-6, 2e-6, 4e-6], var=Gaussian([0.0, 1e-7, 1e-7]), write_var=Samples([[1e-6, 2e-6]] * 3)),
     Device(var=Flicker(0.01), write_var=0.1, verify=WriteVerify(1e-7), drift=Drift([0.05] * 16, 0.01)),
+    Device(write_var=Gaussian(2e-7, verified=True), relaxation=Relaxation([1, "1 d"], [0, [1e-7] * 16], [0, -1e-7])),
+    Device(var=Flicker([0.1, 0.2], conductance_S=[0, 1e-5])),
     ADC((256, 1024), range=(-1e-6, 1e-5)),
     ADC(range=Ranges([[0.0, 1e-7]], [[1e-5, 1e-6]])),
     ADC(range="lossless"),
@@ -115,6 +131,7 @@ REFUSED = [
     ({"device": 3}, TypeError, "device: 3 must be the settings of a Device: give a mapping of them"),
     ({"device": None}, TypeError, "device: None must be the settings of a Device"),
     ({"device": "none"}, TypeError, "device: 'none' must be the settings of a Device"),
+    ({"device": {"relaxation": {"times_s": [1, 2]}}}, TypeError, "device.relaxation.sigma_S: is missing: Relaxation has no default for it"),
     ({"device": {"drift": 0.05}}, TypeError, "device.drift: 0.05 must be the settings of a Drift"),
     ({"device": {"var": "much"}}, TypeError, "device.var: var='much' must be a number"),
     ({"device": {"var": "none"}}, TypeError, "device.var: var='none' must be a number"),
@@ -153,6 +170,16 @@ REFUSED = [
         {"arithmetic": 1, "device": {"var": {"kind": "Flicker", "q": 0.02}}},
         ValueError,
         "arithmetic: arithmetic 1 had other 1/f noise (Flicker) than arithmetic 2: use the mpimpy that made it",
+    ),
+    (
+        {"arithmetic": 1, "adc": {"radc": 32, "range": [1.1e-6, 3e-6]}},
+        ValueError,
+        "arithmetic: arithmetic 1 had other windows of ADCs off zero (range) than arithmetic 2: use the mpimpy",
+    ),
+    (
+        {"arithmetic": 1, "adc": {"range": {"kind": "Ranges", "low": [[0, 1e-7]], "span": [[1e-6, 1e-6]]}}},
+        ValueError,
+        "arithmetic: arithmetic 1 had other windows of ADCs off zero (range) than arithmetic 2: use the mpimpy",
     ),
     (
         {"arithmetic": 1, "tile": {"reference": "cells"}},
@@ -198,3 +225,9 @@ def test_a_configuration_is_no_other_part():
 def test_only_settings_become_plain(value):
     with pytest.raises(TypeError, match="is no settings: give a Config, or a part such as Device"):
         to_dict(value)
+
+
+def test_windows_from_zero_are_upgraded():
+    for span in ([0.0, 3e-6], [-1e-6, 3e-6], 1e-5, "full"):
+        given = {"arithmetic": 1, "adc": {"radc": 5, "range": span}}
+        assert Config.from_dict(given).tile.reference == "ideal"

@@ -20,7 +20,7 @@ import numpy as np
 import mpimpy
 from mpimpy import (
     ADC, DAC, Config, Device, DPETensor, Drift, Engine, Flicker, Format, Gaussian, MapReducedot, Measured, Ranges,
-    Samples, Tile, Wires, WriteVerify, explain, presets,
+    Relaxation, Samples, Tile, Wires, WriteVerify, explain, presets,
 )
 from mpimpy.config import from_dict, to_dict
 
@@ -36,6 +36,8 @@ Device(levels=[1e-6, 2e-6, 4e-6, 9e-6], var=0)
 Device(levels=array, var=Gaussian([1e-7, 1e-7, 1e-7, 2e-7]))
 Device(write_var=Samples([[1e-6, 2e-6], [8e-6]]), g_level=2)
 Device(write_var=Samples(np.ones((2, 3)), about_S=array), var=Flicker([0.1, 0.2]), g_level=2)
+Device(relaxation=Relaxation([1, "1 d"], [0, [1e-7] * 16], shift_S=[0, -1e-7]))
+Device(write_var=Gaussian(1e-7, verified=True), var=Flicker([0.1, 0.2], conductance_S=[0, 1e-5]))
 Device(write_var=0.05, verify=WriteVerify(1e-7, pulses=20), drift=Drift([0.05] * 16, 0.01, t0_s=20))
 Gaussian(array)
 ADC(radc=[4096, 1024], range=[0, 1e-5])
@@ -71,7 +73,7 @@ assert_type(Config.from_dict({"tile": {"rows": 32}}), Config)
 assert_type(mpimpy.ARITHMETIC, int)
 assert_type(Device.from_csv("cells.csv", "uS", level="state", missing="skip", outliers="drop", var=0.01), Device)
 assert_type(Measured.from_csv("cells.csv", unit="uS").device(drift=Drift(0.05)), Device)
-assert_type(presets.device("pcm-joshi", 16, HGS=2e-5, var=0, verify=WriteVerify(1e-7)), Device)
+assert_type(presets.device("pcm-joshi", 16, HGS=2e-5, var=0, drift=None), Device)
 assert_type(Engine.from_config(config, seed=1), Engine)
 from_dict(to_dict(Tile(32, 8)))
 """

@@ -173,6 +173,9 @@ CASES = {
     "per level": {"device": Device(redraw="row", var=tuple(np.linspace(0.01, 0.08, 16)))},
     "gaussian": {"device": Device(redraw="row", var=Gaussian(2e-7))},
     "flicker": {"device": Device(redraw="row", var=Flicker(0.01))},
+    "flicker by conductance": {
+        "device": Device(redraw="row", write_var=0.05, var=Flicker((0.03, 0.02, 0.01), conductance_S=(0, 3e-6, 1e-5)))
+    },
     "drift": {"device": Device(redraw="row", drift=Drift(0.05, 0.01))},
     "ADC errors": {"adc": ADC(256, noise_lsb=0.5, gain_error=0.01, offset_lsb=0.3)},
     "snap": {"adc": ADC(64, snap=True)},
