@@ -324,6 +324,12 @@ class Engine(CountedReads):
         if self.config.adc.radc is None or self.config.adc.range == "lossless":
             msg = "calibrate chooses ranges for ADCs of finite resolution: give the engine a radc, such as ADC(256)"
             raise ValueError(msg)
+        if self.config.device.draws_rows:
+            msg = (
+                "calibrate looks at single currents, and redraw='row' draws those of whole rows: calibrate an engine "
+                "with redraw='slice', and give its ranges to this one, engine.replace(adc=calibrated.config.adc)"
+            )
+            raise ValueError(msg)
         w = self._weights(edge.accept("w", w))
         matrix = write_real(self, w, self._address())
         x = edge.accept("x", x, like=w, depth=w.shape[0])

@@ -26,6 +26,8 @@ PROBE_ROWS = 64
 PROBE_SEED = 0
 FINEST = 1 << 10  # parts of a step that resolve the errors of ADCs
 
+_LASTING = {"product": "the whole product", "slice": "each input slice", "row": "each input row and slice"}
+
 Variant = tuple[Config, bool]  # a configuration, and whether the map of stuck cells applies
 
 
@@ -78,6 +80,8 @@ class Report:
         Version of the arithmetic, `mpimpy.ARITHMETIC`.
     reference : str
         Reference columns of an array, and the SNR with ideal ones where real ones vary; empty for pairs.
+    redraw : str
+        How long a draw of read variation lasted, and the SNR with another choice; empty without read variation.
     """
 
     inputs: tuple[int, ...]
@@ -95,6 +99,7 @@ class Report:
     age: str = ""
     arithmetic: int = ARITHMETIC
     reference: str = ""
+    redraw: str = ""
 
     def __str__(self) -> str:
         down, across, slices = self.tiles
@@ -104,6 +109,7 @@ class Report:
             f"arrays             {arrays}, {down} x {across} tiles, {slices} slices",
             f"cells              {self.cells} and {self.reference_cells} in reference columns",
             *([f"reference columns  {self.reference}"] if self.reference else []),
+            *([f"read variation     {self.redraw}"] if self.redraw else []),
             f"DAC conversions    {self.dac_conversions}",
             f"ADC conversions    {self.adc_conversions}",
             f"ADC full scale     {self.full_scale_A:.4g} A",
@@ -286,6 +292,7 @@ def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None) 
         note=bench.note,
         age="" if programmed.age is None else str(programmed.age),
         reference=bench.reference(),
+        redraw=bench.redraw(),
     )
 
 
@@ -344,6 +351,18 @@ class _Bench:
             return f"{each}, which nothing moves"
         ideal = self._run((config.replace(tile={"reference": "ideal", "reference_columns": 1}), True))
         return f"{each}; {_decibels(self.snr_dB(ideal - self._exact))} with ideal ones"
+
+    def redraw(self) -> str:
+        """Return how long a draw of read variation lasted in words, with the SNR of another choice."""
+        config = self._programmed.config
+        used, other = config.device.redraw, "slice" if config.device.redraw == "product" else "product"
+        if config.device.var == 0:
+            return ""
+        if config.adc.per == "product":
+            return f"drawn for {_LASTING[used]}"
+        found = self._run((config.replace(device={"redraw": other}), True))
+        choice = f"{_decibels(self.snr_dB(found - self._exact))} if for {_LASTING[other]} (redraw={other!r})"
+        return f"drawn for {_LASTING[used]}; {choice}"
 
     def quantisation(self) -> Iterator[Effect]:
         """Effects of quantising each operand: they need no other read."""

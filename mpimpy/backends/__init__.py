@@ -16,18 +16,20 @@ from .choice import (
     set_num_threads,
 )
 from .fallback import read_paths
-from .reading import AMPLITUDE_BITS, PANEL, ROW_BITS, BlockScales, Draw, Errors, Reading, Slicing
+from .reading import AMPLITUDE_BITS, PANEL, ROW_BITS, BesideDraw, BlockScales, Draw, Errors, Reading, RowDraw, Slicing
 
 __all__ = [
     "AMPLITUDE_BITS",
     "PANEL",
     "ROW_BITS",
     "Backend",
+    "BesideDraw",
     "BlockScales",
     "Draw",
     "Errors",
     "Explanation",
     "Reading",
+    "RowDraw",
     "Slicing",
     "available",
     "check",

@@ -1,11 +1,22 @@
 """Instructions for kernels: how to read, how to draw, how to quantise. Frozen values, made once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import noise
 
-__all__ = ["AMPLITUDE_BITS", "PANEL", "ROW_BITS", "BlockScales", "Draw", "Errors", "Reading", "Slicing"]
+__all__ = [
+    "AMPLITUDE_BITS",
+    "PANEL",
+    "ROW_BITS",
+    "BesideDraw",
+    "BlockScales",
+    "Draw",
+    "Errors",
+    "Reading",
+    "RowDraw",
+    "Slicing",
+]
 
 PANEL = 16  # tiles per panel of the float sum
 AMPLITUDE_BITS = 8  # of a unit of current, in which offsets and noise of ADCs are told
@@ -139,6 +150,65 @@ class Errors:
     gain: bytes | None
     offset: Codes | None
     noise: Codes | None
+
+
+@dataclass(frozen=True, eq=False)
+class BesideDraw:
+    """What reference columns of real cells add to a `RowDraw`: a number that all columns of an array share.
+
+    Attributes
+    ----------
+    address : mpimpy.noise.Address
+        Row of the first input, and number of the first array along the columns, in the whole product.
+    variance : float64 array, shape (weight slices, K, arrays)
+        Integers, as of `RowDraw`.
+    lead, width : int
+        Columns of the first array before the first output; columns of an array.
+    """
+
+    address: noise.Address
+    variance: Any
+    lead: int
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class RowDraw:
+    """Read variation that every input row draws anew, as deviations of whole currents.
+
+    Attributes
+    ----------
+    address : mpimpy.noise.Address
+        Row of the first input, column of the first output, in the whole product.
+    tile : int
+        Number of the first tile along the summed axis, in the whole matrix.
+    pair, pairs : int
+        As of `Errors`.
+    drop : int
+        Bits that codes lose before they are squared.
+    bits : int
+        Variances of cells are in units of ``4**-bits`` squared grid units.
+    variance : float64 array, shape (weight slices, K, N)
+        Of the cells, integers. With squared codes they add up to less than 2**52 in a tile.
+    beside : BesideDraw or None
+        None: reference columns do not vary.
+    """
+
+    address: noise.Address
+    tile: int
+    pair: int
+    pairs: int
+    drop: int
+    bits: int
+    variance: Any
+    beside: BesideDraw | None = None
+
+    def of(self, arrays: slice, pair: int) -> "RowDraw":
+        """Return the draw of some weight slices, whose first pair with the inputs at hand has a number."""
+        beside = self.beside
+        if beside is not None:
+            beside = replace(beside, variance=beside.variance[arrays, :, :])
+        return replace(self, pair=pair, variance=self.variance[arrays, :, :], beside=beside)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,19 @@ from .cell_format import CellFormat
 from .laws import Law
 from .memristors import Cells, Targets
 
-__all__ = ["age", "columns_beside", "conductance", "held", "level_of", "read", "subtract", "take_away", "write"]
+__all__ = [
+    "age",
+    "array_address",
+    "columns_beside",
+    "conductance",
+    "held",
+    "level_of",
+    "mean_variance",
+    "read",
+    "subtract",
+    "take_away",
+    "write",
+]
 
 
 @bounded(512, lambda _, config, *__: laws.device_bytes(config.device))
@@ -93,6 +105,24 @@ def _address(config: Config, address: Address) -> Address:
         stream=None if stream is None else _key(stream),
         col=address.col // tile.cols * tile.reference_columns,
     )
+
+
+def array_address(config: Config, address: Address) -> Address:
+    """Return the address of what the reference columns of an array draw together: its column counts arrays."""
+    return _address(config, address)._replace(col=address.col // config.tile.cols)
+
+
+def mean_variance(config: Config, variances: Any) -> Any:
+    """Return the variances of the mean reference cells of each array, float64 integers, from those of the cells.
+
+    The mean of n has ``floor((2 * sum + n * n) / (2 * n * n))``.
+    """
+    count = config.tile.reference_columns
+    if count == 1:
+        return variances
+    xp, (slices, depth, width) = array_namespace(variances), variances.shape
+    total = xp.sum(xp.astype(xp.reshape(variances, (slices, depth, width // count, count)), xp.int64), axis=3)
+    return xp.astype((2 * total + count**2) // (2 * count**2), xp.float64)
 
 
 def columns_beside(config: Config, address: Address, width: int) -> int:

@@ -50,7 +50,7 @@ class DPETensor(Engine):
         Further settings, by name only:
 
         - write_var: write variation, of the same form as `var`, frozen on a chip;
-        - redraw: "product", a draw of read variation lasts for a whole product, or "slice", for one input slice;
+        - redraw: a draw of read variation lasts for a whole "product", for one input "slice", or for that of one "row";
         - stuck_HGS, stuck_LGS: shares of cells stuck at HGS, at LGS, 0 to 1;
         - snap: round each partial product to an integer after the ADC;
         - saturate: clip at the ends of the ADC's range;

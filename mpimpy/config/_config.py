@@ -79,14 +79,24 @@ class Config:
                 f"reference_columns={self.tile.reference_columns} has no effect with differential pairs, which have no "
                 "reference column: leave it out",
             )
-        if self.device.redraws and self.adc.per == "product":
-            fail(
-                ValueError,
-                "redraw='slice' draws read variation for each input slice, and per='product' takes the sum of their "
-                "codes to the same cells: use redraw='product', or per='slice'",
-            )
+        if self.device.redraws or self.device.draws_rows:
+            self._check_redraw()
         if self.wires_per_read is not None and self.device.var == 0:
             fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
+
+    def _check_redraw(self) -> None:
+        if self.adc.per == "product":
+            fail(
+                ValueError,
+                f"redraw={self.device.redraw!r} draws read variation for each input slice, and per='product' takes the "
+                "sum of their codes to the same cells: use redraw='product', or per='slice'",
+            )
+        if self.device.draws_rows and self.wires_per_read is not None:
+            fail(
+                ValueError,
+                "exact_reads=True solves the circuit of cells that vary, and redraw='row' draws whole currents: use "
+                "redraw='slice', or exact_reads=False",
+            )
 
     def check(self, *parts: str) -> None:
         """Raise ValueError if the slices of `parts` ("inputs", "weights") do not fit DACs, cells or ADCs.

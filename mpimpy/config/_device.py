@@ -27,7 +27,7 @@ from ._variation import (
 __all__ = ["CellSettings", "Device", "DeviceSettings"]
 
 MAX_LEVELS = 1 << 16
-REDRAWS = ("product", "slice")
+REDRAWS = ("product", "slice", "row")
 ABSURD = 100  # spreads and tolerances this many times HGS are given in another unit
 EVEN = 1e-9  # levels this near to evenly spaced ones, relative to the range, are evenly spaced
 _UNSET: Any = None  # a field that `Device.__post_init__` fills in where it was not given
@@ -85,7 +85,9 @@ class Device:
     redraw : str
         How long a draw of read variation lasts. ``"product"``: one for all input slices and rows of a product, as if
         the noise were slower than it. ``"slice"``: one for each input slice, whose voltages are applied one after the
-        other. Two's complement inputs lose several dB by it, signed ones gain some.
+        other. Two's complement inputs lose several dB by it, signed ones gain some. ``"row"``: one for each input slice
+        of each row. A current is then drawn as a whole, as a normal number with the mean and the variance of its cells;
+        a law too skewed for that is refused.
     relaxation : Relaxation, optional
         Spread and shift of the conductances that grow after programming; see `CrossbarMatrix.at`.
 
@@ -156,7 +158,7 @@ class Device:
             fail(
                 ValueError,
                 f"redraw={self.redraw!r} is unknown: use 'product', one draw of read variation for a whole product, "
-                "or 'slice', one for each input slice",
+                "'slice', one for each input slice, or 'row', one for each input row and slice",
             )
         set_fields(self, redraw=as_text(self.redraw))
         if self.levels is not None:
@@ -273,6 +275,11 @@ class Device:
     def redraws(self) -> bool:
         """Whether read variation is drawn anew for each input slice."""
         return self.redraw == "slice" and self.var != 0
+
+    @property
+    def draws_rows(self) -> bool:
+        """Whether read variation is drawn anew for each input row and slice, as deviations of currents."""
+        return self.redraw == "row" and self.var != 0
 
     @property
     def step_S(self) -> float:

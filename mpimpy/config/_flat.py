@@ -26,7 +26,11 @@ SETTINGS = {
         "read variation: each read multiplies a conductance by exp(N(0, var)); or one per level, or another law",
     ),
     "write_var": ("0", "relative", "write variation, of the same form, frozen when a chip is programmed"),
-    "redraw": ("product", "", "a draw of read variation lasts for a whole product, or for one input slice"),
+    "redraw": (
+        "product",
+        "",
+        "a draw of read variation lasts for a whole product, or for one input slice, of all rows or of a row",
+    ),
     "stuck_fault_ratio": ("0", "share", "share of stuck cells, 0 to 1"),
     "stuck_fault_value": ("0", "0 or 1", "where they sit: 0 at LGS, 1 at HGS"),
     "stuck_HGS": ("0", "share", "share of cells stuck at HGS"),

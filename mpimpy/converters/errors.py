@@ -11,9 +11,10 @@ MOST_TILES = 1 << (32 - ROW_BITS)
 
 
 def check_addresses(config: Config, first_row: int, height: int, tiles: int) -> None:
-    """Raise ValueError if noise of the ADC has no address for every conversion of a product."""
-    if config.adc.noise_lsb == 0:
+    """Raise ValueError if what is drawn for each conversion of a product has no address for every one."""
+    if config.adc.noise_lsb == 0 and not config.device.draws_rows:
         return
+    drawn = "ADC noise" if config.adc.noise_lsb else "redraw='row'"
     planes = config.inputs.planes * config.weights.planes
     slice_pairs = planes * conversions(config).count * len(config.weights.digits)
     for what, number, most in (
@@ -22,7 +23,7 @@ def check_addresses(config: Config, first_row: int, height: int, tiles: int) -> 
         ("pairs of slices", slice_pairs, 256),
     ):
         if number > most:
-            msg = f"{number} {what} are more than ADC noise has addresses for, {most}: cut the product up"
+            msg = f"{number} {what} are more than {drawn} has addresses for, {most}: cut the product up"
             raise ValueError(msg)
 
 

@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
+from ..backends import RowDraw
+from ..backends.reference import redraw
 from ..operands import encoding
 from ..operands.encoding import Encoded
 from .added import add_slices
 from .plan import Plan
 from .product import plan_for, read_grid
 from .programmed import Programmed
+from .rows import mean_grid
 from .single import address_of
 
 __all__ = ["Driven", "currents", "drive"]
@@ -27,11 +30,14 @@ class Driven(NamedTuple):
         A stride of the plan's reading makes a digit a code.
     grids : tuple of integer arrays, shape (planes * slices, K, N)
         One for all input slices, or one for each of them.
+    rows : mpimpy.backends.RowDraw or None
+        How far currents deviate from those of the grid, if every input row draws its own.
     """
 
     plan: Plan
     digits: Any
     grids: tuple[Any, ...]
+    rows: RowDraw | None = None
 
     def grid(self, x_index: int) -> Any:
         """Return the grid that an input slice meets."""
@@ -58,8 +64,11 @@ def drive(backend: Any, programmed: Programmed, inputs: Encoded, read: int) -> D
         each = len(plan.x_strides)
         planes = [digits[at : at + each, :, :] for at in range(0, digits.shape[0], each)]
         digits = namespace(digits).concat([add_slices(backend, plane, added) for plane in planes], axis=0)
-    numbers = range(digits.shape[0]) if config.device.redraws else (None,)
     cells = programmed.as_read
+    if config.device.draws_rows:
+        means, rows = mean_grid(backend, config, cells, address, 0)
+        return Driven(plan, digits, (means,), rows)
+    numbers = range(digits.shape[0]) if config.device.redraws else (None,)
     return Driven(
         plan, digits, tuple(read_grid(backend, config, cells, address_of(address, number)) for number in numbers)
     )
@@ -102,4 +111,8 @@ def currents(
                     continue
                 code = xp.astype(digits[x_index, :, span], xp.float64) * float(strides[x_index % x_slices])
                 part = xp.astype(driven.grid(x_index)[w_index, span, :], xp.float64)
-                yield w_index % w_slices, x_index % x_slices, xp.matmul(code, part), count
+                current = xp.matmul(code, part)
+                if driven.rows is not None:
+                    pair = w_index, x_index
+                    current = redraw(xp, current, code, driven.rows, (tile, span), pair, backend.perturb)
+                yield w_index % w_slices, x_index % x_slices, current, count

@@ -38,6 +38,8 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
     if config.device.redraws:
         count = len(plan.x_strides) * config.inputs.planes
         notes.append(f"read variation is drawn anew for each of {count} input slices, which is read by itself")
+    if config.device.draws_rows:
+        notes.append("every input row draws read variation anew: currents of mean cells, plus their deviations")
     if plan.by_blas:
         notes.append("an ideal ADC rounds nothing: the slices fold into one float64 product, by the BLAS at hand")
         return f"float64, cells {grid_dtype}", (), tuple(notes)
@@ -55,6 +57,8 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
         grid_dtype = "int16"
         notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {plan.limbs.count} exact parts")
     paths = backends.read_paths(backend, height, drive_dtype, grid_dtype, reading)
+    if config.device.draws_rows:
+        paths = (("float", "rows draw their currents: float64 products in plain array-API calls"),) * len(paths)
     if config.adc.errs:
         drawn = ", a normal number for every conversion" if config.adc.noise_lsb else ""
         notes.append(f"errors of the ADCs come between currents and codes{drawn}")

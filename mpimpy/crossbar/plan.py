@@ -1,14 +1,14 @@
 """The plain numbers that follow from a configuration: the grid of the cells, and how it is read."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from .. import converters, noise
 from .._caches import bounded
 from .._integers import ceil_div
 from ..backends import Reading
-from ..cells import laws, memristors
+from ..cells import laws, memristors, moments
 from ..cells.cell_format import CellFormat
 from ..config import ADC, Config
 from ..converters import Conversions, ShiftWeights
@@ -76,7 +76,7 @@ class Plan:
     full_scale : int
         The highest current that the ADC covers at full range.
     ideal : bool
-        The ADC is ideal: it rounds nothing.
+        The ADC is ideal: it rounds nothing. False also where its currents are drawn one by one, in `reading`.
     reading : mpimpy.backends.Reading
         How the slices are read, one by one, digits or noisy codes.
     sum_scale : float
@@ -155,6 +155,13 @@ def choose_grid(config: Config, given: int | None = None) -> tuple[int, bool]:
     ValueError
         If the currents of a tile cannot be held exactly.
     """
+    found = _choose_grid(config, given)
+    if config.device.draws_rows:
+        moments.check(config, found[0])
+    return found
+
+
+def _choose_grid(config: Config, given: int | None) -> tuple[int, bool]:
     levels = config.device.g_level - 1
     wanted = noise.MAX_FRACTION if config.wires is not None else memristors.grid_bits(config.device)
     limit = EXACT >> GAIN_BITS if config.adc.errs else EXACT
@@ -228,16 +235,20 @@ def plan(config: Config, fraction: int | None = None) -> Plan:
     cells = cell_format(config, fraction)
     codes = config.dac.rdac - 1
     x_strides = memristors.strides(config.inputs.ascending, codes + 1)
-    ideal = config.radc is None
+    ideal, by_rows = config.radc is None, config.device.draws_rows
     real = config.replace(adc=ADC(2)) if ideal else config
     inputs = converters.conversions(real)
     whole = added(config, cells, inputs)
     unit = cells.current_unit >> (0 if whole is None else whole.drop)
     found = converters.adc_windows(real, unit, inputs, cells.strides)
+    if ideal and by_rows:
+        found = _as_they_are(found)
     _check_steps(config, found, unit)
     _check_errors(config, found)
     sums = converters.shift_weights(config, found, unit, inputs, cells.strides)
     reading = _reading(config, cells, x_strides, found, sums, whole)
+    if ideal and by_rows:
+        reading = replace(reading, wide=True)
     return Plan(
         cell_format=cells,
         x_strides=x_strides,
@@ -245,13 +256,18 @@ def plan(config: Config, fraction: int | None = None) -> Plan:
         code_dtype=encoding.narrowest(codes),
         drive_dtype=encoding.narrowest(cells.code_bound),
         full_scale=converters.full_scale(config, unit),
-        ideal=ideal,
+        ideal=ideal and not by_rows,
         reading=reading,
         sum_scale=sums.sum_scale,
         lossless_fold=_lossless_fold(config, reading, cells, inputs, found, sums),
-        limbs=_limbs(config, cells),
+        limbs=None if config.device.draws_rows else _limbs(config, cells),
         added=whole,
     )
+
+
+def _as_they_are(found: converters.AdcWindows) -> converters.AdcWindows:
+    # windows of ADCs with a code for every current: an ideal ADC of currents that are drawn one by one
+    return replace(found, steps=tuple((Fraction(1),) * len(row) for row in found.steps))
 
 
 def _reading(

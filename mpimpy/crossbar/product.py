@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
-from ..backends import PANEL, Errors
+from ..backends import PANEL, Errors, RowDraw, reference
 from ..cells import memristors, references, signs, wiring
 from ..cells.memristors import Cells
 from ..config import Config
@@ -20,6 +20,7 @@ from . import plan as plans
 from .added import add_slices
 from .plan import Plan
 from .programmed import Programmed
+from .rows import mean_grid
 from .single import address_of, pieces
 
 __all__ = [
@@ -82,11 +83,14 @@ class Scaled(NamedTuple):
         By plane and tile: (planes, A, tiles) of inputs, (planes, tiles, C) of weights.
     exponent : int or None
         As of `mpimpy.operands.encoding.Encoded`.
+    rows : mpimpy.backends.RowDraw or None
+        Of weights whose currents every input row draws anew: `integers` are means.
     """
 
     integers: Any
     scales: Any
     exponent: int | None = None
+    rows: RowDraw | None = None
 
 
 def _fold(
@@ -126,6 +130,8 @@ def column_spans(
     slices, depth, width = shape
     if config.wires_per_read is not None:
         return [None]  # tiles are solved as a whole
+    if config.device.draws_rows:
+        return [None]  # no grid is drawn
     if config.device.var == 0 or backend.STREAM is None or height > FEW_ROWS or plan.by_blas:
         return [None]
     column = slices * depth * {"int8": 1, "int16": 2}.get(plan.cell_format.grid_dtype, 4)
@@ -168,9 +174,16 @@ def _multiply_planes(
                 array = errors.array + j * w_slices
                 pair = errors.pair + array * errors.pairs + i * len(plan.reading.strides)
                 wrong = dataclasses.replace(errors, array=array, pair=pair)
-            part = backend.read(x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong)
-            products.append(part)
+            read = backend.read if w.rows is None else _row_reader(backend, w.rows, (j, w_slices), i * x_slices)
+            products.append(read(x_part, x_scale, w_part, w.scales[j, :, :], read_as.reading, read_dtype, wrong))
     return products
+
+
+def _row_reader(backend: Any, rows: RowDraw, plane: tuple[int, int], first: int) -> Any:
+    # of one plane of the weights, given with its number of slices, and input slices from `first` on
+    array = plane[0] * plane[1]
+    some = rows.of(slice(array, array + plane[1]), array * rows.pairs + first)
+    return reference.reader(backend.perturb, some)
 
 
 def multiply(
@@ -203,7 +216,7 @@ def multiply(
         x_scales, of_rows = powers.split_powers(x.scales, (0, 2))
         w_scales, of_cols = powers.split_powers(w.scales, (0, 1))
         exponents = of_rows[0, :, :] + of_cols[0, :, :] + (x.exponent or 0) + (w.exponent or 0)
-        x, w = Scaled(x.integers, x_scales), Scaled(w.integers, w_scales)
+        x, w = Scaled(x.integers, x_scales), Scaled(w.integers, w_scales, None, w.rows)
         parts = multiply(backend, config, plan, x, w, "float64", errors)
         return [powers.multiply_by_powers(part, exponents) for part in parts]
     if not plan.by_blas:
@@ -271,6 +284,9 @@ def _pair_products(
     for columns in column_spans(backend, config, plan, digits.shape[1], cells.cells.shape):
 
         def drawn(number: int | None, columns: tuple[int, int] | None = columns) -> Scaled:
+            if config.device.draws_rows:
+                means, rows = mean_grid(backend, config, cells, address, first_row)
+                return Scaled(means, scales, programmed.encoded.exponent, rows)
             some = scales if columns is None else scales[:, :, slice(*columns)]
             grid = read_grid(backend, config, cells, address_of(address, number), columns)
             return Scaled(grid, some, programmed.encoded.exponent)

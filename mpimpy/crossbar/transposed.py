@@ -41,6 +41,8 @@ def refusal(config: Config, address: Address) -> str | None:
             "reference columns of real cells have no transposed twin, a reference row "
             "(differential pairs, mapping='pair', and reference='ideal' need none)"
         )
+    if config.device.draws_rows:
+        return "redraw='row' draws currents of bit lines, and word lines share their cells: use redraw='product'"
     if address.col % config.tile.cols:
         return f"this part of a matrix begins at column {address.col}, inside a tile of {config.tile.cols} columns"
     return None

@@ -19,6 +19,7 @@ __all__ = [
     "MAX_ROW",
     "MAX_SEED",
     "READ",
+    "READ_ROW",
     "STUCK",
     "STUCK_FINE",
     "VOLTAGE",
@@ -33,7 +34,8 @@ MASK = 0xFFFFFFFF
 
 # Purposes of draws. Their numbers are part of the noise rule: never reuse one.
 WRITE, READ, STUCK, STUCK_FINE, VOLTAGE, DRIFT, ADC_GAIN, ADC_OFFSET, ADC_NOISE = range(1, 10)
-_OF_READS = frozenset((READ, VOLTAGE, ADC_NOISE))  # what is drawn again in each read
+READ_ROW = 11  # 10 is left to draws for each input slice
+_OF_READS = frozenset((READ, VOLTAGE, ADC_NOISE, READ_ROW))  # what is drawn again in each read
 
 MAX_CHIP = (1 << 20) - 1
 MAX_READ = MASK

@@ -170,8 +170,21 @@ def test_it_prints_as_a_table(operands):
     assert "arrays             24 of 64 x 64, 3 x 2 tiles, 4 slices" in text
     assert "ADC full scale     6.336e-05 A" in text
     lines = text.splitlines()
-    assert len(lines) == 10 + 9 + 1
-    assert all(line.count("dB") == 2 or "no cost" in line for line in lines[10:19])
+    assert len(lines) == 11 + 9 + 1
+    assert all(line.count("dB") == 2 or "no cost" in line for line in lines[11:20])
+
+
+def test_it_tells_how_long_a_draw_lasted_and_what_another_costs(operands):
+    x, w = operands
+    found = {redraw: DPETensor(seed=1, redraw=redraw).program(w).report(x, w) for redraw in ("product", "slice", "row")}
+    each, whole = (f"{found[name].snr_dB:.2f} dB" for name in ("slice", "product"))
+    assert found["product"].redraw == f"drawn for the whole product; {each} if for each input slice (redraw='slice')"
+    for name, words in (("slice", "each input slice"), ("row", "each input row and slice")):
+        assert found[name].redraw == f"drawn for {words}; {whole} if for the whole product (redraw='product')"
+    assert DPETensor(seed=1, adc_per="product").program(w).report(x, w).redraw == "drawn for the whole product"
+    quiet = DPETensor(seed=1, var=0).program(w).report(x, w)
+    assert quiet.redraw == ""
+    assert "read variation     " not in str(quiet).partition("error budget")[0]
 
 
 @pytest.mark.slow

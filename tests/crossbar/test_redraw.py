@@ -140,8 +140,8 @@ def test_read_plans_tell_it(rng):
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="redraw='row' is unknown: use 'product', one draw of read variation"):
-        Device(redraw="row")
+    with pytest.raises(ValueError, match="redraw='rows' is unknown: use 'product', one draw of read variation"):
+        Device(redraw="rows")
     with pytest.raises(ValueError, match="redraw='slice' draws read variation for each input slice, and per='product'"):
         Config(Device(redraw="slice"), adc=ADC(per="product"))
     assert Config(Device(var=0, redraw="slice"), adc=ADC(per="product")).adc.per == "product"

@@ -138,11 +138,11 @@ def test_every_field_of_an_address_matters():
     assert len({draw.tobytes() for draw in draws}) == len(draws)
 
 
-@pytest.mark.parametrize("purpose", range(1, 10))
+@pytest.mark.parametrize("purpose", [*range(1, 10), noise.READ_ROW])
 def test_a_stream_is_the_key_of_reads_and_of_nothing_else(purpose):
     plain = Address(5, 2, 3, purpose)
     streamed = plain.in_stream("worker 3")
-    if purpose in (noise.READ, noise.VOLTAGE, noise.ADC_NOISE):
+    if purpose in (noise.READ, noise.VOLTAGE, noise.ADC_NOISE, noise.READ_ROW):
         key = noise.derive(5, "stream", "worker 3")
         assert streamed.key == Address(key, 2, 3, purpose).key
         assert streamed.key not in (plain.key, plain.in_stream("worker 4").key)

@@ -13,6 +13,7 @@ from ._encode import block_max, block_sums, code_limits, digits, expand_blocks, 
 from ._errors import disturb
 from ._ladder import node_voltages, reduce_lines, transfer
 from ._read import read, read_paths, reader
+from ._rows import redraw
 
 __all__ = [
     "NAME",
@@ -33,6 +34,7 @@ __all__ = [
     "read",
     "read_paths",
     "reader",
+    "redraw",
     "reduce_lines",
     "subtract",
     "to_backend",

@@ -14,12 +14,12 @@ from ... import noise
 from ..reading import AMPLITUDE_BITS, ROW_BITS, Draw, Errors
 from ._draws import entries
 
-__all__ = ["disturb"]
+__all__ = ["disturb", "normal_draw"]
 
 
 @functools.cache
-def _normal_draw() -> Draw:
-    # normal numbers in units of 2**-16, as they are: added to cells of 0
+def normal_draw() -> Draw:
+    """Return the draw of normal numbers in units of ``2**-16``, as they are: added to cells of 0."""
     return Draw(
         noise.normal_table(),
         level_shift=0,
@@ -86,6 +86,6 @@ def disturb(xp: Any, current: Any, errors: Errors, tile: int, j: int, i: int, pe
         address = first._replace(
             purpose=noise.ADC_NOISE, row=(tile << ROW_BITS) + first.row, chip=number << 20 | first.chip
         )
-        normal = perturb(xp.zeros_like(value)[None, :, :], _normal_draw(), address)[0, :, :]
+        normal = perturb(xp.zeros_like(value)[None, :, :], normal_draw(), address)[0, :, :]
         value = value + _times(normal, errors.noise[j][i])
     return xp.astype(value, xp.float64)

@@ -6,9 +6,10 @@ from typing import Any
 from array_api_compat import array_namespace, device
 
 from ..._integers import ceil_div
-from ..reading import PANEL, Errors, Reading
+from ..reading import PANEL, Errors, Reading, RowDraw
 from ._draws import perturb
 from ._errors import disturb
+from ._rows import redraw
 
 __all__ = ["read", "read_paths", "reader"]
 
@@ -26,8 +27,12 @@ def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading
     return (("float", "float64 products in plain array-API calls, exact to 2**53"),) * len(reading.strides)
 
 
-def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `read` in plain array-API calls, drawing the noise of ADCs with a backend's `perturb`."""
+def reader(perturb: Callable[..., Any], rows: RowDraw | None = None) -> Callable[..., Any]:
+    """Return `read` in plain array-API calls, drawing the noise of ADCs with a backend's `perturb`.
+
+    With `rows`, every input row draws its currents: the grid that is read holds means, and currents go through `redraw`
+    before all else.
+    """
 
     def read(
         digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None = None
@@ -68,7 +73,10 @@ def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
             total = xp.zeros_like(y)
             for tile in range(panel, min(panel + PANEL, tiles)):
                 acc = xp.zeros_like(y)
-                for j, i, current in _currents(xp, digits, grid, tile, reading):
+                span = slice(tile * reading.rows, min((tile + 1) * reading.rows, depth))
+                for j, i, codes, current in _currents(xp, digits, grid, span, reading):
+                    if rows is not None:
+                        current = redraw(xp, current, codes, rows, (tile, span), (j, i), perturb)
                     if errors is not None:
                         current = disturb(xp, current, errors, tile, j, i, perturb)
                     acc = acc + _codes(xp, current, reading, j, i) * reading.shift_weights[j][i]
@@ -81,14 +89,13 @@ def reader(perturb: Callable[..., Any]) -> Callable[..., Any]:
     return read
 
 
-def _currents(xp: Any, digits: Any, grid: Any, tile: int, reading: Reading) -> Iterator[tuple[int, int, Any]]:
-    # (j, i, currents) of every pair of slices of a tile: exact in float64, since every sum stays below 2**53
-    span = slice(tile * reading.rows, min((tile + 1) * reading.rows, digits.shape[2]))
+def _currents(xp: Any, digits: Any, grid: Any, span: slice, reading: Reading) -> Iterator[tuple[int, int, Any, Any]]:
+    # (j, i, codes, currents) of every pair of slices of a tile: exact in float64, since every sum stays below 2**53
     for j in range(len(reading.shift_weights)):
         cells = xp.astype(grid[j, span, :], xp.float64)
         for i, stride in enumerate(reading.strides):
             codes = xp.astype(digits[i, :, span], xp.float64) * float(stride)
-            yield j, i, xp.matmul(codes, cells)
+            yield j, i, codes, xp.matmul(codes, cells)
 
 
 def _codes(xp: Any, current: Any, reading: Reading, j: int, i: int) -> Any:
