@@ -7,6 +7,8 @@ from array_api_compat import device as device_of
 
 __all__ = ["dtype", "numbers"]
 
+LOOK_UP = 1 << 22  # conductances, in grid units, of which a table is quicker than a search for each cell
+
 
 def numbers(bounds: tuple[int, ...], cells: Any, level_shift: int) -> Any:
     """Return the class of each cell: how many bounds its conductance has reached.
@@ -24,11 +26,16 @@ def numbers(bounds: tuple[int, ...], cells: Any, level_shift: int) -> Any:
     -------
     integer array of the shape of `cells` and of `dtype`
     """
-    xp = array_namespace(cells)
-    ends = xp.asarray(bounds, dtype=xp.int64, device=device_of(cells))
+    xp, where = array_namespace(cells), device_of(cells)
+    ends = xp.asarray(bounds, dtype=xp.int64, device=where)
     flat = xp.reshape(xp.astype(cells, xp.int64) << level_shift, (-1,))
-    found = xp.searchsorted(ends, flat, side="right")
-    return xp.reshape(xp.astype(found, getattr(xp, dtype(bounds))), cells.shape)
+    low, high = bounds[0] - 1, bounds[-1]  # what lies beyond has the classes of these
+    if high - low < LOOK_UP:
+        table = xp.searchsorted(ends, xp.arange(low, high + 1, dtype=xp.int64, device=where), side="right")
+        found = xp.take(xp.astype(table, getattr(xp, dtype(bounds))), xp.clip(flat, low, high) - low, axis=0)
+    else:
+        found = xp.astype(xp.searchsorted(ends, flat, side="right"), getattr(xp, dtype(bounds)))
+    return xp.reshape(found, cells.shape)
 
 
 def dtype(bounds: tuple[int, ...]) -> str:

@@ -1,8 +1,6 @@
 """The devices of the literature that have a name: fits, sources, range of validity and error band."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from . import _fits
 
@@ -27,10 +25,10 @@ class Preset:
     sources : tuple of str
     band : str
         How far the law may be trusted.
-    sigma_S : function or None
-        Write variation: standard deviation, S, at a conductance, S.
+    spread_uS : function or None
+        Write variation: standard deviation, uS, at a conductance, uS.
     extra : function or None
-        Further settings of a device with levels at given conductances, S.
+        Further settings of a device with levels at given conductances, S, and write variation as given.
     """
 
     name: str
@@ -41,18 +39,17 @@ class Preset:
     law: str
     sources: tuple[str, ...]
     band: str
-    sigma_S: Callable[[float], float] | None = None
-    extra: Callable[[list[float]], dict[str, Any]] | None = None
+    spread_uS: _fits.Fit | None = None
+    extra: _fits.Extra | None = None
+
+    def sigma_S(self, conductance_S: float) -> float:
+        """Return the standard deviation of write variation at a conductance, S."""
+        return 0.0 if self.spread_uS is None else self.spread_uS(conductance_S * 1e6) * 1e-6
 
     def __str__(self) -> str:
         valid = "any" if self.valid_S is None else f"{self.valid_S[0] * 1e6:g} to {self.valid_S[1] * 1e6:g} uS"
         lines = [f"{self.name}: {self.what}", f"law: {self.law}", f"valid: {valid}", f"error band: {self.band}"]
         return "\n    ".join([*lines, *(f"source: {source}" for source in self.sources)])
-
-
-def _in_S(fit_uS: Callable[[float], float]) -> Callable[[float], float]:
-    # the same function of a conductance in S
-    return lambda conductance_S: fit_uS(conductance_S * 1e6) * 1e-6
 
 
 _WAN = _fits.polynomial(1.053, 0.2374, -1.167e-2, 1.536e-4)
@@ -112,7 +109,7 @@ PRESETS = {
                 _ICECS + "(drift, read noise)",
             ),
             band="the other fit, pcm-nandakumar, is within 2 % from 5 uS up, and 8 % lower near 0",
-            sigma_S=_in_S(_fits.polynomial(0.28638599, 0.07585724, -0.00178767)),
+            spread_uS=_fits.polynomial(0.28638599, 0.07585724, -0.00178767),
             extra=_fits.pcm,
         ),
         Preset(
@@ -124,7 +121,7 @@ PRESETS = {
             law="sigma = 0.26348 + 1.9650 g - 1.1731 g^2 uS" + _LAWS,
             sources=(_ICECS.strip(),),
             band="the other fit, pcm-joshi, is within 2 % from 5 uS up, and 9 % higher near 0",
-            sigma_S=_in_S(_fits.polynomial(0.26348, 1.9650 / 25, -1.1731 / 25**2)),
+            spread_uS=_fits.polynomial(0.26348, 1.9650 / 25, -1.1731 / 25**2),
             extra=_fits.pcm,
         ),
         Preset(
@@ -142,7 +139,7 @@ PRESETS = {
             ),
             band="two published fits of these data differ by 6 to 30 % from 5 uS up; below that, where LGS lies, the "
             "other is 0.565 of this one at 1 uS and a third of it at 0",
-            sigma_S=_in_S(_WAN),
+            spread_uS=_WAN,
             extra=_fits.wan(_WAN),
         ),
         Preset(
@@ -157,7 +154,7 @@ PRESETS = {
                 "IRPS 2021",
             ),
             band="not published; one straight line through all levels",
-            sigma_S=_in_S(_fits.polynomial(4.782321, -0.009107)),
+            spread_uS=_fits.polynomial(4.782321, -0.009107),
         ),
         Preset(
             name="pcm-hermes",
@@ -171,7 +168,7 @@ PRESETS = {
             "clip(-0.0078 ln g + 0.0038, 0.0179, 0.04) below 0.1591, else 0.0664 g^3 - 0.1352 g^2 + 0.0768 g + 0.0088",
             sources=_HERMES,
             band="not published; one fit of the cells of one chip",
-            sigma_S=_in_S(_fits.polynomial(0.15781817, 2.32443916, -2.16310839, 0.68841818, unit=10.35)),
+            spread_uS=_fits.polynomial(0.15781817, 2.32443916, -2.16310839, 0.68841818, unit=10.35),
             extra=_fits.hermes(1),
         ),
         Preset(
@@ -191,7 +188,7 @@ PRESETS = {
                 "doi:10.1109/TED.2023.3321014",
             ),
             band="not published; drift is that of two devices in one state, more than the chip's own",
-            sigma_S=_in_S(_fits.polynomial(0.16603222, 4.71806468, -8.48101252, 4.68961419, unit=20.7)),
+            spread_uS=_fits.polynomial(0.16603222, 4.71806468, -8.48101252, 4.68961419, unit=20.7),
             extra=_fits.hermes(2),
         ),
         Preset(
@@ -203,7 +200,7 @@ PRESETS = {
             law="sigma = 0.00106879 G + 0.00081107 uS" + _CMO_LAWS,
             sources=_CMO,
             band=_CMO_BAND,
-            sigma_S=_in_S(_fits.polynomial(0.00081107, 0.00106879)),
+            spread_uS=_fits.polynomial(0.00081107, 0.00106879),
             extra=_fits.cmo,
         ),
         Preset(
@@ -215,7 +212,7 @@ PRESETS = {
             law="sigma = 0.01129027 G + 0.01121854 uS" + _CMO_LAWS,
             sources=_CMO,
             band=_CMO_BAND.replace("40 times", "4 times"),
-            sigma_S=_in_S(_fits.polynomial(0.0112185391, 0.01129027418)),
+            spread_uS=_fits.polynomial(0.0112185391, 0.01129027418),
             extra=_fits.cmo,
         ),
         Preset(
@@ -234,7 +231,7 @@ PRESETS = {
             ),
             band="not published; nothing is known between programming and the first day, nor after the fifth; the "
             "polynomials of the shift turn down steeply above 14 uS, by 100 to 250 nA at 16 uS",
-            sigma_S=_in_S(_fits.saturating(0.1988665, 1.763115)),
+            spread_uS=_fits.saturating(0.1988665, 1.763115),
             extra=_fits.sonos,
         ),
     )

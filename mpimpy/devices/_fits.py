@@ -3,8 +3,10 @@
 Conductances are in uS here, as in the sources, but for the levels of a device and what comes out, which are in S.
 """
 
+import bisect
 import itertools
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ from ..config._variation import MAX_TABLES, UNITS
 __all__ = ["cmo", "hermes", "pcm", "polynomial", "saturating", "sonos", "wan"]
 
 Fit = Callable[[float], float]
+# settings of a device, of its levels, S, and the spread, uS, of cells written to a conductance, uS; None: no such law
+Extra = Callable[[Sequence[float], Fit | None], dict[str, Any]]
 US = 1e-6  # S in a uS
 DAY = UNITS["d"]
 
@@ -53,46 +57,61 @@ def _log(value: float) -> float:
 # -- read noise by the conductance as programmed --------------------------------------------------
 
 LOWEST = 0.008  # of HGS: what lies below has one strength
-NEAR_0, BETWEEN, AT_THE_TOP = 1.3, 1.2, 1.07  # ratios of neighbouring conductances, at most
-HIGHEST = 1.2  # of HGS: what lies above has one strength, and the ratio to HGS within which lists are finer
+NEAR_0, BETWEEN = 1.5, 1.3  # ratios of neighbouring conductances, at most
 MOST_LEVELS = 200  # that are conductances of the list themselves
+CELLS = 4000  # quantiles of written cells, of all levels
 
 
 def _conductances(levels: Sequence[float]) -> list[float]:
-    # Where read noise is tabulated: at the levels, and between them as closely as its spread over the written cells of
-    # a level comes out right within 1 % (see tests/devices/test_presets.py).
+    # Where read noise is tabulated: at the levels, and between them where the ratio of two is large. Few tables: they
+    # are what a read has to keep in its cache.
     top = levels[-1]
     some = levels if len(levels) <= MOST_LEVELS else [*levels[: -1 : len(levels) // 100], top]
-    found: list[float] = []
-    ends = sorted({*some, top / HIGHEST, HIGHEST * top}) if some[-2] < top / HIGHEST else [*some, HIGHEST * top]
-    ends = [end for end in ends if end > max(LOWEST * top, levels[0] * (1 - 1e-9))]
+    ends = [level for level in some if level > LOWEST * top]
+    found, ratio = [], BETWEEN
     if levels[0] <= LOWEST * top:
-        ends = [LOWEST * top, *ends]
+        ends, ratio = [LOWEST * top, *ends], NEAR_0
     for low, high in itertools.pairwise(ends):
-        ratio = NEAR_0 if low == LOWEST * top else AT_THE_TOP if top in (low, high) else BETWEEN
         parts = max(1, math.ceil(math.log(high / low) / math.log(ratio) - 1e-9))
         found += [low * (high / low) ** (part / parts) for part in range(parts)]
-    return [*found, ends[-1]][:MAX_TABLES]
+        ratio = BETWEEN
+    return [*found, top][:MAX_TABLES]
 
 
-def _flicker(levels: Sequence[float], strength: Fit, t_read_s: float, t0_s: float) -> Flicker:
+def _flicker(levels: Sequence[float], spread: Fit | None, strength: Fit, times_s: tuple[float, float]) -> Flicker:
+    # 1/f noise by classes of conductances. The strength of a class is that of its conductance, where cells are on their
+    # levels; where they spread, the one with which its cells have the noise of their own strengths, root mean square:
+    # so a few classes give the noise of a level within 1.5 % (see tests/devices/test_presets.py).
     places = _conductances(levels)
-    return Flicker([strength(g) for g in places], t_read_s, t0_s, conductance_S=[g * US for g in places])
+    noise, squares = ([0.0] * len(places) for _ in range(2))
+    if spread is not None:
+        bounds = [(low + high) / 2 for low, high in itertools.pairwise(places)]
+        count = max(21, CELLS // len(levels))
+        quantiles = [statistics.NormalDist().inv_cdf((n + 0.5) / count) for n in range(count)]
+        for g in levels:
+            width = spread(g)
+            for z in quantiles:
+                cell = max(0.0, g + width * z)
+                place = bisect.bisect_right(bounds, cell)
+                noise[place] += (cell * strength(cell)) ** 2 if cell else 0.0
+                squares[place] += cell**2
+    q = [math.sqrt(n / s) if s else strength(g) for g, n, s in zip(places, noise, squares, strict=True)]
+    return Flicker(q, *times_s, conductance_S=[g * US for g in places])
 
 
 # -- devices --------------------------------------------------------------------------------------
 
 
-def pcm(levels_S: Sequence[float]) -> dict[str, Any]:
+def pcm(levels_S: Sequence[float], spread: Fit | None) -> dict[str, Any]:
     """Drift and 1/f noise of phase-change memory by Nandakumar et al.; at G = 0, ends of the clipped ranges."""
     logs = [_log(g / 25e-6) for g in levels_S]
     nu = [_clip(-0.0155 * log + 0.0244, 0.049, 0.1) for log in logs]
-    spread = [_clip(-0.0125 * log - 0.0059, 0.008, 0.045) for log in logs]
-    noise = _flicker(_in_uS(levels_S), lambda g: min(0.0088 * (g / 25) ** -0.65, 0.2), 250e-9, 20.0)
-    return {"drift": Drift(nu, spread, t0_s=20.0), "var": noise}
+    nu_spread = [_clip(-0.0125 * log - 0.0059, 0.008, 0.045) for log in logs]
+    noise = _flicker(_in_uS(levels_S), spread, lambda g: min(0.0088 * (g / 25) ** -0.65, 0.2), (250e-9, 20.0))
+    return {"drift": Drift(nu, nu_spread, t0_s=20.0), "var": noise}
 
 
-def hermes(devices: int) -> Callable[[Sequence[float]], dict[str, Any]]:
+def hermes(devices: int) -> Extra:
     """Drift and 1/f noise of the HERMES chip's cells, of one phase-change device or of two."""
     top, t0_s = (10.35, 200.0) if devices == 1 else (20.7, 300.0)
 
@@ -100,7 +119,7 @@ def hermes(devices: int) -> Callable[[Sequence[float]], dict[str, Any]]:
         low = _clip(-0.0387 * _log(g) - 0.0182, 0.0720, 0.13)
         return low if g < 0.0945 else polynomial(0.0736, -0.0126, -0.0436)(g)
 
-    def spread(g: float) -> float:
+    def nu_spread(g: float) -> float:
         if devices == 1:
             low, high = _clip(-0.0120 * _log(g) - 0.0023, 0.0124, 0.04), polynomial(0.0104, 0.0116, -0.0165)
             return low if g < 0.3039 else high(g)
@@ -114,10 +133,10 @@ def hermes(devices: int) -> Callable[[Sequence[float]], dict[str, Any]]:
         low, high = _clip(-0.0117 * _log(g) - 0.0069, 0.015, 0.04), polynomial(0.0123, 0.0211, -0.0280, 0.0069)
         return low if g < 0.16 else high(g)
 
-    def extra(levels_S: Sequence[float]) -> dict[str, Any]:
+    def extra(levels_S: Sequence[float], spread: Fit | None) -> dict[str, Any]:
         levels = _in_uS(levels_S)
-        drift = Drift([mean(g / top) for g in levels], [spread(g / top) for g in levels], t0_s=t0_s)
-        return {"drift": drift, "var": _flicker(levels, lambda g: strength(g / top), 512e-9, t0_s)}
+        drift = Drift([mean(g / top) for g in levels], [nu_spread(g / top) for g in levels], t0_s=t0_s)
+        return {"drift": drift, "var": _flicker(levels, spread, lambda g: strength(g / top), (512e-9, t0_s))}
 
     return extra
 
@@ -137,14 +156,14 @@ def _beside(late: float, early: float) -> float:
     return math.sqrt(max(0.0, late**2 - early**2))
 
 
-def wan(early: Fit) -> Callable[[Sequence[float]], dict[str, Any]]:
+def wan(early: Fit) -> Extra:
     """Relaxation of the NeuRRAM chip's cells: published spreads after 1 and 2 days, beside those after 1 s."""
     late = (
         polynomial(0.701, 22.086, -50.773, 47.095, -16.458, unit=40.0),
         polynomial(0.782, 20.274, -43.507, 37.062, -11.934, unit=40.0),
     )
 
-    def extra(levels_S: Sequence[float]) -> dict[str, Any]:
+    def extra(levels_S: Sequence[float], _: Fit | None) -> dict[str, Any]:
         levels = _in_uS(levels_S)
         spreads = [[_beside(fit(g), early(g)) for g in levels] for fit in late]
         return _relaxation((1.0, DAY, 2 * DAY), [[0.0] * len(levels), *spreads])
@@ -152,12 +171,12 @@ def wan(early: Fit) -> Callable[[Sequence[float]], dict[str, Any]]:
     return extra
 
 
-def cmo(levels_S: Sequence[float]) -> dict[str, Any]:
+def cmo(levels_S: Sequence[float], spread: Fit | None) -> dict[str, Any]:
     """Relaxation and 1/f noise of CMO/HfOx memory, by the logarithm of the time: two times hold the whole law."""
     levels, times, count = _in_uS(levels_S), (1.0, 10 * UNITS["y"]), len(levels_S)
     spreads = [[0.04201137 * math.log(t) + 0.41183342] * count for t in times]
     shifts = [[-0.08900206 * math.log(t)] * count for t in times]
-    noise = _flicker(levels, lambda g: 0.0277316483 * math.log10(g) / g, 1e-6, 1.0)
+    noise = _flicker(levels, spread, lambda g: 0.0277316483 * math.log10(g) / g, (1e-6, 1.0))
     return _relaxation(times, spreads, shifts) | {"var": noise}
 
 
@@ -189,7 +208,7 @@ _SONOS_SPREADS = (
 PER_NA = 0.01  # uS
 
 
-def sonos(levels_S: Sequence[float]) -> dict[str, Any]:
+def sonos(levels_S: Sequence[float], _: Fit | None) -> dict[str, Any]:
     """Shift and spread of charge-trapping memory from 1 to 5 days, by the current that was written."""
     currents = [g / PER_NA for g in _in_uS(levels_S)]
     shifts = [[polynomial(*row)(current) for current in currents] for row in _SONOS_SHIFTS]

@@ -106,8 +106,10 @@ def device(
                 end_S = f"{end}={getattr(made, end):g} S"
                 fail(ValueError, f"{end_S}: {name} holds from {low:g} S to {high:g} S: keep within that range")
     levels = [made.LGS + level * made.step_S for level in range(made.g_level)]
-    given: dict[str, Any] = {} if preset.extra is None else preset.extra(levels)
-    if preset.sigma_S is None:
+    given: dict[str, Any] = {}
+    if preset.extra is not None:
+        given |= preset.extra(levels, None if "write_var" in settings else preset.spread_uS)
+    if preset.spread_uS is None:
         given["var"] = Device().var
     else:
         # what is published is what verified writing left

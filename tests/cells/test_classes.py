@@ -7,7 +7,7 @@ import pytest
 from libraries import RUNNERS, read_levels, same_bits
 
 from mpimpy import Device, Drift, Engine, Flicker, Format, Gaussian, load
-from mpimpy.cells import laws
+from mpimpy.cells import classes, laws
 from mpimpy.crossbar import plan as plans
 
 N = 4000
@@ -96,6 +96,15 @@ def test_a_file_with_other_classes_is_refused(rng, tmp_path):
     chips.save(chip, tmp_path / "chip.npz", dtype="float64", reads=(0, None))
     with pytest.raises(ValueError, match=r"now/written/levels are not those that the cells ask for"):
         load(tmp_path / "chip.npz")
+
+
+def test_a_table_and_a_search_find_the_same_classes(monkeypatch, rng):
+    cells = rng.integers(-300, 300, (2, 50, 40)).astype(np.int16)
+    by_table = classes.numbers((-400, -101, -100, 17, 18, 18, 900), cells, 2)
+    monkeypatch.setattr(classes, "LOOK_UP", 0)
+    by_search = classes.numbers((-400, -101, -100, 17, 18, 18, 900), cells, 2)
+    assert same_bits(by_table, by_search)
+    assert set(np.unique(by_table)) == {0, 1, 3, 6, 7}
 
 
 @pytest.mark.parametrize(
