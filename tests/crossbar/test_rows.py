@@ -295,3 +295,26 @@ def test_chips_reports_and_plans_tell_it(tmp_path):
     assert Config.from_dict(settings).device.redraw == "row"
     del settings["device"]["redraw"]
     assert Config.from_dict(settings).device.redraw == "product"
+
+
+def test_products_and_their_currents_have_the_same_addresses(monkeypatch):
+    # of all planes: no pair of slices has the numbers of another
+    x, w = matrices(2, 70, 9)
+    engine = Engine(ROW, **CASES["planes"], seed=1)
+    matrix = engine.program(w)
+    backend, found = backend_of(matrix), []
+    draw = backend.perturb
+
+    def perturb(cells, effect, address, *others, **named):
+        if address.purpose == noise.READ_ROW:
+            found.append((address, cells.shape))
+        return draw(cells, effect, address, *others, **named)
+
+    monkeypatch.setattr(backend, "perturb", perturb)
+    matrix.read(x, read=3)
+    of_product, found = found, []
+    list(currents(backend, *encode_inputs(matrix, x), 3))
+    assert sorted(map(str, of_product)) == sorted(map(str, found))
+    # 2 tiles, 2 x 4 input slices, 2 x 3 weight slices; each for the cells and for the reference columns
+    assert len(found) == len(set(found)) == 2 * 8 * 6 * 2
+    assert {address.chip >> 20 for address, _ in found} == set(range(48))
