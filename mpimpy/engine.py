@@ -289,12 +289,12 @@ class Engine(CountedReads):
         Parameters
         ----------
         x : array, shape (..., K)
-            Typical inputs; a few suffice.
+            Typical inputs; a few of every kind suffice.
         w : array, shape (K, N)
         method : str
-            ``"error"``: ranges of least squared error of the product, by a sample of its outputs; full range where
-            whole products of `x` (of read 2**32 - 1) have less error with it.
-            ``"percentile"``: each pair gets the range that covers `percentile` of its currents.
+            ``"error"``: ranges of least squared error of the product, by a sample of its outputs; full range where the
+            whole product of `x`, with the noise of read 2**32 - 1, has less error with it.
+            ``"percentile"``: each pair gets the range that covers `percentile` of its currents, whatever that costs.
         percentile : float, optional
             50 to 100, %; 99.9 by default. As many currents lie above the range as below it.
         ratios : str
@@ -305,7 +305,8 @@ class Engine(CountedReads):
         Returns
         -------
         Engine
-            It has the same seed and chip. Its ``config.adc.range`` holds the ranges, A, or is ``"full"``.
+            It has the same seed and chip. Its ``config.adc.range`` holds the ranges, A; or it is ``"full"``, where no
+            ranges were found that are better.
 
         Raises
         ------

@@ -191,16 +191,16 @@ def samples(backend: Any, programmed: Programmed, inputs: Encoded, read: int, *,
         scales = xp.take(part.x_scales, part.rows) * xp.take(part.w_scales, part.columns)
         span = driven.rows_of(part.tile)
         depth = xp.full(scales.shape, float(span.stop - span.start), dtype=xp.float64)
-        found.append((current, reach, scales, part.share, xp.full_like(scales, 1 / decide), depth))
+        found.append((current, reach, scales, part.share, xp.full_like(scales, decide), depth))
     ends = list(itertools.accumulate(one[2].shape[0] for one in found))
-    current, reach, scales, share, chance, depth = (xp.concat(each, axis=0) for each in zip(*found, strict=True))
-    others = _others(xp, driven, config, (current, reach, chance, depth))
+    current, reach, scales, share, decide, depth = (xp.concat(each, axis=0) for each in zip(*found, strict=True))
+    others = _others(xp, driven, config, (current, reach, decide, depth))
     return Sample(
         _table(current),
         _table(others),
         scales,
         share,
-        chance,
+        1 / decide,
         xp.asarray(ends, dtype=xp.int64),
         x_scales.shape[1] * w_scales.shape[2],
     )
@@ -213,10 +213,10 @@ def _table(pairs: Any) -> Table:
 
 def _others(xp: Any, driven: Driven, config: Config, seen: tuple[Any, Any, Any, Any]) -> Any:
     # currents as far from those seen as other rows may be, by whole products of digits, and none that cells cannot give
-    current, reach, chance, depth = seen
+    current, reach, decide, depth = seen
     normal = _normal(xp, current.shape)
     # of few rows, Student's t instead: its expansion in one over the degrees of freedom (Cornish and Fisher)
-    freedom = (1 / chance + 2.0)[:, None, None]
+    freedom = (decide + 2.0)[:, None, None]
     change = (normal + (normal**3 + normal) / (4 * freedom)) * reach
     quanta, lows, tops = (xp.asarray(table)[None, :, :] for table in _quanta(driven, config))
     moved = current + xp.round(change / quanta) * quanta

@@ -17,6 +17,7 @@ __all__ = ["Currents", "Window", "best_window", "covering_window", "first_code",
 
 NARROWEST = 24  # halvings of the full range that are tried
 FINE = 8  # free ranges in each octave, before the best one is refined
+AROUND = 32  # widths on either side of the best one that are tried, up to a quarter of an octave away
 FITTING = 8  # multiples and parts of a quantum that are tried as a step
 CLOSE = 1e-9  # a better error is better by more than rounding
 DISTINCT = 1 << 14  # different currents that a search looks at; more are taken together in groups
@@ -177,7 +178,11 @@ def best_window(
     """
     parts = FINE if free else 1
     best = _least_error(found, codes, [full * 2.0 ** (-k / parts) for k in range(NARROWEST * parts + 1)])
-    ratio = 2.0 ** (1 / parts)
+    if free:
+        # the error has many minima where currents are whole numbers
+        widths = [best.width * 2.0 ** (k / AROUND / 4) for k in range(-AROUND, AROUND + 1)]
+        best = min(best, *(window_of(found, codes, width) for width in widths), key=lambda window: window.error)
+    ratio = 2.0 ** (0.25 / AROUND)
     while free and ratio > 1.001:
         ratio **= 0.5
         near = _least_error(found, codes, (best.width * ratio, best.width / ratio))
