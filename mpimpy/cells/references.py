@@ -76,7 +76,7 @@ def _moves(device: Device, cell_format: CellFormat, level: int) -> bool:
         if device.var.conductance_S is not None and isinstance(q, tuple):
             q = max(q)
         return (value > 0 and _at(q, level) > 0) or _changes(laws.write(device, fraction), level, value)
-    return any(_changes(law, level, value) for law in (laws.write(device, fraction), laws.read(device, fraction)))
+    return any(_changes(law, level, value) for law in (laws.write(device, fraction), laws.read(device, fraction, None)))
 
 
 def _at(value: float | tuple[float, ...], level: int) -> float:
