@@ -592,6 +592,17 @@ def test_a_matrix_is_read_by_engines_of_its_settings_alone(x, w):
         DPETensor(var=0, HGS=2e-5, radc=64, rdac=32)(x, matrices[0])
 
 
+def test_sliced_weights_keep_the_engines_reference_columns(x, w):
+    found = []
+    for setting in ({"reference": "ideal"}, {"reference_columns": 3}):
+        engine = DPETensor(seed=1, var=0.2, LGS=5e-6, **setting)
+        sw = SlicedData([1, 1, 2, 4], is_weight=True, paral_size=(64, 64))
+        sw.slice_data_imp(engine, w)
+        assert sw.programmed(engine).config.tile == engine.config.tile
+        found.append(engine(x, sw, read=0))
+    assert not same_bits(*found)
+
+
 def test_what_numpy_converts_is_taken(x, w):
     class Frame:
         def __array__(self, dtype=None, copy=None):

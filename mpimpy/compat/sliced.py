@@ -11,7 +11,7 @@ from .. import arrays, backends
 from .._writing import choose_backend, write
 from ..arrays import namespace
 from ..checks import as_bool, as_int_pair, fail
-from ..config import Config, Format, Tile
+from ..config import Config, Format
 from ..config._config import Parts
 from ..engine import Engine
 from ..matrix import CrossbarMatrix, as_operand, read_codes
@@ -260,7 +260,7 @@ class SlicedData(CrossbarOperand):
 
     def _configure(self, config: Config) -> Config:
         # the engine's configuration with the format of these weights, and with arrays of the size they are cut for
-        return config.replace(weights=self.format, tile=Tile(self.rows, self.cols))
+        return config.replace(weights=self.format, tile={"rows": self.rows, "cols": self.cols})
 
     def programmed(self, engine: Engine) -> CrossbarMatrix:
         """Return these weights programmed by an engine; written once, then kept.

@@ -186,9 +186,9 @@ def test_a_pair_is_the_difference_of_its_cells():
 # -- which of them is better ------------------------------------------------------------------
 
 
-def additive_error(mapping, levels, x, w, sigma, name):
+def additive_error(mapping, levels, x, w, sigma, name, reference="ideal"):
     """RMS error of a product whose every cell is off by N(0, sigma), S, on devices of one range whatever the mapping."""
-    parts = DAC(256), ADC(None), Tile(64, 64), Format((1, 1, 7)), Format((1, 7), mapping=mapping)
+    parts = DAC(256), ADC(None), Tile(64, 64, reference=reference), Format((1, 1, 7)), Format((1, 7), mapping=mapping)
     # LGS is 200 sigma: conductances do not fall below 0, and that would bias them
     quiet = {"HGS": 2e-5, "LGS": 1e-5, "g_level": levels, "var": 0.0}
     noisy = Engine(Device(**quiet | {name: Gaussian(sigma)}), *parts, seed=2)
@@ -207,6 +207,9 @@ def test_an_offset_is_3_dB_worse_than_a_pair_for_additive_noise(rng, name):
     exact = 20 * np.log10(np.sqrt(2) * 255 / 254)
     assert 20 * np.log10(offset / pair) == pytest.approx(exact, abs=0.1)
     assert exact == pytest.approx(3.01, abs=0.04)
+    # a unit column of real cells errs as much again
+    real = additive_error("offset", 256, x, w, sigma, name, "cells")
+    assert 20 * np.log10(real / pair) == pytest.approx(exact + 10 * np.log10(2), abs=0.15)
     # and in itself: sigma_w = sqrt(2) sigma / range for weights up to 1
     scale = np.sqrt(np.mean(np.sum(x[:, :, None] ** 2 * np.repeat(_peaks(w), 64, axis=0) ** 2, axis=1)))
     assert pair == pytest.approx(np.sqrt(2) * 0.005 * scale, rel=0.02)
