@@ -347,7 +347,8 @@ class Engine(CountedReads):
             return found
         # the sample of currents may have missed what decides: whole products have not
         full = self.replace(adc={"range": "full"})
-        results = [write_real(engine, w, engine._address()).read(x, noise.MAX_READ) for engine in (full, found)]
+        first = matrix if full.config == self.config else write_real(full, w, self._address())
+        results = [each.read(x, noise.MAX_READ) for each in (first, write_real(found, w, self._address()))]
         before, after = calibration.squared_errors(x.array, w.array, results)
         return found if after <= before else full
 

@@ -16,7 +16,7 @@ from .. import noise
 from .._caches import bounded
 from ..config import Config, Device, Flicker
 from ..noise import Address
-from . import laws, memristors
+from . import laws, memristors, signs, wiring
 from .cell_format import CellFormat
 from .laws import Law
 from .memristors import Cells, Targets
@@ -32,6 +32,7 @@ __all__ = [
     "read",
     "subtract",
     "take_away",
+    "together",
     "write",
 ]
 
@@ -262,3 +263,21 @@ def take_away(backend: Any, config: Config, cell_format: CellFormat, cells: Cell
     grid, columns = xp.asarray(cells.cells, copy=True), cells.columns
     assert columns is not None
     return cells._replace(cells=subtract(backend, config, cell_format, grid, columns.cells, address.col), columns=None)
+
+
+def together(config: Config, cell_format: CellFormat, found: Any, cells: Cells) -> Any:
+    """Return each digit's cells together, where no reference columns are left to subtract: (planes * slices, K, N).
+
+    Parameters
+    ----------
+    config : Config
+    cell_format : CellFormat
+    found : integer array, shape (slices, K, N)
+        Conductances above the reference, in grid units.
+    cells : Cells
+        What they were read from.
+    """
+    if config.weights.offset and held(config, cell_format):
+        return found  # less its unit columns already
+    unit = wiring.unit_column(config, cell_format, cells)
+    return signs.combine(config.weights, found, cell_format.cell_bound, unit)

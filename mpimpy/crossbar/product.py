@@ -10,7 +10,7 @@ from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
 from ..backends import PANEL, Errors, RowDraw, reference
-from ..cells import memristors, references, signs, wiring
+from ..cells import memristors, references, wiring
 from ..cells.memristors import Cells
 from ..config import Config
 from ..noise import Address
@@ -57,10 +57,7 @@ def read_grid(
     if beside is not None:
         first = address.col if columns is None else address.col + columns[0]
         return references.subtract(backend, config, cell_format, found, beside, first)
-    if config.weights.offset and references.held(config, cell_format):
-        return found  # less its unit columns already
-    unit = wiring.unit_column(config, cell_format, cells) if config.weights.offset else 0
-    return signs.combine(config.weights, found, cell_format.cell_bound, unit)
+    return references.together(config, cell_format, found, cells)
 
 
 def plan_for(config: Config, cells: Cells, fraction: int | None = None) -> Plan:

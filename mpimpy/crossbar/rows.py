@@ -6,7 +6,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from ..backends import BesideDraw, RowDraw
-from ..cells import moments, references, signs, wiring
+from ..cells import moments, references
 from ..cells.memristors import Cells
 from ..config import Config, Format
 from ..noise import Address
@@ -50,10 +50,7 @@ def mean_grid(backend: Any, config: Config, cells: Cells, address: Address, firs
         columns, spread = moments.of_cells(config.device, cell_format, cells.columns, bits)
         found = references.subtract(backend, config, cell_format, found, columns, address.col)
         return found, _beside(config, draw, references.mean_variance(config, spread), address)
-    if config.weights.offset and references.held(config, cell_format):
-        return found, draw  # less its unit columns already
-    unit = wiring.unit_column(config, cell_format, cells) if config.weights.offset else 0
-    return signs.combine(config.weights, found, cell_format.cell_bound, unit), draw
+    return references.together(config, cell_format, found, cells), draw
 
 
 def _beside(config: Config, draw: RowDraw, variance: Any, address: Address) -> RowDraw:
