@@ -161,6 +161,7 @@ class Engine(CountedReads):
         self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
         self._counter = ReadCounter()
 
+    @hinted_call
     def program(
         self,
         w: Any,
@@ -207,6 +208,7 @@ class Engine(CountedReads):
         """
         return self._program(self._weights(w), self._address(name, chip), origin, faults)
 
+    @hinted_call
     def operator(self, w: Any, *, name: str | None = None, chip: int | None = None) -> CrossbarOperator:
         """Write a matrix that is multiplied from both sides, ``x @ A`` and ``A @ x``.
 
@@ -281,6 +283,7 @@ class Engine(CountedReads):
             fail(ValueError, "name='' names nothing: give a text, such as name='layer1', or leave it out")
         return noise.derive(self.seed, "matrix", name)
 
+    @hinted_call
     def calibrate(
         self, x: Any, w: Any, *, method: str = "error", percentile: float | None = None, ratios: str = "powers"
     ) -> "Engine":
