@@ -308,7 +308,7 @@ def test_cells_that_no_read_changes_are_subtracted_once(rng):
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_parts_have_the_reference_cells_of_the_whole(rng, mapping, runner):
     make, backend = RUNNERS[runner]
-    x, w = rng.standard_normal((3, 64)), rng.standard_normal((64, 30))
+    x, w = rng.standard_normal((3, 36)), rng.standard_normal((36, 30))  # two panels
     device = Device(LGS=1e-6, write_var=0.1, drift=Drift(0.05, 0.01), stuck_HGS=0.02)
     tile = Tile(2, 7, reference_columns=2)
     engine = Engine(device, tile=tile, weights=Format(mapping=mapping), seed=1, backend=backend)
