@@ -58,7 +58,10 @@ def write(
     backend, xp = choose_backend(engine, w.array), namespace(w.array)
     cells = None if encoded is None else program(backend, config, encoded, address, faults)
     prototype = xp.zeros((0,), dtype=w.counts_as, device=device_of(w.array))
-    return CrossbarMatrix(Chip(config, address, (w.shape[0], w.shape[1]), cells), prototype, backend, engine._counter)
+    chip = Chip(config, address, (w.shape[0], w.shape[1]), cells)
+    matrix = CrossbarMatrix(chip, prototype, backend, engine._counter)
+    matrix.gradient = engine.gradient
+    return matrix
 
 
 def write_real(

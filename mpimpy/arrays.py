@@ -11,19 +11,23 @@ from array_api_compat import array_namespace, is_array_api_obj
 
 __all__ = [
     "asarray",
+    "compiled",
     "detach",
     "in_cpu_memory",
     "is_array",
+    "is_complex",
     "is_numpy",
     "is_torch",
     "is_torch_cpu",
     "lazy_product",
     "namespace",
     "quiet",
+    "recorded",
     "register_lazy",
     "rounded",
     "to_numpy",
     "traced",
+    "traced_by_torch",
     "unusable",
     "wants_gradient",
 ]
@@ -50,6 +54,11 @@ def is_numpy(array: Any) -> bool:
     """Return whether `array` is NumPy's."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(array, (numpy.ndarray, numpy.generic))
+
+
+def is_complex(array: Any) -> bool:
+    """Return whether `array` is a tensor of complex numbers."""
+    return is_torch(array) and bool(array.is_complex())
 
 
 def is_torch(array: Any) -> bool:
@@ -103,6 +112,47 @@ def traced(value: Any) -> str | None:
 def wants_gradient(array: Any) -> bool:
     """Return whether torch would record operations on `array`."""
     return is_torch(array) and bool(array.requires_grad) and bool(sys.modules["torch"].is_grad_enabled())
+
+
+def _modes(torch: Any) -> bool:
+    # whether a mode that replaces or writes down every operation is on
+    mode, modes = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey
+    return mode(modes.FAKE) is not None or mode(modes.PROXY) is not None
+
+
+def compiled() -> bool:
+    """Return whether torch compiles or exports the code that is running."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.compiler.is_compiling())
+
+
+def traced_by_torch(*tensors: Any) -> bool:
+    """Return whether torch compiles or exports what is done to tensors: they may have no values."""
+    torch = sys.modules["torch"]
+    if torch.compiler.is_compiling():
+        return True
+    return _modes(torch) or any(type(tensor).__module__.startswith("torch._subclasses") for tensor in tensors)
+
+
+def recorded(*values: Any) -> bool:
+    """Return whether torch records, transforms, compiles or casts what is done to one of the values.
+
+    A real product of values would pass it by; see `mpimpy.autograd.product.multiply`.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    if not tensors:
+        return False
+    if torch.compiler.is_compiling():
+        return True
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return True
+    wrapped, forward = torch._C._functorch, torch.autograd.forward_ad
+    if wrapped.peek_interpreter_stack() is not None or forward._current_level >= 0 or traced_by_torch(*tensors):
+        return True
+    return any(torch.is_autocast_enabled(tensor.device.type) for tensor in tensors)
 
 
 _NO_GRADIENT = "no gradient flows through a crossbar product"

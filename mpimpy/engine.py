@@ -8,10 +8,12 @@ from array_api_compat import device as device_of
 from . import backends, noise
 from ._complex import ComplexMatrix, side_by_side
 from ._operator import CrossbarOperator
+from ._recorded import CountedFactor, quantised, recorded_product
 from ._transposed import transposed_refusal
 from ._writing import write_real
 from .analysis import calibration, sampling
-from .arrays import namespace
+from .arrays import detach, is_complex, namespace, recorded, wants_gradient
+from .autograd.slots import as_gradient
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
@@ -21,13 +23,13 @@ from .matrix import CrossbarMatrix, backend_of, encode_inputs
 from .noise import Address
 from .operands import edge
 from .operators import CrossbarOperand, RightOperand
-from .reads import CountedReads, ReadCounter
+from .reads import Read, ReadCounter
 
 __all__ = ["Engine"]
 
 
 @hinted
-class Engine(CountedReads):
+class Engine(CountedFactor):
     """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters
@@ -52,12 +54,17 @@ class Engine(CountedReads):
         variation and stuck cells everywhere.
     backend : str, optional
         "numba", "torch" or "reference"; None takes the best one for the arrays. The bits are the same.
+    gradient : str
+        Gradient that torch gets of a product. ``"straight"``: that of the product of the quantised operands, as if
+        rounding were not there; ``"clipped"``: the same, but 0 for elements beyond the codes of their format;
+        ``"written"``: with the weights that the cells hold, write variation and stuck cells included.
 
     Attributes
     ----------
     config : Config
     seed, chip : int
     backend : str or None
+    gradient : str
     reads : int
         Reads made so far: the number of the next one.
     stream : str or None
@@ -100,6 +107,7 @@ class Engine(CountedReads):
         seed: int | None = None,
         chip: int = 0,
         backend: str | None = None,
+        gradient: str = "straight",
     ) -> None:
         self._setup(
             Config(
@@ -114,19 +122,26 @@ class Engine(CountedReads):
             seed=seed,
             chip=chip,
             backend=backend,
+            gradient=gradient,
         )
 
     @classmethod
     @hinted_call
     def from_config(
-        cls, config: Config, *, seed: int | None = None, chip: int = 0, backend: str | None = None
+        cls,
+        config: Config,
+        *,
+        seed: int | None = None,
+        chip: int = 0,
+        backend: str | None = None,
+        gradient: str = "straight",
     ) -> "Engine":
         """Return an engine with a ready configuration.
 
         Parameters
         ----------
         config : Config
-        seed, chip, backend
+        seed, chip, backend, gradient
             As for `Engine`.
 
         Raises
@@ -140,7 +155,7 @@ class Engine(CountedReads):
         3
         """
         engine = Engine.__new__(Engine)
-        engine._setup(config, seed=seed, chip=chip, backend=backend)
+        engine._setup(config, seed=seed, chip=chip, backend=backend, gradient=gradient)
         return engine
 
     def _setup(
@@ -150,6 +165,7 @@ class Engine(CountedReads):
         seed: int | None,
         chip: int,
         backend: str | None,
+        gradient: str = "straight",
         parts: Iterable[str] = ("inputs", "weights"),
     ) -> None:
         config.check(*parts)
@@ -159,7 +175,13 @@ class Engine(CountedReads):
         self.config, self.backend = config, backend
         self.seed = noise.new_seed() if seed is None else as_int("seed", seed, 0, noise.MAX_SEED)
         self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
+        self.gradient = as_gradient(gradient)
         self._counter = ReadCounter()
+        self._take_slot()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._take_slot()
 
     def program(
         self,
@@ -205,7 +227,11 @@ class Engine(CountedReads):
         >>> Engine(seed=1).program(np.eye(100)).tiles
         (2, 2, 4)
         """
-        return self._program(self._weights(w), self._address(name, chip), origin, faults)
+        source = w if wants_gradient(w) and not is_complex(w) else None
+        weights = self._weights(w if source is None else detach(w))
+        matrix = self._program(weights, self._address(name, chip), origin, faults)
+        matrix._source = source
+        return matrix
 
     def operator(self, w: Any, *, name: str | None = None, chip: int | None = None) -> CrossbarOperator:
         """Write a matrix that is multiplied from both sides, ``x @ A`` and ``A @ x``.
@@ -385,9 +411,30 @@ class Engine(CountedReads):
         if isinstance(w, RightOperand):
             self.config.check_written_with(w.config)
             return w.read(x, read)
+        if recorded(x, w) and not is_complex(x) and not is_complex(w):
+            return self._recorded(x, w, read)
         w = edge.accept("w", w, edge.like(x), complex_too=True)
         x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None, complex_too=True)
         return self.program(w).read(x, read)
+
+    def _recorded(self, x: Any, w: Any, read: int | None = None) -> Any:
+        # the product of an array of inputs and one of weights, (K, N), one of which is a tensor that torch records
+        x, w = edge.as_tensors(x, w, "x", "w")
+        if w.ndim != 2:
+            fail(ValueError, f"w has shape {tuple(w.shape)}: weights are one matrix, (K, N)")
+        edge.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
+        return recorded_product(self, x, w, None if read is None else as_int("read", read, 0, noise.MAX_READ))
+
+    def _multiply_values(self, x: Any, w: Any, read: Read, step: int, first_row: int) -> Any:
+        matrix = self.program(w)
+        return matrix._multiply_values(x, w, read, step, first_row)
+
+    def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
+        return quantised(backends.select(x, self.backend), self.config, edge.accept("x", x), weight=False)
+
+    def _weights_seen(self, w: Any, step: int) -> tuple[Any, Any]:
+        values, beyond = quantised(backends.select(w, self.backend), self.config, edge.accept("w", w), weight=True)
+        return self.program(w).effective() if self.gradient == "written" else values, beyond
 
     __call__ = MapReduceDot
 
@@ -412,7 +459,8 @@ class Engine(CountedReads):
         0.0
         """
         config = self.config.replace(**parts)
-        engine = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
+        given = {"seed": self.seed, "chip": self.chip, "backend": self.backend, "gradient": self.gradient}
+        engine = Engine.from_config(config, **given)
         engine.input_size, engine._operand_device = self.input_size, self._operand_device
         engine._counter = ReadCounter(0, self.stream)
         return engine

@@ -6,8 +6,9 @@ from typing import Any
 from . import arrays, backends, converters, noise
 from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
+from ._recorded import RecordedMatrix, recorded_product
 from ._transposed import TransposedMatrix
-from ._view import NAME, MatrixView, as_operand, backend_of
+from ._view import NAME, as_operand, backend_of
 from .analysis.report import Report, check_weights, measure
 from .cells import laws
 from .checks import as_bool, as_int, fail
@@ -25,7 +26,7 @@ from .reads import Read
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
 
 
-class CrossbarMatrix(MatrixView, LinearOperand):
+class CrossbarMatrix(RecordedMatrix, LinearOperand):
     """Matrix in crossbars, written by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it. ``W @ x`` and
@@ -103,7 +104,9 @@ class CrossbarMatrix(MatrixView, LinearOperand):
 
     def _with(self, programmed: Programmed | None) -> "CrossbarMatrix":
         chip = chips.Chip(self.config, self._address, self.shape, programmed)
-        return CrossbarMatrix(chip, self._prototype, self._backend, self._counter)
+        found = CrossbarMatrix(chip, self._prototype, self._backend, self._counter)
+        found.gradient, found._source = self.gradient, self._source
+        return found
 
     def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
         """Multiply inputs by the programmed matrix.
@@ -137,11 +140,22 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
+        if arrays.recorded(x, self._source) and not arrays.is_complex(x):
+            return self._recorded(x, read, first_row)
         x = self._accept(x)
         if x.complex:
             return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), x))
         block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
-        number = self._read_number(read)
+        return self._read_values(x, self._read_number(read), first_row, block)
+
+    def _recorded(self, x: Any, read: int | None, first_row: int) -> Any:
+        x = x if arrays.is_torch(x) else self._accept(x).array
+        w = self._prototype if self._source is None else self._source
+        return recorded_product(self, x, w, None if read is None else check_read(read), first_row=first_row)
+
+    def _read_values(
+        self, x: Operand, number: Read, first_row: int, block: tuple[int, int] | None = None
+    ) -> Any:
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
         xp = self._xp
         dtype, shape = x.counts_as, (*x.shape[:-1], self.shape[1])

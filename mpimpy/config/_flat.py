@@ -65,6 +65,7 @@ ENGINE = {
     "seed": ("None", "", "key of all random numbers; None takes a fresh one and shows it"),
     "chip": ("0", "", "number of the chip: its write variation and stuck cells"),
     "backend": ("None", "", "numba, torch or reference; None takes the best one for the arrays"),
+    "gradient": ("straight", "", "gradient that torch gets: straight, clipped or written"),
     "device": ("None", "", "where operands must be, such as 'cuda'; None: wherever they are"),
     "input_size": ("None", "", "block of inputs in row mode, see SlicedData(input_en=True)"),
 }
@@ -116,6 +117,7 @@ class Settings(FurtherSettings, total=False):
     seed: int | None
     chip: int
     backend: str | None
+    gradient: str
     device: Any
     input_size: Iterable[int] | None
 

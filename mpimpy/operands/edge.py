@@ -21,6 +21,7 @@ __all__ = [
     "Operand",
     "accept",
     "as_faults",
+    "as_tensors",
     "check_device",
     "check_together",
     "first_index",
@@ -168,6 +169,25 @@ def check_together(x: Any, w: Any, x_name: str, w_name: str) -> None:
     if device_of(x) != device_of(w):
         msg = f"{x_name} is on device {device_of(x)} and {w_name} on {device_of(w)}: move one of them"
         raise ValueError(msg)
+
+
+def as_tensors(x: Any, w: Any, x_name: str, w_name: str) -> tuple[Any, Any]:
+    """Return two operands, one of which is a torch tensor, as tensors of one device, with their gradients.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `accept` and `check_together`.
+    """
+    if not (arrays.is_torch(x) and arrays.is_torch(w)):
+        other = like(x, w)
+        x = x if arrays.is_torch(x) else accept(x_name, x, other).array
+        w = w if arrays.is_torch(w) else accept(w_name, w, other).array
+        check_together(x, w, x_name, w_name)
+    elif x.device != w.device:
+        msg = f"{x_name} is on device {x.device} and {w_name} on {w.device}: move one of them"
+        raise ValueError(msg)
+    return x, w
 
 
 def check_device(array: Any, wanted: Any, name: str, owner: str) -> None:

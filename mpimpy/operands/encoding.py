@@ -16,6 +16,7 @@ from .statistics import BlockStatistics, measure
 
 __all__ = [
     "Encoded",
+    "beyond",
     "block_shape",
     "decode",
     "digit_weights",
@@ -246,6 +247,22 @@ def integers(encoded: Encoded) -> Any:
         term = xp.astype(encoded.digits[:, index, ...], xp.int64) // stride * shift
         total = term if total is None else total + term
     return total - encoded.offset
+
+
+def beyond(encoded: Encoded, values: Any) -> Any:
+    """Return which values lie beyond the codes of their format, bool, shape (batch, A, C).
+
+    Parameters
+    ----------
+    encoded : Encoded
+    values : real floating array, shape (batch, A, C)
+        As they were encoded.
+    """
+    xp, top = namespace(values), 2 ** (sum(encoded.bits) - 1) - 1
+    saturated = xp.any(xp.abs(integers(encoded)) >= top, axis=0)
+    # scales are rounded: the largest value of a block may differ from its code by a few of the last bits
+    lost = xp.abs(xp.astype(values, xp.float64)) - xp.abs(decode(encoded))
+    return saturated & (lost > 2.0**-40 * xp.abs(xp.astype(values, xp.float64)))
 
 
 def _expand_blocks(xp: Any, scales: Any, block: int, axis: int, size: int) -> Any:
