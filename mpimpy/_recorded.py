@@ -1,23 +1,26 @@
 """A programmed matrix as a factor in what torch records."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from array_api_compat import device as device_of
 
-from . import arrays
+from . import arrays, backends
 from ._view import MatrixView
 from .arrays import namespace
-from .autograd.slots import COUNTED, Slotted
+from .autograd.slots import COUNTED, Asked, Slotted, read_of
+from .checks import as_int, fail
 from .config import Config
 from .crossbar.held import held_weights
+from .noise import MAX_READ
 from .operands import edge, encoding
 from .operands.edge import Operand
 from .reads import CountedReads, Read
 
-__all__ = ["CountedFactor", "RecordedMatrix", "quantised", "recorded_product"]
+__all__ = ["CountedFactor", "RecordedEngine", "RecordedMatrix", "quantised", "recorded_product"]
 
 
-def recorded_product(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = 0, first_row: int = 0) -> Any:
+def recorded_product(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False, first_row: int = 0) -> Any:
     """Return the product of tensors as torch records it; see `mpimpy.autograd.product.multiply`."""
     from .autograd import product  # it imports torch, which a tensor has imported already
 
@@ -94,15 +97,15 @@ class RecordedMatrix(MatrixView, CountedFactor):
         """Return the product of real inputs: the face of a matrix does it."""
         raise NotImplementedError
 
-    def _multiply_values(self, x: Any, w: Any, read: Read, step: int, first_row: int) -> Any:
+    def _multiply_values(self, x: Any, w: Any, asked: Asked) -> Any:
         operand = edge.accept("x", x, like=self._operand, depth=self.shape[0])
-        return self._read_values(operand, read, first_row)
+        return self._read_values(operand, read_of(asked.code, self), asked.first_row)
 
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
         operand = edge.accept("x", x, like=self._operand, depth=self.shape[0])
         return quantised(self._backend, self.config, operand, weight=False)
 
-    def _weights_seen(self, w: Any, step: int) -> tuple[Any, Any]:
+    def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
         values = self.effective() if self.gradient == "written" else self.decoded()
         beyond = self._xp.zeros(self.shape, dtype=self._xp.bool, device=self.device)
         if self.gradient == "clipped" and self._source is not None:
@@ -115,3 +118,32 @@ class RecordedMatrix(MatrixView, CountedFactor):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._take_slot()
+
+
+class RecordedEngine(CountedFactor, ABC):
+    """Engine whose products torch records: the weights are programmed for each of them."""
+
+    config: Config
+    backend: str | None
+
+    @abstractmethod
+    def program(self, w: Any) -> Any:
+        """Write a matrix into crossbars: the engine does it."""
+
+    def _recorded(self, x: Any, w: Any, read: int | None = None) -> Any:
+        # the product of inputs and weights, (K, N), one of which is a tensor that torch records
+        x, w = edge.as_tensors(x, w, "x", "w")
+        if w.ndim != 2:
+            fail(ValueError, f"w has shape {tuple(w.shape)}: weights are one matrix, (K, N)")
+        edge.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
+        return recorded_product(self, x, w, None if read is None else as_int("read", read, 0, MAX_READ))
+
+    def _multiply_values(self, x: Any, w: Any, asked: Asked) -> Any:
+        return self.program(w)._multiply_values(x, w, asked)
+
+    def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
+        return quantised(backends.select(x, self.backend), self.config, edge.accept("x", x), weight=False)
+
+    def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
+        values, beyond = quantised(backends.select(w, self.backend), self.config, edge.accept("w", w), weight=True)
+        return self.program(w).effective() if self.gradient == "written" else values, beyond

@@ -8,7 +8,7 @@ from array_api_compat import device as device_of
 from . import backends, noise
 from ._complex import ComplexMatrix, side_by_side
 from ._operator import CrossbarOperator
-from ._recorded import CountedFactor, quantised, recorded_product
+from ._recorded import RecordedEngine
 from ._transposed import transposed_refusal
 from ._writing import write_real
 from .analysis import calibration, sampling
@@ -23,13 +23,13 @@ from .matrix import CrossbarMatrix, backend_of, encode_inputs
 from .noise import Address
 from .operands import edge
 from .operators import CrossbarOperand, RightOperand
-from .reads import Read, ReadCounter
+from .reads import ReadCounter
 
 __all__ = ["Engine"]
 
 
 @hinted
-class Engine(CountedFactor):
+class Engine(RecordedEngine):
     """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters
@@ -230,7 +230,8 @@ class Engine(CountedFactor):
         source = w if wants_gradient(w) and not is_complex(w) else None
         weights = self._weights(w if source is None else detach(w))
         matrix = self._program(weights, self._address(name, chip), origin, faults)
-        matrix._source = source
+        if isinstance(matrix, CrossbarMatrix):
+            matrix._source = source
         return matrix
 
     def operator(self, w: Any, *, name: str | None = None, chip: int | None = None) -> CrossbarOperator:
@@ -417,25 +418,6 @@ class Engine(CountedFactor):
         x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None, complex_too=True)
         return self.program(w).read(x, read)
 
-    def _recorded(self, x: Any, w: Any, read: int | None = None) -> Any:
-        # the product of an array of inputs and one of weights, (K, N), one of which is a tensor that torch records
-        x, w = edge.as_tensors(x, w, "x", "w")
-        if w.ndim != 2:
-            fail(ValueError, f"w has shape {tuple(w.shape)}: weights are one matrix, (K, N)")
-        edge.matrix_shape(x.shape, w.shape[0], "x", "w", w.shape)
-        return recorded_product(self, x, w, None if read is None else as_int("read", read, 0, noise.MAX_READ))
-
-    def _multiply_values(self, x: Any, w: Any, read: Read, step: int, first_row: int) -> Any:
-        matrix = self.program(w)
-        return matrix._multiply_values(x, w, read, step, first_row)
-
-    def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
-        return quantised(backends.select(x, self.backend), self.config, edge.accept("x", x), weight=False)
-
-    def _weights_seen(self, w: Any, step: int) -> tuple[Any, Any]:
-        values, beyond = quantised(backends.select(w, self.backend), self.config, edge.accept("w", w), weight=True)
-        return self.program(w).effective() if self.gradient == "written" else values, beyond
-
     __call__ = MapReduceDot
 
     def replace(self, **parts: Unpack[Parts]) -> "Engine":
@@ -459,8 +441,9 @@ class Engine(CountedFactor):
         0.0
         """
         config = self.config.replace(**parts)
-        given = {"seed": self.seed, "chip": self.chip, "backend": self.backend, "gradient": self.gradient}
-        engine = Engine.from_config(config, **given)
+        engine = Engine.from_config(
+            config, seed=self.seed, chip=self.chip, backend=self.backend, gradient=self.gradient
+        )
         engine.input_size, engine._operand_device = self.input_size, self._operand_device
         engine._counter = ReadCounter(0, self.stream)
         return engine

@@ -153,9 +153,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         w = self._prototype if self._source is None else self._source
         return recorded_product(self, x, w, None if read is None else check_read(read), first_row=first_row)
 
-    def _read_values(
-        self, x: Operand, number: Read, first_row: int, block: tuple[int, int] | None = None
-    ) -> Any:
+    def _read_values(self, x: Operand, number: Read, first_row: int, block: tuple[int, int] | None = None) -> Any:
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
         xp = self._xp
         dtype, shape = x.counts_as, (*x.shape[:-1], self.shape[1])

@@ -11,9 +11,9 @@ import torch
 
 from ..arrays import traced_by_torch
 from ..checks import fail
-from .slots import factor_in, read_of
+from .slots import Asked, factor_in
 
-__all__ = ["multiply"]
+__all__ = ["multiply", "next_read"]
 
 _TICK = torch.zeros((), dtype=torch.int64)  # every count changes it, so a compiler keeps counts in their order
 
@@ -26,12 +26,11 @@ def _result(x: Any, w: Any) -> Any:
 def _values(tensor: Any) -> Any:
     # detached tensors keep a forward-mode tangent
     forward = torch.autograd.forward_ad
-    return forward.unpack_dual(tensor).primal.detach() if forward._current_level >= 0 else tensor.detach()
+    return forward.unpack_dual(tensor).primal.detach() if forward._current_level >= 0 else tensor.detach()  # type: ignore[no-untyped-call]
 
 
-def _product(factor: Any, x: Any, w: Any, code: int, step: int, first_row: int) -> Any:
-    y = factor._multiply_values(_values(x), _values(w), read_of(code, factor), step, first_row)
-    return y.contiguous()
+def _product(factor: Any, x: Any, w: Any, asked: Asked) -> Any:
+    return factor._multiply_values(_values(x), _values(w), asked).contiguous()
 
 
 def _floating(tensor: Any, like: Any) -> Any:
@@ -43,8 +42,8 @@ def _inputs(factor: Any, x: Any) -> tuple[Any, Any]:
     return _floating(seen, x).contiguous(), beyond.contiguous()
 
 
-def _weights(factor: Any, w: Any, step: int) -> tuple[Any, Any]:
-    seen, beyond = factor._weights_seen(_values(w), step)
+def _weights(factor: Any, w: Any, asked: Asked) -> tuple[Any, Any]:
+    seen, beyond = factor._weights_seen(_values(w), asked)
     return _floating(seen, w).contiguous(), beyond.contiguous()
 
 
@@ -73,7 +72,8 @@ def _product_op(
     first_row: int,
     gradient: str,
 ) -> torch.Tensor:
-    return _product(factor_in(slot), x, w, int(read), int(step), first_row)
+    y: torch.Tensor = _product(factor_in(slot), x, w, Asked(int(read), int(step), first_row, True))
+    return y
 
 
 @_product_op.register_fake
@@ -96,7 +96,7 @@ def _(x: Any, slot: int) -> Any:
 def _weights_op(
     w: torch.Tensor, step: torch.Tensor, slot: int, rows: int, columns: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    return _weights(factor_in(slot), w, int(step))
+    return _weights(factor_in(slot), w, Asked(0, int(step), 0, True))
 
 
 @_weights_op.register_fake
@@ -146,7 +146,7 @@ def _refuse_batches_of_weights(dim: Any) -> None:
 @_product_op.register_vmap
 def _(info: Any, in_dims: Any, x: Any, w: Any, *rest: Any) -> Any:
     _refuse_batches_of_weights(in_dims[1])
-    y = _product_op(_lead(x, in_dims[0]), w, *rest)
+    y: Any = _product_op(_lead(x, in_dims[0]), w, *rest)
     return (y.squeeze(1) if x.ndim == 2 else y), 0
 
 
@@ -168,12 +168,16 @@ class _Handle:
         self.factor = factor
 
 
+def _apply(function: Any, *given: Any) -> Any:
+    return function.apply(*given)
+
+
 class _Seen(torch.autograd.Function):
     # an operand as the digits or the cells hold it, with the gradient of the operand itself
 
     @staticmethod
-    def forward(operand: Any, handle: _Handle, step: int | None) -> Any:
-        return _inputs(handle.factor, operand) if step is None else _weights(handle.factor, operand, step)
+    def forward(operand: Any, handle: _Handle, asked: Asked | None) -> Any:
+        return _inputs(handle.factor, operand) if asked is None else _weights(handle.factor, operand, asked)
 
     @staticmethod
     def setup_context(context: Any, inputs: Any, output: Any) -> None:
@@ -189,30 +193,28 @@ class _Seen(torch.autograd.Function):
         return tangent.clone(), None
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, operand: Any, handle: _Handle, step: int | None) -> Any:
-        if step is not None:
+    def vmap(info: Any, in_dims: Any, operand: Any, handle: _Handle, asked: Asked | None) -> Any:
+        if asked is not None:
             _refuse_batches_of_weights(in_dims[0])
         shape = operand.movedim(in_dims[0], 0).shape
-        seen, beyond = _Seen.apply(_lead(operand, in_dims[0]), handle, step)
+        seen, beyond = _apply(_Seen, _lead(operand, in_dims[0]), handle, asked)
         return (seen.reshape(shape), beyond.reshape(shape)), (0, 0)
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(
-        x: Any, w: Any, handle: _Handle, code: int, step: int, columns: int, first_row: int
-    ) -> Any:
-        return _product(handle.factor, x, w, code, step, first_row)
+    def forward(x: Any, w: Any, handle: _Handle, columns: int, asked: Asked) -> Any:
+        return _product(handle.factor, x, w, asked)
 
     @staticmethod
     def setup_context(context: Any, inputs: Any, output: Any) -> None:
-        x, w, context.handle, _, context.step, context.columns, _ = inputs
+        x, w, context.handle, context.columns, context.asked = inputs
         context.save_for_backward(x, w)
         context.save_for_forward(x, w)
 
     @staticmethod
     def _seen(context: Any, x: Any, w: Any, which: int) -> Any:
-        return _Seen.apply(x, context.handle, None) if which == 0 else _Seen.apply(w, context.handle, context.step)
+        return _apply(_Seen, x, context.handle, None) if which == 0 else _apply(_Seen, w, context.handle, context.asked)
 
     @staticmethod
     def backward(context: Any, upstream: Any) -> Any:
@@ -230,7 +232,7 @@ class _Product(torch.autograd.Function):
             grad_w = (flat.mT @ upstream.reshape(-1, context.columns)).to(w.dtype)
             if clipped:
                 grad_w = grad_w.masked_fill(_Product._seen(context, x, w, 1)[1], 0)
-        return grad_x, grad_w, *(None,) * 5
+        return grad_x, grad_w, *(None,) * 3
 
     @staticmethod
     def jvp(context: Any, of_x: Any, of_w: Any, *_: Any) -> Any:
@@ -250,7 +252,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Any, w: Any, *rest: Any) -> Any:
         _refuse_batches_of_weights(in_dims[1])
-        y = _Product.apply(_lead(x, in_dims[0]), w, *rest)
+        y = _apply(_Product, _lead(x, in_dims[0]), w, *rest)
         return (y.squeeze(1) if x.ndim == 2 else y), 0
 
 
@@ -265,7 +267,12 @@ def _autocast(x: Any) -> Any:
     return torch.get_autocast_dtype(kind)
 
 
-def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = 0, first_row: int = 0) -> Any:
+def next_read(factor: Any, *tensors: Any) -> Any:
+    """Return the code of a factor's next read, and count it: an int, or a tensor where torch traces `tensors`."""
+    return _count_op(_TICK, factor.slot) if traced_by_torch(*tensors) else factor._count()
+
+
+def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False, first_row: int = 0) -> Any:
     """Return the product of inputs and the factor in a slot, with a gradient where torch records one.
 
     Parameters
@@ -276,9 +283,10 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = 0, fi
     w : tensor, shape (K, N) or (0,)
         Weights, to program or to give a gradient to; or an empty tensor of the dtype that the factor's count as.
     read : int or int64 tensor, optional
-        Number of the read; by default the factor's next one.
-    step : int or int64 tensor
-        Number of the training step, for a factor that is written anew in each.
+        Code of the read; by default the factor's next one.
+    step : bool, int or int64 tensor
+        Number of the training step, from 1, for a factor that is written anew in each; True: the read is a step of
+        its own; False: there are none.
     first_row : int
 
     Returns
@@ -289,11 +297,12 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = 0, fi
     if dtype is not None:
         x = x.to(dtype)
     columns = w.shape[1] if w.ndim == 2 else factor.shape[1]
+    number = next_read(factor, x, w) if read is None else read
+    at = number + 1 if step is True else step
     if traced_by_torch(x, w):
-        number = _count_op(_TICK, factor.slot) if read is None else torch.as_tensor(read, dtype=torch.int64)
-        at = torch.as_tensor(step, dtype=torch.int64)
-        y = _product_op(x, w, number, at, factor.slot, columns, first_row, factor.gradient)
+        codes = (torch.as_tensor(code, dtype=torch.int64) for code in (number, at))
+        y = _product_op(x, w, *codes, factor.slot, columns, first_row, factor.gradient)
     else:
-        number = factor._count() if read is None else int(read)
-        y = _Product.apply(x, w, _Handle(factor), number, int(step), columns, first_row)
+        asked = Asked(int(number), int(at), first_row, False)
+        y = _apply(_Product, x, w, _Handle(factor), columns, asked)
     return y if dtype is None else y.to(dtype)

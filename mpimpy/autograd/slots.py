@@ -2,16 +2,37 @@
 
 import itertools
 import weakref
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..checks import fail
 from ..noise import MAX_READ
 from ..reads import Read
 
-__all__ = ["COUNTED", "GRADIENTS", "Factor", "Slotted", "as_gradient", "factor_in", "read_of"]
+__all__ = ["COUNTED", "GRADIENTS", "Asked", "Factor", "Slotted", "as_gradient", "factor_in", "read_of"]
 
 GRADIENTS = ("straight", "clipped", "written")
 COUNTED = MAX_READ + 1  # marks the number of a counted read: it belongs to the stream of its counter
+
+
+class Asked(NamedTuple):
+    """How a product is asked for.
+
+    Attributes
+    ----------
+    code : int
+        Code of the read; see `read_of`.
+    step : int
+        Number of the training step, from 1, for a factor that is written anew in each; 0: none.
+    first_row : int
+        Row of the first input in a larger input matrix.
+    traced : bool
+        A graph asks. Its tensors have no version by which a change of weights would be seen.
+    """
+
+    code: int
+    step: int
+    first_row: int
+    traced: bool
 
 
 class Factor(Protocol):
@@ -31,13 +52,13 @@ class Factor(Protocol):
     def _count(self) -> int:
         """Return the code of the next read, and count it: its number, and `COUNTED`."""
 
-    def _multiply_values(self, x: Any, w: Any, read: Read, step: int, first_row: int) -> Any:
+    def _multiply_values(self, x: Any, w: Any, asked: Asked) -> Any:
         """Return the product of tensors; see `mpimpy.autograd.product.multiply`."""
 
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
-        """Return inputs as the digits hold them, float64, in the shape of `x`; and which of them lie beyond the codes."""
+        """Return inputs as the digits hold them, float64, in the shape of `x`; and which lie beyond the codes."""
 
-    def _weights_seen(self, w: Any, step: int) -> tuple[Any, Any]:
+    def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
         """Return weights (K, N) as the digits or the cells hold them, float64; and which lie beyond the codes."""
 
 
@@ -71,7 +92,10 @@ def factor_in(slot: int) -> Any:
     """
     found = _FACTORS.get(slot)
     if found is None:
-        fail(RuntimeError, f"the crossbars of slot {slot} are gone: keep the matrix or the engine that a graph multiplies by")
+        fail(
+            RuntimeError,
+            f"the crossbars of slot {slot} are gone: keep the matrix or the engine that a graph multiplies by",
+        )
     return found
 
 
