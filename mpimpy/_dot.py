@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from array_api_compat import device
 
 from .analysis.report import Report
-from .arrays import compiled, is_complex, lazy_product, namespace, recorded
+from .arrays import is_complex, lazy_product, namespace, recorded, traced_by_torch
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
 from .engine import Engine
@@ -16,13 +16,13 @@ from .operands import dtypes, edge
 __all__ = ["MapReducedot", "explain"]
 
 
-def _engine(engine: Any, settings: Settings) -> Engine:
+def _engine(engine: Any, settings: Settings, *operands: Any) -> Engine:
     if "input_size" in settings:
         msg = "input_size has no effect here: it is for SlicedData(input_en=True) and DPETensor"
         raise TypeError(msg)
     if engine is None:
-        if compiled():
-            msg = "inside torch.compile or torch.export MapReducedot needs engine=, built outside: DPETensor(...)"
+        if traced_by_torch(*operands):
+            msg = "a graph of torch outlives an engine that is built in it: give engine=, built outside, DPETensor(...)"
             raise TypeError(msg)
         return DPETensor(**settings)
     if not isinstance(engine, Engine):
@@ -112,7 +112,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     """
     if (lazy := lazy_product(a, b)) is not None:
         return lazy(a, b, engine, settings)
-    engine = _engine(engine, settings)
+    engine = _engine(engine, settings, a, b)
     if recorded(a, b) and not (is_complex(a) or is_complex(b)):
         a, b = edge.as_tensors(a, b, "a", "b")
         x, w, shape = _as_matrices(sys.modules["torch"], a, b)

@@ -1,7 +1,7 @@
 """A programmed matrix as a factor in what torch records."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Self
 
 from array_api_compat import device as device_of
 
@@ -111,6 +111,12 @@ class RecordedMatrix(MatrixView, CountedFactor):
         if self.gradient == "clipped" and self._source is not None:
             beyond = quantised(self._backend, self.config, edge.accept("w", arrays.detach(w)), weight=True)[1]
         return values, beyond
+
+    def in_stream(self, stream: str | None, reads: int = 0) -> Self:
+        """Return the same with counted reads in a stream; see `mpimpy.Engine.in_stream`."""
+        found = super().in_stream(stream, reads)
+        found._source = self._source
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_source": None}

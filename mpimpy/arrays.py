@@ -11,7 +11,6 @@ from array_api_compat import array_namespace, is_array_api_obj
 
 __all__ = [
     "asarray",
-    "compiled",
     "detach",
     "in_cpu_memory",
     "is_array",
@@ -21,6 +20,7 @@ __all__ = [
     "is_torch_cpu",
     "lazy_product",
     "namespace",
+    "only_shapes",
     "quiet",
     "recorded",
     "register_lazy",
@@ -120,18 +120,23 @@ def _modes(torch: Any) -> bool:
     return mode(modes.FAKE) is not None or mode(modes.PROXY) is not None
 
 
-def compiled() -> bool:
-    """Return whether torch compiles or exports the code that is running."""
-    torch = sys.modules.get("torch")
-    return torch is not None and bool(torch.compiler.is_compiling())
-
-
 def traced_by_torch(*tensors: Any) -> bool:
     """Return whether torch compiles or exports what is done to tensors: they may have no values."""
-    torch = sys.modules["torch"]
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
     if torch.compiler.is_compiling():
         return True
     return _modes(torch) or any(type(tensor).__module__.startswith("torch._subclasses") for tensor in tensors)
+
+
+def only_shapes(tensor: Any) -> bool:
+    """Return whether a tensor has no values, and no graph is made of what is done to it."""
+    torch = sys.modules["torch"]
+    if torch.compiler.is_compiling():
+        return False
+    mode, modes = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey
+    return mode(modes.PROXY) is None and type(tensor).__module__.startswith("torch._subclasses")
 
 
 def recorded(*values: Any) -> bool:
@@ -147,12 +152,17 @@ def recorded(*values: Any) -> bool:
         return False
     if torch.compiler.is_compiling():
         return True
+    if torch._C._get_tracing_state() is not None:
+        return False  # torch.jit.trace keeps constants: it is refused
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return True
-    wrapped, forward = torch._C._functorch, torch.autograd.forward_ad
-    if wrapped.peek_interpreter_stack() is not None or forward._current_level >= 0 or traced_by_torch(*tensors):
+    level = torch._C._functorch.peek_interpreter_stack()
+    if level is not None:
+        return bool(level.key() != torch._C._functorch.TransformType.Functionalize)
+    if torch.autograd.forward_ad._current_level >= 0 or traced_by_torch(*tensors):
         return True
-    return any(torch.is_autocast_enabled(tensor.device.type) for tensor in tensors)
+    kinds = {tensor.device.type for tensor in tensors}
+    return any(torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) for kind in kinds)
 
 
 _NO_GRADIENT = "no gradient flows through a crossbar product"

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..arrays import traced_by_torch
+from ..arrays import only_shapes, traced_by_torch
 from ..checks import fail
 from .slots import Asked, factor_in
 
@@ -19,7 +19,7 @@ _TICK = torch.zeros((), dtype=torch.int64)  # every count changes it, so a compi
 
 
 def _result(x: Any, w: Any) -> Any:
-    dtype = torch.result_type(x, w)
+    dtype = torch.promote_types(x.dtype, w.dtype)
     return dtype if dtype.is_floating_point else torch.get_default_dtype()
 
 
@@ -103,6 +103,20 @@ def _weights_op(
 def _(w: Any, step: Any, slot: int, rows: int, columns: int) -> Any:
     seen = w.new_empty((rows, columns))
     return _floating(seen, w), seen.new_empty(seen.shape, dtype=torch.bool)
+
+
+def _setup_seen(ctx: Any, inputs: Any, output: Any) -> None:
+    ctx.dtype = inputs[0].dtype
+    ctx.mark_non_differentiable(output[1])
+
+
+def _backward_seen(ctx: Any, upstream: Any, _: Any) -> Any:
+    # rounding passes gradients on
+    return upstream.to(ctx.dtype), *(None,) * (len(ctx.needs_input_grad) - 1)
+
+
+_inputs_op.register_autograd(_backward_seen, setup_context=_setup_seen)
+_weights_op.register_autograd(_backward_seen, setup_context=_setup_seen)
 
 
 def _setup_product(ctx: Any, inputs: Any, output: Any) -> None:
@@ -297,6 +311,8 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False
     if dtype is not None:
         x = x.to(dtype)
     columns = w.shape[1] if w.ndim == 2 else factor.shape[1]
+    if only_shapes(x):
+        return x.new_empty((*x.shape[:-1], columns), dtype=_result(x, w) if dtype is None else dtype)
     number = next_read(factor, x, w) if read is None else read
     at = number + 1 if step is True else step
     if traced_by_torch(x, w):
