@@ -23,6 +23,7 @@ class _Written:
     weights: Any  # a copy of them
     version: Any
     settings: Any
+    held: Any  # the weights' memory, so that no later tensor gets its address while the version is compared
 
 
 class LayerCells(Slotted):
@@ -94,12 +95,12 @@ class LayerCells(Slotted):
             if version is not None and version == found.version:
                 return found.matrix
             if found.weights.shape == w.shape and torch.equal(found.weights, w):
-                self._written = dataclasses.replace(found, version=version)
+                self._written = dataclasses.replace(found, version=version, held=w.detach())
                 return found.matrix
         matrix = self._program(w.detach(), chip, step)
         if age is not None:
             matrix = matrix.at(*age)
-        self._written = _Written(matrix, w.detach().clone(), version, settings)
+        self._written = _Written(matrix, w.detach().clone(), version, settings, w.detach())
         return matrix
 
     def keep(self, matrix: Any, w: Any) -> None:
@@ -107,7 +108,7 @@ class LayerCells(Slotted):
         engine = self.engine
         chip = engine.chip if self.chip is None else self.chip
         settings = (engine.config, engine.seed, engine.backend, chip, 0, self.age, w.dtype, w.device)
-        self._written = _Written(matrix, w.detach().clone(), None, settings)
+        self._written = _Written(matrix, w.detach().clone(), None, settings, None)
 
     def _program(self, w: Any, chip: int, step: int) -> Any:
         engine = self.engine

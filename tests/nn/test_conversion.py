@@ -318,3 +318,13 @@ def test_the_linear_layer_of_transformers():
     assert torch.equal(model(x).detach(), W.read(x, 0) + model[0].bias.detach())
     ann.revert_(model)
     assert type(model[0]) is Conv1D
+
+
+def test_weights_at_the_address_of_freed_ones_are_others():
+    layer, x = torch.nn.Linear(64, 64, bias=False).eval(), inputs(2, 64)
+    ann.convert_(layer, DPETensor(seed=1, var=0, radc=None))
+    with torch.no_grad():
+        weight = layer.weight.detach()
+        for factor in range(1, 9):  # tensors that live for one call, as those of a parametrization
+            y = torch.func.functional_call(layer, {"weight": weight * factor}, (x,))
+            assert torch.allclose(y, x @ weight.mT * factor, atol=0.1 * factor)
