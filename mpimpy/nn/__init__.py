@@ -16,9 +16,29 @@ except ImportError as error:
     msg = "mpimpy.nn needs torch, which is not installed: pip install mpimpy[torch]"
     raise ImportError(msg) from error
 from ._training import Training
+from .attention import MultiheadAttention
+from .bilinear import Bilinear
 from .conversion import Conversion, convert_, layers, revert_
 from .linear import Conv1D, Linear
+from .recurrent import GRU, LSTM, RNN
+from .recurrent_cells import GRUCell, LSTMCell, RNNCell
 
 del _torch
 
-__all__ = ["Conv1D", "Conversion", "Linear", "Training", "convert_", "layers", "revert_"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Bilinear",
+    "Conv1D",
+    "Conversion",
+    "GRUCell",
+    "LSTMCell",
+    "Linear",
+    "MultiheadAttention",
+    "RNNCell",
+    "Training",
+    "convert_",
+    "layers",
+    "revert_",
+]

@@ -29,6 +29,7 @@ class CrossbarLayer:
     """
 
     digital: ClassVar[type]
+    owned: ClassVar[tuple[str, ...]] = ()  # submodules whose weights this layer multiplies by
     name: str
     training_settings: Training
     _cells: dict[str, LayerCells]
@@ -54,7 +55,8 @@ class CrossbarLayer:
         """
         layer = copy.copy(module)
         layer.__dict__ = {
-            key: copy.copy(value) if isinstance(value, dict) else value for key, value in module.__dict__.items()
+            key: copy.copy(value) if isinstance(value, (dict, list)) else value
+            for key, value in module.__dict__.items()
         }
         return cls.take_over(layer, engine, name, training)
 
@@ -93,7 +95,7 @@ class CrossbarLayer:
         """Return torch's own layer, with the same parameters; this one stays on crossbars."""
         module: Any = copy.copy(self)
         module.__dict__ = {
-            key: copy.copy(value) if isinstance(value, dict) else value for key, value in self.__dict__.items()
+            key: copy.copy(value) if isinstance(value, (dict, list)) else value for key, value in self.__dict__.items()
         }
         found: torch.nn.Module = module.leave()
         return found

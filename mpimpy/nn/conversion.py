@@ -9,16 +9,32 @@ import torch
 
 from ..checks import fail
 from ..engine import Engine
+from ._fast_path import close_fast_paths, open_fast_paths
 from ._layer import CrossbarLayer
 from ._training import Training
+from .attention import MultiheadAttention, as_attention
+from .bilinear import Bilinear
 from .linear import Conv1D, Linear
+from .recurrent import GRU, LSTM, RNN
+from .recurrent_cells import GRUCell, LSTMCell, RNNCell
 
 __all__ = ["Conversion", "convert_", "crossbar_class", "layers", "revert_"]
 
 Filter = Callable[[torch.nn.Module, str], bool]
 Engines = Mapping[Any, Engine | None]
 
-KINDS: tuple[type[CrossbarLayer], ...] = (Linear, Conv1D)
+KINDS: tuple[type[CrossbarLayer], ...] = (
+    Linear,
+    Conv1D,
+    Bilinear,
+    MultiheadAttention,
+    RNN,
+    LSTM,
+    GRU,
+    RNNCell,
+    LSTMCell,
+    GRUCell,
+)
 # modules of torch with weights and without a product that cells could hold
 _NO_PRODUCT = (torch.nn.Embedding, torch.nn.EmbeddingBag)
 
@@ -133,6 +149,7 @@ def convert_(
     *,
     engines: Engines | None = None,
     training: Training | None = None,
+    attention: str = "projections",
 ) -> Conversion:
     """Put the layers of a model on crossbars, in place.
 
@@ -152,6 +169,9 @@ def convert_(
         Engine, or to None for digital layers. A name comes before a pattern, a pattern before a class.
     training : Training, optional
         What crossbars do while the model trains.
+    attention : str
+        Which products of ``MultiheadAttention`` layers are on crossbars: ``"projections"``, or ``"all"``, those of
+        queries with keys and of attention weights with values too; see `mpimpy.nn.MultiheadAttention`.
 
     Returns
     -------
@@ -176,12 +196,18 @@ def convert_(
         fail(TypeError, f"model is a {type(model).__name__}: give a torch.nn.Module")
     if engine is not None and not isinstance(engine, Engine):
         fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05), or None")
+    as_attention(attention)
     choice, found = _Choice(engine, engines), Conversion()
     seen: dict[int, str] = {}
+    owned: set[str] = set()  # modules whose weights another layer multiplies by
     wanted: list[tuple[str, torch.nn.Module, type[CrossbarLayer], Engine]] = []
     for name, module in model.named_modules(remove_duplicate=False):
+        if name in owned:
+            continue
         first = seen.setdefault(id(module), name)
         kind = crossbar_class(module)
+        owner = type(module) if kind is None and isinstance(module, CrossbarLayer) else kind
+        owned.update(f"{name}.{part}".lstrip(".") for part in getattr(owner, "owned", ()))
         if first != name:
             if kind is not None and any(module is each for _, each, _, _ in wanted):
                 found.shared[name] = first
@@ -200,9 +226,14 @@ def convert_(
         else:
             wanted.append((name, module, kind, chosen))
     choice.check()
+    if attention != "projections" and not any(kind is MultiheadAttention for _, _, kind, _ in wanted):
+        fail(ValueError, f"attention={attention!r} is for MultiheadAttention, and none is converted: leave it out")
     for name, module, kind, chosen in wanted:
-        kind.take_over(module, chosen, name, training)
+        layer = kind.take_over(module, chosen, name, training)
+        if isinstance(layer, MultiheadAttention):
+            layer.attention = attention
         found.converted.append(name or "(root)")
+    close_fast_paths(model)
     return found
 
 
@@ -226,4 +257,5 @@ def revert_(model: torch.nn.Module) -> list[str]:
     found = list(layers(model))
     for _, layer in found:
         layer.leave()
+    open_fast_paths(model)
     return [name for name, _ in found]
