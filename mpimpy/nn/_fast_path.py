@@ -31,7 +31,7 @@ def close_fast_paths(model: torch.nn.Module) -> None:
 
 
 def open_fast_paths(model: torch.nn.Module) -> None:
-    """Give every transformer layer without crossbars its fast path back, if it had one."""
+    """Give every transformer layer of a model that has left its crossbars the fast path back, if it had one."""
     for module, name, _ in _switches(model):
-        if _KEPT in module.__dict__ and not any(isinstance(each, CrossbarLayer) for each in module.modules()):
+        if _KEPT in module.__dict__:
             setattr(module, name, module.__dict__.pop(_KEPT))

@@ -50,7 +50,7 @@ def same(found, wanted, atol=2e-5):
             assert torch.allclose(a, b, atol=atol)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.sampled_from(OWN),
     st.sampled_from(ATTENTIONS),
@@ -173,7 +173,8 @@ def test_which_products_are_read():
         cells._program = lambda w, chip, step, program=program: steps.append(step) or program(w, chip, step)
     layer(x, x, x)
     assert len(steps) == 12  # four matrices, and two of data for each head of each sample
-    assert len({*steps, 0}) == 2
+    assert steps[0] > 0
+    assert len(set(steps)) == 1
     with pytest.raises(ValueError, match=r"attention='some' is unknown: use one of 'projections', 'all'"):
         layer.attention = "some"
     with pytest.raises(ValueError, match="attention='all' is for MultiheadAttention, and none is converted"):
