@@ -16,9 +16,30 @@ except ImportError as error:
     msg = "mpimpy.nn needs torch, which is not installed: pip install mpimpy[torch]"
     raise ImportError(msg) from error
 from ._training import Training
+from .calibration import calibrate_
+from .chips import at_, load_chips, program_, save_chips
 from .conversion import Conversion, convert_, layers, revert_
 from .linear import Conv1D, Linear
+from .look import Inspection, LayerReport, ModelReport, inspect, report
 
 del _torch
 
-__all__ = ["Conv1D", "Conversion", "Linear", "Training", "convert_", "layers", "revert_"]
+__all__ = [
+    "Conv1D",
+    "Conversion",
+    "Inspection",
+    "LayerReport",
+    "Linear",
+    "ModelReport",
+    "Training",
+    "at_",
+    "calibrate_",
+    "convert_",
+    "inspect",
+    "layers",
+    "load_chips",
+    "program_",
+    "report",
+    "revert_",
+    "save_chips",
+]

@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -13,7 +13,17 @@ from ..checks import fail
 from ..engine import Engine
 from ..operands import edge
 
-__all__ = ["LayerCells"]
+__all__ = ["LayerCells", "Observer"]
+
+
+class Observer(Protocol):
+    """What looks at the products of some cells, while a report or a calibration is made."""
+
+    def before(self, cells: "LayerCells", x: Any, w: Any) -> Any:
+        """Return the product in the place of the crossbars', or None."""
+
+    def after(self, cells: "LayerCells", x: Any, w: Any, y: Any) -> None:
+        """See a product of the crossbars."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +56,8 @@ class LayerCells(Slotted):
         Time since programming and whether products are compensated, as `mpimpy.CrossbarMatrix.at` takes them.
     reads : int
         Reads made so far: the number of the next one.
+    observer : Observer or None
+        Looks at products, and may take the place of the crossbars.
     """
 
     def __init__(self, engine: Engine, name: str) -> None:
@@ -53,6 +65,7 @@ class LayerCells(Slotted):
         self.chip: int | None = None
         self.age: tuple[float | str, bool] | None = None
         self.reads = 0
+        self.observer: Observer | None = None
         self._written: _Written | None = None
         self._take_slot()
 
@@ -117,11 +130,17 @@ class LayerCells(Slotted):
         return engine._program(engine._weights(w), address)
 
     def _multiply_values(self, x: Any, w: Any, asked: Asked) -> Any:
+        observer = self.observer
+        if observer is not None and (found := observer.before(self, x, w)) is not None:
+            return found
         matrix = self.matrix(w, asked.step, asked.traced)
         try:
-            return matrix._multiply_values(x, w, asked)
+            y = matrix._multiply_values(x, w, asked)
         except (TypeError, ValueError) as error:
             fail(type(error), f"layer {self.name!r}: {error}")
+        if observer is not None:
+            observer.after(self, x, w, y)
+        return y
 
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
         engine = self.engine
@@ -136,11 +155,11 @@ class LayerCells(Slotted):
         return values, found[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_written", "slot")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_written", "observer", "slot")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._written = None
+        self._written = self.observer = None
         self._take_slot()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LayerCells":
