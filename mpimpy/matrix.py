@@ -291,6 +291,8 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
 
     def _check_weights(self, w: Operand) -> None:
         """Raise ValueError unless weights are those that were programmed."""
+        if self.programmed is None:
+            return
         same = self._xp.astype(w.array, self.dtype, copy=False)
         check_weights(self._backend, self.programmed, self._backend.to_backend(same))
 

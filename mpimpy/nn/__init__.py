@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     msg = "mpimpy.nn needs torch, which is not installed: pip install mpimpy[torch]"
     raise ImportError(msg) from error
-from ._training import Training
+from ._training import InputRanges, Training
 from .calibration import calibrate_
 from .chips import at_, load_chips, program_, save_chips
 from .conversion import Conversion, convert_, layers, revert_
@@ -27,6 +27,7 @@ del _torch
 __all__ = [
     "Conv1D",
     "Conversion",
+    "InputRanges",
     "Inspection",
     "LayerReport",
     "Linear",

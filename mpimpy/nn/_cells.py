@@ -10,6 +10,7 @@ from .. import backends, noise
 from .._recorded import quantised
 from ..autograd.slots import Asked, Slotted
 from ..checks import fail
+from ..config import Ranges
 from ..engine import Engine
 from ..operands import edge
 
@@ -56,6 +57,8 @@ class LayerCells(Slotted):
         Time since programming and whether products are compensated, as `mpimpy.CrossbarMatrix.at` takes them.
     reads : int
         Reads made so far: the number of the next one.
+    calibrated : Ranges, "full" or None
+        Range of the ADCs that `mpimpy.nn.calibrate_` has found; None: it has not looked.
     observer : Observer or None
         Looks at products, and may take the place of the crossbars.
     """
@@ -65,6 +68,7 @@ class LayerCells(Slotted):
         self.chip: int | None = None
         self.age: tuple[float | str, bool] | None = None
         self.reads = 0
+        self.calibrated: Ranges | str | None = None
         self.observer: Observer | None = None
         self._written: _Written | None = None
         self._take_slot()
@@ -78,6 +82,14 @@ class LayerCells(Slotted):
         number = self.reads
         self.reads = (number + 1) % (noise.MAX_READ + 1)
         return number
+
+    def use(self, engine: Engine) -> None:
+        """Take another engine, with the range of its ADCs."""
+        self.engine, self.calibrated = engine, None
+
+    def use_range(self, found: Ranges | str) -> None:
+        """Take a calibrated range of the ADCs."""
+        self.engine, self.calibrated = self.engine.replace(adc={"range": found}), found
 
     def forget(self) -> None:
         """Write the weights anew at the next read."""

@@ -1,6 +1,7 @@
 """Batches of data, as a model takes them."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -54,13 +55,17 @@ def run(model: torch.nn.Module, data: Any) -> int:
     return count
 
 
+def _weights(layer: Any, part: str) -> Any:
+    return layer._weights()[part].detach()
+
+
 def each_cells(model: torch.nn.Module) -> Iterator[tuple[LayerCells, Callable[[], Any]]]:
     """Yield the cells of every weight matrix of a model, and a function that returns its weights, (K, N)."""
     found = False
     for _, layer in layers(model):
         for part, cells in layer._cells.items():
             found = True
-            yield cells, lambda layer=layer, part=part: layer._weights()[part].detach()
+            yield cells, functools.partial(_weights, layer, part)
     if not found:
         fail(ValueError, "the model has no layer on crossbars: convert_ it first")
 

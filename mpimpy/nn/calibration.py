@@ -39,7 +39,7 @@ class _Recorder:
         peak = flat.abs().amax(1)
         largest = torch.topk(peak, self.rows // 8).indices
         others = torch.randperm(len(flat), generator=self._random)[: self.rows - len(largest)].to(flat.device)
-        return flat[torch.cat([largest, others]).unique()]
+        return flat[torch.unique(torch.cat([largest, others]))]
 
     def sample(self, name: str) -> Any:
         flat = self.kept[name]
@@ -105,6 +105,7 @@ def calibrate_(
         if bool((x == 0).all()) or bool((w == 0).all()):
             continue  # there are no currents to look at
         engine = cells.engine
-        cells.engine = engine.calibrate(x, w, method=method, percentile=percentile, ratios=ratios)
-        found[cells.name] = cells.engine.config.adc.range
+        engine = engine.calibrate(x, w, method=method, percentile=percentile, ratios=ratios)
+        found[cells.name] = engine.config.adc.range
+        cells.use_range(found[cells.name])
     return found

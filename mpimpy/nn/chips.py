@@ -166,7 +166,7 @@ def load_chips(model: torch.nn.Module, folder: Any) -> None:
         fail(ValueError, f"{path}: its weight matrices are not those of the model, which differ in {odd}")
     for cells, weights in every:
         entry, w = index[cells.name], weights()
-        matrix = load(path / entry["file"], like=w.new_empty(0), backend=cells.engine.backend)
+        matrix: Any = load(path / entry["file"], like=w.new_empty(0), backend=cells.engine.backend)
         where = f"layer {cells.name!r}: {path / entry['file']}"
         try:
             cells.engine.config.check_written_with(matrix.config)
