@@ -21,6 +21,7 @@ from .chips import at_, load_chips, program_, save_chips
 from .conversion import Conversion, convert_, layers, revert_
 from .linear import Conv1D, Linear
 from .look import Inspection, LayerReport, ModelReport, inspect, report
+from .mode import crossbars
 
 del _torch
 
@@ -36,6 +37,7 @@ __all__ = [
     "at_",
     "calibrate_",
     "convert_",
+    "crossbars",
     "inspect",
     "layers",
     "load_chips",

@@ -106,6 +106,7 @@ def calibrate_(
             continue  # there are no currents to look at
         engine = cells.engine
         engine = engine.calibrate(x, w, method=method, percentile=percentile, ratios=ratios)
-        found[cells.name] = engine.config.adc.range
-        cells.use_range(found[cells.name])
+        found_range: Any = engine.config.adc.range
+        cells.use_range(found_range)
+        found[cells.name] = found_range
     return found
