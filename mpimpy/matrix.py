@@ -285,10 +285,16 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
             operand = edge.accept("w", w, like=self._operand)
             if operand.shape != self.shape:
                 fail(ValueError, f"w has shape {operand.shape}, but {self.shape} was programmed")
-            same = self._xp.astype(operand.array, self.dtype, copy=False)
-            check_weights(self._backend, self.programmed, self._backend.to_backend(same))
+            self._check_weights(operand)
             w = self._backend.to_backend(operand.array)
         return measure(self._backend, self.programmed, x, w)
+
+    def _check_weights(self, w: Operand) -> None:
+        """Raise ValueError unless weights are those that were programmed."""
+        if self.programmed is None:
+            return
+        same = self._xp.astype(w.array, self.dtype, copy=False)
+        check_weights(self._backend, self.programmed, self._backend.to_backend(same))
 
     def __repr__(self) -> str:
         down, across, slices = self.tiles

@@ -15,11 +15,15 @@ try:
 except ImportError as error:
     msg = "mpimpy.nn needs torch, which is not installed: pip install mpimpy[torch]"
     raise ImportError(msg) from error
-from ._training import Training
+from ._training import InputRanges, Training
 from .attention import MultiheadAttention
 from .bilinear import Bilinear
+from .calibration import calibrate_
+from .chips import at_, load_chips, program_, save_chips
 from .conversion import Conversion, convert_, layers, revert_
 from .linear import Conv1D, Linear
+from .look import Inspection, LayerReport, ModelReport, inspect, report
+from .mode import crossbars
 from .recurrent import GRU, LSTM, RNN
 from .recurrent_cells import GRUCell, LSTMCell, RNNCell
 
@@ -33,12 +37,24 @@ __all__ = [
     "Conv1D",
     "Conversion",
     "GRUCell",
+    "InputRanges",
+    "Inspection",
     "LSTMCell",
+    "LayerReport",
     "Linear",
+    "ModelReport",
     "MultiheadAttention",
     "RNNCell",
     "Training",
+    "at_",
+    "calibrate_",
     "convert_",
+    "crossbars",
+    "inspect",
     "layers",
+    "load_chips",
+    "program_",
+    "report",
     "revert_",
+    "save_chips",
 ]

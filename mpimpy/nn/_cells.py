@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -10,10 +10,21 @@ from .. import backends, noise
 from .._recorded import quantised
 from ..autograd.slots import Asked, Slotted
 from ..checks import fail
+from ..config import Ranges
 from ..engine import Engine
 from ..operands import edge
 
-__all__ = ["LayerCells"]
+__all__ = ["LayerCells", "Observer"]
+
+
+class Observer(Protocol):
+    """What looks at the products of some cells, while a report or a calibration is made."""
+
+    def before(self, cells: "LayerCells", x: Any, w: Any) -> Any:
+        """Return the product in the place of the crossbars', or None."""
+
+    def after(self, cells: "LayerCells", x: Any, w: Any, y: Any) -> None:
+        """See a product of the crossbars."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +58,10 @@ class LayerCells(Slotted):
         Time since programming and whether products are compensated, as `mpimpy.CrossbarMatrix.at` takes them.
     reads : int
         Reads made so far: the number of the next one.
+    calibrated : Ranges, "full" or None
+        Range of the ADCs that `mpimpy.nn.calibrate_` has found; None: it has not looked.
+    observer : Observer or None
+        Looks at products, and may take the place of the crossbars.
     """
 
     def __init__(self, engine: Engine, name: str) -> None:
@@ -54,6 +69,8 @@ class LayerCells(Slotted):
         self.chip: int | None = None
         self.age: tuple[float | str, bool] | None = None
         self.reads = 0
+        self.calibrated: Ranges | str | None = None
+        self.observer: Observer | None = None
         self._written: _Written | None = None
         self._take_slot()
 
@@ -66,6 +83,14 @@ class LayerCells(Slotted):
         number = self.reads
         self.reads = (number + 1) % (noise.MAX_READ + 1)
         return number
+
+    def use(self, engine: Engine) -> None:
+        """Take another engine, with the range of its ADCs."""
+        self.engine, self.calibrated = engine, None
+
+    def use_range(self, found: Ranges | str) -> None:
+        """Take a calibrated range of the ADCs."""
+        self.engine, self.calibrated = self.engine.replace(adc={"range": found}), found
 
     def forget(self) -> None:
         """Write the weights anew at the next read."""
@@ -118,11 +143,17 @@ class LayerCells(Slotted):
         return engine._program(engine._weights(w), address)
 
     def _multiply_values(self, x: Any, w: Any, asked: Asked) -> Any:
+        observer = self.observer
+        if observer is not None and (found := observer.before(self, x, w)) is not None:
+            return found
         matrix = self.matrix(w, asked.step, asked.traced)
         try:
-            return matrix._multiply_values(x, w, asked)
+            y = matrix._multiply_values(x, w, asked)
         except (TypeError, ValueError) as error:
             fail(type(error), f"layer {self.name!r}: {error}")
+        if observer is not None:
+            observer.after(self, x, w, y)
+        return y
 
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
         engine = self.engine
@@ -137,11 +168,11 @@ class LayerCells(Slotted):
         return values, found[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_written", "slot")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_written", "observer", "slot")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._written = None
+        self._written = self.observer = None
         self._take_slot()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LayerCells":

@@ -1,31 +1,83 @@
-"""Cells for matrices of data: written anew for every product."""
+"""Batches of data, as a model takes them."""
 
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .. import backends
-from .._recorded import quantised
-from ..autograd.slots import Asked
+import torch
+
 from ..checks import fail
-from ..operands import edge
-from ._cells import LayerCells
+from ._cells import LayerCells, Observer
+from .conversion import layers
 
-__all__ = ["DataCells"]
+__all__ = ["each_cells", "run", "watched"]
 
 
-class DataCells(LayerCells):
-    """Crossbars that hold data, such as the keys of an attention head: one matrix after another is written into them.
+def _batches(data: Any) -> Iterable[Any]:
+    if isinstance(data, torch.Tensor | tuple | dict) or hasattr(data, "keys"):
+        return [data]
+    if not isinstance(data, Iterable):
+        fail(
+            TypeError,
+            f"data is a {type(data).__name__}: give a batch (tensor, tuple or dict), or an iterable of batches",
+        )
+    return data
 
-    All of them are written into the same cells of the chip, as those of ``engine(x, w)`` are, but under a name.
+
+def run(model: torch.nn.Module, data: Any) -> int:
+    """Run a model on batches of data, in eval mode and without gradients, and return how many there were.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    data : tensor, tuple, dict, or iterable of them
+        A batch, or several: a tensor is the model's only argument, a tuple are its arguments, a dict its keywords.
     """
+    modes = [(module, module.training) for module in model.modules()]
+    count = 0
+    try:
+        model.eval()
+        with torch.no_grad():
+            for batch in _batches(data):
+                count += 1
+                if isinstance(batch, tuple):
+                    model(*batch)
+                elif isinstance(batch, dict) or hasattr(batch, "keys"):
+                    model(**batch)
+                else:
+                    model(batch)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    if not count:
+        fail(ValueError, "data holds no batch: give some typical inputs")
+    return count
 
-    def matrix(self, w: Any, step: int = 0, traced: bool = True) -> Any:
-        """Return data, (K, N), as written into the cells; the parameters are those of `LayerCells.matrix`."""
-        try:
-            return self._program(w.detach(), self.engine.chip if self.chip is None else self.chip, step)
-        except (TypeError, ValueError) as error:
-            fail(type(error), f"layer {self.name!r}: {error}")
 
-    def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
-        engine = self.engine
-        values, beyond = quantised(backends.select(w, engine.backend), engine.config, edge.accept("w", w), weight=True)
-        return self.matrix(w, asked.step).effective() if self.gradient == "written" else values, beyond
+def _weights(layer: Any, part: str) -> Any:
+    return layer._weights()[part].detach()
+
+
+def each_cells(model: torch.nn.Module) -> Iterator[tuple[LayerCells, Callable[[], Any]]]:
+    """Yield the cells of every weight matrix of a model, and a function that returns its weights, (K, N)."""
+    found = False
+    for _, layer in layers(model):
+        for part, cells in layer._cells.items():
+            found = True
+            yield cells, functools.partial(_weights, layer, part)
+    if not found:
+        fail(ValueError, "the model has no layer on crossbars: convert_ it first")
+
+
+@contextlib.contextmanager
+def watched(model: torch.nn.Module, observer: Observer) -> Iterator[None]:
+    """Let an observer look at all products of a model."""
+    every = [cells for cells, _ in each_cells(model)]
+    try:
+        for cells in every:
+            cells.observer = observer
+        yield
+    finally:
+        for cells in every:
+            cells.observer = None

@@ -9,12 +9,13 @@ from .._recorded import recorded_product
 from ..checks import fail
 from ..engine import Engine
 from ._cells import LayerCells
+from ._learned import LearnedRanges
 from ._training import Training
 
 __all__ = ["CrossbarLayer"]
 
 
-class CrossbarLayer:
+class CrossbarLayer(LearnedRanges):
     """Base of the layers on crossbars, beside torch's own class of the layer.
 
     Parameters and keys of the ``state_dict`` are those of torch's layer, so that weights load both ways.
@@ -31,8 +32,6 @@ class CrossbarLayer:
     digital: ClassVar[type]
     owned: ClassVar[tuple[str, ...]] = ()  # submodules whose weights this layer multiplies by
     name: str
-    training_settings: Training
-    _cells: dict[str, LayerCells]
     _digital_class: type
 
     @classmethod
@@ -75,6 +74,7 @@ class CrossbarLayer:
         layer.name = name or "(root)"
         layer.training_settings = Training() if training is None else training
         layer._cells = {part: LayerCells(engine, layer._part_name(part)) for part in layer._parts()}
+        layer._make_ranges()
         return layer
 
     @classmethod
@@ -85,6 +85,7 @@ class CrossbarLayer:
     def leave(self) -> torch.nn.Module:
         """Make it torch's own layer again, in place, and return it: the same parameters, without crossbars."""
         module: Any = self
+        module._drop_ranges()
         module.__class__ = module._digital_class
         for own in ("name", "training_settings", "_cells", "_digital_class"):
             del module.__dict__[own]
@@ -117,7 +118,7 @@ class CrossbarLayer:
         if not isinstance(engine, Engine):
             fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05)")
         for cells in self._cells.values():
-            cells.engine = engine
+            cells.use(engine)
 
     def _weights(self) -> dict[str, Any]:
         """Return the weight matrices, (K, N), by part."""
@@ -154,6 +155,7 @@ class CrossbarLayer:
             Step whose cells are read, where several reads belong to one; by default every read in training is one.
         first_row : int
         """
+        x = self._in_range(x, part)
         return recorded_product(
             self._cells[part], x, w, step=self._steps() if step is None else step, first_row=first_row
         )

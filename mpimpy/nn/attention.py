@@ -9,7 +9,7 @@ from .._recorded import recorded_product
 from ..checks import fail
 from ..engine import Engine
 from ._attention_inputs import Inputs, added_mask, arranged
-from ._data import DataCells
+from ._data_cells import DataCells
 from ._layer import CrossbarLayer
 from ._step import one_step
 
@@ -99,7 +99,7 @@ class MultiheadAttention(CrossbarLayer, torch.nn.MultiheadAttention):
     def engine(self, engine: Engine) -> None:
         CrossbarLayer.engine.fset(self, engine)  # type: ignore[attr-defined]
         for cells in self.__dict__.get("_data", {}).values():
-            cells.engine = engine
+            cells.use(engine)
 
     def _parts(self) -> tuple[str, ...]:
         return (*_PROJECTIONS, _OUT)

@@ -70,6 +70,20 @@ def crossbar_class(module: torch.nn.Module) -> type[CrossbarLayer] | None:
     return next((kind for kind in KINDS if kind._fits(type(module))), None)
 
 
+def owned_by(name: str, module: torch.nn.Module) -> set[str]:
+    """Return the qualified names of the submodules whose weights a layer on crossbars multiplies by, itself.
+
+    Parameters
+    ----------
+    name : str
+        Qualified name of the layer.
+    module : torch.nn.Module
+        Of torch's class of the layer, or on crossbars already.
+    """
+    kind = type(module) if isinstance(module, CrossbarLayer) else crossbar_class(module)
+    return {f"{name}.{part}".lstrip(".") for part in getattr(kind, "owned", ())}
+
+
 def reason_for(module: torch.nn.Module) -> str | None:
     """Return the reason why a module with weights of its own has no layer on crossbars; None if it has none to name."""
     kind = type(module).__name__
@@ -206,8 +220,7 @@ def convert_(
             continue
         first = seen.setdefault(id(module), name)
         kind = crossbar_class(module)
-        owner = type(module) if kind is None and isinstance(module, CrossbarLayer) else kind
-        owned.update(f"{name}.{part}".lstrip(".") for part in getattr(owner, "owned", ()))
+        owned |= owned_by(name, module)
         if first != name:
             if kind is not None and any(module is each for _, each, _, _ in wanted):
                 found.shared[name] = first

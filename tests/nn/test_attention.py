@@ -218,6 +218,27 @@ def test_the_projection_of_outputs_belongs_to_the_layer():
     assert found.skipped == [("look", "engines gives it None")]
 
 
+def test_a_layer_is_inspected_calibrated_and_loaded_as_a_whole():
+    engine = DPETensor(seed=1, w_mapping="pair", x_mapping="signed", radc=64)
+    names = [f"look/{part}_proj{mark}weight" for part, mark in (("q", "_"), ("k", "_"), ("v", "_"), ("out", "."))]
+    model = torch.nn.ModuleDict({"look": torch.nn.MultiheadAttention(8, 2)})
+    found = ann.inspect(model, engine)
+    assert (list(found.matrices), found.skipped) == (names, [])
+    layer, x = model["look"], torch.randn(3, 2, 8)
+    ann.convert_(model, engine, training=ann.Training(input_ranges=ann.InputRanges()))
+    layer.train()(x, x, x)[0].sum().backward()
+    ann.calibrate_(layer.eval(), (x, x, x))
+    assert list(ann.report(layer, (x, x, x)).layers) == names
+    state = layer.state_dict()
+    assert {"adc_range_out_proj_weight", "input_range_out_proj_weight"} <= set(state)
+    other = torch.nn.MultiheadAttention(8, 2)
+    ann.convert_(torch.nn.ModuleDict({"look": other}), engine, training=layer.training_settings)
+    other.eval().load_state_dict(state)
+    for cells in (*layer._cells.values(), *other._cells.values()):
+        cells.reads = 0
+    assert torch.equal(other(x, x, x)[0], layer(x, x, x)[0])
+
+
 def test_clipped_weights():
     _, layer = pair(DPETensor(seed=1), training=ann.Training(clip_weights=1.0))
     before = layer.in_proj_weight.detach().clone()

@@ -213,6 +213,15 @@ def test_clipped_weights():
     assert torch.isclose(layer.weight_hh_l0.abs().max(), bound)
 
 
+def test_ranges_of_inputs_are_learned_over_all_times():
+    layer = torch.nn.LSTM(6, 5)
+    ann.convert_(layer, DPETensor(seed=1), training=ann.Training(input_ranges=ann.InputRanges()))
+    layer(torch.randn(4, 2, 6))[0].sum().backward()
+    assert layer.input_range_weight_ih_l0.grad is not None
+    assert layer.input_range_weight_hh_l0.grad is not None
+    assert 0 < layer.input_range_weight_hh_l0 < layer.input_range_weight_ih_l0
+
+
 def test_autocast_gives_the_dtypes_of_torch():
     x = torch.randn(3, 2, 6)
     for kind, more in KINDS:
