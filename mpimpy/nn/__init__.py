@@ -17,8 +17,11 @@ except ImportError as error:
     raise ImportError(msg) from error
 from ._training import Training
 from .conversion import Conversion, convert_, layers, revert_
+from .conv import Conv1d, Conv2d, Conv3d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Conv1D, Linear
 
 del _torch
 
 __all__ = ["Conv1D", "Conversion", "Linear", "Training", "convert_", "layers", "revert_"]
+__all__ += ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]

@@ -11,6 +11,8 @@ from ..checks import fail
 from ..engine import Engine
 from ._layer import CrossbarLayer
 from ._training import Training
+from .conv import Conv1d, Conv2d, Conv3d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Conv1D, Linear
 
 __all__ = ["Conversion", "convert_", "crossbar_class", "layers", "revert_"]
@@ -19,6 +21,7 @@ Filter = Callable[[torch.nn.Module, str], bool]
 Engines = Mapping[Any, Engine | None]
 
 KINDS: tuple[type[CrossbarLayer], ...] = (Linear, Conv1D)
+KINDS += (Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
 # modules of torch with weights and without a product that cells could hold
 _NO_PRODUCT = (torch.nn.Embedding, torch.nn.EmbeddingBag)
 
