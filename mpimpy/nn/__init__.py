@@ -16,9 +16,9 @@ except ImportError as error:
     msg = "mpimpy.nn needs torch, which is not installed: pip install mpimpy[torch]"
     raise ImportError(msg) from error
 from ._training import Training
-from .conversion import Conversion, convert_, layers, revert_
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .conversion import Conversion, convert_, layers, revert_
 from .linear import Conv1D, Linear
 
 del _torch

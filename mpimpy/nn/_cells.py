@@ -23,6 +23,7 @@ class _Written:
     weights: Any  # a copy of them
     version: Any
     settings: Any
+    held: Any = None  # the weights themselves: while they live, no others have their address
 
 
 class LayerCells(Slotted):
@@ -94,12 +95,12 @@ class LayerCells(Slotted):
             if version is not None and version == found.version:
                 return found.matrix
             if found.weights.shape == w.shape and torch.equal(found.weights, w):
-                self._written = dataclasses.replace(found, version=version)
+                self._written = dataclasses.replace(found, version=version, held=w.detach())
                 return found.matrix
         matrix = self._program(w.detach(), chip, step)
         if age is not None:
             matrix = matrix.at(*age)
-        self._written = _Written(matrix, w.detach().clone(), version, settings)
+        self._written = _Written(matrix, w.detach().clone(), version, settings, w.detach())
         return matrix
 
     def keep(self, matrix: Any, w: Any) -> None:

@@ -14,7 +14,7 @@ from ._patches import Block, Ranges, blocks, images_at_a_time
 
 __all__ = ["StreamedLayer", "place"]
 
-BLOCK = 1 << 19  # elements of a block of patches: 2 MB of float32
+BLOCK = 1 << 19  # elements of a block of patches, 2 MB of float32, where the weights are not more
 _GRAPH_BLOCKS = 16  # of one product in a graph, which lists them all
 
 Gather = Callable[[Any, Ranges], Any]
@@ -78,7 +78,7 @@ class StreamedLayer(CrossbarLayer):
         positions : tuple of int
             Per image.
         width : int
-            Elements of a row that count for the size of a block.
+            Elements of a row, of the inputs or of the product, that count for the size of a block.
         gather : function of (tensor, ranges)
             Rows of inputs of one group, shape (n * positions, K), from its channels of n images.
         prepare : function of a tensor, optional
@@ -95,7 +95,9 @@ class StreamedLayer(CrossbarLayer):
             rows *= size
         # a read for each matrix, which its blocks share
         reads = {part: next_read(self._cells[part], images, w) for part, w in weights.items()}
-        most = max(1, BLOCK // width)
+        # a read draws the noise of all its cells: a block is no smaller than they are
+        cells = max(w.shape[0] * w.shape[1] for w in weights.values())
+        most = max(1, max(BLOCK, cells) // width)
         if self._whole(images):
             most = max(most, rows)
         elif not self._in_place(images):
@@ -103,7 +105,8 @@ class StreamedLayer(CrossbarLayer):
         unit = self._unit(rows)
         # split, as its gradient is put together once, where each slice would have one of the whole
         step = images_at_a_time(sizes, most, unit)
-        chunks, pieces, at = images.split(step), (), -1
+        chunks, at = images.split(step), -1
+        pieces: Any = ()
         for block in blocks(sizes, most, unit):
             (first, _), *ranges = block.ranges
             if first // step != at:

@@ -15,7 +15,7 @@ __all__ = ["Conv1d", "Conv2d", "Conv3d"]
 
 class _Convolution(StreamedLayer):
     padding: Any
-    padding_mode: str
+    padding_mode: Any
 
     def _weights(self) -> dict[str, Any]:
         return {
@@ -48,14 +48,14 @@ class _Convolution(StreamedLayer):
             pads = [each for pair in zip(before[::-1], after[::-1], strict=True) for each in pair]
             prepare = partial(torch.nn.functional.pad, pad=pads, mode=self.padding_mode)
             window = Window(self.kernel_size, self.stride, self.dilation, (0,) * len(before), (0,) * len(before))
-        depth = images.shape[1] * math.prod(self.kernel_size)
+        depth = images.shape[1] // self.groups * math.prod(self.kernel_size)
         streamed = self._streamed(images, positions, max(depth, self.out_channels), window.patches, prepare)
         if not self._in_place(images):
             # rows in order are those of the whole
             whole = torch.cat([self._biased(y) for _, y in streamed])
-            y = whole.reshape(images.shape[0], *positions, -1).movedim(-1, 1).contiguous()
-            return y if input is images else y.squeeze(0)
-        y = None
+            found = whole.reshape(images.shape[0], *positions, -1).movedim(-1, 1).contiguous()
+            return found if input is images else found.squeeze(0)
+        y: Any = None
         for block, rows in streamed:
             if y is None:
                 y = rows.new_empty((images.shape[0], self.out_channels, *positions))

@@ -12,15 +12,14 @@ from ._streamed import StreamedLayer, place
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
+_TorchTransposed: Any = torch.nn.modules.conv._ConvTransposeNd
+
 
 class _TransposedConvolution(StreamedLayer):
-    padding: tuple[int, ...]
-    output_padding: tuple[int, ...]
+    padding: Any
 
     def _weights(self) -> dict[str, Any]:
-        return {
-            part: each.flatten(1) for part, each in zip(self._parts(), self.weight.chunk(self.groups), strict=True)
-        }
+        return {part: each.flatten(1) for part, each in zip(self._parts(), self.weight.chunk(self.groups), strict=True)}
 
     def forward(self, input: Any, output_size: list[int] | None = None) -> Any:
         """Return the transposed convolution, shape (N, out_channels, *sizes); without N for one image.
@@ -38,7 +37,8 @@ class _TransposedConvolution(StreamedLayer):
         positions = tuple(images.shape[2:])
         streamed = self._streamed(images, positions, width, _pixels)
         if self._in_place(images):
-            y, dtype = None, None
+            y: Any = None
+            dtype: Any = None
             for block, rows in streamed:
                 if y is None:
                     y, dtype = self._zeros(rows, images.shape[0], sizes), rows.dtype
@@ -60,9 +60,9 @@ class _TransposedConvolution(StreamedLayer):
         return rows.new_zeros((number, self.out_channels, *sizes), dtype=wide)
 
     def _sizes(self, given: Any, output_size: list[int] | None) -> tuple[int, ...]:
-        axes, module = len(self.kernel_size), torch.nn.modules.conv._ConvTransposeNd
+        axes, module = len(self.kernel_size), _TorchTransposed
         settings = (list(each) for each in (self.stride, self.padding, self.kernel_size))
-        more = module._output_padding(self, given, output_size, *settings, axes, list(self.dilation))  # type: ignore[arg-type]
+        more = module._output_padding(self, given, output_size, *settings, axes, list(self.dilation))
         sizes = []
         for axis, (size, extra) in enumerate(zip(given.shape[-axes:], more, strict=True)):
             stride, gap = self.stride[axis], self.dilation[axis]
