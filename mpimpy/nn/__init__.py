@@ -20,6 +20,8 @@ from .attention import MultiheadAttention
 from .bilinear import Bilinear
 from .calibration import calibrate_
 from .chips import at_, load_chips, program_, save_chips
+from .conv import Conv1d, Conv2d, Conv3d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .conversion import Conversion, convert_, layers, revert_
 from .linear import Conv1D, Linear
 from .look import Inspection, LayerReport, ModelReport, inspect, report
@@ -35,6 +37,12 @@ __all__ = [
     "RNN",
     "Bilinear",
     "Conv1D",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "Conversion",
     "GRUCell",
     "InputRanges",

@@ -142,7 +142,7 @@ class CrossbarLayer(LearnedRanges):
         # whether this forward pass writes its weights into fresh cells
         return bool(self.training) and self.training_settings.noise == "step"  # type: ignore[attr-defined]
 
-    def _product(self, x: Any, w: Any, part: str = "", step: Any = None, first_row: int = 0) -> Any:
+    def _product(self, x: Any, w: Any, part: str = "", step: Any = None, first_row: int = 0, read: Any = None) -> Any:
         """Return the product of inputs and a weight matrix, read from its cells.
 
         Parameters
@@ -154,11 +154,12 @@ class CrossbarLayer(LearnedRanges):
         step : int or int64 tensor, optional
             Step whose cells are read, where several reads belong to one; by default every read in training is one.
         first_row : int
+        read : int or int64 tensor, optional
+            Number of the read, where several products are one; by default the next one.
         """
         x = self._in_range(x, part)
-        return recorded_product(
-            self._cells[part], x, w, step=self._steps() if step is None else step, first_row=first_row
-        )
+        at = self._steps() if step is None else step
+        return recorded_product(self._cells[part], x, w, read, step=at, first_row=first_row)
 
     def extra_repr(self) -> str:
         """Return what torch's repr shows of the layer, and its name and seed."""

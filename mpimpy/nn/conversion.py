@@ -14,6 +14,8 @@ from ._layer import CrossbarLayer
 from ._training import Training
 from .attention import MultiheadAttention, as_attention
 from .bilinear import Bilinear
+from .conv import Conv1d, Conv2d, Conv3d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Conv1D, Linear
 from .recurrent import GRU, LSTM, RNN
 from .recurrent_cells import GRUCell, LSTMCell, RNNCell
@@ -26,6 +28,12 @@ Engines = Mapping[Any, Engine | None]
 KINDS: tuple[type[CrossbarLayer], ...] = (
     Linear,
     Conv1D,
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
     Bilinear,
     MultiheadAttention,
     RNN,
