@@ -145,7 +145,7 @@ def test_cached_kernels_know_what_they_inline():
     folder = PACKAGE / "backends" / "cpu"
     inlined_in = {
         "_read": ("_currents", "_lanes", "_bits", "_philox", "_disturb"),
-        "_ladder_numba": ("_lanes",),
+        "_ladder_numba": ("_lanes", "_eights"),
         "_kernels": ("_philox",),
     }
     for kernels, inlined in inlined_in.items():
