@@ -222,7 +222,8 @@ def _mesh(links, pitch, start, count, cols, end, panel):
         of_rows = first * EIGHT + (j & 4)
         for k in range(first, start + EIGHT if first == start else end, EIGHT):
             at = j * pitch + k
-            rows = load8(links, at), load8(links, at + pitch), load8(links, at + 2 * pitch), load8(links, at + 3 * pitch)
+            below, last = at + pitch, at + 3 * pitch
+            rows = load8(links, at), load8(links, below), load8(links, below + pitch), load8(links, last)
             if count == EIGHT:
                 _meet_all(links, at, pitch, rows, stars, k * EIGHT, shares, of_rows)
             else:
