@@ -25,6 +25,7 @@ from ._paths import read_paths as read_paths
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: they fit a cache
+THIN = 256  # columns up to which a grid is drawn some rows at a time
 
 
 def to_backend(array: Any) -> Any:
@@ -134,7 +135,7 @@ def perturb(
     narrow = draw.shift == 16 and (draw.bound + draw.reference) * most + 2**15 < 2**31
     entries = excess if narrow else factors
     arguments = tasks, out.size * 7e-4, cells, first, entries, words, draw.level_shift, draw.reference
-    if narrow and words[6] % 8 + last - first <= 2 * _kernels.GROUPS:
+    if narrow and words[6] % 8 + last - first <= THIN:
         strips = ceil_div(out.shape[1], _kernels.GROUPS)
         _jit.launch(_kernels.perturb_thin, out.shape[0] * strips, *arguments[1:], draw.bound, out)
     elif narrow:
