@@ -16,6 +16,7 @@ from .config._variation import seconds
 from .crossbar.explain import explain
 from .crossbar.product import product
 from .crossbar.programmed import Programmed, aged
+from .crossbar.small import SharedByReads
 from .files import chips
 from .operands import edge, encoding
 from .operands.edge import Operand
@@ -23,6 +24,9 @@ from .operands.encoding import Encoded
 from .reads import Read
 
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
+
+
+KINDS = 16  # shapes and dtypes of inputs for which a matrix keeps what reads share
 
 
 class CrossbarMatrix(MatrixView, LinearOperand):
@@ -138,18 +142,40 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         True
         """
         x = self._accept(x)
-        if x.complex:
-            return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), x))
-        block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
-        number = self._read_number(read)
+        kind = x.shape, x.array.dtype, x.counts_as
+        shared = self._shared.get(kind)
+        if shared is None or shared.programmed is not self.programmed:
+            if x.complex:
+                return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), x))
+            shared = self._share(x, kind)
+        number, stream = self._read_number(read)
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
-        xp = self._xp
-        dtype, shape = x.counts_as, (*x.shape[:-1], self.shape[1])
-        if self.programmed is None or 0 in x.dims:
-            found = edge.result_dtype(xp, dtype, self._prototype.dtype, self.device)
-            return xp.zeros(shape, dtype=found, device=self.device)
-        encoded = self._encode(x, block)
-        return xp.reshape(self._multiply(self.programmed, encoded, number, first_row, dtype), shape)
+        if shared.programmed is None or 0 in x.dims:
+            return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
+        values = self._backend.to_backend(x.array)
+        y = shared.small(self._backend, values, number, stream)
+        if y is None:
+            y = self._multiply(shared.programmed, self._encode(x, shared.block), (number, stream), first_row, x.counts_as)
+            return self._xp.reshape(y, shared.shape)
+        y = self._public(y)
+        return y if y.dtype == shared.dtype else arrays.rounded(y, shared.dtype)
+
+    def _share(self, x: Operand, kind: Any) -> SharedByReads:
+        # what reads of inputs of one kind, its shape and dtypes, share: kept for the latest kinds
+        block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
+        dtype = self._result_dtype(x.counts_as)
+        shape = *x.shape[:-1], self.shape[1]
+        shared = SharedByReads(self.programmed, x.dims, shape, block, dtype, self._kernel_dtype(dtype))
+        if len(self._shared) >= KINDS:
+            self._shared.clear()
+        self._shared[kind] = shared
+        return shared
+
+    def _result_dtype(self, counts_as: Any) -> Any:
+        return edge.result_dtype(self._xp, counts_as, self._prototype.dtype, self.device)
+
+    def _kernel_dtype(self, dtype: Any) -> str:
+        return "float32" if dtype == self._xp.float32 else "float64"
 
     def _encode(self, x: Operand, block: tuple[int, int] | None = None) -> Encoded:
         if block is None:
@@ -166,10 +192,8 @@ class CrossbarMatrix(MatrixView, LinearOperand):
             programmed = dataclasses.replace(programmed, address=programmed.address.in_stream(stream))
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
         converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
-        xp = self._xp
-        dtype = edge.result_dtype(xp, dtype, self._prototype.dtype, self.device)
-        kernel_dtype = "float32" if dtype == xp.float32 else "float64"
-        y = self._public(product(self._backend, programmed, encoded, number, first_row, kernel_dtype))
+        dtype = self._result_dtype(dtype)
+        y = self._public(product(self._backend, programmed, encoded, number, first_row, self._kernel_dtype(dtype)))
         return y if y.dtype == dtype else arrays.rounded(y, dtype)
 
     def save(self, path: Any) -> None:

@@ -12,10 +12,12 @@ __all__ = [
     "BesideDraw",
     "BlockScales",
     "Draw",
+    "DrawnCells",
     "Errors",
     "Reading",
     "RowDraw",
     "Slicing",
+    "SmallRead",
 ]
 
 PANEL = 16  # tiles per panel of the float sum
@@ -251,3 +253,67 @@ class Slicing:
     dtype: str
     signed: bool = False
     offset: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnCells:
+    """Cells, and how a read draws them.
+
+    Attributes
+    ----------
+    cells : integer array, shape (slices, K, N)
+    draw : Draw
+    address : mpimpy.noise.Address
+        Of the first cell, in read 0.
+    """
+
+    cells: Any
+    draw: Draw
+    address: noise.Address
+
+
+@dataclass(frozen=True, eq=False)
+class SmallRead:
+    """A read of few cells by few inputs in INT format, without errors: all of it but the inputs and its number.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        Of the inputs: (batch, M, K).
+    dtype, result : str
+        Of the inputs, ``"float32"`` or ``"float64"``, and of the product.
+    block : (int, int)
+        Of the inputs.
+    top : float
+        The largest code of a block.
+    band : (float, float)
+        Largest magnitudes of blocks of float64 inputs that are read so.
+    slicing : Slicing
+        Of the inputs.
+    cells : DrawnCells, or integer array, shape (slices, K, N)
+        Array: the grid of every read.
+    beside : DrawnCells or None
+        Reference columns, one for each array, which are subtracted.
+    place : (int, int, int)
+        Of `beside`: columns before the first cell in its array, columns of an array, bound; see `reference.subtract`.
+    pairs : bool
+        The first half of the cells less the second half, saturated, is the grid.
+    w_scale : float64 array, shape (tiles, N)
+    reading : Reading
+    sum_scale : float
+    """
+
+    shape: tuple[int, int, int]
+    dtype: str
+    result: str
+    block: tuple[int, int]
+    top: float
+    band: tuple[float, float]
+    slicing: Slicing
+    cells: Any
+    beside: DrawnCells | None
+    place: tuple[int, int, int]
+    pairs: bool
+    w_scale: Any
+    reading: Reading
+    sum_scale: float

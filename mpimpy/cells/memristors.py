@@ -25,6 +25,7 @@ __all__ = [
     "grid_bits",
     "program",
     "read",
+    "read_draw",
     "reference_units",
     "select_rows",
     "steady",
@@ -347,12 +348,19 @@ def read(
 
     Of all columns, or of ``columns = (first, last)`` alone.
     """
+    effect, per_level = read_draw(device, cell_format, cells)
+    if effect is None:
+        return cells.cells if columns is None else cells.cells[:, :, slice(*columns)]
+    which = cells.levels if per_level else None
+    return backend.perturb(cells.cells, effect, address._replace(purpose=noise.READ), columns, which)
+
+
+def read_draw(device: Device, cell_format: CellFormat, cells: Cells) -> tuple[Draw | None, bool]:
+    """Return (draw, per_level) of read variation: None without any; whether `Cells.levels` choose its tables."""
     law = laws.read(device, cell_format.fraction, cells.time_s)
     if law is None:
-        return cells.cells if columns is None else cells.cells[:, :, slice(*columns)]
-    effect = _draw(law, cell_format, level_shift=cells.level_shift, reference=cells.reference)
-    which = cells.levels if law.per_level else None
-    return backend.perturb(cells.cells, effect, address._replace(purpose=noise.READ), columns, which)
+        return None, False
+    return _draw(law, cell_format, level_shift=cells.level_shift, reference=cells.reference), law.per_level
 
 
 def conductance(device: Device, cell_format: CellFormat, cells: Cells) -> Any:

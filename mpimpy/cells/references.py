@@ -24,6 +24,7 @@ from .memristors import Cells, Targets
 __all__ = [
     "age",
     "array_address",
+    "bound",
     "columns_beside",
     "conductance",
     "held",
@@ -252,9 +253,13 @@ def subtract(
         xp, (slices, depth, width) = array_namespace(found), found.shape
         total = xp.sum(xp.astype(xp.reshape(found, (slices, depth, width // count, count)), xp.int64), axis=3)
         found = xp.astype((2 * total + count) // (2 * count), grid.dtype)
+    return backend.subtract(grid, found, first % cols, cols, bound(cell_format))
+
+
+def bound(cell_format: CellFormat) -> int:
+    """Return the largest magnitude of cells less their reference cells, in grid units."""
     # cells on whole levels are held in no wider integers than these
-    bound = cell_format.cell_bound if cell_format.fraction else cell_format.cell_bound // 2
-    return backend.subtract(grid, found, first % cols, cols, bound)
+    return cell_format.cell_bound if cell_format.fraction else cell_format.cell_bound // 2
 
 
 def take_away(backend: Any, config: Config, cell_format: CellFormat, cells: Cells, address: Address) -> Cells:

@@ -1,0 +1,176 @@
+"""Small reads: the kernels of a read one after the other, with all that does not depend on the inputs made ready.
+
+A small read spends its time between kernels. So buffers have known shapes here, constants are arguments already, and
+work stays on one thread.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..._integers import ceil_div
+from ..reading import DrawnCells, SmallRead
+from ..reference import code_limits
+from . import _jit, _kernels, _read, numba_cpu
+from ._jit import kernel
+from ._paths import constants, integers, too_wide
+
+__all__ = ["make_ready"]
+
+_frozen, _NONE = numba_cpu._frozen, numba_cpu._NONE
+
+
+@kernel
+def scales(peak, low, high, top, unit, a, tiles_a_block, height, divisor, x_scale):
+    """Write the divisors of blocks, and the scale of every row in every tile; False if a block is beyond the band."""
+    batch, down, across = peak.shape
+    for b in range(batch):
+        for m in range(down):
+            for k in range(across):
+                most = peak[b, m, k]
+                if most > 0 and not (low <= most <= high):
+                    return False
+                divisor[b, m, k] = most if most > 0 else 1.0
+    for row in range(x_scale.shape[0]):
+        for tile in range(x_scale.shape[1]):
+            x_scale[row, tile] = peak[row // height, row % height // a, tile // tiles_a_block] / top * unit
+    return True
+
+
+@kernel
+def difference(drawn, bound, grid):
+    """Write g+ less g- of each pair, saturated; columns of `grid` beyond those of the cells stay as they are."""
+    slices, depth, low, high = drawn.shape[0] // 2, drawn.shape[1], np.int32(-bound), np.int32(bound)
+    for j in range(slices):
+        for row in range(depth):
+            plus, minus, out = drawn[j, row], drawn[j + slices, row], grid[j, row]
+            for col in range(drawn.shape[2]):
+                out[col] = min(max(np.int32(np.int32(plus[col]) - np.int32(minus[col])), low), high)
+
+
+def make_ready(task: SmallRead) -> Callable[[Any, int], Any] | None:
+    """Return a function that reads inputs, given the number of the read; None where the usual way does as well.
+
+    Parameters
+    ----------
+    task : SmallRead
+
+    Returns
+    -------
+    function or None
+        ``read(values, number)``: the product, shape (batch * M, N); `values` as `to_backend` returns them. None
+        instead of a product: the values are beyond the band.
+    """
+    cells = task.cells.cells if isinstance(task.cells, DrawnCells) else task.cells
+    width, arrays = max(cells.shape[2], _read.STRIP), cells.shape[0] // (2 if task.pairs else 1)
+    work = math.prod(task.shape) * width * len(task.slicing.bits) * arrays * numba_cpu.READ_COST
+    grid, grid_dtype = _grid(task, cells, (arrays, cells.shape[1], width))
+    if grid is None or too_wide(grid_dtype) or too_wide(task.slicing.dtype) or work > _jit.SHARED:
+        return None
+    encode, shape = _encoding(task), task.shape
+    multiply = _multiplication(task, grid_dtype, cells.shape[2])
+
+    def read(values: Any, number: int) -> Any:
+        found = encode(values.reshape(shape))
+        return None if found is None else multiply(*found, grid(number))
+
+    return read
+
+
+def _encoding(task: SmallRead) -> Callable[[Any], Any]:
+    # from values to (digits, scales of rows in tiles); None beyond the band
+    (batch, height, depth), (a, c), cut = task.shape, task.block, task.slicing
+    shape = batch, ceil_div(height, a), ceil_div(depth, c)
+    total, tiles = batch * height, len(task.w_scale)
+    ceiling, tops = _frozen(np.full(shape, np.inf)), _frozen(np.full(shape, task.top))
+    band = task.band if task.dtype == "float64" else (0.0, math.inf)  # those of float32 are within it
+    blocks = *band, task.top, task.sum_scale, a, c // task.reading.rows, height
+    numbers = integers(cut.bits), integers(cut.strides), *code_limits(cut.bits, cut.signed), cut.offset, cut.signed
+    dtype, sliced = np.dtype(cut.dtype), (len(cut.bits), batch, height, depth)
+
+    def encode(values: Any) -> Any:
+        peak, divisor, x_scale = np.zeros(shape), np.empty(shape), np.empty((total, tiles))
+        digits = np.empty(sliced, dtype)
+        _kernels.block_max(0, batch * shape[1], values, a, c, ceiling, peak)
+        if not scales(peak, *blocks, divisor, x_scale):
+            return None
+        divisor.setflags(write=False)
+        x_scale.setflags(write=False)
+        _kernels.digits(0, total, values, a, c, divisor, tops, _NONE, _NONE, _NONE, *numbers, digits)
+        digits.setflags(write=False)
+        return digits, x_scale
+
+    return encode
+
+
+def _grid(task: SmallRead, cells: Any, shape: tuple[int, int, int]) -> tuple[Callable[[int], Any] | None, Any]:
+    # (from the number of a read to the memory of its grid, its dtype); None if it is another kernel's
+    columns, more = cells.shape[2], ((0, 0), (0, 0), (0, shape[2] - cells.shape[2]))
+    if not isinstance(task.cells, DrawnCells):
+        # a copy of few numbers, unless they fill a strip
+        memory = numba_cpu._memory(_frozen(np.pad(cells, more) if more[2][1] else cells))
+        return lambda number: memory, cells.dtype
+    drawn = _drawing(task.cells)
+    beside = None if task.beside is None else _drawing(task.beside)
+    if drawn is None or (task.beside is not None and beside is None):
+        return None, None
+    bound, dtype = task.cells.draw.bound, np.dtype(task.cells.draw.dtype)
+    tasks, apart = cells.shape[0] * cells.shape[1], task.pairs or columns < shape[2]
+
+    def grid(number: int) -> Any:
+        found = drawn(number)
+        if beside is not None:
+            columns_beside = beside(number)
+            columns_beside.setflags(write=False)
+            _kernels.subtract(0, tasks, columns_beside, *task.place, found)
+        if apart:
+            own, found = found, np.zeros(shape, dtype)
+            if task.pairs:
+                difference(own, bound, found)
+            else:
+                found[:, :, :columns] = own
+        found.setflags(write=False)
+        return numba_cpu._memory(found)
+
+    return grid, dtype
+
+
+def _drawing(cells: DrawnCells) -> Callable[[int], Any] | None:
+    # from the number of a read to the cells as it draws them; None if it is another kernel's, or other threads help
+    draw, shape, dtype = cells.draw, cells.cells.shape, np.dtype(cells.draw.dtype)
+    _, excess, most = numba_cpu._table(draw.table)
+    if not numba_cpu._is_narrow(draw, most) or math.prod(shape) * numba_cpu.DRAW_COST > _jit.SHARED:
+        return None
+    words, numbers = numba_cpu._address_words(cells.address), (draw.level_shift, draw.reference, draw.bound)
+    array, tasks = _frozen(cells.cells), shape[0] * ceil_div(shape[1], _kernels.GROUPS)
+
+    def drawn(number: int) -> Any:
+        out, address = np.empty(shape, dtype), words.copy()
+        address[4] = number
+        _kernels.perturb_thin(0, tasks, array, 0, excess, address, *numbers, out)
+        return out
+
+    return drawn
+
+
+def _multiplication(task: SmallRead, grid_dtype: Any, columns: int) -> Callable[[Any, Any, Any], Any]:
+    # from (digits, scales of rows in tiles, memory of the grid) to the product of `columns` columns
+    reading, cut, (batch, height, depth) = task.reading, task.slicing, task.shape
+    total, slices, width = batch * height, len(cut.bits), max(columns, _read.STRIP)
+    known = constants(total, np.dtype(cut.dtype), grid_dtype, reading)
+    w_scale = _frozen(np.pad(task.w_scale, ((0, 0), (0, width - columns))))
+    blocks, tasks = numba_cpu._blocks(total, width, slices, numba_cpu.CHUNK)
+    chosen, flat = (known.looked_up, known.paired, known.widths, known.strides), (slices, total, depth)
+    after = w_scale, depth, reading.rows, *known.adc, blocks
+    result, double = np.dtype(task.result), task.result == "float64"
+
+    def multiply(digits: Any, x_scale: Any, memory: Any) -> Any:
+        out = np.empty((total, width), result)
+        ends = (numba_cpu._NO_SINGLE, out.reshape(-1)) if double else (out.reshape(-1), numba_cpu._NO_DOUBLE)
+        packed = numba_cpu._packed(digits.reshape(flat), known, reading)
+        _read.read(0, tasks, *packed, *chosen, x_scale, *memory, *after, *ends, None)
+        return out if width == columns else out[:, :columns].copy()
+
+    return multiply
