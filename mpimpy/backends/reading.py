@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import noise
+from .._caches import hashed_once
 
 __all__ = [
     "AMPLITUDE_BITS",
@@ -28,6 +29,7 @@ Table = tuple[tuple[float, ...], ...]  # a number for each weight slice and inpu
 Codes = tuple[tuple[int, ...], ...]  # the same, whole numbers
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Reading:
     """How a programmed matrix is read: all that `read` needs besides its arrays.

@@ -4,14 +4,15 @@ A small read spends its time between kernels. So buffers have known shapes here,
 work stays on one thread.
 """
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..._integers import ceil_div
-from ..reading import DrawnCells, SmallRead
+from ..reading import DrawnCells, Reading, Slicing, SmallRead
 from ..reference import code_limits
 from . import _jit, _kernels, _read, numba_cpu
 from ._jit import kernel
@@ -19,6 +20,7 @@ from ._paths import constants, integers, too_wide
 
 __all__ = ["make_ready"]
 
+KEPT = 64  # kinds of reads for which the constants of kernels are kept
 _frozen, _NONE = numba_cpu._frozen, numba_cpu._NONE
 
 
@@ -69,28 +71,54 @@ def make_ready(task: SmallRead) -> Callable[[Any, int], Any] | None:
     grid, grid_dtype = _grid(task, cells, (arrays, cells.shape[1], width))
     if grid is None or too_wide(grid_dtype) or too_wide(task.slicing.dtype) or work > _jit.SHARED:
         return None
-    encode, shape = _encoding(task), task.shape
-    multiply = _multiplication(task, grid_dtype, cells.shape[2])
+    encode = _encoding(task.shape, task.dtype == "float64", task.block, task.slicing, _Scales.of(task))
+    form = *task.shape, task.slicing.dtype, len(task.slicing.bits), cells.shape[2], grid_dtype, task.result
+    multiply, w_scale = _multiplication(form, task.reading), _padded(task.w_scale, width)
 
     def read(values: Any, number: int) -> Any:
-        found = encode(values.reshape(shape))
-        return None if found is None else multiply(*found, grid(number))
+        found = encode(values)
+        return None if found is None else multiply(*found, grid(number), w_scale)
 
     return read
 
 
-def _encoding(task: SmallRead) -> Callable[[Any], Any]:
+def _padded(array: Any, width: int) -> Any:
+    # the array with zeros as its last columns
+    if array.shape[-1] == width:
+        return _frozen(array)
+    out = np.zeros((*array.shape[:-1], width), array.dtype)
+    out[..., : array.shape[-1]] = array
+    return _frozen(out)
+
+
+class _Scales(NamedTuple):
+    # numbers that the scales of inputs follow from, as of `SmallRead`
+    band: tuple[float, float]
+    top: float
+    unit: float
+    rows: int
+
+    @classmethod
+    def of(cls, task: SmallRead) -> "_Scales":
+        return cls(task.band, task.top, task.sum_scale, task.reading.rows)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _encoding(
+    of_values: tuple[int, int, int], wide: bool, block: tuple[int, int], cut: Slicing, numbers: _Scales
+) -> Callable[[Any], Any]:
     # from values to (digits, scales of rows in tiles); None beyond the band
-    (batch, height, depth), (a, c), cut = task.shape, task.block, task.slicing
+    (batch, height, depth), (a, c) = of_values, block
     shape = batch, ceil_div(height, a), ceil_div(depth, c)
-    total, tiles = batch * height, len(task.w_scale)
-    ceiling, tops = _frozen(np.full(shape, np.inf)), _frozen(np.full(shape, task.top))
-    band = task.band if task.dtype == "float64" else (0.0, math.inf)  # those of float32 are within it
-    blocks = *band, task.top, task.sum_scale, a, c // task.reading.rows, height
-    numbers = integers(cut.bits), integers(cut.strides), *code_limits(cut.bits, cut.signed), cut.offset, cut.signed
+    total, tiles, band = batch * height, ceil_div(depth, numbers.rows), numbers.band
+    ceiling, tops = _frozen(np.full(shape, np.inf)), _frozen(np.full(shape, numbers.top))
+    band = band if wide else (0.0, math.inf)  # magnitudes of float32 are within it
+    blocks = *band, numbers.top, numbers.unit, a, c // numbers.rows, height
+    constant = integers(cut.bits), integers(cut.strides), *code_limits(cut.bits, cut.signed), cut.offset, cut.signed
     dtype, sliced = np.dtype(cut.dtype), (len(cut.bits), batch, height, depth)
 
     def encode(values: Any) -> Any:
+        values = values.reshape(of_values)
         peak, divisor, x_scale = np.zeros(shape), np.empty(shape), np.empty((total, tiles))
         digits = np.empty(sliced, dtype)
         _kernels.block_max(0, batch * shape[1], values, a, c, ceiling, peak)
@@ -98,7 +126,7 @@ def _encoding(task: SmallRead) -> Callable[[Any], Any]:
             return None
         divisor.setflags(write=False)
         x_scale.setflags(write=False)
-        _kernels.digits(0, total, values, a, c, divisor, tops, _NONE, _NONE, _NONE, *numbers, digits)
+        _kernels.digits(0, total, values, a, c, divisor, tops, _NONE, _NONE, _NONE, *constant, digits)
         digits.setflags(write=False)
         return digits, x_scale
 
@@ -107,10 +135,9 @@ def _encoding(task: SmallRead) -> Callable[[Any], Any]:
 
 def _grid(task: SmallRead, cells: Any, shape: tuple[int, int, int]) -> tuple[Callable[[int], Any] | None, Any]:
     # (from the number of a read to the memory of its grid, its dtype); None if it is another kernel's
-    columns, more = cells.shape[2], ((0, 0), (0, 0), (0, shape[2] - cells.shape[2]))
+    columns = cells.shape[2]
     if not isinstance(task.cells, DrawnCells):
-        # a copy of few numbers, unless they fill a strip
-        memory = numba_cpu._memory(_frozen(np.pad(cells, more) if more[2][1] else cells))
+        memory = numba_cpu._memory(_padded(cells, shape[2]))
         return lambda number: memory, cells.dtype
     drawn = _drawing(task.cells)
     beside = None if task.beside is None else _drawing(task.beside)
@@ -155,22 +182,21 @@ def _drawing(cells: DrawnCells) -> Callable[[int], Any] | None:
     return drawn
 
 
-def _multiplication(task: SmallRead, grid_dtype: Any, columns: int) -> Callable[[Any, Any, Any], Any]:
-    # from (digits, scales of rows in tiles, memory of the grid) to the product of `columns` columns
-    reading, cut, (batch, height, depth) = task.reading, task.slicing, task.shape
-    total, slices, width = batch * height, len(cut.bits), max(columns, _read.STRIP)
-    known = constants(total, np.dtype(cut.dtype), grid_dtype, reading)
-    w_scale = _frozen(np.pad(task.w_scale, ((0, 0), (0, width - columns))))
+@functools.lru_cache(maxsize=KEPT)
+def _multiplication(form: tuple[Any, ...], reading: Reading) -> Callable[[Any, Any, Any, Any], Any]:
+    # from (digits, scales of rows in tiles, memory of the grid, scales of columns in tiles) to the product
+    batch, height, depth, digits_dtype, slices, columns, grid_dtype, result = form
+    total, width = batch * height, max(columns, _read.STRIP)
+    known = constants(total, np.dtype(digits_dtype), grid_dtype, reading)
     blocks, tasks = numba_cpu._blocks(total, width, slices, numba_cpu.CHUNK)
     chosen, flat = (known.looked_up, known.paired, known.widths, known.strides), (slices, total, depth)
-    after = w_scale, depth, reading.rows, *known.adc, blocks
-    result, double = np.dtype(task.result), task.result == "float64"
+    after, dtype, double = (*known.adc, blocks), np.dtype(result), result == "float64"
 
-    def multiply(digits: Any, x_scale: Any, memory: Any) -> Any:
-        out = np.empty((total, width), result)
+    def multiply(digits: Any, x_scale: Any, memory: Any, w_scale: Any) -> Any:
+        out = np.empty((total, width), dtype)
         ends = (numba_cpu._NO_SINGLE, out.reshape(-1)) if double else (out.reshape(-1), numba_cpu._NO_DOUBLE)
         packed = numba_cpu._packed(digits.reshape(flat), known, reading)
-        _read.read(0, tasks, *packed, *chosen, x_scale, *memory, *after, *ends, None)
+        _read.read(0, tasks, *packed, *chosen, x_scale, *memory, w_scale, depth, reading.rows, *after, *ends, None)
         return out if width == columns else out[:, :columns].copy()
 
     return multiply
