@@ -10,11 +10,13 @@ from typing import Any
 from array_api_compat import array_namespace, is_array_api_obj
 
 __all__ = [
+    "all_finite",
     "asarray",
     "detach",
     "in_cpu_memory",
     "is_array",
     "is_numpy",
+    "is_plain",
     "is_torch",
     "is_torch_cpu",
     "lazy_product",
@@ -50,6 +52,17 @@ def is_numpy(array: Any) -> bool:
     """Return whether `array` is NumPy's."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(array, (numpy.ndarray, numpy.generic))
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether `value` is a NumPy array itself, of no subclass."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(value) is numpy.ndarray
+
+
+def all_finite(array: Any) -> bool:
+    """Return whether a plain NumPy array holds no NaN and no infinity."""
+    return bool(sys.modules["numpy"].isfinite(array).all())
 
 
 def is_torch(array: Any) -> bool:

@@ -26,7 +26,7 @@ from .reads import Read
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
 
 
-KINDS = 16  # shapes and dtypes of inputs for which a matrix keeps what reads share
+KINDS = 32  # entries of shapes and dtypes of inputs for which a matrix keeps what reads share
 
 
 class CrossbarMatrix(MatrixView, LinearOperand):
@@ -141,34 +141,45 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
-        x = self._accept(x)
-        kind = x.shape, x.array.dtype, x.counts_as
-        shared = self._shared.get(kind)
-        if shared is None or shared.programmed is not self.programmed:
-            if x.complex:
-                return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), x))
-            shared = self._share(x, kind)
+        shared = self._known(x)
+        if shared is None:
+            operand = self._accept(x)
+            if operand.complex:
+                return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), operand))
+            shared, x = self._share(x, operand), operand.array
         number, stream = self._read_number(read)
-        first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
-        if shared.programmed is None or 0 in x.dims:
+        first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - shared.dims[0] * shared.dims[1])
+        if self.programmed is None or shared.empty:
             return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
-        values = self._backend.to_backend(x.array)
-        y = shared.small(self._backend, values, number, stream)
+        y = shared.small(self._backend, self.programmed, self._backend.to_backend(x), number, stream)
         if y is None:
-            y = self._multiply(shared.programmed, self._encode(x, shared.block), (number, stream), first_row, x.counts_as)
+            encoded = self._encode(x, shared.dims, shared.block)
+            y = self._multiply(self.programmed, encoded, (number, stream), first_row, shared.counts_as)
             return self._xp.reshape(y, shared.shape)
         y = self._public(y)
         return y if y.dtype == shared.dtype else arrays.rounded(y, shared.dtype)
 
-    def _share(self, x: Operand, kind: Any) -> SharedByReads:
-        # what reads of inputs of one kind, its shape and dtypes, share: kept for the latest kinds
-        block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
-        dtype = self._result_dtype(x.counts_as)
-        shape = *x.shape[:-1], self.shape[1]
-        shared = SharedByReads(self.programmed, x.dims, shape, block, dtype, self._kernel_dtype(dtype))
-        if len(self._shared) >= KINDS:
-            self._shared.clear()
-        self._shared[kind] = shared
+    def _known(self, x: Any) -> SharedByReads | None:
+        # what reads of such inputs share, if only their values are to be checked still, and are finite
+        if not arrays.is_plain(x):
+            return None
+        shared = self._shared.get((x.shape, x.dtype))
+        return shared if shared is not None and arrays.all_finite(x) else None
+
+    def _share(self, x: Any, operand: Operand) -> SharedByReads:
+        # what reads of inputs of one shape and dtype share; `_known` finds that of arrays that passed as they are
+        kind: tuple[Any, ...] = operand.shape, operand.array.dtype, operand.counts_as
+        shared = self._shared.get(kind)
+        if shared is None:
+            block = encoding.block_shape(self.config.inputs, operand.dims[1:], self.config.tile.rows, weight=False)
+            dtype = self._result_dtype(operand.counts_as)
+            shape, kinds = (*operand.shape[:-1], self.shape[1]), (operand.counts_as, dtype, self._kernel_dtype(dtype))
+            shared = SharedByReads(operand.dims, shape, block, *kinds)
+            if len(self._shared) >= KINDS:
+                self._shared.clear()
+            self._shared[kind] = shared
+        if operand.array is x and arrays.is_plain(x):
+            self._shared[kind[:2]] = shared
         return shared
 
     def _result_dtype(self, counts_as: Any) -> Any:
@@ -177,10 +188,10 @@ class CrossbarMatrix(MatrixView, LinearOperand):
     def _kernel_dtype(self, dtype: Any) -> str:
         return "float32" if dtype == self._xp.float32 else "float64"
 
-    def _encode(self, x: Operand, block: tuple[int, int] | None = None) -> Encoded:
+    def _encode(self, x: Any, dims: tuple[int, int, int], block: tuple[int, int] | None = None) -> Encoded:
         if block is None:
-            block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
-        values = self._backend.to_backend(self._xp.reshape(x.array, x.dims))
+            block = encoding.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
+        values = self._backend.to_backend(self._xp.reshape(x, dims))
         return encoding.encode(self._backend, values, self.config.inputs, block)
 
     def _read_number(self, read: int | None) -> Read:
@@ -345,7 +356,7 @@ def encode_inputs(matrix: CrossbarMatrix, x: Any) -> tuple[Programmed, Encoded]:
     x = edge.accept("x", x, like=matrix._operand, depth=matrix.shape[0])
     if matrix.programmed is None or 0 in x.shape:
         fail(ValueError, f"x of shape {x.shape} and weights of shape {matrix.shape} make no currents to look at")
-    return matrix.programmed, matrix._encode(x)
+    return matrix.programmed, matrix._encode(x.array, x.dims)
 
 
 def read_codes(matrix: CrossbarMatrix, encoded: Encoded, fmt: Format, dtype: Any, read: int | None = None) -> Any:

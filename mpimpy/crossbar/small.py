@@ -19,6 +19,7 @@ __all__ = ["SharedByReads", "reader"]
 STREAMS = 4  # for which a matrix keeps small reads of one kind of inputs
 
 Reader = Callable[[Any, int], Any]
+NOTHING: tuple[Programmed | None, Reader | None] = None, None
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,56 +28,59 @@ class SharedByReads:
 
     Attributes
     ----------
-    programmed : Programmed or None
     dims : (int, int, int)
         (batch, M, K) of the inputs.
     shape : tuple of int
         Of the product.
     block : (int, int)
         Of the inputs.
-    dtype : dtype
-        Of the product.
+    counts_as, dtype : dtype
+        Of the inputs, and of the product.
     kernel_dtype : str
         Name of the dtype in which kernels return it.
     """
 
-    programmed: Programmed | None
     dims: tuple[int, int, int]
     shape: tuple[int, ...]
     block: tuple[int, int]
+    counts_as: Any
     dtype: Any
     kernel_dtype: str
-    _readers: dict[str | None, Reader | None] = field(default_factory=dict, init=False, repr=False)
+    _readers: dict[str | None, tuple[Programmed | None, Reader | None]] = field(default_factory=dict, init=False, repr=False)
 
-    def small(self, backend: Any, values: Any, number: int, stream: str | None) -> Any:
+    @property
+    def empty(self) -> bool:
+        """Whether the inputs have no elements."""
+        return 0 in self.dims
+
+    def small(self, backend: Any, programmed: Programmed, values: Any, number: int, stream: str | None) -> Any:
         """Return the product of some inputs, of `shape`, as the backend has it; None if `product` has to do it.
 
         Parameters
         ----------
         backend : module
-            A backend, always the same one.
+            That of the matrix, always the same one.
+        programmed : Programmed
         values : real floating array
             The inputs, as `to_backend` returns them.
         number, stream : int, str or None
             Of the read.
         """
-        try:
-            read = self._readers[stream]
-        except KeyError:
-            read = self._reader(backend, values, stream)
+        of, read = self._readers.get(stream, NOTHING)
+        if of is not programmed:
+            read = self._reader(backend, programmed, values, stream)
         y = None if read is None else read(values, number)
         return None if y is None else y.reshape(self.shape)
 
-    def _reader(self, backend: Any, values: Any, stream: str | None) -> Reader | None:
-        programmed = self.programmed
-        assert programmed is not None
+    def _reader(self, backend: Any, programmed: Programmed, values: Any, stream: str | None) -> Reader | None:
+        of = programmed
         if stream is not None:
             programmed = replace(programmed, address=programmed.address.in_stream(stream))
         name = str(values.dtype).rpartition(".")[2]
         read = reader(backend, programmed, self.dims, (name, self.kernel_dtype))
         if len(self._readers) >= STREAMS:
             self._readers.clear()
-        self._readers[stream] = read
+        self._readers[stream] = of, read
         return read
 
 

@@ -16,7 +16,7 @@ from ..reading import DrawnCells, Reading, Slicing, SmallRead
 from ..reference import code_limits
 from . import _jit, _kernels, _read, numba_cpu
 from ._jit import kernel
-from ._paths import constants, integers, too_wide
+from ._paths import Constants, constants, integers, too_wide
 
 __all__ = ["make_ready"]
 
@@ -182,6 +182,33 @@ def _drawing(cells: DrawnCells) -> Callable[[int], Any] | None:
     return drawn
 
 
+def _packing(known: Constants, reading: Reading, shape: tuple[int, int, int]) -> Callable[[Any], tuple[Any, ...]]:
+    # `numba_cpu._packed` of digits of one shape
+    if "float" in known.paths:
+        return lambda digits: numba_cpu._packed(digits, known, reading)
+    (_, height, depth), rows = shape, reading.rows
+    tiles, planes = ceil_div(depth, rows), sum(int(known.widths[i]) for i in known.looked_up)
+    words, halves, paired = ceil_div(rows, _read.WORD), ceil_div(rows, 2), known.paired.size
+    bits_shape, tasks = (tiles, height, planes, words), tiles * height
+    # three rows more: four are looked up at a time
+    count = tasks * planes * words
+    size = count + 3 * planes * words
+
+    def pack(digits: Any) -> tuple[Any, ...]:
+        bits, pairs = numba_cpu._NO_BITS, numba_cpu._NO_PAIRS
+        if planes:
+            bits = np.empty(size, np.int64)
+            _read.pack_bits(0, tasks, digits, known.looked_up, known.widths, rows, bits[:count].reshape(bits_shape))
+        if paired:
+            pairs = np.empty((tiles, height, paired, halves), np.int32)
+            memory = numba_cpu._memory(digits)
+            _read.pack_pairs(0, tasks, *memory, depth, known.paired, known.strides, rows, pairs)
+            pairs = pairs.reshape(-1)
+        return bits, pairs, numba_cpu._NO_CODES
+
+    return pack
+
+
 @functools.lru_cache(maxsize=KEPT)
 def _multiplication(form: tuple[Any, ...], reading: Reading) -> Callable[[Any, Any, Any, Any], Any]:
     # from (digits, scales of rows in tiles, memory of the grid, scales of columns in tiles) to the product
@@ -189,13 +216,14 @@ def _multiplication(form: tuple[Any, ...], reading: Reading) -> Callable[[Any, A
     total, width = batch * height, max(columns, _read.STRIP)
     known = constants(total, np.dtype(digits_dtype), grid_dtype, reading)
     blocks, tasks = numba_cpu._blocks(total, width, slices, numba_cpu.CHUNK)
-    chosen, flat = (known.looked_up, known.paired, known.widths, known.strides), (slices, total, depth)
+    pack = _packing(known, reading, flat := (slices, total, depth))
+    chosen = (known.looked_up, known.paired, known.widths, known.strides)
     after, dtype, double = (*known.adc, blocks), np.dtype(result), result == "float64"
 
     def multiply(digits: Any, x_scale: Any, memory: Any, w_scale: Any) -> Any:
         out = np.empty((total, width), dtype)
         ends = (numba_cpu._NO_SINGLE, out.reshape(-1)) if double else (out.reshape(-1), numba_cpu._NO_DOUBLE)
-        packed = numba_cpu._packed(digits.reshape(flat), known, reading)
+        packed = pack(digits.reshape(flat))
         _read.read(0, tasks, *packed, *chosen, x_scale, *memory, w_scale, depth, reading.rows, *after, *ends, None)
         return out if width == columns else out[:, :columns].copy()
 
