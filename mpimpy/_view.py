@@ -3,12 +3,10 @@
 import dataclasses
 from typing import Any
 
-from array_api_compat import device as device_of
-
 from . import backends
 from .analysis.counts import counts
 from .analysis.programming import Programming, write_statistics
-from .arrays import namespace
+from .arrays import device_of, namespace
 from .cells import memristors, references
 from .checks import fail
 from .config import Config

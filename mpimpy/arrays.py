@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace, device, is_array_api_obj
 
 __all__ = [
     "all_finite",
     "asarray",
     "detach",
+    "device_of",
     "in_cpu_memory",
     "is_array",
     "is_numpy",
@@ -41,6 +42,11 @@ def namespace(array: Any) -> Any:
     if found is None:
         found = _NAMESPACES[kind] = array_namespace(array)
     return found
+
+
+def device_of(array: Any) -> Any:
+    """Return the device of `array`."""
+    return "cpu" if is_plain(array) else device(array)
 
 
 def is_array(value: Any) -> bool:

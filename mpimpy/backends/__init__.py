@@ -28,6 +28,7 @@ from .reading import (
     Reading,
     RowDraw,
     Slicing,
+    SmallCells,
     SmallRead,
 )
 
@@ -45,6 +46,7 @@ __all__ = [
     "Reading",
     "RowDraw",
     "Slicing",
+    "SmallCells",
     "SmallRead",
     "available",
     "check",

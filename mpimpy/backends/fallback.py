@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from .reading import Errors, Reading, SmallRead
+from .reading import Errors, Reading, SmallCells, SmallRead
 
 __all__ = ["read_paths", "small_reader", "takes_small_reads", "with_fallback"]
 
@@ -55,14 +55,14 @@ def takes_small_reads(backend: Any) -> bool:
     return bool(backend.NAME == "numba")
 
 
-def small_reader(backend: Any, task: SmallRead) -> Callable[[Any, int], Any] | None:
-    """Return a function that does a small read in few calls; None if the backend, or the read, has no such way.
+def small_reader(form: SmallRead, some: SmallCells) -> Callable[[Any, int], Any] | None:
+    """Return a function that does a small read in few calls; None if the kernels have no such way for it.
 
     Parameters
     ----------
-    backend : module
-        One that `takes_small_reads`.
-    task : SmallRead
+    form : SmallRead
+    some : SmallCells
+        Arrays of a backend that `takes_small_reads`.
 
     Returns
     -------
@@ -71,4 +71,4 @@ def small_reader(backend: Any, task: SmallRead) -> Callable[[Any, int], Any] | N
     """
     from .cpu import _small
 
-    return _small.make_ready(task)
+    return _small.make_ready(form, some)

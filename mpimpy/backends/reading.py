@@ -1,7 +1,7 @@
 """Instructions for kernels: how to read, how to draw, how to quantise. Frozen values, made once."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import noise
 from .._caches import hashed_once
@@ -18,6 +18,7 @@ __all__ = [
     "Reading",
     "RowDraw",
     "Slicing",
+    "SmallCells",
     "SmallRead",
 ]
 
@@ -274,9 +275,10 @@ class DrawnCells:
     address: noise.Address
 
 
-@dataclass(frozen=True, eq=False)
+@hashed_once
+@dataclass(frozen=True)
 class SmallRead:
-    """A read of few cells by few inputs in INT format, without errors: all of it but the inputs and its number.
+    """A read of few cells by few inputs in INT format, by ADCs without errors: its numbers. Hashable.
 
     Attributes
     ----------
@@ -292,15 +294,8 @@ class SmallRead:
         Largest magnitudes of blocks of float64 inputs that are read so.
     slicing : Slicing
         Of the inputs.
-    cells : DrawnCells, or integer array, shape (slices, K, N)
-        Array: the grid of every read.
-    beside : DrawnCells or None
-        Reference columns, one for each array, which are subtracted.
-    place : (int, int, int)
-        Of `beside`: columns before the first cell in its array, columns of an array, bound; see `reference.subtract`.
     pairs : bool
-        The first half of the cells less the second half, saturated, is the grid.
-    w_scale : float64 array, shape (tiles, N)
+        The first half of the cells that are drawn less the second half, saturated, is the grid.
     reading : Reading
     sum_scale : float
     """
@@ -312,10 +307,26 @@ class SmallRead:
     top: float
     band: tuple[float, float]
     slicing: Slicing
+    pairs: bool
+    reading: Reading
+    sum_scale: float
+
+
+class SmallCells(NamedTuple):
+    """What a `SmallRead` reads.
+
+    Attributes
+    ----------
+    cells : DrawnCells, or integer array, shape (slices, K, N)
+        Array: the grid of every read.
+    beside : DrawnCells or None
+        Reference columns, one for each array, which are subtracted.
+    place : (int, int, int)
+        Of `beside`: columns before the first cell in its array, columns of an array, bound; see `reference.subtract`.
+    w_scale : float64 array, shape (tiles, N)
+    """
+
     cells: Any
     beside: DrawnCells | None
     place: tuple[int, int, int]
-    pairs: bool
     w_scale: Any
-    reading: Reading
-    sum_scale: float

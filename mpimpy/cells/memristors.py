@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from array_api_compat import array_namespace
-from array_api_compat import device as device_of
-
 from .. import noise
+from .._caches import bounded
+from ..arrays import device_of
+from ..arrays import namespace as array_namespace
 from ..backends import Draw
 from ..config import Device, Drift, WriteVerify
 from . import classes, laws
@@ -357,10 +357,17 @@ def read(
 
 def read_draw(device: Device, cell_format: CellFormat, cells: Cells) -> tuple[Draw | None, bool]:
     """Return (draw, per_level) of read variation: None without any; whether `Cells.levels` choose its tables."""
-    law = laws.read(device, cell_format.fraction, cells.time_s)
+    return _read_draw(device, cell_format, cells.time_s, cells.level_shift, cells.reference)
+
+
+@bounded(64, lambda found, device, *_: laws.device_bytes(device) + (0 if found[0] is None else len(found[0].table)))
+def _read_draw(
+    device: Device, cell_format: CellFormat, time_s: float | None, level_shift: int, reference: int
+) -> tuple[Draw | None, bool]:
+    law = laws.read(device, cell_format.fraction, time_s)
     if law is None:
         return None, False
-    return _draw(law, cell_format, level_shift=cells.level_shift, reference=cells.reference), law.per_level
+    return _draw(law, cell_format, level_shift=level_shift, reference=reference), law.per_level
 
 
 def conductance(device: Device, cell_format: CellFormat, cells: Cells) -> Any:

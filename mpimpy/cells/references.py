@@ -9,11 +9,10 @@ before. So a part of a matrix has the reference cells of the whole.
 
 from typing import Any
 
-from array_api_compat import array_namespace
-from array_api_compat import device as device_of
-
 from .. import noise
 from .._caches import bounded
+from ..arrays import device_of
+from ..arrays import namespace as array_namespace
 from ..config import Config, Device, Flicker
 from ..noise import Address
 from . import laws, memristors, signs, wiring
@@ -137,8 +136,12 @@ def _targets(config: Config, cell_format: CellFormat, address: Address, levels: 
     # of the reference cells beside cells that are written to `levels`
     xp, (arrays, depth, width) = array_namespace(levels), levels.shape
     shape, where = (depth, columns_beside(config, address, width)), device_of(levels)
-    goals = [xp.full(shape, level_of(config, cell_format, j), dtype=levels.dtype, device=where) for j in range(arrays)]
-    return Targets(xp.stack(goals, axis=0), _address(config, address))
+    numbers = [level_of(config, cell_format, j) for j in range(arrays)]
+    if any(numbers):
+        goals = xp.stack([xp.full(shape, level, dtype=levels.dtype, device=where) for level in numbers], axis=0)
+    else:
+        goals = xp.zeros((arrays, *shape), dtype=levels.dtype, device=where)
+    return Targets(goals, _address(config, address))
 
 
 def write(backend: Any, config: Config, cell_format: CellFormat, cells: Cells, targets: Targets) -> Cells:

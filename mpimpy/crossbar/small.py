@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..backends import DrawnCells, SmallRead, small_reader, takes_small_reads
-from ..cells import memristors, references
-from ..cells.memristors import Cells
+from .._caches import bounded
+from ..backends import Draw, DrawnCells, SmallCells, SmallRead, small_reader, takes_small_reads
+from ..cells import laws, memristors, references
 from ..config import Config
-from ..noise import READ, Address
+from ..noise import READ
 from ..operands import encoding, powers
 from . import plan as plans
-from .product import plan_for, read_grid
+from .product import read_grid
 from .programmed import Programmed
 
 __all__ = ["SharedByReads", "reader"]
@@ -46,7 +46,9 @@ class SharedByReads:
     counts_as: Any
     dtype: Any
     kernel_dtype: str
-    _readers: dict[str | None, tuple[Programmed | None, Reader | None]] = field(default_factory=dict, init=False, repr=False)
+    _readers: dict[str | None, tuple[Programmed | None, Reader | None]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def empty(self) -> bool:
@@ -76,17 +78,17 @@ class SharedByReads:
         of = programmed
         if stream is not None:
             programmed = replace(programmed, address=programmed.address.in_stream(stream))
-        name = str(values.dtype).rpartition(".")[2]
-        read = reader(backend, programmed, self.dims, (name, self.kernel_dtype))
+        read = None
+        if takes_small_reads(backend):
+            name = "float32" if values.dtype.itemsize == 4 else "float64"
+            read = reader(backend, programmed, self.dims, (name, self.kernel_dtype))
         if len(self._readers) >= STREAMS:
             self._readers.clear()
         self._readers[stream] = of, read
         return read
 
 
-def reader(
-    backend: Any, programmed: Programmed, shape: tuple[int, int, int], dtypes: tuple[str, str]
-) -> Reader | None:
+def reader(backend: Any, programmed: Programmed, shape: tuple[int, int, int], dtypes: tuple[str, str]) -> Reader | None:
     """Return a function that reads a small matrix in few calls of kernels; None if `product` has to do it.
 
     It takes most of what small matrices are read with: inputs in INT format, one plane of weights, ADCs without
@@ -95,7 +97,7 @@ def reader(
     Parameters
     ----------
     backend : module
-        A backend.
+        One that `takes_small_reads`.
     programmed : Programmed
     shape : (int, int, int)
         (batch, M, K) of the inputs.
@@ -108,58 +110,52 @@ def reader(
         ``read(values, number)`` has the bits of `product`, of the inputs' values and the number of the read; or it
         is None, and `product` has to read these values.
     """
-    config = programmed.config
-    if not takes_small_reads(backend) or not _plain(config) or programmed.encoded.exponent is not None:
+    config, cells = programmed.config, programmed.as_read
+    form = _form(config, cells.faulty, shape, dtypes)
+    if form is None or programmed.encoded.exponent is not None:
         return None
-    plan, cell_format = plan_for(config, programmed.as_read), plans.cell_format(config)
-    cells = _cells(backend, config, programmed)
-    if plan.read_as is not plan or plan.by_blas or plan.added is not None or cells is None:
+    draw, per_level = memristors.read_draw(config.device, plans.cell_format(config), cells)
+    if draw is None:
+        grid, form = read_grid(backend, config, cells, programmed.address), replace(form, pairs=False)
+        return small_reader(form, SmallCells(grid, None, (0, 0, 0), programmed.scales[0, :, :]))
+    found = None if per_level or draw.additive else _drawn(config, programmed, draw)
+    return None if found is None else small_reader(form, found)
+
+
+@bounded(256, lambda _, config, *__: laws.device_bytes(config.device))
+def _form(config: Config, faulty: bool, shape: tuple[int, int, int], dtypes: tuple[str, str]) -> SmallRead | None:
+    # numbers of a small read; None if `product` has to do it
+    device, formats = config.device, config.inputs.bw_e is None and config.weights.planes == 1
+    draws = device.redraws or device.draws_rows or config.dac.noisy or config.adc.errs
+    plan = plans.plan(config)
+    folds = plan.lossless_fold is not None and not faulty
+    if not formats or draws or config.wires_per_read is not None or folds or plan.ideal or plan.added is not None:
         return None
-    block = encoding.block_shape(config.inputs, shape[1:], config.tile.rows, weight=False)
-    return small_reader(
-        backend,
-        SmallRead(
-            shape=shape,
-            dtype=dtypes[0],
-            result=dtypes[1],
-            block=block,
-            top=encoding.top_code(config.inputs),
-            band=powers.BAND,
-            slicing=encoding.slicing(config.inputs),
-            cells=cells[0],
-            beside=cells[1],
-            place=(programmed.address.col % config.tile.cols, config.tile.cols, references.bound(cell_format)),
-            pairs=config.weights.signed and isinstance(cells[0], DrawnCells),
-            w_scale=programmed.scales[0, :, :],
-            reading=plan.reading,
-            sum_scale=plan.sum_scale,
-        ),
+    return SmallRead(
+        shape=shape,
+        dtype=dtypes[0],
+        result=dtypes[1],
+        block=encoding.block_shape(config.inputs, shape[1:], config.tile.rows, weight=False),
+        top=encoding.top_code(config.inputs),
+        band=powers.BAND,
+        slicing=encoding.slicing(config.inputs),
+        pairs=config.weights.signed,
+        reading=plan.reading,
+        sum_scale=plan.sum_scale,
     )
 
 
-def _plain(config: Config) -> bool:
-    device, formats = config.device, config.inputs.bw_e is None and config.weights.planes == 1
-    draws = device.redraws or device.draws_rows or config.dac.noisy or config.adc.errs
-    return formats and not draws and config.wires_per_read is None
-
-
-def _cells(backend: Any, config: Config, programmed: Programmed) -> tuple[Any, DrawnCells | None] | None:
-    # the cells and the reference columns that reads draw, or the grid of every read; None for other kinds of draws
-    cells, address, cell_format = programmed.as_read, programmed.address, plans.cell_format(config)
-
-    def drawn(some: Cells, address: Address) -> DrawnCells | None:
-        draw, per_level = memristors.read_draw(config.device, cell_format, some)
-        if draw is None or per_level or draw.additive:
+def _drawn(config: Config, programmed: Programmed, draw: Draw) -> SmallCells | None:
+    # cells and reference columns that each read draws; None if they are subtracted in other ways
+    cells, address = programmed.as_read, programmed.address._replace(read=0, purpose=READ)
+    cell_format, columns, beside = plans.cell_format(config), cells.columns, None
+    if columns is None and config.weights.offset:
+        return None  # an ideal unit column is subtracted too
+    if columns is not None:
+        if config.tile.reference_columns > 1:
             return None
-        return DrawnCells(some.cells, draw, address._replace(read=0, purpose=READ))
-
-    if memristors.read_draw(config.device, cell_format, cells)[0] is None:
-        return read_grid(backend, config, cells, address), None
-    found = drawn(cells, address)
-    if cells.columns is None:
-        # an ideal unit column is subtracted too
-        return None if found is None or config.weights.offset else (found, None)
-    if found is None or config.tile.reference_columns > 1:
-        return None
-    beside = drawn(cells.columns, references.array_address(config, address))
-    return None if beside is None else (found, beside)
+        draw_beside, _ = memristors.read_draw(config.device, cell_format, columns)
+        assert draw_beside is not None
+        beside = DrawnCells(columns.cells, draw_beside, references.array_address(config, address))
+    place = address.col % config.tile.cols, config.tile.cols, references.bound(cell_format)
+    return SmallCells(DrawnCells(cells.cells, draw, address), beside, place, programmed.scales[0, :, :])

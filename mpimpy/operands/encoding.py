@@ -5,10 +5,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from array_api_compat import device as device_of
-
 from .._integers import ceil_div
-from ..arrays import namespace
+from ..arrays import device_of, namespace
 from ..backends import BlockScales, Slicing
 from ..config import Format
 from .powers import LOWEST, exponent_of, power, power_in_halves, shift_for

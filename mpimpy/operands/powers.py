@@ -4,9 +4,7 @@ import functools
 import math
 from typing import Any
 
-from array_api_compat import device as device_of
-
-from ..arrays import is_numpy, namespace
+from ..arrays import device_of, is_numpy, namespace
 
 __all__ = [
     "BAND",

@@ -172,7 +172,7 @@ def test_inputs_of_every_form_are_read_alike(usual):
         for form in forms:
             y = matrix.read(form, 3)
             assert same_bits(y, usual(matrix, form)), form
-            assert y.flags.writeable and y.base is None or y.base.base is None
+            assert (y.flags.writeable and y.base is None) or y.base.base is None
     tensors = Engine(seed=3).program(torch.from_numpy(W.astype("float32")))
     for _ in range(2):
         y = tensors.read(torch.from_numpy(x), 3)

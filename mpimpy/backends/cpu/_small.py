@@ -7,12 +7,12 @@ work stays on one thread.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..._integers import ceil_div
-from ..reading import DrawnCells, Reading, Slicing, SmallRead
+from ..reading import DrawnCells, Reading, SmallCells, SmallRead
 from ..reference import code_limits
 from . import _jit, _kernels, _read, numba_cpu
 from ._jit import kernel
@@ -52,12 +52,13 @@ def difference(drawn, bound, grid):
                 out[col] = min(max(np.int32(np.int32(plus[col]) - np.int32(minus[col])), low), high)
 
 
-def make_ready(task: SmallRead) -> Callable[[Any, int], Any] | None:
+def make_ready(form: SmallRead, some: SmallCells) -> Callable[[Any, int], Any] | None:
     """Return a function that reads inputs, given the number of the read; None where the usual way does as well.
 
     Parameters
     ----------
-    task : SmallRead
+    form : SmallRead
+    some : SmallCells
 
     Returns
     -------
@@ -65,15 +66,17 @@ def make_ready(task: SmallRead) -> Callable[[Any, int], Any] | None:
         ``read(values, number)``: the product, shape (batch * M, N); `values` as `to_backend` returns them. None
         instead of a product: the values are beyond the band.
     """
-    cells = task.cells.cells if isinstance(task.cells, DrawnCells) else task.cells
-    width, arrays = max(cells.shape[2], _read.STRIP), cells.shape[0] // (2 if task.pairs else 1)
-    work = math.prod(task.shape) * width * len(task.slicing.bits) * arrays * numba_cpu.READ_COST
-    grid, grid_dtype = _grid(task, cells, (arrays, cells.shape[1], width))
-    if grid is None or too_wide(grid_dtype) or too_wide(task.slicing.dtype) or work > _jit.SHARED:
+    cells = some.cells.cells if isinstance(some.cells, DrawnCells) else some.cells
+    columns = cells.shape[2]
+    width, arrays = max(columns, _read.STRIP), cells.shape[0] // (2 if form.pairs else 1)
+    work = math.prod(form.shape) * width * len(form.slicing.bits) * arrays * numba_cpu.READ_COST
+    if work > _jit.SHARED or too_wide(form.slicing.dtype):
         return None
-    encode = _encoding(task.shape, task.dtype == "float64", task.block, task.slicing, _Scales.of(task))
-    form = *task.shape, task.slicing.dtype, len(task.slicing.bits), cells.shape[2], grid_dtype, task.result
-    multiply, w_scale = _multiplication(form, task.reading), _padded(task.w_scale, width)
+    grid, grid_dtype = _grid(some, form.pairs, cells, (arrays, cells.shape[1], width))
+    if grid is None or too_wide(grid_dtype):
+        return None
+    encode, multiply = _encoding(form), _multiplication(form, columns, grid_dtype)
+    w_scale = _padded(some.w_scale, width)
 
     def read(values: Any, number: int) -> Any:
         found = encode(values)
@@ -91,29 +94,15 @@ def _padded(array: Any, width: int) -> Any:
     return _frozen(out)
 
 
-class _Scales(NamedTuple):
-    # numbers that the scales of inputs follow from, as of `SmallRead`
-    band: tuple[float, float]
-    top: float
-    unit: float
-    rows: int
-
-    @classmethod
-    def of(cls, task: SmallRead) -> "_Scales":
-        return cls(task.band, task.top, task.sum_scale, task.reading.rows)
-
-
 @functools.lru_cache(maxsize=KEPT)
-def _encoding(
-    of_values: tuple[int, int, int], wide: bool, block: tuple[int, int], cut: Slicing, numbers: _Scales
-) -> Callable[[Any], Any]:
+def _encoding(form: SmallRead) -> Callable[[Any], Any]:
     # from values to (digits, scales of rows in tiles); None beyond the band
-    (batch, height, depth), (a, c) = of_values, block
-    shape = batch, ceil_div(height, a), ceil_div(depth, c)
-    total, tiles, band = batch * height, ceil_div(depth, numbers.rows), numbers.band
-    ceiling, tops = _frozen(np.full(shape, np.inf)), _frozen(np.full(shape, numbers.top))
-    band = band if wide else (0.0, math.inf)  # magnitudes of float32 are within it
-    blocks = *band, numbers.top, numbers.unit, a, c // numbers.rows, height
+    (batch, height, depth), (a, c), cut, rows = form.shape, form.block, form.slicing, form.reading.rows
+    of_values, shape = form.shape, (batch, ceil_div(height, a), ceil_div(depth, c))
+    total, tiles = batch * height, ceil_div(depth, rows)
+    ceiling, tops = _frozen(np.full(shape, np.inf)), _frozen(np.full(shape, form.top))
+    band = form.band if form.dtype == "float64" else (0.0, math.inf)  # magnitudes of float32 are within it
+    blocks = *band, form.top, form.sum_scale, a, c // rows, height
     constant = integers(cut.bits), integers(cut.strides), *code_limits(cut.bits, cut.signed), cut.offset, cut.signed
     dtype, sliced = np.dtype(cut.dtype), (len(cut.bits), batch, height, depth)
 
@@ -133,28 +122,30 @@ def _encoding(
     return encode
 
 
-def _grid(task: SmallRead, cells: Any, shape: tuple[int, int, int]) -> tuple[Callable[[int], Any] | None, Any]:
+def _grid(
+    some: SmallCells, pairs: bool, cells: Any, shape: tuple[int, int, int]
+) -> tuple[Callable[[int], Any] | None, Any]:
     # (from the number of a read to the memory of its grid, its dtype); None if it is another kernel's
     columns = cells.shape[2]
-    if not isinstance(task.cells, DrawnCells):
+    if not isinstance(some.cells, DrawnCells):
         memory = numba_cpu._memory(_padded(cells, shape[2]))
         return lambda number: memory, cells.dtype
-    drawn = _drawing(task.cells)
-    beside = None if task.beside is None else _drawing(task.beside)
-    if drawn is None or (task.beside is not None and beside is None):
+    drawn = _drawing(some.cells)
+    beside = None if some.beside is None else _drawing(some.beside)
+    if drawn is None or (some.beside is not None and beside is None):
         return None, None
-    bound, dtype = task.cells.draw.bound, np.dtype(task.cells.draw.dtype)
-    tasks, apart = cells.shape[0] * cells.shape[1], task.pairs or columns < shape[2]
+    bound, dtype = some.cells.draw.bound, np.dtype(some.cells.draw.dtype)
+    tasks, apart = cells.shape[0] * cells.shape[1], pairs or columns < shape[2]
 
     def grid(number: int) -> Any:
         found = drawn(number)
         if beside is not None:
             columns_beside = beside(number)
             columns_beside.setflags(write=False)
-            _kernels.subtract(0, tasks, columns_beside, *task.place, found)
+            _kernels.subtract(0, tasks, columns_beside, *some.place, found)
         if apart:
             own, found = found, np.zeros(shape, dtype)
-            if task.pairs:
+            if pairs:
                 difference(own, bound, found)
             else:
                 found[:, :, :columns] = own
@@ -210,15 +201,15 @@ def _packing(known: Constants, reading: Reading, shape: tuple[int, int, int]) ->
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _multiplication(form: tuple[Any, ...], reading: Reading) -> Callable[[Any, Any, Any, Any], Any]:
+def _multiplication(form: SmallRead, columns: int, grid_dtype: Any) -> Callable[[Any, Any, Any, Any], Any]:
     # from (digits, scales of rows in tiles, memory of the grid, scales of columns in tiles) to the product
-    batch, height, depth, digits_dtype, slices, columns, grid_dtype, result = form
+    (batch, height, depth), reading, slices = form.shape, form.reading, len(form.slicing.bits)
     total, width = batch * height, max(columns, _read.STRIP)
-    known = constants(total, np.dtype(digits_dtype), grid_dtype, reading)
+    known = constants(total, np.dtype(form.slicing.dtype), grid_dtype, reading)
     blocks, tasks = numba_cpu._blocks(total, width, slices, numba_cpu.CHUNK)
     pack = _packing(known, reading, flat := (slices, total, depth))
     chosen = (known.looked_up, known.paired, known.widths, known.strides)
-    after, dtype, double = (*known.adc, blocks), np.dtype(result), result == "float64"
+    after, dtype, double = (*known.adc, blocks), np.dtype(form.result), form.result == "float64"
 
     def multiply(digits: Any, x_scale: Any, memory: Any, w_scale: Any) -> Any:
         out = np.empty((total, width), dtype)
