@@ -83,6 +83,6 @@ def hashed_once(kind: type[T]) -> type[T]:
     def state(self: Any) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_hash"}
 
-    kind.__hash__ = kept  # type: ignore[assignment, method-assign]
-    kind.__getstate__ = state  # type: ignore[attr-defined]
+    kind.__hash__ = kept  # type: ignore[method-assign]
+    kind.__getstate__ = state  # type: ignore[method-assign]
     return kind

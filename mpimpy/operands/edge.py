@@ -88,7 +88,7 @@ def _finite(name: str, array: Any, complex_too: bool) -> Any:
             "pass its real and its imaginary part"
         )
         raise TypeError(msg)
-    if kind not in ("bool", "integral") and not _all_finite(xp, array):
+    if kind not in ("bool", "integral") and not arrays.all_finite(array):
         index = first_index(xp, ~xp.isfinite(array))
         value = complex(array[index]) if imaginary else float(array[index])
         msg = f"{name} has {value} at index {index}: every element must be finite"
@@ -101,10 +101,6 @@ def _finite(name: str, array: Any, complex_too: bool) -> Any:
             stacklevel=_users_level(),
         )
     return arrays.detach(array)
-
-
-def _all_finite(xp: Any, array: Any) -> bool:
-    return arrays.all_finite(array) if arrays.is_plain(array) else bool(xp.all(xp.isfinite(array)))
 
 
 def _users_level() -> int:
