@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from libraries import same_bits
 from strategies import examples, products
 
-from mpimpy import ADC, DAC, Config, Device, Drift, Engine, Flicker, Format, Tile, Wires
+from mpimpy import ADC, DAC, Device, Drift, Engine, Flicker, Format, Tile, Wires
 from mpimpy import matrix as faces
 from mpimpy.crossbar import small
 
@@ -268,15 +268,3 @@ def test_threads_share_a_matrix(usual):
     for thread in threads:
         thread.join()
     assert not wrong
-
-
-def test_hashes_stay_in_their_process():
-    config = Config()
-    hash(config)
-    assert "_hash" in config.__dict__
-    for other in (pickle.loads(pickle.dumps(config)), copy.deepcopy(config)):
-        assert "_hash" not in other.__dict__
-        assert "_hash" not in other.inputs.__dict__
-        assert other == config
-        assert hash(other) == hash(config)
-    assert hash(config.replace(device={"var": 0.0})) != hash(config)
