@@ -133,6 +133,16 @@ def test_each_matrix_has_reads_of_its_own(change, usual):
         assert is_small(each)
 
 
+@pytest.mark.parametrize("shape", [(3, 120), (3, 130), (15, 256), (16, 250), (40, 256), (40, 300), (130, 1), (1, 1)])
+@pytest.mark.parametrize("weights", [Format(), PAIR])
+def test_grids_of_every_shape_are_drawn_alike(shape, weights, usual):
+    rng = np.random.default_rng(5)
+    matrix = Engine(weights=weights, seed=3).program(rng.standard_normal(shape), origin=(0, 3))
+    x = rng.standard_normal((2, shape[0]))
+    assert same_bits(matrix.read(x, 3), usual(matrix, x))
+    assert is_small(matrix)
+
+
 def test_each_read_has_its_number_stream_and_age(usual):
     matrix = Engine(Device(drift=Drift(0.05)), seed=3).program(W)
     assert same_bits(matrix.read(X), usual(matrix, X, 0))

@@ -162,12 +162,12 @@ def _drawing(cells: DrawnCells) -> Callable[[int], Any] | None:
     if not numba_cpu._is_narrow(draw, most) or math.prod(shape) * numba_cpu.DRAW_COST > _jit.SHARED:
         return None
     words, numbers = numba_cpu._address_words(cells.address), (draw.level_shift, draw.reference, draw.bound)
-    array, tasks = _frozen(cells.cells), shape[0] * ceil_div(shape[1], _kernels.GROUPS)
+    array, (perturb, tasks) = _frozen(cells.cells), numba_cpu._narrow_kernel(shape, cells.address.col % 8)
 
     def drawn(number: int) -> Any:
         out, address = np.empty(shape, dtype), words.copy()
         address[4] = number
-        _kernels.perturb_thin(0, tasks, array, 0, excess, address, *numbers, out)
+        perturb(0, tasks, array, 0, excess, address, *numbers, out)
         return out
 
     return drawn

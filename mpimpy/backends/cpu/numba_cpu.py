@@ -25,7 +25,7 @@ from ._paths import read_paths as read_paths
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: they fit a cache
-THIN = 256  # columns up to which a grid is drawn some rows at a time
+THIN = 256  # columns up to which a grid is drawn some rows at a time, if it has so many rows
 DRAW_COST, READ_COST = 7e-4, 1.5e-5  # microseconds for each cell, and for each product of digits
 
 
@@ -140,15 +140,21 @@ def perturb(
     factors, excess, most = _table(draw.table)
     narrow = _is_narrow(draw, most)
     entries = excess if narrow else factors
-    arguments = tasks, out.size * DRAW_COST, cells, first, entries, words, draw.level_shift, draw.reference
-    if narrow and words[6] % 8 + last - first <= THIN:
-        strips = ceil_div(out.shape[1], _kernels.GROUPS)
-        _jit.launch(_kernels.perturb_thin, out.shape[0] * strips, *arguments[1:], draw.bound, out)
-    elif narrow:
-        _jit.launch(_kernels.perturb_narrow, *arguments, draw.bound, out)
+    arguments = out.size * DRAW_COST, cells, first, entries, words, draw.level_shift, draw.reference
+    if narrow:
+        kernel, tasks = _narrow_kernel(out.shape, words[6] % 8)
+        _jit.launch(kernel, tasks, *arguments, draw.bound, out)
     else:
-        _jit.launch(_kernels.perturb, *arguments, draw.shift, draw.bound, out)
+        _jit.launch(_kernels.perturb, tasks, *arguments, draw.shift, draw.bound, out)
     return out
+
+
+def _narrow_kernel(shape: tuple[int, ...], lead: int) -> tuple[Any, int]:
+    # (kernel, tasks) of a draw that fits 32 bits, of a grid `lead` columns after a group's first
+    slices, rows, columns = shape
+    if lead + columns <= (THIN if rows >= _kernels.GROUPS else 8 * _kernels.GROUPS):
+        return _kernels.perturb_thin, slices * ceil_div(rows, _kernels.GROUPS)
+    return _kernels.perturb_narrow, slices * rows
 
 
 def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
