@@ -84,6 +84,7 @@ LARGE = {
     "DAC noise": {"dac": DAC(vnoise=0.02)},
     "ADC noise": {"adc": ADC(noise_lsb=0.5)},
     "ideal ADC": {"adc": ADC(None)},
+    "lossless": {"device": Device(var=0), "adc": ADC(64 * 15 * 15 + 1)},
     "redraw slice": {"device": Device(redraw="slice")},
     "redraw row": {"device": Device(redraw="row")},
     "one conversion": {"adc": ADC(per="product")},
@@ -151,8 +152,9 @@ def test_each_read_has_its_number_stream_and_age(usual):
     for stream in ("a", "b", "a"):
         assert same_bits(matrix.in_stream(stream, 5).read(X), usual(matrix, X, 5, stream))
     matrix = matrix.in_stream("a")
-    assert same_bits(matrix.read(X), usual(matrix, X, 0, "a"))
-    assert same_bits(matrix.read(X, 0), usual(matrix, X, 0))
+    for number in range(2):
+        assert same_bits(matrix.read(X), usual(matrix, X, number, "a"))
+        assert same_bits(matrix.read(X, 0), usual(matrix, X, 0))
     older = matrix.at("30 d")
     assert same_bits(older.read(X, 3), usual(older, X))
     assert is_small(older)
@@ -190,6 +192,15 @@ def test_inputs_of_every_form_are_read_alike(usual):
         assert same_bits(y.numpy(), usual(tensors, torch.from_numpy(x)).numpy())
     assert is_small(tensors)
     assert tensors.read(torch.from_numpy(x).bfloat16(), 3).dtype is torch.float32
+
+
+def test_each_dtype_has_the_product_of_its_own(usual):
+    matrix = Engine(seed=3).program(W.astype("float32"))
+    for dtype in ("float64", "float32", "float16", "int32", "float64", "float32"):
+        x = (8 * X).astype(dtype)
+        y = matrix.read(x, 3)
+        assert y.dtype == np.result_type(dtype, "float32")
+        assert same_bits(y, usual(matrix, x))
 
 
 def test_results_belong_to_the_caller():
