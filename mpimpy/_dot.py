@@ -3,10 +3,8 @@
 import math
 from typing import Any, Unpack
 
-from array_api_compat import device
-
 from .analysis.report import Report
-from .arrays import lazy_product, namespace
+from .arrays import device_of, lazy_product, namespace
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
 from .engine import Engine
@@ -91,7 +89,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     first, second = _operands(a, b)
     a, b, xp = first.array, second.array, namespace(first.array)
     numbers = {"first_number": a.ndim == 0, "second_number": b.ndim == 0}
-    result = dtypes.result_dtype(xp, first.counts_as, second.counts_as, device(a), **numbers)
+    result = dtypes.result_dtype(xp, first.counts_as, second.counts_as, device_of(a), **numbers)
     if a.ndim == 0 or b.ndim == 0:
         # the elements of the array drive one weight
         array, number = (a, b) if b.ndim == 0 else (b, a)
@@ -110,7 +108,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
         # beside an empty axis, -1 would be ambiguous
         x = xp.reshape(a, (math.prod(a.shape[:-1]), depth))
         columns = math.prod(b.shape[:axis]) * math.prod(b.shape[axis + 1 :])
-        y = _multiply(xp, engine, x, xp.reshape(xp.moveaxis(b, axis, 0), (depth, columns)), result)
+        y = _multiply(xp, engine, x, xp.reshape(xp.moveaxis(b, axis, 0) if axis else b, (depth, columns)), result)
     y = xp.astype(xp.reshape(y, shape), result, copy=False)
     # np.dot gives a NumPy number, not an array without axes
     return y[()] if y.ndim == 0 and edge.library(y) == "numpy" else y

@@ -3,15 +3,13 @@
 from collections.abc import Iterable
 from typing import Any, Unpack
 
-from array_api_compat import device as device_of
-
 from . import backends, noise
 from ._complex import ComplexMatrix, side_by_side
 from ._operator import CrossbarOperator
 from ._transposed import transposed_refusal
 from ._writing import write_real
 from .analysis import calibration, sampling
-from .arrays import namespace
+from .arrays import device_of, namespace
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts

@@ -15,8 +15,22 @@ from .choice import (
     select,
     set_num_threads,
 )
-from .fallback import read_paths
-from .reading import AMPLITUDE_BITS, PANEL, ROW_BITS, BesideDraw, BlockScales, Draw, Errors, Reading, RowDraw, Slicing
+from .fallback import read_paths, small_reader, takes_small_reads
+from .reading import (
+    AMPLITUDE_BITS,
+    PANEL,
+    ROW_BITS,
+    BesideDraw,
+    BlockScales,
+    Draw,
+    DrawnCells,
+    Errors,
+    Reading,
+    RowDraw,
+    Slicing,
+    SmallCells,
+    SmallRead,
+)
 
 __all__ = [
     "AMPLITUDE_BITS",
@@ -26,11 +40,14 @@ __all__ = [
     "BesideDraw",
     "BlockScales",
     "Draw",
+    "DrawnCells",
     "Errors",
     "Explanation",
     "Reading",
     "RowDraw",
     "Slicing",
+    "SmallCells",
+    "SmallRead",
     "available",
     "check",
     "differentiable",
@@ -39,4 +56,6 @@ __all__ = [
     "read_paths",
     "select",
     "set_num_threads",
+    "small_reader",
+    "takes_small_reads",
 ]

@@ -1,9 +1,10 @@
 """Instructions for kernels: how to read, how to draw, how to quantise. Frozen values, made once."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import noise
+from .._caches import hashed_once
 
 __all__ = [
     "AMPLITUDE_BITS",
@@ -12,10 +13,13 @@ __all__ = [
     "BesideDraw",
     "BlockScales",
     "Draw",
+    "DrawnCells",
     "Errors",
     "Reading",
     "RowDraw",
     "Slicing",
+    "SmallCells",
+    "SmallRead",
 ]
 
 PANEL = 16  # tiles per panel of the float sum
@@ -26,6 +30,7 @@ Table = tuple[tuple[float, ...], ...]  # a number for each weight slice and inpu
 Codes = tuple[tuple[int, ...], ...]  # the same, whole numbers
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Reading:
     """How a programmed matrix is read: all that `read` needs besides its arrays.
@@ -251,3 +256,77 @@ class Slicing:
     dtype: str
     signed: bool = False
     offset: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnCells:
+    """Cells, and how a read draws them.
+
+    Attributes
+    ----------
+    cells : integer array, shape (slices, K, N)
+    draw : Draw
+    address : mpimpy.noise.Address
+        Of the first cell, in read 0.
+    """
+
+    cells: Any
+    draw: Draw
+    address: noise.Address
+
+
+@hashed_once
+@dataclass(frozen=True)
+class SmallRead:
+    """A read of few cells by few inputs in INT format, by ADCs without errors: its numbers. Hashable.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        Of the inputs: (batch, M, K).
+    dtype, result : str
+        Of the inputs, ``"float32"`` or ``"float64"``, and of the product.
+    block : (int, int)
+        Of the inputs.
+    top : float
+        The largest code of a block.
+    band : (float, float)
+        Largest magnitudes of blocks of float64 inputs that are read so.
+    slicing : Slicing
+        Of the inputs.
+    pairs : bool
+        The first half of the cells that are drawn less the second half, saturated, is the grid.
+    reading : Reading
+    sum_scale : float
+    """
+
+    shape: tuple[int, int, int]
+    dtype: str
+    result: str
+    block: tuple[int, int]
+    top: float
+    band: tuple[float, float]
+    slicing: Slicing
+    pairs: bool
+    reading: Reading
+    sum_scale: float
+
+
+class SmallCells(NamedTuple):
+    """What a `SmallRead` reads.
+
+    Attributes
+    ----------
+    cells : DrawnCells, or integer array, shape (slices, K, N)
+        Array: the grid of every read.
+    beside : DrawnCells or None
+        Reference columns, one for each array, which are subtracted.
+    place : (int, int, int)
+        Of `beside`: columns before the first cell in its array, columns of an array, bound; see `reference.subtract`.
+    w_scale : float64 array, shape (tiles, N)
+    """
+
+    cells: Any
+    beside: DrawnCells | None
+    place: tuple[int, int, int]
+    w_scale: Any

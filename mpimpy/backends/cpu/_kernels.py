@@ -1,6 +1,6 @@
 """The Numba kernels themselves: plain loops over arrays and numbers.
 
-Helpers that are inlined live in this file or in `_philox`. Nothing raises, and every task writes its
+Helpers that are inlined live in this file, in `_lanes` or in `_philox`. Nothing raises, and every task writes its
 own outputs.
 """
 
@@ -8,10 +8,11 @@ import numpy as np
 
 from ...noise import STUCK_FINE
 from ._jit import inline, kernel
+from ._lanes import item, put
 from ._philox import philox
 
-# Numba's cache notices a change of this file alone, so the digest of the file inlined here is a part of it.
-INLINED = "4421d4ebde22e1f0"
+# Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
+INLINED = "295976dd823dc41f"
 
 GROUPS = 16  # calls of the generator made together: 128 columns
 
@@ -147,16 +148,35 @@ def _draw(address, purpose, index, row, group, words):
 
 @inline
 def _draw_down(address, purpose, index, row, group, words):
-    # words[i, g]: the 16-bit word of column 8 * group + i in row + g
+    # words[g], words[GROUPS + g]: the eight 16-bit words of columns 8 * group to 8 * group + 7 in row + g
     k0, k1 = np.uint64(address[0]), np.uint64(address[1])
     c0, c2, c3 = np.uint64(group), np.uint64(address[4]), np.uint64(purpose << 28 | index << 20 | address[3])
-    low, half = np.uint64(0xFFFF), np.uint64(16)
+    half = np.uint64(32)
     for g in range(GROUPS):
         w0, w1, w2, w3 = philox(c0, np.uint64(row + g), c2, c3, k0, k1)
-        words[0, g], words[1, g] = np.int32(w0 & low), np.int32(w0 >> half)
-        words[2, g], words[3, g] = np.int32(w1 & low), np.int32(w1 >> half)
-        words[4, g], words[5, g] = np.int32(w2 & low), np.int32(w2 >> half)
-        words[6, g], words[7, g] = np.int32(w3 & low), np.int32(w3 >> half)
+        words[g], words[GROUPS + g] = w0 | w1 << half, w2 | w3 << half
+
+
+@inline
+def _look_up_down(table, words, count, left, right, at, factors):
+    # factors[8 * GROUPS * row + at + i]: those of `count` rows, for columns left <= i < right of a group
+    low = np.uint64(0xFFFF)
+    if left <= 0 and right >= 8:
+        for row in range(count):
+            a, b, place = item(words, row), item(words, GROUPS + row), 8 * GROUPS * row + at
+            put(factors, place, item(table, a & low))
+            put(factors, place + 1, item(table, a >> np.uint64(16) & low))
+            put(factors, place + 2, item(table, a >> np.uint64(32) & low))
+            put(factors, place + 3, item(table, a >> np.uint64(48)))
+            put(factors, place + 4, item(table, b & low))
+            put(factors, place + 5, item(table, b >> np.uint64(16) & low))
+            put(factors, place + 6, item(table, b >> np.uint64(32) & low))
+            put(factors, place + 7, item(table, b >> np.uint64(48)))
+        return
+    for i in range(max(left, 0), min(right, 8)):
+        part, shift = i // 4 * GROUPS, np.uint64(16 * (i % 4))
+        for row in range(count):
+            put(factors, 8 * GROUPS * row + at + i, item(table, item(words, part + row) >> shift & low))
 
 
 @inline
@@ -213,22 +233,32 @@ def perturb_narrow(first, last, cells, skip, excess, address, level_shift, refer
 
 @kernel
 def perturb_thin(first, last, cells, skip, excess, address, level_shift, reference, bound, out):
-    """Perturb as `perturb_narrow` does, GROUPS rows at a time: few columns leave most of a row's draws unused."""
+    """Perturb as `perturb_narrow` does, GROUPS rows at a time: few columns would leave most of a row's draws unused."""
     rows, cols = out.shape[1:]
     reference, half, low, high = np.int32(reference), np.int32(1 << 15), np.int32(-bound), np.int32(bound)
     level_shift, shift, place = np.int32(level_shift), np.int32(16), address[6]
-    words, strips = np.empty((8, GROUPS), np.int32), (rows + GROUPS - 1) // GROUPS
+    words, factors = np.empty(2 * GROUPS, np.uint64), np.empty(8 * GROUPS * GROUPS, np.int32)
+    strips, end = (rows + GROUPS - 1) // GROUPS, (place + cols + 7) // 8
     for task in range(first, last):
         index, top = task // strips, task % strips * GROUPS
-        for group in range(place // 8, (place + cols + 7) // 8):
-            _draw_down(address, address[2], index, address[5] + top, group, words)
+        count = min(GROUPS, rows - top)
+        for group in range(place // 8, end, GROUPS):
             start = 8 * group - place
-            left, right = max(0, start), min(cols, start + 8)
-            for row in range(min(GROUPS, rows - top)):
-                for col in range(left, right):
-                    value = np.int32((np.int32(cells[index, top + row, skip + col]) << level_shift) + reference)
-                    change = np.int32(np.int32(value * excess[words[col - start, row]] + half) >> shift)
-                    out[index, top + row, col] = min(max(np.int32(value + change - reference), low), high)
+            left, right = max(0, start), min(cols, start + 8 * GROUPS)
+            for g in range(min(GROUPS, end - group)):
+                _draw_down(address, address[2], index, address[5] + top, group + g, words)
+                _look_up_down(excess, words, count, left - start - 8 * g, right - start - 8 * g, 8 * g, factors)
+            for row in range(count):
+                at = 8 * GROUPS * row - start
+                given, found, more = (
+                    cells[index, top + row, skip + left : skip + right],
+                    out[index, top + row, left:right],
+                    factors[at + left : at + right],
+                )
+                for col in range(right - left):
+                    value = np.int32((np.int32(given[col]) << level_shift) + reference)
+                    change = np.int32(np.int32(value * more[col] + half) >> shift)
+                    found[col] = min(max(np.int32(value + change - reference), low), high)
 
 
 @kernel

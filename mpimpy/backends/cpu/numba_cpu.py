@@ -25,6 +25,8 @@ from ._paths import read_paths as read_paths
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: they fit a cache
+THIN = 256  # columns up to which a grid is drawn some rows at a time, if it has so many rows
+DRAW_COST, READ_COST = 7e-4, 1.5e-5  # microseconds for each cell, and for each product of digits
 
 
 def to_backend(array: Any) -> Any:
@@ -110,6 +112,11 @@ def _table(table: bytes) -> tuple[Any, Any, int]:
     return factors, excess, max(abs(int(excess[0])), abs(int(excess[-1])))
 
 
+def _is_narrow(draw: Draw, most: int) -> bool:
+    # whether all of a draw of factors, less one at most `most`, fits 32 bits
+    return draw.shift == 16 and (draw.bound + draw.reference) * most + 2**15 < 2**31
+
+
 def _address_words(address: noise.Address) -> Any:
     # an Address as kernels take it: its key in two words
     return integers((*address.key, address.purpose, address.chip, address.read, address.row, address.col))
@@ -131,17 +138,23 @@ def perturb(
         _jit.launch(_kernels.perturb_levels, tasks, work, cells, first, which, entries, words, *numbers, out)
         return out
     factors, excess, most = _table(draw.table)
-    narrow = draw.shift == 16 and (draw.bound + draw.reference) * most + 2**15 < 2**31
+    narrow = _is_narrow(draw, most)
     entries = excess if narrow else factors
-    arguments = tasks, out.size * 7e-4, cells, first, entries, words, draw.level_shift, draw.reference
-    if narrow and words[6] % 8 + last - first <= 2 * _kernels.GROUPS:
-        strips = ceil_div(out.shape[1], _kernels.GROUPS)
-        _jit.launch(_kernels.perturb_thin, out.shape[0] * strips, *arguments[1:], draw.bound, out)
-    elif narrow:
-        _jit.launch(_kernels.perturb_narrow, *arguments, draw.bound, out)
+    arguments = out.size * DRAW_COST, cells, first, entries, words, draw.level_shift, draw.reference
+    if narrow:
+        kernel, tasks = _narrow_kernel(out.shape, words[6] % 8)
+        _jit.launch(kernel, tasks, *arguments, draw.bound, out)
     else:
-        _jit.launch(_kernels.perturb, *arguments, draw.shift, draw.bound, out)
+        _jit.launch(_kernels.perturb, tasks, *arguments, draw.shift, draw.bound, out)
     return out
+
+
+def _narrow_kernel(shape: tuple[int, ...], lead: int) -> tuple[Any, int]:
+    # (kernel, tasks) of a draw that fits 32 bits, of a grid `lead` columns after a group's first
+    slices, rows, columns = shape
+    if lead + columns <= (THIN if rows >= _kernels.GROUPS else 8 * _kernels.GROUPS):
+        return _kernels.perturb_thin, slices * ceil_div(rows, _kernels.GROUPS)
+    return _kernels.perturb_narrow, slices * rows
 
 
 def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
@@ -263,7 +276,7 @@ def _read_rows(
     (digits, x_scale), (grid, w_scale) = inputs, weights
     slices, height, depth = digits.shape
     blocks, tasks = _blocks(height, out.shape[1], slices, CHUNK if errors is None else DISTURBED)
-    result, cost = out.reshape(-1), 1.5e-5
+    result, cost = out.reshape(-1), READ_COST
     if errors is not None:
         cost += (2e-3 if errors.normals.size else 3e-4) / reading.rows
     _jit.launch(
