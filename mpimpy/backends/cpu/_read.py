@@ -21,6 +21,7 @@ from ._currents import (
     float_cells,
     look_up,
     multiply_floats,
+    multiply_limbs,
     multiply_pairs,
     one_cell,
     pack_cells,
@@ -30,7 +31,7 @@ from ._jit import inline, kernel
 from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole32, zeros
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "57946fd8009e3d00"
+INLINED = "9232d87efba47e0e"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -90,6 +91,34 @@ def pack_pairs(first, last, memory, itemsize, depth, slices, strides, rows, out)
                 if half + h < used:
                     high = one_cell(memory, itemsize, at + half + h) * stride
                 out[tile, m, p, h] = (low & np.int32(0xFFFF)) | (high << np.int32(16))
+
+
+@kernel
+def pack_limbs(first, last, digits, strides, bits, rows, out):
+    """Write pairs of codes as `pack_pairs` does, each code in two limbs: ``out[tile, row, slice, limb, h]``.
+
+    The lower limb takes `bits` bits and is signed; the upper one comes first.
+    """
+    slices, height, depth = digits.shape
+    bits, least, half_unit = np.int32(bits), np.int32((1 << bits) - 1), np.int32(1 << bits >> 1)
+    lower, up = np.int32(0xFFFF), np.int32(16)
+    codes = np.zeros(2 * out.shape[4] + 1, np.int32)
+    for task in range(first, last):
+        tile, m = task // height, task % height
+        start = tile * rows
+        used = min(rows, depth - start)
+        half = (used + 1) // 2
+        codes[used] = 0  # beside the last of an odd number
+        for i in range(slices):
+            stride, given = np.int32(strides[i]), digits[i, m, start : start + used]
+            for k in range(used):
+                codes[k] = np.int32(given[k]) * stride
+            high, low, more = out[tile, m, i, 0], out[tile, m, i, 1], codes[half:]
+            for h in range(half):
+                one, two = np.int32(codes[h] + half_unit), np.int32(more[h] + half_unit)
+                high[h] = np.int32(np.int32(one >> bits) & lower) | np.int32(np.int32(two >> bits) << up)
+                one, two = np.int32(np.int32(one & least) - half_unit), np.int32(np.int32(two & least) - half_unit)
+                low[h] = np.int32(one & lower) | np.int32(two << up)
 
 
 @kernel
@@ -189,6 +218,7 @@ def read(
     more,
     lows,
     tops,
+    upper,
     snap,
     simple,
     inner,
@@ -204,7 +234,8 @@ def read(
 
     Parameters: `bits`, `pairs`, `codes` as packed above, flat; `looked_up`, `paired` the slices of
     either path; `grid` the memory of the cells, of `itemsize` bytes each; `origins` and `more` what is
-    added to scaled currents and to tiles' sums, or None, so that they cost nothing; `simple` whether
+    added to scaled currents and to tiles' sums, or None, so that they cost nothing; `upper` the unit of the upper
+    limbs of codes, or None where codes are one limb; `simple` whether
     ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
     columns of a task and the rows converted together; `single` or `double` the result; `errors` a
     `Disturbance`, or None: then Numba leaves out what would ask for one.
@@ -222,6 +253,7 @@ def read(
     strips = col_block // STRIP
     tables = aligned(groups * TABLE if looked_up.size else 0)
     limbs = 2 if itemsize == 4 else 1
+    line = half_rows if upper is None else 2 * half_rows
     packed = aligned(limbs * half_rows * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
     seen = np.empty(chunk * slices * STRIP, steps.dtype)  # what the ADCs see
@@ -283,17 +315,11 @@ def read(
                                 currents,
                             )
                         if paired.size:
-                            multiply_pairs(
-                                pairs,
-                                at * paired.size * half_rows,
-                                half_rows,
-                                half,
-                                packed,
-                                limbs,
-                                count * paired.size,
-                                targets,
-                                currents,
-                            )
+                            place, total = at * paired.size * line, count * paired.size
+                            if upper is None:
+                                multiply_pairs(pairs, place, half_rows, half, packed, limbs, total, targets, currents)
+                            else:
+                                multiply_limbs(pairs, place, half_rows, half, packed, total, targets, upper, currents)
                         if codes.size:
                             multiply_floats(codes, at * slices * rows, rows, used, floats, count * slices, currents)
                         if errors is not None:

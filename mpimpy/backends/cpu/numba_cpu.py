@@ -132,7 +132,8 @@ def perturb(
         return out
     factors, excess, most = _table(draw.table)
     narrow = draw.shift == 16 and (draw.bound + draw.reference) * most + 2**15 < 2**31
-    entries = excess if narrow else factors
+    fine = draw.shift < 16 and _fits(cells, draw, most)
+    entries = excess if narrow or fine else factors
     arguments = tasks, out.size * 7e-4, cells, first, entries, words, draw.level_shift, draw.reference
     if narrow and words[6] % 8 + last - first <= 2 * _kernels.GROUPS:
         strips = ceil_div(out.shape[1], _kernels.GROUPS)
@@ -140,8 +141,15 @@ def perturb(
     elif narrow:
         _jit.launch(_kernels.perturb_narrow, *arguments, draw.bound, out)
     else:
-        _jit.launch(_kernels.perturb, *arguments, draw.shift, draw.bound, out)
+        _jit.launch(_kernels.perturb_fine if fine else _kernels.perturb, *arguments, draw.shift, draw.bound, out)
     return out
+
+
+def _fits(cells: Any, draw: Draw, most: int) -> bool:
+    # whether 32 bits hold what `_kernels.perturb_fine` makes of any cells of their dtype
+    value = (1 << 8 * cells.itemsize - 1 + draw.level_shift) + draw.reference
+    change = value * most + 2**15
+    return max(change, (value << 16 - draw.shift) + (change >> draw.shift) + draw.reference) < 2**31
 
 
 def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
@@ -224,7 +232,10 @@ def _packed(digits: Any, known: Constants, reading: Reading) -> tuple[Any, Any, 
         bits = np.zeros(math.prod(shape) + 3 * math.prod(shape[2:]), np.int64)
         packed = bits[: math.prod(shape)].reshape(shape)
         _jit.launch(_read.pack_bits, tasks, work, digits, known.looked_up, known.widths, rows, packed)
-    if known.paired.size:
+    if known.code_limb:
+        pairs = np.empty((tiles, height, slices, 2, ceil_div(rows, 2)), np.int32)
+        _jit.launch(_read.pack_limbs, tasks, work, digits, known.strides, known.code_limb, rows, pairs)
+    elif known.paired.size:
         pairs = np.empty((tiles, height, known.paired.size, ceil_div(rows, 2)), np.int32)
         inputs = *_memory(digits), depth, known.paired, known.strides
         _jit.launch(_read.pack_pairs, tasks, work, *inputs, rows, pairs)
