@@ -291,6 +291,18 @@ def subtract(first, last, columns, lead, width, bound, grid):
 
 
 @kernel
+def differences(first, last, grid, slices, bound, out):
+    rows, cols = out.shape[1:]
+    low, high = np.int32(-bound), np.int32(bound)
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        cell = index + index // slices * slices
+        plus, minus, some = grid[cell, row], grid[cell + slices, row], out[index, row]
+        for col in range(cols):
+            some[col] = min(max(np.int32(np.int32(plus[col]) - np.int32(minus[col])), low), high)
+
+
+@kernel
 def apply_stuck_cells(first, last, address, high_share, low_share, high, lowest, out):
     rows, cols = out.shape[1:]
     place = address[6]

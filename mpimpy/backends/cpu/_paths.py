@@ -90,6 +90,14 @@ def code_limb(digits_dtype: Any, grid_dtype: Any, reading: Reading) -> int:
     return 0
 
 
+def byte_cells(paths: tuple[str, ...], grid_dtype: Any, reading: Reading) -> bool:
+    """Return whether paired codes, and the upper of two limbs of cells, fit bytes."""
+    if "pairs" not in paths or grid_dtype.itemsize != 4 or not 0 < reading.code_bound <= 127:
+        return False
+    # two products of bytes stay within 16 bits: 2 * 255 * 64 does
+    return reading.bound // (reading.rows * reading.code_bound) + 2**15 < 65 << 16
+
+
 def _factors(reading: Reading, errs: bool) -> tuple[Any, Any] | None:
     # (inner, outer) with shift_weights[j][i] = inner[j][i] * outer[j], if float32 would add up the inner
     # sums exactly and int32 does the outer ones; None if not
@@ -125,6 +133,8 @@ class Constants(NamedTuple):
         Of the slices; widths are 0 where they are not known.
     code_limb : int
         Bits of the lower of two limbs of paired codes; 0 where codes are one limb.
+    byte_cells : bool
+        The upper limbs of cells are bytes.
     row_bytes : float
         Bytes of one packed input, of all slices.
     adc : tuple
@@ -137,6 +147,7 @@ class Constants(NamedTuple):
     widths: Any
     strides: Any
     code_limb: int
+    byte_cells: bool
     row_bytes: float
     adc: tuple[Any, ...]
 
@@ -146,6 +157,7 @@ def constants(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading,
     """Return the constants of the kernel for a read of `height` input rows, by ADCs with or without errors."""
     paths = tuple(path for path, _ in read_paths(height, digits_dtype, grid_dtype, reading))
     limb = code_limb(np.dtype(digits_dtype), np.dtype(grid_dtype), reading)
+    small = byte_cells(paths, np.dtype(grid_dtype), reading)
     looked_up, paired = (tuple(i for i, path in enumerate(paths) if path == name) for name in ("look-up", "pairs"))
     return Constants(
         paths,
@@ -154,12 +166,13 @@ def constants(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading,
         integers(reading.widths or (0,) * len(paths)),
         integers(reading.strides),
         limb,
-        sum(_PACKED_BYTES[path] for path in paths) * (2 if limb else 1),
-        _adc_constants(reading, errs, limb),
+        small,
+        sum(_PACKED_BYTES[path] for path in paths) * (2 if limb or small else 1),
+        _adc_constants(reading, errs, limb, small),
     )
 
 
-def _adc_constants(reading: Reading, errs: bool, limb: int) -> tuple[Any, ...]:
+def _adc_constants(reading: Reading, errs: bool, limb: int, small: bool) -> tuple[Any, ...]:
     real = np.float64 if reading.wide else np.float32
     gain = np.array(reading.adc_gain, real)
     lows, tops = reading.code_range or (np.full_like(gain, -np.inf), np.full_like(gain, np.inf))
@@ -176,6 +189,7 @@ def _adc_constants(reading: Reading, errs: bool, limb: int) -> tuple[Any, ...]:
         np.array(lows, real),
         np.array(tops, real),
         2.0**limb if limb else None,
+        True if small else None,
         units is not None,
         factors is not None,
         inner,

@@ -20,10 +20,12 @@ from ._currents import (
     fetch_ahead,
     float_cells,
     look_up,
+    multiply_bytes,
     multiply_floats,
     multiply_limbs,
     multiply_pairs,
     one_cell,
+    pack_byte_cells,
     pack_cells,
 )
 from ._disturb import NORMALS, disturb, prepare, undisturbed
@@ -31,7 +33,7 @@ from ._jit import inline, kernel
 from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole32, zeros
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "9232d87efba47e0e"
+INLINED = "34fd5873c36bb462"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -91,34 +93,6 @@ def pack_pairs(first, last, memory, itemsize, depth, slices, strides, rows, out)
                 if half + h < used:
                     high = one_cell(memory, itemsize, at + half + h) * stride
                 out[tile, m, p, h] = (low & np.int32(0xFFFF)) | (high << np.int32(16))
-
-
-@kernel
-def pack_limbs(first, last, digits, strides, bits, rows, out):
-    """Write pairs of codes as `pack_pairs` does, each code in two limbs: ``out[tile, row, slice, limb, h]``.
-
-    The lower limb takes `bits` bits and is signed; the upper one comes first.
-    """
-    slices, height, depth = digits.shape
-    bits, least, half_unit = np.int32(bits), np.int32((1 << bits) - 1), np.int32(1 << bits >> 1)
-    lower, up = np.int32(0xFFFF), np.int32(16)
-    codes = np.zeros(2 * out.shape[4] + 1, np.int32)
-    for task in range(first, last):
-        tile, m = task // height, task % height
-        start = tile * rows
-        used = min(rows, depth - start)
-        half = (used + 1) // 2
-        codes[used] = 0  # beside the last of an odd number
-        for i in range(slices):
-            stride, given = np.int32(strides[i]), digits[i, m, start : start + used]
-            for k in range(used):
-                codes[k] = np.int32(given[k]) * stride
-            high, low, more = out[tile, m, i, 0], out[tile, m, i, 1], codes[half:]
-            for h in range(half):
-                one, two = np.int32(codes[h] + half_unit), np.int32(more[h] + half_unit)
-                high[h] = np.int32(np.int32(one >> bits) & lower) | np.int32(np.int32(two >> bits) << up)
-                one, two = np.int32(np.int32(one & least) - half_unit), np.int32(np.int32(two & least) - half_unit)
-                low[h] = np.int32(one & lower) | np.int32(two << up)
 
 
 @kernel
@@ -219,6 +193,7 @@ def read(
     lows,
     tops,
     upper,
+    small,
     snap,
     simple,
     inner,
@@ -235,7 +210,8 @@ def read(
     Parameters: `bits`, `pairs`, `codes` as packed above, flat; `looked_up`, `paired` the slices of
     either path; `grid` the memory of the cells, of `itemsize` bytes each; `origins` and `more` what is
     added to scaled currents and to tiles' sums, or None, so that they cost nothing; `upper` the unit of the upper
-    limbs of codes, or None where codes are one limb; `simple` whether
+    limbs of codes, or None where codes are one limb; `small` True where upper limbs of cells are bytes, else None;
+    `simple` whether
     ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
     columns of a task and the rows converted together; `single` or `double` the result; `errors` a
     `Disturbance`, or None: then Numba leaves out what would ask for one.
@@ -253,8 +229,8 @@ def read(
     strips = col_block // STRIP
     tables = aligned(groups * TABLE if looked_up.size else 0)
     limbs = 2 if itemsize == 4 else 1
-    line = half_rows if upper is None else 2 * half_rows
-    packed = aligned(limbs * half_rows * STRIP if paired.size else 0)
+    line = half_rows if upper is None and small is None else 2 * half_rows
+    packed = aligned((limbs * half_rows + 1) * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
     seen = np.empty(chunk * slices * STRIP, steps.dtype)  # what the ADCs see
     currents = undisturbed(errors, seen)
@@ -291,7 +267,10 @@ def read(
                     if looked_up.size:
                         build_tables(grid, itemsize, origin, width, used, tables)
                     if paired.size:
-                        pack_cells(grid, itemsize, origin, width, used, packed)
+                        if small is None:
+                            pack_cells(grid, itemsize, origin, width, used, packed)
+                        else:
+                            pack_byte_cells(grid, itemsize, origin, width, used, packed)
                     if codes.size:
                         float_cells(grid, itemsize, origin, width, used, floats)
                     if errors is not None:
@@ -316,10 +295,12 @@ def read(
                             )
                         if paired.size:
                             place, total = at * paired.size * line, count * paired.size
-                            if upper is None:
-                                multiply_pairs(pairs, place, half_rows, half, packed, limbs, total, targets, currents)
-                            else:
+                            if upper is not None:
                                 multiply_limbs(pairs, place, half_rows, half, packed, total, targets, upper, currents)
+                            elif small is not None:
+                                multiply_bytes(pairs, place, half_rows, half, packed, total, targets, currents)
+                            else:
+                                multiply_pairs(pairs, place, half_rows, half, packed, limbs, total, targets, currents)
                         if codes.size:
                             multiply_floats(codes, at * slices * rows, rows, used, floats, count * slices, currents)
                         if errors is not None:

@@ -18,7 +18,7 @@ from ...arrays import namespace
 from .. import reference
 from ..fallback import with_fallback
 from ..reading import BlockScales, Draw, Errors, Reading, Slicing
-from . import _jit, _kernels, _ladder_numba, _read
+from . import _jit, _kernels, _ladder_numba, _packing, _read
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
@@ -160,6 +160,15 @@ def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
     return out
 
 
+def differences(grid: Any, slices: int, bound: int) -> Any:
+    """See `reference.differences`."""
+    if bound >= 2**30:
+        return reference.differences(grid, slices, bound)
+    out = np.empty((grid.shape[0] // 2, *grid.shape[1:]), grid.dtype)
+    _jit.launch(_kernels.differences, out.shape[0] * out.shape[1], out.size * 5e-4, _frozen(grid), slices, bound, out)
+    return out
+
+
 def apply_stuck_cells(
     cells: Any, address: noise.Address, *, high_share: int, low_share: int, high: int, low: int = 0
 ) -> Any:
@@ -234,7 +243,10 @@ def _packed(digits: Any, known: Constants, reading: Reading) -> tuple[Any, Any, 
         _jit.launch(_read.pack_bits, tasks, work, digits, known.looked_up, known.widths, rows, packed)
     if known.code_limb:
         pairs = np.empty((tiles, height, slices, 2, ceil_div(rows, 2)), np.int32)
-        _jit.launch(_read.pack_limbs, tasks, work, digits, known.strides, known.code_limb, rows, pairs)
+        _jit.launch(_packing.pack_limbs, tasks, work, digits, known.strides, known.code_limb, rows, pairs)
+    elif known.byte_cells:
+        pairs = np.empty((tiles, height, known.paired.size, 2, ceil_div(rows, 2)), np.int32)
+        _jit.launch(_packing.pack_bytes, tasks, work, digits, known.paired, known.strides, rows, pairs)
     elif known.paired.size:
         pairs = np.empty((tiles, height, known.paired.size, ceil_div(rows, 2)), np.int32)
         inputs = *_memory(digits), depth, known.paired, known.strides
