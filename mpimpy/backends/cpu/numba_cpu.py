@@ -149,7 +149,8 @@ def _fits(cells: Any, draw: Draw, most: int) -> bool:
     # whether 32 bits hold what `_kernels.perturb_fine` makes of any cells of their dtype
     value = (1 << 8 * cells.itemsize - 1 + draw.level_shift) + draw.reference
     change = value * most + 2**15
-    return max(change, (value << 16 - draw.shift) + (change >> draw.shift) + draw.reference) < 2**31
+    found = (value << 16 - draw.shift) + (change >> draw.shift) + draw.reference
+    return max(change, found, draw.bound) < 2**31
 
 
 def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
