@@ -144,8 +144,9 @@ def test_cached_kernels_know_what_they_inline():
     # Numba recompiles a cached kernel when its own file changes, not when an inlined helper's does
     folder = PACKAGE / "backends" / "cpu"
     inlined_in = {
-        "_read": ("_currents", "_lanes", "_bits", "_philox", "_disturb"),
+        "_read": ("_currents", "_lanes", "_bytes", "_registers", "_bits", "_philox", "_disturb"),
         "_ladder_numba": ("_lanes", "_eights"),
+        "_packing": ("_currents",),
         "_kernels": ("_philox", "_lanes"),
     }
     for kernels, inlined in inlined_in.items():

@@ -66,6 +66,8 @@ class Reading:
         None: 0 stands for 0.
     tile_sum : float
         Shift-and-add of `adc_origin`, which enters the sum of every tile; 0 where codes snap.
+    code_bound : int
+        Largest magnitude of a code, a factor of `bound` beside the rows; 0: unknown.
     """
 
     strides: tuple[int, ...]
@@ -80,6 +82,7 @@ class Reading:
     shift_weights: Table
     adc_origin: Table | None = None
     tile_sum: float = 0.0
+    code_bound: int = 0
 
 
 @dataclass(frozen=True)

@@ -273,11 +273,13 @@ def take_away(backend: Any, config: Config, cell_format: CellFormat, cells: Cell
     return cells._replace(cells=subtract(backend, config, cell_format, grid, columns.cells, address.col), columns=None)
 
 
-def together(config: Config, cell_format: CellFormat, found: Any, cells: Cells) -> Any:
+def together(backend: Any, config: Config, cell_format: CellFormat, found: Any, cells: Cells) -> Any:
     """Return each digit's cells together, where no reference columns are left to subtract: (planes * slices, K, N).
 
     Parameters
     ----------
+    backend : module
+        A backend.
     config : Config
     cell_format : CellFormat
     found : integer array, shape (slices, K, N)
@@ -288,4 +290,4 @@ def together(config: Config, cell_format: CellFormat, found: Any, cells: Cells) 
     if config.weights.offset and held(config, cell_format):
         return found  # less its unit columns already
     unit = wiring.unit_column(config, cell_format, cells)
-    return signs.combine(config.weights, found, cell_format.cell_bound, unit)
+    return signs.combine(backend, config.weights, found, cell_format.cell_bound, unit)

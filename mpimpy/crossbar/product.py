@@ -57,7 +57,7 @@ def read_grid(
     if beside is not None:
         first = address.col if columns is None else address.col + columns[0]
         return references.subtract(backend, config, cell_format, found, beside, first)
-    return references.together(config, cell_format, found, cells)
+    return references.together(backend, config, cell_format, found, cells)
 
 
 def plan_for(config: Config, cells: Cells, fraction: int | None = None) -> Plan:

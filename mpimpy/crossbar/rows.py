@@ -50,7 +50,7 @@ def mean_grid(backend: Any, config: Config, cells: Cells, address: Address, firs
         columns, spread = moments.of_cells(config.device, cell_format, cells.columns, bits)
         found = references.subtract(backend, config, cell_format, found, columns, address.col)
         return found, _beside(config, draw, references.mean_variance(config, spread), address)
-    return references.together(config, cell_format, found, cells), draw
+    return references.together(backend, config, cell_format, found, cells), draw
 
 
 def _beside(config: Config, draw: RowDraw, variance: Any, address: Address) -> RowDraw:

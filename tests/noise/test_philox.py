@@ -83,6 +83,24 @@ def test_factors_of_32_bits_are_those_of_the_reference(address, slices, rows, co
         np.testing.assert_array_equal(numba_cpu.perturb(cells, draw, address, columns), expected)
 
 
+@given(
+    addresses,
+    st.sampled_from(["int8", "int16", "int32"]),
+    st.sampled_from([0.01, 0.3, 2.0]),
+    st.integers(0, 17),
+    st.sampled_from([0, 3]),
+    st.sampled_from([0, 1000]),
+    st.sampled_from([300, 2**31 - 1]),
+)
+def test_kernels_perturb_on_any_grid_as_the_reference_does(address, dtype, sigma, shift, up, origin, bound):
+    # the largest numbers of a dtype, with as many bits lost as a grid finer than these loses, or more
+    most = np.iinfo(dtype).max
+    cells = np.random.default_rng(shift).choice([most, -most - 1, 0, 1, -1, 15], (2, 3, 300)).astype(dtype)
+    draw = Draw(noise.gaussian_table(sigma), up, origin, origin, shift, bound, "int32")
+    found = numba_cpu.perturb(cells, draw, address)
+    np.testing.assert_array_equal(found, reference.perturb(cells, draw, address))
+
+
 ROWS = b"".join(noise.offset_table(sigma) for sigma in (1.0, 30.0, 1000.0))
 
 

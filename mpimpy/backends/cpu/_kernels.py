@@ -203,15 +203,12 @@ def perturb(first, last, cells, skip, table, address, level_shift, reference, sh
                 out[index, row, col] = min(max(value, -bound), bound)
 
 
-@kernel
-def perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, bound, out):
-    """Perturb where everything fits 32 bits: the same numbers, from factors less one.
-
-    ``(v * (2**16 + t) + half) >> 16`` is ``v + ((v * t + half) >> 16)``.
-    """
+@inline
+def _perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, shift, bound, out):
+    # (v * (2**16 + t) + half) >> shift is (v << 16 - shift) + ((v * t + half) >> shift)
     rows, cols = out.shape[1:]
-    reference, half, low, high = np.int32(reference), np.int32(1 << 15), np.int32(-bound), np.int32(bound)
-    level_shift, shift, place = np.int32(level_shift), np.int32(16), address[6]
+    reference, half, low, high = np.int32(reference), np.int32((1 << shift) >> 1), np.int32(-bound), np.int32(bound)
+    level_shift, up, place = np.int32(level_shift), np.int32(16 - shift), address[6]
     words, factors = np.empty((8, GROUPS), np.int32), np.empty(8 * GROUPS, np.int32)
     for task in range(first, last):
         index, row = task // rows, task % rows
@@ -228,7 +225,20 @@ def perturb_narrow(first, last, cells, skip, excess, address, level_shift, refer
             for col in range(right - left):
                 value = np.int32((np.int32(given[col]) << level_shift) + reference)
                 change = np.int32(np.int32(value * more[col] + half) >> shift)
-                found[col] = min(max(np.int32(value + change - reference), low), high)
+                found[col] = min(max(np.int32(np.int32(value << up) + change - reference), low), high)
+
+
+@kernel
+def perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, bound, out):
+    """Perturb where everything fits 32 bits: the same numbers, from factors less one."""
+    # the compiler knows the shift
+    _perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, np.int32(16), bound, out)
+
+
+@kernel
+def perturb_fine(first, last, cells, skip, excess, address, level_shift, reference, shift, bound, out):
+    """Perturb likewise on a grid finer than the values: fewer bits are lost."""
+    _perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, np.int32(shift), bound, out)
 
 
 @kernel
@@ -308,6 +318,18 @@ def subtract(first, last, columns, lead, width, bound, grid):
             for col in range(right - left):
                 some[col] = narrow(min(max(some[col], low), high) - less)
             left, right, array = right, right + width, array + 1
+
+
+@kernel
+def differences(first, last, grid, slices, bound, out):
+    rows, cols = out.shape[1:]
+    low, high = np.int32(-bound), np.int32(bound)
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        cell = index + index // slices * slices
+        plus, minus, some = grid[cell, row], grid[cell + slices, row], out[index, row]
+        for col in range(cols):
+            some[col] = min(max(np.int32(np.int32(plus[col]) - np.int32(minus[col])), low), high)
 
 
 @kernel

@@ -20,9 +20,12 @@ from ._currents import (
     fetch_ahead,
     float_cells,
     look_up,
+    multiply_bytes,
     multiply_floats,
+    multiply_limbs,
     multiply_pairs,
     one_cell,
+    pack_byte_cells,
     pack_cells,
 )
 from ._disturb import NORMALS, disturb, prepare, undisturbed
@@ -30,7 +33,7 @@ from ._jit import inline, kernel
 from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole32, zeros
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "10bb4aac73ee7f1e"
+INLINED = "988f03af31604084"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -189,6 +192,8 @@ def read(
     more,
     lows,
     tops,
+    upper,
+    small,
     snap,
     simple,
     inner,
@@ -204,7 +209,9 @@ def read(
 
     Parameters: `bits`, `pairs`, `codes` as packed above, flat; `looked_up`, `paired` the slices of
     either path; `grid` the memory of the cells, of `itemsize` bytes each; `origins` and `more` what is
-    added to scaled currents and to tiles' sums, or None, so that they cost nothing; `simple` whether
+    added to scaled currents and to tiles' sums, or None, so that they cost nothing; `upper` the unit of the upper
+    limbs of codes, or None where codes are one limb; `small` True where upper limbs of cells are bytes, else None;
+    `simple` whether
     ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
     columns of a task and the rows converted together; `single` or `double` the result; `errors` a
     `Disturbance`, or None: then Numba leaves out what would ask for one.
@@ -222,7 +229,8 @@ def read(
     strips = col_block // STRIP
     tables = aligned(groups * TABLE if looked_up.size else 0)
     limbs = 2 if itemsize == 4 else 1
-    packed = aligned(limbs * half_rows * STRIP if paired.size else 0)
+    line = half_rows if upper is None and small is None else 2 * half_rows
+    packed = aligned((limbs * half_rows + 1) * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
     seen = np.empty(chunk * slices * STRIP, steps.dtype)  # what the ADCs see
     currents = undisturbed(errors, seen)
@@ -259,7 +267,10 @@ def read(
                     if looked_up.size:
                         build_tables(grid, itemsize, origin, width, used, tables)
                     if paired.size:
-                        pack_cells(grid, itemsize, origin, width, used, packed)
+                        if small is None:
+                            pack_cells(grid, itemsize, origin, width, used, packed)
+                        else:
+                            pack_byte_cells(grid, itemsize, origin, width, used, packed)
                     if codes.size:
                         float_cells(grid, itemsize, origin, width, used, floats)
                     if errors is not None:
@@ -283,17 +294,13 @@ def read(
                                 currents,
                             )
                         if paired.size:
-                            multiply_pairs(
-                                pairs,
-                                at * paired.size * half_rows,
-                                half_rows,
-                                half,
-                                packed,
-                                limbs,
-                                count * paired.size,
-                                targets,
-                                currents,
-                            )
+                            place, total = at * paired.size * line, count * paired.size
+                            if upper is not None:
+                                multiply_limbs(pairs, place, half_rows, half, packed, total, targets, upper, currents)
+                            elif small is not None:
+                                multiply_bytes(pairs, place, half_rows, half, packed, total, targets, currents)
+                            else:
+                                multiply_pairs(pairs, place, half_rows, half, packed, limbs, total, targets, currents)
                         if codes.size:
                             multiply_floats(codes, at * slices * rows, rows, used, floats, count * slices, currents)
                         if errors is not None:

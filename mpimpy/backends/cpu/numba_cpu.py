@@ -18,7 +18,7 @@ from ...arrays import namespace
 from .. import reference
 from ..fallback import with_fallback
 from ..reading import BlockScales, Draw, Errors, Reading, Slicing
-from . import _jit, _kernels, _ladder_numba, _read
+from . import _jit, _kernels, _ladder_numba, _packing, _read
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
@@ -139,13 +139,15 @@ def perturb(
         return out
     factors, excess, most = _table(draw.table)
     narrow = _is_narrow(draw, most)
-    entries = excess if narrow else factors
+    fine = draw.shift < 16 and _fits(cells, draw, most)
+    entries = excess if narrow or fine else factors
     arguments = out.size * DRAW_COST, cells, first, entries, words, draw.level_shift, draw.reference
     if narrow:
         kernel, tasks = _narrow_kernel(out.shape, words[6] % 8)
         _jit.launch(kernel, tasks, *arguments, draw.bound, out)
     else:
-        _jit.launch(_kernels.perturb, tasks, *arguments, draw.shift, draw.bound, out)
+        kernel = _kernels.perturb_fine if fine else _kernels.perturb
+        _jit.launch(kernel, tasks, *arguments, draw.shift, draw.bound, out)
     return out
 
 
@@ -157,11 +159,28 @@ def _narrow_kernel(shape: tuple[int, ...], lead: int) -> tuple[Any, int]:
     return _kernels.perturb_narrow, slices * rows
 
 
+def _fits(cells: Any, draw: Draw, most: int) -> bool:
+    # whether 32 bits hold what `_kernels.perturb_fine` makes of any cells of their dtype
+    value = (1 << 8 * cells.itemsize - 1 + draw.level_shift) + draw.reference
+    change = value * most + 2**15
+    found = (value << 16 - draw.shift) + (change >> draw.shift) + draw.reference
+    return max(change, found, draw.bound) < 2**31
+
+
 def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
     """See `reference.subtract`; it overwrites `grid`, where it may."""
     out = grid if grid.flags.writeable and grid.flags.c_contiguous else np.array(grid, order="C")
     tasks, work = out.shape[0] * out.shape[1], out.size * 1e-4
     _jit.launch(_kernels.subtract, tasks, work, _frozen(columns), lead, width, bound, out)
+    return out
+
+
+def differences(grid: Any, slices: int, bound: int) -> Any:
+    """See `reference.differences`."""
+    if bound >= 2**30:
+        return reference.differences(grid, slices, bound)
+    out = np.empty((grid.shape[0] // 2, *grid.shape[1:]), grid.dtype)
+    _jit.launch(_kernels.differences, out.shape[0] * out.shape[1], out.size * 5e-4, _frozen(grid), slices, bound, out)
     return out
 
 
@@ -237,7 +256,13 @@ def _packed(digits: Any, known: Constants, reading: Reading) -> tuple[Any, Any, 
         bits = np.zeros(math.prod(shape) + 3 * math.prod(shape[2:]), np.int64)
         packed = bits[: math.prod(shape)].reshape(shape)
         _jit.launch(_read.pack_bits, tasks, work, digits, known.looked_up, known.widths, rows, packed)
-    if known.paired.size:
+    if known.code_limb:
+        pairs = np.empty((tiles, height, slices, 2, ceil_div(rows, 2)), np.int32)
+        _jit.launch(_packing.pack_limbs, tasks, work, digits, known.strides, known.code_limb, rows, pairs)
+    elif known.byte_cells:
+        pairs = np.empty((tiles, height, known.paired.size, 2, ceil_div(rows, 2)), np.int32)
+        _jit.launch(_packing.pack_bytes, tasks, work, digits, known.paired, known.strides, rows, pairs)
+    elif known.paired.size:
         pairs = np.empty((tiles, height, known.paired.size, ceil_div(rows, 2)), np.int32)
         inputs = *_memory(digits), depth, known.paired, known.strides
         _jit.launch(_read.pack_pairs, tasks, work, *inputs, rows, pairs)

@@ -84,6 +84,7 @@ def _without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
 
 block_max = _without_autocast(reference.block_max)
 block_sums = _without_autocast(reference.block_sums)
+differences = _without_autocast(reference.differences)
 digits = _without_autocast(reference.digits)
 fold = _without_autocast(reference.fold)
 limbs = _without_autocast(reference.limbs)

@@ -8,7 +8,7 @@ device. The caller has checked the input.
 
 from typing import Any
 
-from ._draws import apply_stuck_cells, perturb, subtract
+from ._draws import apply_stuck_cells, differences, perturb, subtract
 from ._encode import block_max, block_sums, code_limits, digits, expand_blocks, fold, limbs, multiply
 from ._errors import disturb
 from ._ladder import node_voltages, reduce_lines, transfer
@@ -22,6 +22,7 @@ __all__ = [
     "block_max",
     "block_sums",
     "code_limits",
+    "differences",
     "digits",
     "disturb",
     "expand_blocks",
