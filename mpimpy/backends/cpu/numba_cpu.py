@@ -17,11 +17,12 @@ from ..._integers import ceil_div
 from ...arrays import namespace
 from .. import reference
 from ..fallback import with_fallback
-from ..reading import BlockScales, Draw, Errors, Reading, Slicing
+from ..reading import BlockScales, Draw, Errors, Reading, RowDraw, Slicing
 from . import _jit, _kernels, _ladder_numba, _read
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
+from ._rows import row_bytes, row_term, takes_rows
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: they fit a cache
@@ -237,7 +238,20 @@ def _packed(digits: Any, known: Constants, reading: Reading) -> tuple[Any, Any, 
 def _read_cells(
     digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None
 ) -> Any:
-    # `read` with a kernel: in passes over the input rows, so that packed inputs take little memory
+    # `read` with a kernel
+    return _read_passes((digits, x_scale), (grid, w_scale), reading, dtype, errors, None)
+
+
+def _read_passes(
+    inputs: tuple[Any, Any],
+    weights: tuple[Any, Any],
+    reading: Reading,
+    dtype: str,
+    errors: Errors | None,
+    drawn: RowDraw | None,
+) -> Any:
+    # in passes over the input rows, so that packed inputs take little memory
+    (digits, x_scale), (grid, w_scale) = inputs, weights
     (_, height, depth), width = digits.shape, grid.shape[2]
     if width < _read.STRIP:
         # a strip needs its columns
@@ -245,32 +259,44 @@ def _read_cells(
         grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
     digits, grid, w_scale = _frozen(digits), _frozen(grid), _frozen(w_scale)
     out = np.empty((height, grid.shape[2]), dtype)
-    known = constants(height, digits.dtype, grid.dtype, reading, errors is not None)
+    known = constants(height, digits.dtype, grid.dtype, reading, errors is not None or drawn is not None)
     wrong = None if errors is None else disturbance(errors, reading, (len(w_scale), grid.shape[2]), perturb)
-    passes = max(1, round(height * depth * known.row_bytes / PACKED))
+    bytes_each = known.row_bytes if drawn is None else known.row_bytes + row_bytes(drawn, reading)
+    passes = max(1, round(height * depth * bytes_each / PACKED))
     for turn in range(passes):
         rows = slice(height * turn // passes, height * (turn + 1) // passes)
         inputs = _frozen(digits[:, rows, :]), _frozen(x_scale[rows])
         more = wrong if wrong is None or not rows.start else from_row(wrong, rows.start)
-        _read_rows(inputs, (grid, w_scale), reading, known, out[rows], more)
+        by_rows = None if drawn is None else (drawn, rows.start)
+        _read_rows(inputs, (grid, w_scale), reading, known, out[rows], more, by_rows)
     return out if width == out.shape[1] else out[:, :width].copy()
 
 
 def _read_rows(
-    inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Reading, known: Constants, out: Any, errors: Any
+    inputs: tuple[Any, Any],
+    weights: tuple[Any, Any],
+    reading: Reading,
+    known: Constants,
+    out: Any,
+    errors: Any,
+    drawn: tuple[RowDraw, int] | None,
 ) -> None:
     # one pass: (digits, scales) of some input rows meet (cells, scales) of all weights
     (digits, x_scale), (grid, w_scale) = inputs, weights
     slices, height, depth = digits.shape
-    blocks, tasks = _blocks(height, out.shape[1], slices, CHUNK if errors is None else DISTURBED)
+    blocks, tasks = _blocks(height, out.shape[1], slices, CHUNK if errors is None and drawn is None else DISTURBED)
     result, cost = out.reshape(-1), 1.5e-5
     if errors is not None:
         cost += (2e-3 if errors.normals.size else 3e-4) / reading.rows
+    packed, term = _packed(digits, known, reading), None
+    if drawn is not None:
+        cost += 1e-4 + 5e-3 / reading.rows
+        term = row_term(drawn[0], reading, known, digits, packed[0], out.shape[1], drawn[1])
     _jit.launch(
         _read.read,
         tasks,
         height * depth * out.shape[1] * slices * len(grid) * cost,
-        *_packed(digits, known, reading),
+        *packed,
         known.looked_up,
         known.paired,
         known.widths,
@@ -284,10 +310,29 @@ def _read_rows(
         blocks,
         *((result, _NO_DOUBLE) if out.dtype == np.float32 else (_NO_SINGLE, result)),
         errors,
+        term,
     )
 
 
-read = with_fallback(_read_cells, lambda digits, grid: not too_wide(grid.dtype), reference.reader(perturb))
+def _takes(digits: Any, grid: Any) -> bool:
+    return not too_wide(grid.dtype)
+
+
+read = with_fallback(_read_cells, _takes, reference.reader(perturb))
+
+
+def row_reader(drawn: RowDraw) -> Any:
+    """See `reference.row_reader`."""
+    plain = reference.reader(perturb, drawn)
+
+    def read_rows(
+        digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None = None
+    ) -> Any:
+        if not _takes(digits, grid) or not takes_rows(reading, drawn, errors is not None):
+            return plain(digits, x_scale, grid, w_scale, reading, dtype, errors)
+        return _read_passes((digits, x_scale), (grid, w_scale), reading, dtype, errors, drawn)
+
+    return read_rows
 
 
 def _blocks(height: int, width: int, slices: int, together: int) -> tuple[tuple[int, int, int], int]:

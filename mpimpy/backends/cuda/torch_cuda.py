@@ -20,7 +20,7 @@ from ... import noise
 from ..._integers import ceil_div
 from .. import reference
 from ..fallback import with_fallback
-from ..reading import PANEL, Draw, Errors, Reading
+from ..reading import PANEL, Draw, Errors, Reading, RowDraw
 from ._errors import kernel_errors, no_errors
 from ._numbers import flat as _flat
 from ._numbers import signed as _signed
@@ -391,3 +391,8 @@ def _read_with_triton(
 
 
 read = with_fallback(_read_with_triton, _takes, _without_autocast(reference.reader(perturb)))
+
+
+def row_reader(drawn: RowDraw) -> Any:
+    """See `reference.row_reader`: in plain torch, which draws normal numbers with this backend's kernels."""
+    return _without_autocast(reference.reader(perturb, drawn))

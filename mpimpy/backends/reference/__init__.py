@@ -12,7 +12,7 @@ from ._draws import apply_stuck_cells, perturb, subtract
 from ._encode import block_max, block_sums, code_limits, digits, expand_blocks, fold, limbs, multiply
 from ._errors import disturb
 from ._ladder import node_voltages, reduce_lines, transfer
-from ._read import read, read_paths, reader
+from ._read import read, read_paths, reader, row_reader
 from ._rows import redraw
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "reader",
     "redraw",
     "reduce_lines",
+    "row_reader",
     "subtract",
     "to_backend",
     "transfer",

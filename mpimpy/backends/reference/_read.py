@@ -11,7 +11,7 @@ from ._draws import perturb
 from ._errors import disturb
 from ._rows import redraw
 
-__all__ = ["read", "read_paths", "reader"]
+__all__ = ["read", "read_paths", "reader", "row_reader"]
 
 
 def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading) -> tuple[tuple[str, str], ...]:
@@ -113,3 +113,8 @@ def _codes(xp: Any, current: Any, reading: Reading, j: int, i: int) -> Any:
 
 
 read = reader(perturb)
+
+
+def row_reader(rows: RowDraw) -> Callable[..., Any]:
+    """Return the `read` of a matrix whose currents every input row draws: the grid that it reads holds means."""
+    return reader(perturb, rows)
