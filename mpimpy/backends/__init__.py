@@ -16,15 +16,30 @@ from .choice import (
     set_num_threads,
 )
 from .fallback import read_paths
-from .reading import AMPLITUDE_BITS, PANEL, ROW_BITS, BesideDraw, BlockScales, Draw, Errors, Reading, RowDraw, Slicing
+from .reading import (
+    AMPLITUDE_BITS,
+    MEAN_BITS,
+    PANEL,
+    ROW_BITS,
+    BesideDraw,
+    BlockScales,
+    CellMoments,
+    Draw,
+    Errors,
+    Reading,
+    RowDraw,
+    Slicing,
+)
 
 __all__ = [
     "AMPLITUDE_BITS",
+    "MEAN_BITS",
     "PANEL",
     "ROW_BITS",
     "Backend",
     "BesideDraw",
     "BlockScales",
+    "CellMoments",
     "Draw",
     "Errors",
     "Explanation",

@@ -41,13 +41,13 @@ def mean_grid(backend: Any, config: Config, cells: Cells, address: Address, firs
     """
     cell_format = plans.cell_format(config)
     bits = moments.variance_bits(config, cell_format, cells.time_s)
-    found, variances = moments.of_cells(config.device, cell_format, cells, bits)
+    found, variances = moments.of_cells(backend, config.device, cell_format, cells, bits)
     tile, first = address.row // config.tile.rows, address._replace(row=first_row)
     pairs = config.inputs.planes * len(config.inputs.digits)
     drop = moments.code_drop(cell_format)
     draw = RowDraw(first, tile, 0, pairs, drop, bits, _together(config.weights, variances))
     if cells.columns is not None:
-        columns, spread = moments.of_cells(config.device, cell_format, cells.columns, bits)
+        columns, spread = moments.of_cells(backend, config.device, cell_format, cells.columns, bits)
         found = references.subtract(backend, config, cell_format, found, columns, address.col)
         return found, _beside(config, draw, references.mean_variance(config, spread), address)
     return references.together(config, cell_format, found, cells), draw

@@ -51,14 +51,17 @@ def test_a_current_is_that_of_mean_cells_plus_addressed_deviations(mapping, refe
     bits = moments.variance_bits(config, grid, None)
     means, variances = (
         np.asarray(a).astype(object)
-        for a in moments.of_cells(config.device, grid, matrix.programmed.as_programmed, bits)
+        for a in moments.of_cells(backend_of(matrix), config.device, grid, matrix.programmed.as_programmed, bits)
     )
     if mapping == "pair":
         means, variances = means[:3] - means[3:], variances[:3] + variances[3:]
     beside = None
     if reference == "cells" and mapping == "twos":
         columns = matrix.programmed.as_programmed.columns
-        beside, shared = (np.asarray(a).astype(object) for a in moments.of_cells(config.device, grid, columns, bits))
+        beside, shared = (
+            np.asarray(a).astype(object)
+            for a in moments.of_cells(backend_of(matrix), config.device, grid, columns, bits)
+        )
         means = means - np.repeat(beside, 4, axis=2)[:, :, :9]
     digits = np.asarray(encode_inputs(matrix, x)[1].digits).reshape(4, 3, 20)
     shift = 16 + bits

@@ -19,10 +19,10 @@ import numpy as np
 from numba.core import types
 from numba.extending import overload
 
-from ._currents import GROUP, STRIP, TABLE, _look_up, aligned, multiply_floats, multiply_pairs
+from ._currents import GROUP, STRIP, TABLE, WORD, aligned, multiply_floats
 from ._disturb import NORMALS, draw_normals
 from ._jit import inline
-from ._lanes import LANES, floor, load, muladd, pack, real64, store, whole32, zeros
+from ._lanes import LANES, floor, item, load, muladd, pack, pair_product, real64, store, whole32, zeros
 from ._roots import roots
 
 
@@ -79,7 +79,6 @@ class Scratch(NamedTuple):
     tables: Any
     packed: Any
     floats: Any
-    targets: Any
     sums: Any
     wholes: Any
     random: Any
@@ -125,15 +124,11 @@ def new_scratch(rows, chunk):
     # for `chunk` rows at a time
     depth = rows.shape[3]
     half, groups = (depth + 1) // 2, (depth + GROUP - 1) // GROUP
-    targets = np.empty(chunk, np.int64)
-    for row in range(chunk):
-        targets[row] = row * STRIP
     whole = rows.squares.size > 0
     return Scratch(
         aligned(rows.limbs[3] * groups * TABLE),
         aligned(rows.limbs[1] * half * STRIP),
         np.empty(depth * STRIP if whole else 0, np.float64),
-        targets,
         np.empty(0 if whole else max(rows.limbs[1], rows.limbs[3]) * chunk * STRIP, np.int32),
         np.empty(chunk * STRIP if whole else 0, np.float64),
         np.empty((2, chunk), np.uint64),
@@ -156,7 +151,7 @@ def _limb(value, number, count, bits):
 
 @inline
 def _pack_limbs(variance, origin, width, used, bits, count, packed):
-    # packed[limb, h, column of the strip], as `pack_cells` has them
+    # packed[limb, vector, h, column], rows as `pack_cells` pairs them
     half = (used + 1) // 2
     for h in range(half):
         for vector in range(2):
@@ -165,25 +160,25 @@ def _pack_limbs(variance, origin, width, used, bits, count, packed):
             if half + h < used:
                 high = load(variance, at + half * width)
             for limb in range(count):
-                place = (limb * half + h) * STRIP + vector * LANES
+                place = ((limb * 2 + vector) * half + h) * LANES
                 store(packed, place, pack(_limb(low, limb, count, bits), _limb(high, limb, count, bits)))
 
 
 @inline
 def _build_tables(variance, origin, width, used, bits, count, tables):
-    # tables[limb, group, entry, column of the strip], as `build_tables` has them
+    # tables[limb, vector, group, entry, column], the sums that `build_tables` has: those of a vector fit a small cache
     groups = (used + GROUP - 1) // GROUP
     for limb in range(count):
         for group in range(groups):
             for vector in range(2):
-                at = (limb * groups + group) * TABLE + vector * LANES
+                at = ((limb * 2 + vector) * groups + group) * (TABLE // 2)
                 store(tables, at, zeros(np.int32(0)))
                 for bit in range(GROUP):
                     k = group * GROUP + bit
                     if k < used:
                         cell = _limb(load(variance, origin + k * width + vector * LANES), limb, count, bits)
                         for entry in range(1 << bit):
-                            store(tables, at + ((1 << bit) + entry) * STRIP, load(tables, at + entry * STRIP) + cell)
+                            store(tables, at + ((1 << bit) + entry) * LANES, load(tables, at + entry * LANES) + cell)
 
 
 @inline
@@ -204,21 +199,50 @@ def prepare_rows(rows, origin, width, used, scratch):
 
 
 @inline
-def _look_up_limb(bits, at, step, words, tables, groups, count, sums):
-    # four rows at a time; rows beyond `count` are looked up and never used
+def _look_up(bits, at, step, words, tables, groups, count, sums):
+    # sixteen columns of four rows at a time; rows beyond `count` are looked up and never used
     for row in range(0, count, 4):
-        none = zeros(np.int32(0))
-        found = none, none, none, none, none, none, none, none
-        a, b, c, d, e, f, g, h = _look_up(bits, at + row * step, step, words, tables, groups, found)
+        a, b, c, d = zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0))
+        for word in range(words):
+            place = at + row * step + word
+            q, r = item(bits, place), item(bits, place + step)
+            s, t = item(bits, place + 2 * step), item(bits, place + 3 * step)
+            first = word * (WORD // GROUP)
+            for group in range(first, min(first + WORD // GROUP, groups)):
+                base = group * (TABLE // 2)
+                a, b = a + load(tables, base + (q & 15) * LANES), b + load(tables, base + (r & 15) * LANES)
+                c, d = c + load(tables, base + (s & 15) * LANES), d + load(tables, base + (t & 15) * LANES)
+                q, r, s, t = q >> GROUP, r >> GROUP, s >> GROUP, t >> GROUP
         place = row * STRIP
         store(sums, place, a)
-        store(sums, place + LANES, b)
-        store(sums, place + STRIP, c)
-        store(sums, place + STRIP + LANES, d)
-        store(sums, place + 2 * STRIP, e)
-        store(sums, place + 2 * STRIP + LANES, f)
-        store(sums, place + 3 * STRIP, g)
-        store(sums, place + 3 * STRIP + LANES, h)
+        store(sums, place + STRIP, b)
+        store(sums, place + 2 * STRIP, c)
+        store(sums, place + 3 * STRIP, d)
+
+
+@inline
+def _multiply(pairs, at, step, half, packed, count, sums):
+    # sixteen columns of four rows at a time: their sums and the cells stay in registers
+    whole = count // 4 * 4
+    for row in range(0, whole, 4):
+        a, b, c, d = zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0)), zeros(np.int32(0))
+        place = at + row * step
+        for h in range(half):
+            cell = load(packed, h * LANES)
+            a = pair_product(a, cell, item(pairs, place + h))
+            b = pair_product(b, cell, item(pairs, place + step + h))
+            c = pair_product(c, cell, item(pairs, place + 2 * step + h))
+            d = pair_product(d, cell, item(pairs, place + 3 * step + h))
+        place = row * STRIP
+        store(sums, place, a)
+        store(sums, place + STRIP, b)
+        store(sums, place + 2 * STRIP, c)
+        store(sums, place + 3 * STRIP, d)
+    for row in range(whole, count):
+        a = zeros(np.int32(0))
+        for h in range(half):
+            a = pair_product(a, load(packed, h * LANES), item(pairs, at + row * step + h))
+        store(sums, row * STRIP, a)
 
 
 @inline
@@ -226,18 +250,21 @@ def add_up(rows, i, bits, at, used, count, scratch):
     # sums of squared digits of slice i times variances; `at` counts the input rows of all tiles
     lines, line, words, depth = rows.shape[0], rows.shape[1], rows.shape[2], rows.shape[3]
     half, step, groups = (used + 1) // 2, (depth + 1) // 2, (used + GROUP - 1) // GROUP
-    size, place = scratch.targets.size * STRIP, rows.places[i]
+    size, place = len(scratch.normals) // NORMALS * STRIP, rows.places[i]
     if rows.squares.size:
         multiply_floats(rows.squares, (i * lines + at) * depth, depth, used, scratch.floats, count, scratch.wholes)
     elif place < 0:
         for limb in range(rows.limbs[1]):
-            packed, sums = scratch.packed[limb * half * STRIP :], scratch.sums[limb * size :]
-            start = ((-1 - place) * lines + at) * step
-            multiply_pairs(rows.pairs, start, step, half, packed, 1, count, scratch.targets, sums)
+            for vector in range(2):
+                packed = scratch.packed[(limb * 2 + vector) * half * LANES :]
+                sums = scratch.sums[limb * size + vector * LANES :]
+                _multiply(rows.pairs, ((-1 - place) * lines + at) * step, step, half, packed, count, sums)
     else:
         for limb in range(rows.limbs[3]):
-            tables, sums = scratch.tables[limb * groups * TABLE :], scratch.sums[limb * size :]
-            _look_up_limb(bits, at * line + place * words, line, words, tables, groups, count, sums)
+            for vector in range(2):
+                tables = scratch.tables[(limb * 2 + vector) * groups * (TABLE // 2) :]
+                sums = scratch.sums[limb * size + vector * LANES :]
+                _look_up(bits, at * line + place * words, line, words, tables, groups, count, sums)
 
 
 @inline
@@ -249,7 +276,7 @@ def deviation(rows, i, row, vector, lead, scratch):
     else:
         if rows.places[i] >= 0:
             kind = 2
-        base, size = np.float64(1 << rows.limbs[kind]), scratch.targets.size * STRIP
+        base, size = np.float64(1 << rows.limbs[kind]), len(scratch.normals) // NORMALS * STRIP
         value = real64(load(scratch.sums, at))
         for limb in range(1, rows.limbs[kind + 1]):
             value = muladd(value, base, real64(load(scratch.sums, limb * size + at)))

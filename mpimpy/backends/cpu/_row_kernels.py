@@ -56,7 +56,7 @@ def deviate(first, last, rows, bits, depth, width, arrays, row_block, chunk, out
 
     `rows` is a `RowTerm` whose variances have `width` columns, a multiple of a strip.
     """
-    tiles, _, height, slices, wide = out.shape
+    _, _, height, slices, wide = out.shape
     tall, flat = rows.shape[3], out.reshape(-1)
     down = (height + row_block - 1) // row_block
     scratch = new_scratch(rows, chunk)

@@ -17,7 +17,7 @@ from ..._integers import ceil_div
 from ...arrays import namespace
 from .. import reference
 from ..fallback import with_fallback
-from ..reading import BlockScales, Draw, Errors, Reading, RowDraw, Slicing
+from ..reading import BlockScales, CellMoments, Draw, Errors, Reading, RowDraw, Slicing
 from . import _jit, _kernels, _ladder_numba, _read
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
@@ -66,7 +66,7 @@ def _frozen(array: Any) -> Any:
     return array
 
 
-_NONE = _frozen(np.empty((0, 0, 0), np.float64))
+_NONE, _NO_LEVELS = _frozen(np.empty((0, 0, 0), np.float64)), _frozen(np.empty((0, 0, 0), np.int8))
 
 
 def _block_counts(values: Any, block: tuple[int, int]) -> tuple[int, int, int]:
@@ -145,6 +145,17 @@ def perturb(
     return out
 
 
+def moments(cells: Any, law: CellMoments, which: Any = None) -> tuple[Any, Any]:
+    """See `reference.moments`."""
+    means, variances = np.empty(cells.shape, law.dtype), np.empty(cells.shape, np.float64)
+    tables = np.array(law.means, np.int64), np.array(law.variances, np.float64)
+    numbers = law.count, law.level_shift, law.reference, law.additive, law.low, law.bound
+    tasks, cells = means.shape[0] * means.shape[1], _frozen(cells)
+    which = _NO_LEVELS if which is None else _frozen(which)
+    _jit.launch(_kernels.moments, tasks, means.size * 2e-3, cells, which, *tables, *numbers, means, variances)
+    return means, variances
+
+
 def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
     """See `reference.subtract`; it overwrites `grid`, where it may."""
     out = grid if grid.flags.writeable and grid.flags.c_contiguous else np.array(grid, order="C")
@@ -198,7 +209,7 @@ def multiply(x: Any, w: Any) -> Any:
 
 ROW_BLOCK, COL_BLOCK = 256, 256  # outputs of a task: their float64 totals stay in the second-level cache
 CHUNK = 128  # currents of a strip converted together, while they are in the first-level cache
-DISTURBED = 64  # the same, where errors take place beside them
+DISTURBED = 64
 _NO_BITS, _NO_PAIRS, _NO_CODES = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64)
 _NO_SINGLE, _NO_DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
 PACKED = 2**26  # bytes of packed inputs held at once
@@ -284,7 +295,7 @@ def _read_rows(
     # one pass: (digits, scales) of some input rows meet (cells, scales) of all weights
     (digits, x_scale), (grid, w_scale) = inputs, weights
     slices, height, depth = digits.shape
-    blocks, tasks = _blocks(height, out.shape[1], slices, CHUNK if errors is None and drawn is None else DISTURBED)
+    blocks, tasks = _blocks(height, out.shape[1], slices, CHUNK if errors is None or drawn is not None else DISTURBED)
     result, cost = out.reshape(-1), 1.5e-5
     if errors is not None:
         cost += (2e-3 if errors.normals.size else 3e-4) / reading.rows

@@ -12,6 +12,7 @@ from ._draws import apply_stuck_cells, perturb, subtract
 from ._encode import block_max, block_sums, code_limits, digits, expand_blocks, fold, limbs, multiply
 from ._errors import disturb
 from ._ladder import node_voltages, reduce_lines, transfer
+from ._moments import moments
 from ._read import read, read_paths, reader, row_reader
 from ._rows import redraw
 
@@ -28,6 +29,7 @@ __all__ = [
     "fold",
     "from_backend",
     "limbs",
+    "moments",
     "multiply",
     "node_voltages",
     "perturb",
