@@ -273,7 +273,7 @@ def _read_passes(
     known = constants(height, digits.dtype, grid.dtype, reading, errors is not None or drawn is not None)
     wrong = None if errors is None else disturbance(errors, reading, (len(w_scale), grid.shape[2]), perturb)
     bytes_each = known.row_bytes if drawn is None else known.row_bytes + row_bytes(drawn, reading)
-    passes = max(1, round(height * depth * bytes_each / PACKED))
+    passes = max(1, min(height, round(height * depth * bytes_each / PACKED)))
     for turn in range(passes):
         rows = slice(height * turn // passes, height * (turn + 1) // passes)
         inputs = _frozen(digits[:, rows, :]), _frozen(x_scale[rows])
