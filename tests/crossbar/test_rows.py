@@ -292,8 +292,10 @@ def test_chips_reports_and_plans_tell_it(tmp_path):
     assert "drawn for each input row and slice; " in text
     assert "if for the whole product (redraw='product')" in text
     plan = str(matrix.read_plan(x))
-    assert "rows draw their currents" in plan
+    assert "rows draw their currents" not in plan
     assert "every input row draws read variation anew" in plan
+    plain = Engine(ROW, seed=1, backend="reference").program(w).read_plan(x)
+    assert "rows draw their currents: float64 products in plain array-API calls" in str(plain)
     settings = Config(ROW).to_dict()
     assert Config.from_dict(settings).device.redraw == "row"
     del settings["device"]["redraw"]

@@ -22,7 +22,8 @@ from . import _jit, _kernels, _ladder_numba, _read
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
-from ._rows import row_bytes, row_term, takes_rows
+from ._rows import row_bytes, row_term
+from ._rows import takes_rows as takes_rows
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: they fit a cache
@@ -325,25 +326,25 @@ def _read_rows(
     )
 
 
-def _takes(digits: Any, grid: Any) -> bool:
+def _takes(digits: Any, grid: Any, reading: Reading, errors: Errors | None) -> bool:
     return not too_wide(grid.dtype)
 
 
 read = with_fallback(_read_cells, _takes, reference.reader(perturb))
 
 
-def row_reader(drawn: RowDraw) -> Any:
+def row_reader(draw: RowDraw) -> Any:
     """See `reference.row_reader`."""
-    plain = reference.reader(perturb, drawn)
+
+    def takes(digits: Any, grid: Any, reading: Reading, errors: Errors | None) -> bool:
+        return not too_wide(grid.dtype) and takes_rows(reading, draw, errors is not None)
 
     def read_rows(
-        digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None = None
+        digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None
     ) -> Any:
-        if not _takes(digits, grid) or not takes_rows(reading, drawn, errors is not None):
-            return plain(digits, x_scale, grid, w_scale, reading, dtype, errors)
-        return _read_passes((digits, x_scale), (grid, w_scale), reading, dtype, errors, drawn)
+        return _read_passes((digits, x_scale), (grid, w_scale), reading, dtype, errors, draw)
 
-    return read_rows
+    return with_fallback(read_rows, takes, reference.reader(perturb, draw))
 
 
 def _blocks(height: int, width: int, slices: int, together: int) -> tuple[tuple[int, int, int], int]:

@@ -284,7 +284,7 @@ def _fits_int8(reading: Reading) -> bool:
     return reading.widths is not None and max(reading.widths) <= 7
 
 
-def _takes(digits: Any, grid: Any) -> bool:
+def _takes(digits: Any, grid: Any, reading: Reading, errors: Errors | None) -> bool:
     integers = digits.dtype in _INTEGERS and grid.dtype in _INTEGERS
     return integers and digits.numel() > 0 and grid.numel() > 0 and _kernels(digits) is not None
 
@@ -394,6 +394,11 @@ def _read_with_triton(
 read = with_fallback(_read_with_triton, _takes, _without_autocast(reference.reader(perturb)))
 
 
-def row_reader(drawn: RowDraw) -> Any:
+def takes_rows(reading: Reading, draw: RowDraw, errs: bool) -> bool:
+    """See `reference.takes_rows`."""
+    return False
+
+
+def row_reader(draw: RowDraw) -> Any:
     """See `reference.row_reader`: in plain torch, which draws normal numbers with this backend's kernels."""
-    return _without_autocast(reference.reader(perturb, drawn))
+    return _without_autocast(reference.reader(perturb, draw))

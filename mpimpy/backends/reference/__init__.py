@@ -13,7 +13,7 @@ from ._encode import block_max, block_sums, code_limits, digits, expand_blocks, 
 from ._errors import disturb
 from ._ladder import node_voltages, reduce_lines, transfer
 from ._moments import moments
-from ._read import read, read_paths, reader, row_reader
+from ._read import read, read_paths, reader, row_reader, takes_rows
 from ._rows import redraw
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "reduce_lines",
     "row_reader",
     "subtract",
+    "takes_rows",
     "to_backend",
     "transfer",
 ]
