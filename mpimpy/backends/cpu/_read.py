@@ -31,7 +31,7 @@ from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole3
 from ._redraw import new_scratch, of_cells, of_rows, prepare_rows, redraw
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "37785515b4dcd846"
+INLINED = "45e865978715d16c"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------

@@ -286,6 +286,14 @@ def deviation(rows, i, row, vector, lead, scratch):
 
 
 @inline
+def store_deviations(rows, i, count, lead, scratch, vectors, out, at, step):
+    # of `count` rows: they begin `step` numbers apart
+    for r in range(count):
+        for vector in range(vectors):
+            store(out, at + r * step + vector * LANES, deviation(rows, i, r, vector, lead, scratch))
+
+
+@inline
 def _share(rows, at, n, scratch):
     # what the reference columns of sixteen columns from n on take away; those of a row and slice begin at `at`
     last, lead, width = rows.arrays[1] - 1, rows.arrays[2], rows.arrays[3]

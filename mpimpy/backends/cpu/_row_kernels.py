@@ -6,10 +6,10 @@ from ._currents import STRIP, cells, one_cell
 from ._disturb import draw_normals
 from ._jit import kernel
 from ._lanes import LANES, pack, store
-from ._redraw import add_up, deviation, new_scratch, prepare_rows
+from ._redraw import add_up, new_scratch, prepare_rows, store_deviations
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "2e0f320fe6e27f11"
+INLINED = "a6094b3538281d97"
 
 
 @kernel
@@ -68,16 +68,12 @@ def deviate(first, last, rows, bits, depth, width, arrays, row_block, chunk, out
         for j in range(arrays):
             for n in range(0, wide, STRIP):
                 prepare_rows(rows, (j * depth + start) * width + n, width, used, scratch)
-                lead = (rows.address[6] + n) % 8
+                lead, vectors = (rows.address[6] + n) % 8, min(2, (wide - n) // LANES)
                 for c in range(m0, m0 + ms, chunk):
                     count = min(chunk, m0 + ms - c)
                     for i in range(slices):
                         add_up(rows, i, bits, tile * height + c, used, count, scratch)
                         number = j * rows.address[4] + i
                         draw_normals(rows, number, tile, c, n, count, scratch.random, scratch.normals)
-                        for r in range(count):
-                            at = (((tile * arrays + j) * height + c + r) * slices + i) * wide + n
-                            for vector in range(2):
-                                if n + vector * LANES < wide:
-                                    found = deviation(rows, i, r, vector, lead, scratch)
-                                    store(flat, at + vector * LANES, found)
+                        at = (((tile * arrays + j) * height + c) * slices + i) * wide + n
+                        store_deviations(rows, i, count, lead, scratch, vectors, flat, at, slices * wide)

@@ -349,9 +349,10 @@ def row_reader(draw: RowDraw) -> Any:
 
 def _blocks(height: int, width: int, slices: int, together: int) -> tuple[tuple[int, int, int], int]:
     # ((rows and columns of a task, rows converted together), tasks)
-    down = ceil_div(height, ROW_BLOCK)
+    tall = 2 if slices == 1 else 1  # few sums beside much that is made ready for each block of rows
+    down = ceil_div(height, ROW_BLOCK * tall)
     strips = ceil_div(width, _read.STRIP)
-    across = min(strips, max(ceil_div(width, COL_BLOCK), ceil_div(2 * _jit.get_num_threads(), down)))
+    across = min(strips, max(ceil_div(width, COL_BLOCK // tall), ceil_div(2 * _jit.get_num_threads(), down)))
     row_block, col_block = ceil_div(height, down), ceil_div(strips, across) * _read.STRIP
     chunk = min(ceil_div(row_block, 4) * 4, max(4, together // slices // 4 * 4))
     return (row_block, col_block, chunk), down * ceil_div(width, col_block)
