@@ -18,10 +18,12 @@ from .choice import (
 from .fallback import read_paths, small_reader, takes_small_reads
 from .reading import (
     AMPLITUDE_BITS,
+    MEAN_BITS,
     PANEL,
     ROW_BITS,
     BesideDraw,
     BlockScales,
+    CellMoments,
     Draw,
     DrawnCells,
     Errors,
@@ -34,11 +36,13 @@ from .reading import (
 
 __all__ = [
     "AMPLITUDE_BITS",
+    "MEAN_BITS",
     "PANEL",
     "ROW_BITS",
     "Backend",
     "BesideDraw",
     "BlockScales",
+    "CellMoments",
     "Draw",
     "DrawnCells",
     "Errors",

@@ -8,10 +8,12 @@ from .._caches import hashed_once
 
 __all__ = [
     "AMPLITUDE_BITS",
+    "MEAN_BITS",
     "PANEL",
     "ROW_BITS",
     "BesideDraw",
     "BlockScales",
+    "CellMoments",
     "Draw",
     "DrawnCells",
     "Errors",
@@ -24,6 +26,7 @@ __all__ = [
 
 PANEL = 16  # tiles per panel of the float sum
 AMPLITUDE_BITS = 8  # of a unit of current, in which offsets and noise of ADCs are told
+MEAN_BITS = 24  # of the mean of a factor
 ROW_BITS = 22  # of an input row, in the addresses of ADC noise; the tile's number is above it
 
 Table = tuple[tuple[float, ...], ...]  # a number for each weight slice and input slice, least significant first
@@ -123,6 +126,42 @@ class Draw:
     reference: int
     after: int
     shift: int
+    bound: int
+    dtype: str
+    additive: bool = False
+
+
+@dataclass(frozen=True)
+class CellMoments:
+    """Mean and variance of cells in a read: all that `moments` needs besides its arrays. Hashable.
+
+    A cell has the conductance ``g = (cell << level_shift) + reference``. With factors of mean F and variance s**2, it
+    has the mean ``((g * F + 2**23) >> 24) - reference`` and the variance ``rint(g * g * s**2)``, ``g * g`` first. With
+    numbers to add it has the mean ``g + means[g] - reference`` and the variance ``variances[g]``; a g beyond the ends
+    of a table counts as its end. Means are cut off at `low` and `bound`.
+
+    Attributes
+    ----------
+    means : tuple of int
+        Tables one after the other: factors in units of ``2**-24``, or numbers in units of the result.
+    variances : tuple of float
+        Likewise, of factors times the unit of the result, or integers.
+    count : int
+        Entries of one table.
+    level_shift, reference, low, bound : int
+        As above, in units of the result.
+    dtype : str
+        Name of the integer dtype of the means.
+    additive : bool
+        The tables hold numbers to add.
+    """
+
+    means: tuple[int, ...]
+    variances: tuple[float, ...]
+    count: int
+    level_shift: int
+    reference: int
+    low: int
     bound: int
     dtype: str
     additive: bool = False

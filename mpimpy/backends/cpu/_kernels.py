@@ -7,6 +7,7 @@ own outputs.
 import numpy as np
 
 from ...noise import STUCK_FINE
+from ..reading import MEAN_BITS
 from ._jit import inline, kernel
 from ._lanes import item, put
 from ._philox import philox
@@ -301,6 +302,37 @@ def perturb_levels(
                     value = (np.int64(cells[index, row, skip + col]) << level_shift) + reference
                     value = ((value * np.int64(entries[col - start]) + half) >> shift) - after
                     out[index, row, col] = min(max(value, low), bound)
+
+
+@kernel
+def moments(
+    first, last, cells, which, means, variances, count, level_shift, reference, additive, low, bound, mean, variance
+):
+    """Write means and variances of cells; `which` may be empty: one table."""
+    rows, cols = cells.shape[1:]
+    half = np.int64(1 << (MEAN_BITS - 1))
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        given, found, spread = cells[index, row], mean[index, row], variance[index, row]
+        if count == 1 and not which.size and not additive:
+            factor, unit = means[0], variances[0]
+            for col in range(cols):
+                value = (np.int64(given[col]) << level_shift) + reference
+                real = np.float64(value)
+                found[col] = min(max(((value * factor + half) >> MEAN_BITS) - reference, low), bound)
+                spread[col] = np.rint(real * real * unit)
+        else:
+            for col in range(cols):
+                value = (np.int64(given[col]) << level_shift) + reference
+                at = min(max(value, 0), count - 1)
+                if which.size:
+                    at += np.int64(which[index, row, col]) * count
+                if additive:
+                    central, spread[col] = value + means[at], variances[at]
+                else:
+                    real = np.float64(value)
+                    central, spread[col] = (value * means[at] + half) >> MEAN_BITS, np.rint(real * real * variances[at])
+                found[col] = min(max(central - reference, low), bound)
 
 
 @kernel

@@ -28,12 +28,13 @@ from ._currents import (
     pack_byte_cells,
     pack_cells,
 )
-from ._disturb import NORMALS, disturb, prepare, undisturbed
+from ._disturb import NORMALS, disturb, prepare
 from ._jit import inline, kernel
 from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole32, zeros
+from ._redraw import new_scratch, of_cells, of_rows, prepare_rows, redraw
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "988f03af31604084"
+INLINED = "fc889e7037094d6a"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -204,6 +205,7 @@ def read(
     single,
     double,
     errors,
+    drawn_by_rows,
 ):
     """Read a matrix; the arrays of paths that are not taken are empty.
 
@@ -214,7 +216,7 @@ def read(
     `simple` whether
     ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
     columns of a task and the rows converted together; `single` or `double` the result; `errors` a
-    `Disturbance`, or None: then Numba leaves out what would ask for one.
+    `Disturbance`, and `drawn_by_rows` a `RowTerm`, or None: then Numba leaves out what would ask for one.
     """
     height, tiles = x_scale.shape
     width = w_scale.shape[1]
@@ -233,7 +235,10 @@ def read(
     packed = aligned((limbs * half_rows + 1) * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
     seen = np.empty(chunk * slices * STRIP, steps.dtype)  # what the ADCs see
-    currents = undisturbed(errors, seen)
+    currents = of_cells(errors, drawn_by_rows, seen)
+    drawn = of_rows(errors, drawn_by_rows, currents, seen)
+    if drawn_by_rows is not None:
+        scratch = new_scratch(drawn_by_rows, chunk)
     if errors is not None:
         slopes, shifts = np.empty(STRIP, np.float64), np.empty(slices * STRIP, np.float64)
         random, normals = np.empty((2, chunk), np.uint64), np.empty(chunk * NORMALS, np.int32)
@@ -275,6 +280,8 @@ def read(
                         float_cells(grid, itemsize, origin, width, used, floats)
                     if errors is not None:
                         prepare(errors, j, tile, tiles, width, n, slices, slopes, shifts)
+                    if drawn_by_rows is not None:
+                        prepare_rows(drawn_by_rows, origin, width, used, scratch)
                     for c in range(0, ms, chunk):
                         count = min(chunk, ms - c)
                         at = row_at + c
@@ -303,6 +310,23 @@ def read(
                                 multiply_pairs(pairs, place, half_rows, half, packed, limbs, total, targets, currents)
                         if codes.size:
                             multiply_floats(codes, at * slices * rows, rows, used, floats, count * slices, currents)
+                        if drawn_by_rows is not None:
+                            redraw(
+                                drawn_by_rows,
+                                j,
+                                len(steps),
+                                tile,
+                                m0 + c,
+                                height,
+                                n,
+                                slices,
+                                bits,
+                                used,
+                                count,
+                                scratch,
+                                currents,
+                                drawn,
+                            )
                         if errors is not None:
                             disturb(
                                 errors,
@@ -310,7 +334,7 @@ def read(
                                 tile,
                                 m0 + c,
                                 n,
-                                currents,
+                                drawn,
                                 count,
                                 slices,
                                 errors.kind.itemsize == 8,
