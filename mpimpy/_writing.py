@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from array_api_compat import device as device_of
-
 from . import backends, noise
-from .arrays import namespace
+from .arrays import device_of, namespace
 from .checks import as_int_pair, fail
 from .config import Config
 from .crossbar import plan as plans

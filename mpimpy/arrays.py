@@ -3,19 +3,23 @@
 No array library is imported here: a tensor can only come from a torch that is imported already.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace, device, is_array_api_obj
 
 __all__ = [
+    "all_finite",
     "asarray",
     "detach",
+    "device_of",
     "in_cpu_memory",
     "is_array",
     "is_complex",
     "is_numpy",
+    "is_plain",
     "is_torch",
     "is_torch_cpu",
     "lazy_product",
@@ -33,6 +37,7 @@ __all__ = [
 ]
 
 _NAMESPACES: dict[type, Any] = {}
+FEW = 1 << 14  # elements of a tensor that one thread looks at
 _CPU = 1  # DLPack's number of CPU memory
 
 
@@ -43,6 +48,11 @@ def namespace(array: Any) -> Any:
     if found is None:
         found = _NAMESPACES[kind] = array_namespace(array)
     return found
+
+
+def device_of(array: Any) -> Any:
+    """Return the device of `array`."""
+    return "cpu" if is_plain(array) else device(array)
 
 
 def is_array(value: Any) -> bool:
@@ -59,6 +69,24 @@ def is_numpy(array: Any) -> bool:
 def is_complex(array: Any) -> bool:
     """Return whether `array` is a tensor of complex numbers."""
     return is_torch(array) and bool(array.is_complex())
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether `value` is a NumPy array itself, of no subclass."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(value) is numpy.ndarray
+
+
+def all_finite(array: Any) -> bool:
+    """Return whether an array holds no NaN and no infinity."""
+    if is_torch_cpu(array) and array.numel() <= FEW and array.is_floating_point() and array.dtype.itemsize > 2:
+        # a call of torch costs more; inside its transforms a tensor shows no values
+        with contextlib.suppress(RuntimeError):
+            array = array.detach().resolve_neg().numpy()
+    if is_plain(array):
+        return bool(sys.modules["numpy"].isfinite(array).all())
+    xp = namespace(array)
+    return bool(xp.all(xp.isfinite(array)))
 
 
 def is_torch(array: Any) -> bool:

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, Unpack
 
-from array_api_compat import device as device_of
-
 from . import backends, noise
 from ._complex import ComplexMatrix, side_by_side
 from ._operator import CrossbarOperator
@@ -12,7 +10,7 @@ from ._recorded import RecordedEngine
 from ._transposed import transposed_refusal
 from ._writing import write_real
 from .analysis import calibration, sampling
-from .arrays import detach, is_complex, namespace, recorded, wants_gradient
+from .arrays import detach, device_of, is_complex, namespace, recorded, wants_gradient
 from .autograd.slots import as_gradient
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires

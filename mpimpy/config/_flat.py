@@ -10,6 +10,7 @@ from typing import Any, TypedDict, TypeVar
 
 from ..checks import as_bool, as_float, as_int, as_int_pair, as_items, check_names
 from . import ADC, DAC, Config, Device, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires
+from ._sense import times_told
 
 __all__ = ["ENGINE", "SETTINGS", "FurtherSettings", "Settings", "build"]
 
@@ -224,6 +225,36 @@ def build(**given: Any) -> Config:
     >>> build(radc=1024, var=0).adc.radc
     1024
     """
+    try:
+        key = tuple(given), tuple(map(_plain, given.values()))
+    except TypeError:
+        return _build(given)
+    found = _kept.get(key)
+    if found is None:
+        before = times_told()
+        found = _build(given)
+        if before == times_told():  # oddities are told each time
+            if len(_kept) >= KEPT:
+                _kept.clear()
+            _kept[key] = found
+    return found
+
+
+KEPT = 64  # configurations of plain settings, which are not checked and built again
+_kept: dict[Any, Config] = {}
+
+
+def _plain(value: Any) -> Any:
+    # a number, a text or a sequence of them, with its types, since 1 == 1.0 == True; TypeError for anything else
+    kind = type(value)
+    if value is None or kind in (int, float, str, bool):
+        return kind, value
+    if kind in (tuple, list):
+        return kind, tuple(map(_plain, value))
+    raise TypeError
+
+
+def _build(given: dict[str, Any]) -> Config:
     for name in given:
         if name in _PARTS:
             msg = f"{name} is no flat setting: build the machine from parts, such as {_PARTS[name]}"

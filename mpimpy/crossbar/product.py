@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
-from ..backends import PANEL, Errors, RowDraw, reference
+from ..backends import PANEL, Errors, RowDraw
 from ..cells import memristors, references, wiring
 from ..cells.memristors import Cells
 from ..config import Config
@@ -72,7 +72,7 @@ def met_together(
     if beside is not None:
         first = address.col if columns is None else address.col + columns[0]
         return references.subtract(backend, config, cell_format, found, beside, first)
-    return references.together(config, cell_format, found, cells)
+    return references.together(backend, config, cell_format, found, cells)
 
 
 def plan_for(config: Config, cells: Cells, fraction: int | None = None) -> Plan:
@@ -195,7 +195,7 @@ def _row_reader(backend: Any, rows: RowDraw, plane: tuple[int, int], first: int)
     # of one plane of the weights, given with its number of slices, and input slices from `first` on
     array = plane[0] * plane[1]
     some = rows.of(slice(array, array + plane[1]), array * rows.pairs + first)
-    return reference.reader(backend.perturb, some)
+    return backend.row_reader(some)
 
 
 def multiply(
@@ -333,7 +333,9 @@ def product(backend: Any, programmed: Programmed, inputs: Encoded, read: int, fi
     -------
     array, shape (batch * M, N)
     """
-    return add_planes(_pair_products(backend, programmed, inputs, read, first_row, dtype), dtype)
+    products = _pair_products(backend, programmed, inputs, read, first_row, dtype)
+    # they are nobody else's: the first one takes the others up
+    return add_planes([functools.reduce(operator.iadd, products)], dtype)
 
 
 def panels(

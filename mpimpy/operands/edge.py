@@ -6,10 +6,8 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import device as device_of
-
 from .. import arrays
-from ..arrays import namespace
+from ..arrays import device_of, namespace
 from ..checks import MpimpyWarning
 from ..config import Format
 from . import dtypes, values
@@ -91,7 +89,7 @@ def _finite(name: str, array: Any, complex_too: bool) -> Any:
             "pass its real and its imaginary part"
         )
         raise TypeError(msg)
-    if kind not in ("bool", "integral") and not bool(xp.all(xp.isfinite(array))):
+    if kind not in ("bool", "integral") and not arrays.all_finite(array):
         index = first_index(xp, ~xp.isfinite(array))
         value = complex(array[index]) if imaginary else float(array[index])
         msg = f"{name} has {value} at index {index}: every element must be finite"
@@ -160,6 +158,8 @@ def accept(name: str, value: Any, like: Any = None, *, depth: int | None = None,
 
 def check_together(x: Any, w: Any, x_name: str, w_name: str) -> None:
     """Raise TypeError for arrays of two libraries, ValueError for arrays on two devices."""
+    if arrays.is_plain(x) and arrays.is_plain(w):
+        return
     if namespace(x) is not namespace(w):
         msg = (
             f"{x_name} is a {library(x)} array and {w_name} a {library(w)} one: "
