@@ -175,7 +175,7 @@ def _drawing(cells: DrawnCells) -> Callable[[int], Any] | None:
 
 def _packing(known: Constants, reading: Reading, shape: tuple[int, int, int]) -> Callable[[Any], tuple[Any, ...]]:
     # `numba_cpu._packed` of digits of one shape
-    if "float" in known.paths:
+    if "float" in known.paths or known.code_limb or known.byte_cells:
         return lambda digits: numba_cpu._packed(digits, known, reading)
     (_, height, depth), rows = shape, reading.rows
     tiles, planes = ceil_div(depth, rows), sum(int(known.widths[i]) for i in known.looked_up)
@@ -215,7 +215,9 @@ def _multiplication(form: SmallRead, columns: int, grid_dtype: Any) -> Callable[
         out = np.empty((total, width), dtype)
         ends = (numba_cpu._NO_SINGLE, out.reshape(-1)) if double else (out.reshape(-1), numba_cpu._NO_DOUBLE)
         packed = pack(digits.reshape(flat))
-        _read.read(0, tasks, *packed, *chosen, x_scale, *memory, w_scale, depth, reading.rows, *after, *ends, None)
+        _read.read(
+            0, tasks, *packed, *chosen, x_scale, *memory, w_scale, depth, reading.rows, *after, *ends, None, None
+        )
         return out if width == columns else out[:, :columns].copy()
 
     return multiply
