@@ -8,8 +8,7 @@ from ._complex import ComplexMatrix, side_by_side
 from ._operator import CrossbarOperator
 from ._recorded import RecordedEngine
 from ._transposed import transposed_refusal
-from ._writing import write_real
-from .analysis import calibration, sampling
+from ._writing import calibrated, write_real
 from .arrays import detach, device_of, is_complex, namespace, recorded, wants_gradient
 from .autograd.slots import as_gradient
 from .checks import as_int, as_int_pair, fail
@@ -17,7 +16,7 @@ from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
 from .config._hints import hinted, hinted_call
 from .crossbar import plan as plans
-from .matrix import CrossbarMatrix, backend_of, encode_inputs
+from .matrix import CrossbarMatrix
 from .noise import Address
 from .operands import edge
 from .operators import CrossbarOperand, RightOperand
@@ -356,26 +355,9 @@ class Engine(RecordedEngine):
                 "with redraw='slice', and give its ranges to this one, engine.replace(adc=calibrated.config.adc)"
             )
             raise ValueError(msg)
-        w = self._weights(edge.accept("w", w))
-        matrix = write_real(self, w, self._address())
-        x = edge.accept("x", x, like=w, depth=w.shape[0])
-        programmed, inputs = encode_inputs(matrix, x)
-        for name, encoded in (("x", inputs), ("w", programmed.encoded)):
-            if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
-                msg = f"{name} holds nothing but zeros, and typical operands are what ranges are chosen by: give some"
-                raise ValueError(msg)
-        even = method == "percentile"
-        sample = sampling.samples(backend_of(matrix), programmed, inputs, noise.MAX_READ, even=even)
-        ranges = calibration.ranges(self.config, sample, method=method, percentile=percentile, ratios=ratios)
-        found = self.replace(adc={"range": ranges})
-        if even:
-            return found
-        # the sample of currents may have missed what decides: whole products have not
-        full = self.replace(adc={"range": "full"})
-        first = matrix if full.config == self.config else write_real(full, w, self._address())
-        results = [each.read(x, noise.MAX_READ) for each in (first, write_real(found, w, self._address()))]
-        before, after = calibration.squared_errors(x.array, w.array, results)
-        return found if after <= before else full
+        given = {"method": method, "percentile": percentile, "ratios": ratios}
+        found: Engine = calibrated(self, x, self._weights(edge.accept("w", w)), given)
+        return found
 
     def MapReduceDot(self, x: Any, w: Any, *, read: int | None = None) -> Any:
         """Multiply `x` by `w` on the crossbars.
