@@ -180,6 +180,7 @@ class Engine(RecordedEngine):
         self.__dict__.update(state)
         self._take_slot()
 
+    @hinted_call
     def program(
         self,
         w: Any,
@@ -231,6 +232,7 @@ class Engine(RecordedEngine):
             matrix._source = source
         return matrix
 
+    @hinted_call
     def operator(self, w: Any, *, name: str | None = None, chip: int | None = None) -> CrossbarOperator:
         """Write a matrix that is multiplied from both sides, ``x @ A`` and ``A @ x``.
 
@@ -305,6 +307,7 @@ class Engine(RecordedEngine):
             fail(ValueError, "name='' names nothing: give a text, such as name='layer1', or leave it out")
         return noise.derive(self.seed, "matrix", name)
 
+    @hinted_call
     def calibrate(
         self, x: Any, w: Any, *, method: str = "error", percentile: float | None = None, ratios: str = "powers"
     ) -> "Engine":

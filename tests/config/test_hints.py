@@ -52,6 +52,7 @@ ALL = [
     ),
     *(Engine, DPETensor, bitslicedpe, diffpairdpe, fpmemdpe),
     *(Engine.from_config, Format.named, Measured.from_csv),
+    *(Engine(seed=1).program, Engine(seed=1).operator, Engine(seed=1).calibrate),
 ]
 
 
@@ -81,6 +82,12 @@ def test_an_unknown_setting_is_answered_by_the_known_ones(build):
         (lambda: Wires(), "Wires: r_word, r_bit must be given: there is no default"),
         (lambda: Wires(1), "Wires: r_bit must be given"),
         (lambda: Engine.from_config(), r"Engine.from_config: config must be given"),
+        (lambda: Engine(seed=1).program(), r"Engine.program: w must be given"),
+        (lambda: Engine(seed=1).program([[1.0]], fault=1), r"unknown setting 'fault': did you mean 'faults'\?"),
+        (
+            lambda: Engine(seed=1).calibrate(1, 1, percentil=1),
+            r"unknown setting 'percentil': did you mean 'percentile'",
+        ),
     ],
 )
 def test_a_call_that_does_not_fit(build, message):
