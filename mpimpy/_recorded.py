@@ -68,7 +68,7 @@ class CountedFactor(CountedReads, Slotted):
 class RecordedMatrix(MatrixView, CountedFactor):
     """Programmed matrix that torch's graphs multiply by; see `mpimpy.autograd.slots.Factor`."""
 
-    gradient = "straight"
+    gradient: str = "straight"
     _source: Any = None  # the tensor that it was programmed with, if that requires a gradient
 
     def __init__(self, *given: Any) -> None:

@@ -86,6 +86,7 @@ class Engine(RecordedEngine):
 
     config: Config
     backend: str | None
+    gradient: str
     seed: int
     chip: int
     input_size: tuple[int, int] | None = None

@@ -12,9 +12,9 @@ torch.Size([3, 2])
 
 try:
     import torch as _torch
-except ImportError as error:
-    msg = "mpimpy.nn needs torch, which is not installed: pip install mpimpy[torch]"
-    raise ImportError(msg) from error
+except ImportError as _error:
+    _msg = "mpimpy.nn needs torch, which is not installed: pip install mpimpy[torch]"
+    raise ImportError(_msg) from _error
 from ._training import InputRanges, Training
 from .attention import MultiheadAttention
 from .bilinear import Bilinear

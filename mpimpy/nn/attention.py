@@ -1,7 +1,7 @@
 """Attention on crossbars."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -66,7 +66,7 @@ class MultiheadAttention(CrossbarLayer, torch.nn.MultiheadAttention):
     (torch.Size([2, 5, 8]), torch.Size([2, 5, 5]))
     """
 
-    digital = torch.nn.MultiheadAttention
+    digital: ClassVar[type] = torch.nn.MultiheadAttention
     owned = ("out_proj",)
     _data: dict[str, DataCells]
 

@@ -1,6 +1,6 @@
 """Bilinear layers on crossbars."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -31,7 +31,7 @@ class Bilinear(CrossbarLayer, torch.nn.Bilinear):
     torch.Size([2, 4])
     """
 
-    digital = torch.nn.Bilinear
+    digital: ClassVar[type] = torch.nn.Bilinear
 
     def _weights(self) -> dict[str, Any]:
         return {"": self.weight.flatten(0, 1).mT}

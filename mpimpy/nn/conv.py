@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -93,7 +93,7 @@ class Conv1d(_Convolution, torch.nn.Conv1d):
     torch.Size([5, 4, 16])
     """
 
-    digital = torch.nn.Conv1d
+    digital: ClassVar[type] = torch.nn.Conv1d
 
 
 class Conv2d(_Convolution, torch.nn.Conv2d):
@@ -121,7 +121,7 @@ class Conv2d(_Convolution, torch.nn.Conv2d):
     torch.Size([2, 8, 4, 4])
     """
 
-    digital = torch.nn.Conv2d
+    digital: ClassVar[type] = torch.nn.Conv2d
 
 
 class Conv3d(_Convolution, torch.nn.Conv3d):
@@ -136,4 +136,4 @@ class Conv3d(_Convolution, torch.nn.Conv3d):
     torch.Size([1, 2, 2, 2, 2])
     """
 
-    digital = torch.nn.Conv3d
+    digital: ClassVar[type] = torch.nn.Conv3d

@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -111,7 +111,7 @@ class ConvTranspose1d(_TransposedConvolution, torch.nn.ConvTranspose1d):
     torch.Size([5, 4, 17])
     """
 
-    digital = torch.nn.ConvTranspose1d
+    digital: ClassVar[type] = torch.nn.ConvTranspose1d
 
 
 class ConvTranspose2d(_TransposedConvolution, torch.nn.ConvTranspose2d):
@@ -137,7 +137,7 @@ class ConvTranspose2d(_TransposedConvolution, torch.nn.ConvTranspose2d):
     torch.Size([1, 2, 10, 10])
     """
 
-    digital = torch.nn.ConvTranspose2d
+    digital: ClassVar[type] = torch.nn.ConvTranspose2d
 
 
 class ConvTranspose3d(_TransposedConvolution, torch.nn.ConvTranspose3d):
@@ -152,4 +152,4 @@ class ConvTranspose3d(_TransposedConvolution, torch.nn.ConvTranspose3d):
     torch.Size([1, 2, 4, 4, 4])
     """
 
-    digital = torch.nn.ConvTranspose3d
+    digital: ClassVar[type] = torch.nn.ConvTranspose3d

@@ -1,6 +1,6 @@
 """Linear layers on crossbars."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -23,7 +23,7 @@ class Linear(CrossbarLayer, torch.nn.Linear):
     torch.Size([2, 4])
     """
 
-    digital = torch.nn.Linear
+    digital: ClassVar[type] = torch.nn.Linear
 
     def _weights(self) -> dict[str, Any]:
         return {"": self.weight.mT}
@@ -49,7 +49,7 @@ class Conv1D(CrossbarLayer, torch.nn.Module):
     bias : Parameter, shape (N,)
     """
 
-    digital = torch.nn.Module
+    digital: ClassVar[type] = torch.nn.Module
     weight: Any
     bias: Any
 

@@ -1,6 +1,6 @@
 """Recurrent layers on crossbars, over whole sequences."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.nn.utils.rnn import PackedSequence
@@ -153,7 +153,7 @@ class RNN(_Recurrent, torch.nn.RNN):
     (torch.Size([5, 2, 4]), torch.Size([1, 2, 4]))
     """
 
-    digital = torch.nn.RNN
+    digital: ClassVar[type] = torch.nn.RNN
 
     def _next(self, gates: Any, state: tuple[Any, ...], suffix: str, step: Any) -> tuple[Any, ...]:
         total = gates + self._affine(state[0], "hh", suffix, step)
@@ -172,7 +172,7 @@ class LSTM(_Recurrent, torch.nn.LSTM):
     (torch.Size([5, 2, 8]), torch.Size([2, 2, 4]))
     """
 
-    digital = torch.nn.LSTM
+    digital: ClassVar[type] = torch.nn.LSTM
 
     def _next(self, gates: Any, state: tuple[Any, ...], suffix: str, step: Any) -> tuple[Any, ...]:
         hidden, cell = lstm_gates(gates + self._affine(state[0], "hh", suffix, step), state[1])
@@ -193,7 +193,7 @@ class GRU(_Recurrent, torch.nn.GRU):
     (torch.Size([5, 4]), torch.Size([2, 4]))
     """
 
-    digital = torch.nn.GRU
+    digital: ClassVar[type] = torch.nn.GRU
 
     def _next(self, gates: Any, state: tuple[Any, ...], suffix: str, step: Any) -> tuple[Any, ...]:
         return (gru_gates(gates, self._affine(state[0], "hh", suffix, step), state[0]),)

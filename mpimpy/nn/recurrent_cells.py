@@ -1,6 +1,6 @@
 """Recurrent cells on crossbars: one time step."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -64,7 +64,7 @@ class RNNCell(_Cell, torch.nn.RNNCell):
     torch.Size([2, 4])
     """
 
-    digital = torch.nn.RNNCell
+    digital: ClassVar[type] = torch.nn.RNNCell
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Return the hidden state after a time step, shape (batch, hidden_size) or (hidden_size,)."""
@@ -87,7 +87,7 @@ class LSTMCell(_Cell, torch.nn.LSTMCell):
     [torch.Size([2, 4]), torch.Size([2, 4])]
     """
 
-    digital = torch.nn.LSTMCell
+    digital: ClassVar[type] = torch.nn.LSTMCell
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Return the hidden and the cell state after a time step, each (batch, hidden_size) or (hidden_size,)."""
@@ -110,7 +110,7 @@ class GRUCell(_Cell, torch.nn.GRUCell):
     torch.Size([4])
     """
 
-    digital = torch.nn.GRUCell
+    digital: ClassVar[type] = torch.nn.GRUCell
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Return the hidden state after a time step, shape (batch, hidden_size) or (hidden_size,)."""
