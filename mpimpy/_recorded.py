@@ -136,6 +136,10 @@ class RecordedEngine(CountedFactor, ABC):
     def program(self, w: Any) -> Any:
         """Write a matrix into crossbars: the engine does it."""
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._take_slot()
+
     def _recorded(self, x: Any, w: Any, read: int | None = None) -> Any:
         # the product of inputs and weights, (K, N), one of which is a tensor that torch records
         x, w = edge.as_tensors(x, w, "x", "w")

@@ -177,10 +177,6 @@ class Engine(RecordedEngine):
         self._counter = ReadCounter()
         self._take_slot()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._take_slot()
-
     @hinted_call
     def program(
         self,
