@@ -260,6 +260,7 @@ def transposed(x, w, config, x_block, w_block, faults=None):
             x_encoded = quantise(values, config.inputs, x_block)
             w_encoded = (part[planes, span].swapaxes(-1, -2) for part in (codes, units))
             cells = held[planes, :, span].swapaxes(-1, -2)
+            # products of planes are added one after the other, whichever inputs they have
             total = read(config, n, x_encoded, tuple(w_encoded), cells, lossless=False, before=total)
             tiny = tiny or is_tiny((values, x_encoded[1]), (w, scales))
         found.append(total)
@@ -273,8 +274,8 @@ def transposed(x, w, config, x_block, w_block, faults=None):
 def read(config, n, x, w, held, lossless, before=None):
     """Return the `Answer` for encoded operands, (codes, scales) each, whose weights are `held` by cells.
 
-    `lossless` says whether whole codes are multiplied where an ideal ADC loses nothing. The planes are added to those
-    of the answer `before`, one after the other.
+    `lossless` says whether whole codes are multiplied where an ideal ADC loses nothing; the products are added to the
+    `Answer` of those `before`.
     """
     (xq, xs), (wq, ws) = x, w
     if config.adc.radc is None:
@@ -331,7 +332,7 @@ def read(config, n, x, w, held, lossless, before=None):
     return Answer(y)
 
 
-def _ideal(config, n, x, w, held, lossless, before):
+def _ideal(config, n, x, w, held, lossless, before=None):
     # Nothing is rounded. Whole codes are exact where a tile's sum of their products is; elsewhere a float64 product
     # of folded slices takes over, whose error counts in its largest operands.
     (xq, xs), (wq, ws) = x, w
@@ -343,7 +344,7 @@ def _ideal(config, n, x, w, held, lossless, before):
     if not exact:  # what the cells hold, in units of a code
         folded = sum(held[:, j].astype(object) * int(factor) for j, factor in enumerate(factors))
         codes = folded * Fraction(1, big_v * 2**n.f)
-    y, bound = None if before is None else before.values, 0.0
+    y, bound = (None, None) if before is None else (before.values, before.bound)
     for pw in range(len(wq)):
         for px in range(len(xq)):
             part, room = np.zeros((xq.shape[1], wq.shape[2])), 0.0
@@ -356,9 +357,6 @@ def _ideal(config, n, x, w, held, lossless, before):
                     total = total + acc * scales[0] * scales[1]
                     room = room + scales[0] * scales[1] * (span.stop - span.start)
                 part = part + total
-            y, bound = part if y is None else y + part, bound + room
-    if exact:
-        return Answer(y)
+            y, bound = (part, room) if y is None else (y + part, bound + room)
     # of a folded weight: the cells' levels, up to twice the highest digit
-    bound = bound * 2.0 ** (bits - 50 + ceil(len(xq) + len(wq)))
-    return Answer(y, bound if before is None else before.bound + bound)
+    return Answer(y, None if exact else bound * 2.0 ** (bits - 50 + ceil(len(xq) + len(wq))))

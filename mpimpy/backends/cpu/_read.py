@@ -34,7 +34,7 @@ from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole3
 from ._redraw import new_scratch, of_cells, of_rows, prepare_rows, redraw
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "fc889e7037094d6a"
+INLINED = "1afe704040b89f6d"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
