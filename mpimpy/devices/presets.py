@@ -75,9 +75,7 @@ def device(
     HGS, LGS : float, optional
         Ends of the range of conductances, S, within the preset's range of validity.
     **settings
-        Other settings of `Device`, such as ``var=0``; they replace those of the preset. Give `write_var` here rather
-        than to `dataclasses.replace` afterwards: read noise by conductance is matched to the spread of the cells as
-        written, and without that spread the noise of a level is up to 5 % off.
+        Other settings of `Device`, such as ``var=0``; they replace those of the preset.
 
     Returns
     -------
