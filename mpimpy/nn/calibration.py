@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from ..checks import as_int
+from ..checks import as_int, fail
 from ._cells import LayerCells
 from ._data import each_cells, run, watched
 
@@ -105,7 +105,10 @@ def calibrate_(
         if bool((x == 0).all()) or bool((w == 0).all()):
             continue  # there are no currents to look at
         engine = cells.engine
-        engine = engine.calibrate(x, w, method=method, percentile=percentile, ratios=ratios)
+        try:
+            engine = engine.calibrate(x, w, method=method, percentile=percentile, ratios=ratios)
+        except ValueError as error:
+            fail(ValueError, f"layer {cells.name!r}: {error}")
         found_range: Any = engine.config.adc.range
         cells.use_range(found_range)
         found[cells.name] = found_range

@@ -14,6 +14,7 @@ from ..config import ARITHMETIC
 from ..files.whole import write_whole
 from ..operands import edge
 from ._data import each_cells
+from .finite import check
 
 __all__ = ["at_", "load_chips", "program_", "save_chips"]
 
@@ -51,7 +52,8 @@ def program_(model: torch.nn.Module, chip: int | None = None) -> None:
     for cells, weights in each_cells(model):
         cells.chip, cells.age = (cells.chip if chip is None else chip), None
         cells.forget()
-        cells.matrix(weights())
+        cells.matrix(weights(), traced=False)
+    check(model)
 
 
 def at_(model: torch.nn.Module, t: float | str | None, compensate: bool = False) -> None:
@@ -85,10 +87,8 @@ def at_(model: torch.nn.Module, t: float | str | None, compensate: bool = False)
     try:
         for cells, weights in every:
             cells.age = None if t is None else (t, compensate)
-            try:
-                cells.matrix(weights())
-            except ValueError as error:
-                fail(ValueError, f"layer {cells.name!r}: {error}")
+            cells.matrix(weights(), traced=False)
+        check(model)
     except Exception:
         for (cells, _), (age, written) in zip(every, before, strict=True):
             cells.age, cells._written = age, written
@@ -130,10 +130,13 @@ def save_chips(model: torch.nn.Module, folder: Any) -> None:
     """
     path = pathlib.Path(folder)
     path.mkdir(parents=True, exist_ok=True)
+    for cells, weights in each_cells(model):
+        cells.matrix(weights(), traced=False)
+    check(model)
     index: dict[str, Any] = {"format": _FORMAT, "arithmetic": ARITHMETIC, "matrices": {}}
     for number, (cells, weights) in enumerate(each_cells(model)):
         file = _file_of(number, cells.name)
-        cells.matrix(weights()).save(path / file)
+        cells.matrix(weights(), traced=False).save(path / file)
         index["matrices"][cells.name] = {"file": file, "reads": cells.reads}
     text = json.dumps(index, indent=1).encode()
     # last: a folder with an index is whole

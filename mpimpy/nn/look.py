@@ -13,6 +13,7 @@ from ..engine import Engine
 from ._cells import LayerCells
 from ._data import run, watched
 from .conversion import crossbar_class, owned_by, reason_for
+from .finite import check
 
 __all__ = ["Inspection", "LayerReport", "ModelReport", "inspect", "report"]
 
@@ -209,6 +210,7 @@ def report(model: torch.nn.Module, data: Any) -> ModelReport:
     comparison = _Comparison()
     with watched(model, comparison):
         batches = run(model, data)
+    check(model)
     found = {}
     for name, (cells, shape, rows, energy, error) in comparison.found.items():
         snr = math.nan if energy == 0 else (math.inf if error == 0 else 10 * math.log10(energy / error))

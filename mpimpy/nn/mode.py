@@ -12,6 +12,7 @@ from .._recorded import recorded_product
 from ..checks import fail
 from ..engine import Engine
 from ._cells import LayerCells
+from ._flag import raise_flagged
 from ._patches import Window
 
 __all__ = ["crossbars"]
@@ -92,6 +93,11 @@ class crossbars(TorchFunctionMode):
         self.products = 0
         self.passed: dict[str, int] = {}
         self._cells: dict[int, tuple[Any, LayerCells]] = {}
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        if error is None:  # on a card, what parameters have met is seen here
+            raise_flagged((cells.name, cells.flag) for _, cells in self._cells.values())
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         options = {} if kwargs is None else dict(kwargs)
