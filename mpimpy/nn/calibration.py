@@ -59,7 +59,8 @@ def calibrate_(
 
     The model runs digitally on some data. The inputs that each weight matrix meets are kept, or a sample of them,
     and `mpimpy.Engine.calibrate` chooses ranges by them: those of least error, or full range where the product of
-    this data has less error with it.
+    this data has less error with it. The products of data of ``attention="all"``, whose matrices change with every
+    product, run digitally too, and keep the ranges of their engine.
 
     Parameters
     ----------

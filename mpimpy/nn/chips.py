@@ -158,6 +158,21 @@ def load_chips(model: torch.nn.Module, folder: Any) -> None:
         If a file cannot be read.
     ValueError
         If the folder is not of this model: other layers, settings or weights. The model stays as it was.
+
+    Examples
+    --------
+    >>> import copy, tempfile
+    >>> import mpimpy, mpimpy.nn as ann
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4)).eval()
+    >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0, write_var=0.2, var=0))
+    >>> ann.program_(model, chip=7)
+    >>> other = copy.deepcopy(model)
+    >>> ann.program_(other, chip=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_chips(model, folder)
+    ...     load_chips(other, folder)
+    >>> bool(torch.equal(other(torch.ones(8)), model(torch.ones(8))))
+    True
     """
     path = pathlib.Path(folder)
     index = _index(path)
