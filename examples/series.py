@@ -101,7 +101,7 @@ def main(arguments=None):
         print(f"{name:<50}{value:.3f}")
     spreads = (SHOWN,) if given.small else SPREADS
     left, right = plot.new_axes(1, 2, size=(4.6, 3.2))[0]
-    years = 1990 + (torch.arange(len(measured)) + 0.5) / 12
+    years = (1990 + (torch.arange(len(measured)) + 0.5) / 12).numpy()
     left.plot(years, measured, "k", lw=1, label="measured")
     for color, (mapping, settings) in enumerate(MAPPINGS.items()):
         for known_data, line, suffix in ((None, "o:", ""), (known, "s-", ", calibrated")):
@@ -112,7 +112,7 @@ def main(arguments=None):
                 errors.append(error(values, measured))
                 print(f"{name:<34}write_var={spread:<6}{errors[-1].mean():.3f} +- {errors[-1].std():.3f}")
                 if spread == SHOWN and known_data is None:
-                    low, high = values.amin(0), values.amax(0)
+                    low, high = values.amin(0).numpy(), values.amax(0).numpy()
                     left.fill_between(years, low, high, color=f"C{color}", alpha=0.5, lw=0)
             results[name] = torch.stack(errors)
             how = {"fmt": line, "color": f"C{color}", "ms": 4, "lw": 1, "capsize": 2}

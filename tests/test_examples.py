@@ -121,6 +121,7 @@ def test_training(example, tmp_path, monkeypatch, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 1 + 2 * len(WAYS)
 
 
+@pytest.mark.slow
 def test_the_ways_of_training_differ_in_the_crossbars_alone(example):
     training = example("digits_training")
     learn, _ = digits_like()
