@@ -28,6 +28,7 @@ from .look import Inspection, LayerReport, ModelReport, inspect, report
 from .mode import crossbars
 from .recurrent import GRU, LSTM, RNN
 from .recurrent_cells import GRUCell, LSTMCell, RNNCell
+from .sharding import shard_
 
 del _torch
 
@@ -65,4 +66,5 @@ __all__ = [
     "report",
     "revert_",
     "save_chips",
+    "shard_",
 ]

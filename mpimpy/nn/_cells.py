@@ -11,8 +11,12 @@ from ..autograd.slots import Asked, Slotted
 from ..checks import fail
 from ..config import Ranges
 from ..engine import Engine
+from ._shards import Shard
 
 __all__ = ["LayerCells", "Observer"]
+
+
+_OF_PROCESS = ("_written", "observer", "shard", "slot")  # what no pickle has
 
 
 class Observer(Protocol):
@@ -60,6 +64,8 @@ class LayerCells(Slotted):
         Range of the ADCs that `mpimpy.nn.calibrate_` has found; None: it has not looked.
     observer : Observer or None
         Looks at products, and may take the place of the crossbars.
+    shard : Shard or None
+        Part of the batch that this process has; None: all of it. A pickle has none: it may go to another process.
     """
 
     def __init__(self, engine: Engine, name: str) -> None:
@@ -69,6 +75,7 @@ class LayerCells(Slotted):
         self.reads = 0
         self.calibrated: Ranges | str | None = None
         self.observer: Observer | None = None
+        self.shard: Shard | None = None
         self._written: _Written | None = None
         self._take_slot()
 
@@ -168,15 +175,15 @@ class LayerCells(Slotted):
         return values, self.engine._quantised_weights(w)[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_written", "observer", "slot")}
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._written = self.observer = None
+        self._written = self.observer = self.shard = None
         self._take_slot()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LayerCells":
         # a copy reads the same cells with the same numbers: copies of a model give the same results
         other = copy.copy(self)
-        memo[id(self)] = other
+        memo[id(self)], other.shard = other, self.shard
         return other
