@@ -29,6 +29,7 @@ from .mode import crossbars
 from .recurrent import GRU, LSTM, RNN
 from .recurrent_cells import GRUCell, LSTMCell, RNNCell
 from .sharding import shard_
+from .transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 del _torch
 
@@ -55,6 +56,8 @@ __all__ = [
     "MultiheadAttention",
     "RNNCell",
     "Training",
+    "TransformerDecoderLayer",
+    "TransformerEncoderLayer",
     "at_",
     "calibrate_",
     "convert_",
