@@ -3,14 +3,7 @@
 import contextlib
 import copy
 import io
-import json
-import os
-import pathlib
 import pickle
-import runpy
-import subprocess
-import sys
-from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -27,7 +20,6 @@ import mpimpy.nn as ann
 from mpimpy import DPETensor
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-ROOT = pathlib.Path(__file__).parents[2]
 PAIR = {"w_mapping": "pair", "x_mapping": "signed"}
 ALWAYS = {"var": 0.05, "write_var": 0.1, "stuck_HGS": 0.01, "offset_lsb": 0.3, "gain_error": 0.02, "seed": 5}
 BY_ROW = {"vnoise": 0.02}, {"noise_lsb": 0.5}, {"redraw": "row"}, {"vnoise": 0.02, "noise_lsb": 0.5, "redraw": "row"}
@@ -391,163 +383,3 @@ def test_maps_are_refused_where_rows_count():
     torch.func.grad(lambda x: model(x).sum())(x)  # it hides nothing
     model.engine = DPETensor(**ALWAYS)
     assert torch.vmap(model)(x).shape == (4, 3)
-
-
-# --- processes -------------------------------------------------------------------------------------------------------
-
-
-class Others:
-    """torch.distributed with one other process, whose objects are made of one's own."""
-
-    def __init__(self, monkeypatch, other=lambda own: own):
-        self.other, self.calls = other, 0
-        for name, value in {
-            "is_initialized": lambda: True,
-            "get_rank": lambda: 0,
-            "get_world_size": lambda: 2,
-            "all_gather_object": self.gather,
-        }.items():
-            monkeypatch.setattr(torch.distributed, name, value)
-
-    def gather(self, found, own):
-        self.calls += 1
-        found[:] = [own, self.other(copy.deepcopy(own))]
-
-
-def differing(**changes):
-    def other(own):
-        own[0] |= changes
-        return own
-
-    return other
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"seed": 6},
-            "ranks 0 and 1 differ in the seed of its cells: 5 and 6: give the engine a seed, the same on all",
-        ),
-        ({"chip": 3}, "the chip of its cells: 0 and 3: build and convert the model alike on all of them"),
-        ({"name": "head"}, r"the name of its cells: '\(root\)' and 'head': build"),
-        ({"age": (3.0, True)}, r"the age of its cells: None and \(3.0, True\): build"),
-        ({"gradient": "written"}, "the gradient of its cells: 'straight' and 'written': build"),
-        ({"configuration": None}, "the configuration of its cells: give all of them one engine, and calibrate_ with"),
-    ],
-)
-def test_processes_compare_their_cells(monkeypatch, changes, message):
-    Others(monkeypatch, differing(**changes))
-    model = on_crossbars(lambda: nn.Linear(7, 3))
-    with pytest.raises(ValueError, match=rf"layer '\(root\)': .*{message}"):
-        ann.shard_(model)
-    assert model._cells[""].shard is None
-
-
-def test_processes_compare_their_layers(monkeypatch):
-    Others(monkeypatch, lambda own: own[:1])
-    with pytest.raises(
-        ValueError, match="rank 1 has 1 weight matrices and rank 0 2: build and convert the model alike"
-    ):
-        ann.shard_(on_crossbars(lambda: nn.GRU(7, 3)))
-
-
-def test_reads_go_on_from_rank_0(monkeypatch):
-    model = on_crossbars(KINDS["attention"][0], attention="all")
-    others = Others(monkeypatch)
-    monkeypatch.setattr(others, "gather", None)
-
-    def gather(found, own):
-        found[:] = [[one | {"reads": 7 + k} for k, one in enumerate(own)], own]
-
-    monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
-    ann.shard_(model)
-    cells = [*model.inner._cells.values(), *model.inner._data.values()]
-    assert [each.reads for each in cells] == [7, 8, 9, 10, 11, 12]
-
-
-@pytest.mark.parametrize("kind", ["linear", "linear of sequences", "conv1d", "gru"])
-def test_rows_are_compared_in_the_first_pass_in_training(monkeypatch, kind):
-    layer, shape, axis = KINDS[kind]
-    others, x = Others(monkeypatch), inputs(shape, 4, axis)
-    model = on_crossbars(layer)
-    ann.shard_(model)
-    assert others.calls == 1
-    model(x)  # one process may evaluate for itself
-    assert others.calls == 1
-    model.train()
-    for _ in range(2):
-        model(x)
-    assert others.calls == 2
-    ann.shard_(model)
-    others.other = lambda own: (own[0], own[1] + 1, own[2])
-    wanted = (
-        r"the ranks read different numbers of input rows \(rank 0: (\d+) of .*, rank 1: \d+ of .*\): give every rank"
-    )
-    with pytest.raises(ValueError, match=wanted):
-        model(x)
-    ann.shard_(model, 0, 2)
-    model(x)  # given by hand, nothing is compared
-
-
-def test_reads_are_compared_in_the_first_pass_in_training(monkeypatch):
-    others, model = Others(monkeypatch), on_crossbars(lambda: nn.Linear(7, 3))
-    ann.shard_(model)
-    others.other = lambda own: (own[0], own[1], own[2] + 3)
-    wanted = (
-        r"layer '\(root\)': the ranks have made different numbers of reads \(0, 3\), so their noise would differ: let"
-    )
-    with pytest.raises(ValueError, match=wanted):
-        model.train()(inputs((7,), 4, 0))
-
-
-EXAMPLE = ROOT / "examples" / "several_processes.py"
-# a process of two: it trains, and writes its weights and losses; without a port, as several tests may run at once
-PROCESS = """
-import json, pathlib, runpy, sys
-import torch
-example, folder, rank, settings = sys.argv[1:]
-folder, rank = pathlib.Path(folder), int(rank)
-torch.set_num_threads(1)
-torch.distributed.init_process_group("gloo", init_method=(folder / "store").as_uri(), rank=rank, world_size=2)
-code = runpy.run_path(example)
-for number, each in enumerate(json.loads(settings)):
-    model = code["network"](each)
-    losses = code["train"](model, 8, rank, 2)
-    torch.save((model.state_dict(), losses), folder / f"{number} {rank}.pt")
-torch.distributed.destroy_process_group()
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch has no torch.distributed here")
-def test_two_processes_train_to_the_weights_of_one(tmp_path):
-    every = {key: value for key, value in ALWAYS.items() if key != "seed"} | {"vnoise": 0.02, "noise_lsb": 0.5}
-    settings = [every | PAIR, every | {"redraw": "row"}]
-    code = runpy.run_path(str(EXAMPLE))
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", PROCESS, str(EXAMPLE), str(tmp_path)]
-    processes = [
-        subprocess.Popen([*command, str(rank), json.dumps(settings)], stderr=subprocess.PIPE, env=environment)
-        for rank in (0, 1)
-    ]
-    wanted = []
-    for each in settings:
-        model = code["network"](each)
-        losses = code["train"](model, 8)
-        wanted.append((model.state_dict(), losses))
-    errors = [process.communicate()[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
-    for number, (weights, losses) in enumerate(wanted):
-        for rank in (0, 1):
-            found: tuple[OrderedDict, list] = torch.load(tmp_path / f"{number} {rank}.pt")
-            for key, value in weights.items():
-                assert torch.allclose(found[0][key], value, rtol=0, atol=1e-5), (number, rank, key)
-            assert np.allclose(found[1], losses, rtol=0, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_the_example_runs_alone(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["several_processes.py", "--steps", "2"])
-    runpy.run_path(str(EXAMPLE), run_name="__main__")
-    assert capsys.readouterr().out.startswith("step   0: loss 1.4")
