@@ -3,8 +3,8 @@
     pip install -e ".[examples]"
     python examples/digits_training.py [--seeds 3] [--chips 5] [--small] [--out digits_training.png]
 
-A network for digits is trained, then trained on: digitally, digitally with clipped weights, on crossbars, and on
-crossbars with clipped weights. Only the difference between these is due to the crossbars: more epochs, and clipping,
+A network for digits is trained, then trained on: digitally, with clipped weights on ideal crossbars, on crossbars,
+and on crossbars with clipped weights. Only the difference between these is due to the crossbars: more epochs, and clipping,
 change a network by themselves. Chips are bad here: 10 % read variation, 50 % write variation, ADCs of 64 codes.
 """
 
@@ -25,7 +25,7 @@ EPOCHS, EXTRA, RATE, CLIP = 60, 40, 3e-3, 2.0  # chosen on held-out training ima
 WAYS = {
     "no extra epochs": None,
     "digital": (None, None),
-    "clipped": (IDEAL, CLIP),
+    "ideal crossbars, clipped": (IDEAL, CLIP),
     "crossbars": (BAD, None),
     "crossbars, clipped": (BAD, CLIP),
 }
@@ -61,7 +61,7 @@ def main(arguments=None):
     for seed in range(given.seeds):
         torch.manual_seed(seed)
         bases.append(train(mlp(), learn, epochs, RATE, seed=seed))
-    print(f"{'mapping':<24}{'extra epochs':<22}{'digital':<10}on chips")
+    print(f"{'mapping':<24}{'extra epochs':<26}{'digital':<10}on chips")
     for name, mapping in MAPPINGS.items():
         engine = mpimpy.DPETensor(seed=0, **BAD, **mapping)
         for label, way in WAYS.items():
@@ -72,7 +72,7 @@ def main(arguments=None):
                 digital += accuracy(model, test) / given.seeds
             results[name, label] = torch.stack(found)
             mean, of_seeds = results[name, label].mean(), results[name, label].mean(1).std()
-            print(f"{name:<24}{label:<22}{digital:<10.3f}{mean:.3f} (networks +- {of_seeds:.3f})", flush=True)
+            print(f"{name:<24}{label:<26}{digital:<10.3f}{mean:.3f} (networks +- {of_seeds:.3f})", flush=True)
     ax = plot.new_axes(size=(6.6, 3.4))[0, 0]
     for group, name in enumerate(MAPPINGS):
         for number, label in enumerate(WAYS):
@@ -84,7 +84,7 @@ def main(arguments=None):
     ax.set_xticks(range(len(MAPPINGS)), MAPPINGS)
     ax.set_ylabel("accuracy on unseen chips")
     ax.grid(axis="y", alpha=0.3)
-    ax.figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    ax.figure.legend(loc="outside upper center", ncols=3, frameon=False, title="extra epochs")
     ax.figure.savefig(given.out, dpi=200)
     return results
 

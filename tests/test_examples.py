@@ -16,7 +16,7 @@ from mpimpy import DPETensor
 
 FOLDER = pathlib.Path(__file__).parent.parent / "examples"
 NETWORKS = ("digits", "digits_training", "series", "sentences")
-WAYS = ("no extra epochs", "digital", "clipped", "crossbars", "crossbars, clipped")
+WAYS = ("no extra epochs", "digital", "ideal crossbars, clipped", "crossbars", "crossbars, clipped")
 
 
 @pytest.fixture
