@@ -89,6 +89,7 @@ def main(arguments=None):
     parser.add_argument("--out", default="digits.png", help="picture to write")
     given = parser.parse_args(arguments)
     learn, test = load()
+    sample = 20 if given.small else 200
     sweeps = {"radc": ("codes of an ADC", CODES), "write_var": ("write variation (relative)", SPREADS)}
     if given.small:
         test, sweeps = (test[0][:50], test[1][:50]), {name: (label, v[1:6:4]) for name, (label, v) in sweeps.items()}
@@ -102,7 +103,7 @@ def main(arguments=None):
         for ax, (setting, (label, values)) in zip(axes[row], sweeps.items(), strict=True):
             ax.axhline(digital, color="0.5", lw=1, ls="--", label="digital")
             for color, (mapping, settings) in enumerate(MAPPINGS.items()):
-                for images, line, suffix in ((None, "o:", ""), (learn[0][:200], "s-", ", calibrated")):
+                for images, line, suffix in ((None, "o:", ""), (learn[0][:sample], "s-", ", calibrated")):
                     name, found = mapping + suffix, []
                     for value in values:
                         engine = mpimpy.DPETensor(seed=0, **settings, **{setting: value})

@@ -4,8 +4,8 @@
     python examples/digits_training.py [--seeds 3] [--chips 5] [--small] [--out digits_training.png]
 
 A network for digits is trained, then trained on: digitally, with clipped weights on ideal crossbars, on crossbars,
-and on crossbars with clipped weights. Only the difference between these is due to the crossbars: more epochs, and clipping,
-change a network by themselves. Chips are bad here: 10 % read variation, 50 % write variation, ADCs of 64 codes.
+and on crossbars with clipped weights. Only the difference between these is due to the crossbars: more epochs, and
+clipping, change a network by themselves. The chips are bad: 10 % read and 50 % write variation, ADCs of 64 codes.
 """
 
 import argparse
