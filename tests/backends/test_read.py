@@ -38,7 +38,12 @@ def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
         assert same_bits(numba_cpu.read(*arrays, *how), expected)
 
 
-@given(st.data(), readings(rarely_bounded=True), st.sampled_from([(256, 256, 64), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3))
+@given(
+    st.data(),
+    readings(rarely_bounded=True),
+    st.sampled_from([(256, 256, 64), (8, 32, 9), (5, 64, 1)]),
+    st.integers(1, 3),
+)
 @settings(max_examples=examples(250))
 def test_errors_in_the_kernel_are_those_of_the_reference(data, case, blocks, threads):
     arrays, reading, dtype = case
