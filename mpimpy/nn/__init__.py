@@ -29,6 +29,7 @@ from .look import Inspection, LayerReport, ModelReport, inspect, report
 from .mode import crossbars
 from .recurrent import GRU, LSTM, RNN
 from .recurrent_cells import GRUCell, LSTMCell, RNNCell
+from .sharding import shard_
 from .transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 del _torch
@@ -70,4 +71,5 @@ __all__ = [
     "report",
     "revert_",
     "save_chips",
+    "shard_",
 ]

@@ -14,8 +14,12 @@ from ..config import Ranges
 from ..engine import Engine
 from ..operands import edge
 from ._flag import Flag, not_finite, spoilt
+from ._shards import Shard
 
 __all__ = ["LayerCells", "Observer", "operand_of"]
+
+
+_OF_PROCESS = ("_written", "flag", "observer", "shard", "slot")  # what no pickle has
 
 
 class Observer(Protocol):
@@ -71,6 +75,8 @@ class LayerCells(Slotted):
         Looks at products, and may take the place of the crossbars.
     flag : Flag
         Of operands on a card that are not finite.
+    shard : Shard or None
+        Part of the batch that this process has; None: all of it. A pickle has none: it may go to another process.
     """
 
     def __init__(self, engine: Engine, name: str) -> None:
@@ -80,6 +86,7 @@ class LayerCells(Slotted):
         self.reads = 0
         self.calibrated: Ranges | str | None = None
         self.observer: Observer | None = None
+        self.shard: Shard | None = None
         self._written: _Written | None = None
         self.flag = Flag()
         self._take_slot()
@@ -198,18 +205,17 @@ class LayerCells(Slotted):
         return values, self.engine._quantised_weights(operand_of("w", w))[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        left = ("_written", "observer", "slot", "flag")
-        return {name: value for name, value in self.__dict__.items() if name not in left}
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._written = self.observer = None
+        self._written = self.observer = self.shard = None
         self.flag = Flag()
         self._take_slot()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LayerCells":
         # a copy reads the same cells with the same numbers: copies of a model give the same results
         other = copy.copy(self)
-        other.flag = Flag()
+        other.flag, other.shard = Flag(), self.shard
         memo[id(self)] = other
         return other

@@ -93,6 +93,7 @@ class StreamedLayer(CrossbarLayer):
         rows = images.shape[0]
         for size in positions:
             rows *= size
+        starts = {part: self._first_row(part, images, rows) for part in weights}
         # a read for each matrix, which its blocks share
         reads = {part: next_read(self._cells[part], images, w) for part, w in weights.items()}
         # a read draws the noise of all its cells: a block is no smaller than they are
@@ -114,10 +115,17 @@ class StreamedLayer(CrossbarLayer):
                 chunk = chunks[at] if prepare is None else prepare(chunks[at])
                 pieces = chunk.chunk(self.groups, dim=1)
             ys = [
-                self._block(partial(gather, piece, tuple(ranges)), piece, part, w, block.first_row, reads[part])
+                self._block(
+                    partial(gather, piece, tuple(ranges)), piece, part, w, starts[part] + block.first_row, reads[part]
+                )
                 for piece, (part, w) in zip(pieces, weights.items(), strict=True)
             ]
             yield block, ys[0] if len(ys) == 1 else torch.cat(ys, -1)
+
+    def _first_row(self, part: str, images: Any, rows: int) -> int:
+        # a part of a batch begins at its place in the whole
+        cells = self._cells[part]
+        return 0 if cells.shard is None else cells.shard.first_row(self, cells, images, rows)
 
     def _unit(self, rows: int) -> int:
         # blocks of patches begin where blocks of a scale do

@@ -114,9 +114,11 @@ class MultiheadAttention(CrossbarLayer, torch.nn.MultiheadAttention):
             return x @ w
         cells = self._data[name]
         cells.chip = self._cells[_OUT].chip
+        pairs, shard = list(zip(x.flatten(0, 1), w.flatten(0, 1), strict=True)), self._cells[_OUT].shard
+        reads = [None] * len(pairs) if shard is None else shard.reads_of_data(cells, len(pairs), x, w)
         found = [
-            recorded_product(cells, rows, columns, step=step)
-            for rows, columns in zip(x.flatten(0, 1), w.flatten(0, 1), strict=True)
+            recorded_product(cells, rows, columns, read, step=step)
+            for (rows, columns), read in zip(pairs, reads, strict=True)
         ]
         return torch.stack(found).view(*x.shape[:2], *found[0].shape)
 

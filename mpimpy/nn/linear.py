@@ -24,6 +24,7 @@ class Linear(CrossbarLayer, torch.nn.Linear):
     """
 
     digital: ClassVar[type] = torch.nn.Linear
+    batch_axis: ClassVar[int | None] = None
 
     def _weights(self) -> dict[str, Any]:
         return {"": self.weight.mT}
@@ -62,6 +63,7 @@ class Conv1D(CrossbarLayer, torch.nn.Module):
     """
 
     digital: ClassVar[type] = torch.nn.Module
+    batch_axis: ClassVar[int | None] = None
     weight: Any
     bias: Any
 
