@@ -23,6 +23,7 @@ from .chips import at_, load_chips, program_, save_chips
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .conversion import Conversion, convert_, layers, revert_
+from .finite import check
 from .linear import Conv1D, Linear
 from .look import Inspection, LayerReport, ModelReport, inspect, report
 from .mode import crossbars
@@ -60,6 +61,7 @@ __all__ = [
     "TransformerEncoderLayer",
     "at_",
     "calibrate_",
+    "check",
     "convert_",
     "crossbars",
     "inspect",

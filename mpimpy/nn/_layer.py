@@ -121,6 +121,10 @@ class CrossbarLayer(LearnedRanges):
         for cells in self._cells.values():
             cells.use(engine)
 
+    def _every_cells(self) -> list[LayerCells]:
+        """Return the cells of its weight matrices, and those that data are written into."""
+        return list(self._cells.values())
+
     def _weights(self) -> dict[str, Any]:
         """Return the weight matrices, (K, N), by part."""
         raise NotImplementedError

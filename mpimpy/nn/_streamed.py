@@ -137,17 +137,20 @@ class StreamedLayer(CrossbarLayer):
     def _block(self, make: Any, piece: Any, part: str, w: Any, first_row: int, read: Any) -> Any:
         x = make()
         if self._in_place(piece) and torch.is_grad_enabled() and (piece.requires_grad or w.requires_grad):
-            with _made_again(make, piece, w):
+            kept = None if self.training_settings.input_ranges is None else x
+            with _made_again(make, piece, w, kept):
                 return self._product(x, w, part, first_row=first_row, read=read)
         return self._product(x, w, part, first_row=first_row, read=read)
 
 
-def _made_again(make: Any, piece: Any, w: Any) -> Any:
-    # what a product saves for its gradient: the weights, and instead of its patches the images to gather them from
+def _made_again(make: Any, piece: Any, w: Any, patches: Any) -> Any:
+    # what a product saves for its gradient: the weights, and instead of its patches the images to gather them from;
+    # where a range clips `patches`, it and what it leaves of them are saved as they are
     of_images, of_weights = piece._version, w._version
 
     def pack(saved: Any) -> Any:
-        return saved if saved.data_ptr() == w.data_ptr() else saved.dtype
+        own = saved if patches is None else patches
+        return saved if saved.data_ptr() == w.data_ptr() or saved.data_ptr() != own.data_ptr() else saved.dtype
 
     def unpack(kept: Any) -> Any:
         if isinstance(kept, torch.Tensor):

@@ -9,6 +9,7 @@ from .._recorded import recorded_product
 from ..checks import as_choice, fail
 from ..engine import Engine
 from ._attention_inputs import Inputs, added_mask, arranged
+from ._cells import LayerCells
 from ._data_cells import DataCells
 from ._layer import CrossbarLayer
 from ._step import one_step
@@ -89,6 +90,9 @@ class MultiheadAttention(CrossbarLayer, torch.nn.MultiheadAttention):
 
     def _parts(self) -> tuple[str, ...]:
         return (*_PROJECTIONS, _OUT)
+
+    def _every_cells(self) -> list[LayerCells]:
+        return [*super()._every_cells(), *self.__dict__.get("_data", {}).values()]
 
     def _clipped(self) -> list[Any]:
         if self.in_proj_weight is None:

@@ -116,7 +116,28 @@ class _Recurrent(CrossbarLayer):
                 cells.shard.refuse_runs(cells, what, "give padded sequences, or leave it out")
 
     def forward(self, input: Any, hx: Any = None) -> Any:
-        """Return the outputs of all times and the final state, as torch's layer does."""
+        """Return the outputs of all times and the final state, as torch's layer does.
+
+        Parameters
+        ----------
+        input : tensor or PackedSequence
+            Shape (time, batch, input_size), (batch, time, input_size) with ``batch_first``, or (time, input_size).
+        hx : tensor, or two of them for an LSTM, optional
+            Initial state ``h_0``, shape (layers * directions, batch, hidden_size or proj_size), and ``c_0`` of an LSTM,
+            shape (layers * directions, batch, hidden_size); without the batch, if `input` has none. By default zeros.
+
+        Returns
+        -------
+        output : tensor or PackedSequence
+            As `input`, with hidden_size (or proj_size) * directions at the end.
+        state : tensor, or two of them for an LSTM
+            Shaped as `hx`.
+
+        Raises
+        ------
+        TypeError, ValueError, RuntimeError
+            If a shape, a dtype or a kind does not fit, or a product is refused.
+        """
         layer: Any = self
         self._clip()
         packed = isinstance(input, PackedSequence)
