@@ -109,14 +109,20 @@ class _Grid:
         return self.launch
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Folder of what Triton has compiled: kernels that two engines share are compiled once."""
+    return tmp_path_factory.mktemp("triton")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="Triton interprets in this process")
 @pytest.mark.parametrize("name", ENGINES)
-def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rng):
+def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, compiled, rng):
     pytest.importorskip("triton")
     from mpimpy.backends.cuda import _triton
 
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(compiled))
     compiler = Compiler(_triton, (80, 90))
     monkeypatch.setattr(torch_cuda, "_usable", lambda kind, index: compiler)
     x, w = rng.standard_normal((3 if name == "int8 grid" else 70, 256)), rng.standard_normal((256, 64))
