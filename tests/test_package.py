@@ -144,7 +144,8 @@ def test_cached_kernels_know_what_they_inline():
     # Numba recompiles a cached kernel when its own file changes, not when an inlined helper's does
     folder = PACKAGE / "backends" / "cpu"
     inlined_in = {
-        "_read": ("_currents", "_lanes", "_bits", "_philox", "_disturb"),
+        "_sparse": ("_currents", "_lanes"),
+        "_read": ("_currents", "_lanes", "_bits", "_philox", "_disturb", "_sparse"),
         "_ladder_numba": ("_lanes",),
         "_kernels": ("_philox",),
     }

@@ -15,7 +15,7 @@ from strategies import examples, products
 
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, Tile, backends, noise
 from mpimpy.backends import Errors, Reading, reference
-from mpimpy.backends.cpu import _currents, _jit, numba_cpu
+from mpimpy.backends.cpu import _currents, _driven, _jit, _paths, numba_cpu
 from mpimpy.crossbar import plan as plans
 
 ROWS = [1, 3, 8, 63, 64, 65, 130]
@@ -43,6 +43,8 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
         digits = np.stack([rng.integers(-(2**b), 2 ** (b + 1), (height, depth)) for b in bits])
     else:
         digits = np.stack([rng.integers(1 - 2**b if signed else 0, 2**b, (height, depth)) for b in bits])
+    if draw(st.booleans()):
+        digits *= rng.random((height, depth)) < draw(st.sampled_from([0.0, 0.2, 0.5, 0.9]))
     code = int(np.abs(digits).max()) * max(strides)
     digits = digits.astype(draw(st.sampled_from([d for d in ("int8", "int16", "int32") if np.iinfo(d).max >= code])))
     slices = draw(st.integers(1, 3))
@@ -81,9 +83,9 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
     return arrays, reading, draw(st.sampled_from(["float32", "float64"]))
 
 
-@given(readings(), st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3))
+@given(readings(), st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3), st.booleans())
 @settings(max_examples=examples(250))
-def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
+def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads, listed):
     arrays, *how = case
     expected = reference.read(*arrays, *how)
     for array in arrays:
@@ -93,7 +95,15 @@ def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
             patch.setattr(numba_cpu, name, value)
         patch.setattr(_jit, "get_num_threads", lambda: threads)
         patch.setattr(_jit, "SHARED", 1e-9)  # little work is shared out too
+        if listed:
+            _list_zeros(patch)
         assert same_bits(numba_cpu.read(*arrays, *how), expected)
+
+
+def _list_zeros(patch):
+    # inputs other than zero are listed, however many they are
+    for name, value in {"WORK": 0, "SAMPLE": 1, "MOST": 1}.items():
+        patch.setattr(_driven, name, value)
 
 
 @st.composite
@@ -214,16 +224,41 @@ def test_limbs_of_the_largest_cells(rng, height, rows):
 
 
 @pytest.mark.slow
-@given(readings(heights=(1, 33), widths=(5, 33)))
+@given(readings(heights=(1, 33), widths=(5, 33)), st.booleans())
 @settings(max_examples=examples(6))
-def test_the_kernel_runs_as_plain_python(case):
+def test_the_kernel_runs_as_plain_python(case, listed):
     arrays, *how = case
     tiles = -(-9 // how[0].rows)
     arrays = arrays[0][:, :, :9], arrays[1][:, :tiles], arrays[2][:, :9], arrays[3][:tiles]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_jit, "launch", lambda kernel, tasks, work, *rest: kernel.py_func(0, tasks, *rest))
+        if listed:
+            _list_zeros(patch)
         found = numba_cpu.read(*arrays, *how)
     assert same_bits(found, reference.read(*arrays, *how))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+def test_inputs_are_listed_where_many_are_zero(rng, share):
+    digits = rng.integers(1, 16, (2, 64, 200)) * (rng.random((64, 200)) < share)
+    grid, reading = np.zeros((1, 200, 2000), np.int8), plain_reading(rows=60, strides=(1, 3), widths=(4, 4))
+    digits, many = digits.astype(np.int8), share > _driven.MOST
+    found = _driven.driven(digits, grid, _paths.constants(64, digits.dtype, grid.dtype, reading), reading)
+    assert len(found.counts) == (0 if many else 4 * 64)
+    if not many:
+        # of four rows in a group, two are one pair
+        groups = np.pad(digits.any(axis=0).reshape(64, 200), ((0, 0), (0, 40))).reshape(64, 4, 15, 4)
+        pairs = (groups.sum(axis=3) + 1) // 2
+        assert np.array_equal(found.counts.reshape(4, 64), pairs.sum(axis=2).T)
+
+
+@pytest.mark.parametrize(("rows", "columns", "dtype"), [(4, 40_000, "int8"), (64, 100, "int8"), (64, 2000, "int32")])
+def test_zeros_are_not_looked_for_where_lists_do_not_pay(rows, columns, dtype):
+    digits, grid = np.zeros((1, rows, 200), np.int8), np.zeros((1, 200, columns), dtype)
+    reading = plain_reading(rows=60, strides=(1,), widths=(4,))
+    assert not _driven.driven(
+        digits, grid, _paths.constants(rows, digits.dtype, grid.dtype, reading), reading
+    ).counts.size
 
 
 def test_a_read_in_passes_is_the_whole(rng, monkeypatch):
@@ -463,6 +498,17 @@ def test_currents_of_pairs_leave_32_bits_before_they_wrap(rows):
     assert (bound < 2**31) == (rows == 3)
     how = {"rows": rows, "bound": bound, "wide": True, "steps": (1.0,), "weights": ((1.0,),)}
     assert _agrees(digits, grid, **how)[0, 0] == bound
+
+
+@pytest.mark.parametrize("bits", [20, 29, 30, 40, 53])
+def test_products_of_codes_and_weights_are_fused_only_where_exact(rng, bits):
+    digits, grid = rng.integers(0, 16, (3, 40, 64)).astype(np.int8), rng.integers(-9, 99, (2, 64, 70)).astype(np.int16)
+    weights = tuple(tuple(float(w | 1) for w in row) for row in rng.integers(2 ** (bits - 1), 2**bits, (2, 3)))
+    how = {"rows": 64, "bound": 64 * 15 * 99, "signed": False, "widths": (4,) * 3, "weights": weights}
+    _agrees(digits, grid, steps=(1.0, 1.0), **how)
+    large = np.array(weights) * 2.0**40  # an even factor takes no bits
+    assert _paths._exact_products(plain_reading(shift_weights=tuple(map(tuple, large.tolist())))) == (bits < 30)
+    assert not _paths._exact_products(plain_reading(shift_weights=((1.0, 0.5),)))
 
 
 @pytest.mark.parametrize("stride", [2184, 2185, 3000])

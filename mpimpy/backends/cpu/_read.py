@@ -28,9 +28,10 @@ from ._currents import (
 from ._disturb import NORMALS, disturb, prepare, undisturbed
 from ._jit import inline, kernel
 from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole32, zeros
+from ._sparse import PAIRS, multiply_driven, pack_groups
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "57946fd8009e3d00"
+INLINED = "420b202ff90972c2"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -131,8 +132,10 @@ def _convert(currents, count, slices, steps, origins, lows, tops, fresh, inner, 
 
 
 @inline
-def _convert_in_order(currents, count, slices, steps, origins, lows, tops, fresh, snap, units, weights, sums, at):
-    # the float64 sum as the reference has it: a multiply and an add, never fused
+def _convert_in_order(
+    currents, count, slices, steps, origins, lows, tops, fresh, snap, fused, units, weights, sums, at
+):
+    # the float64 sum as the reference has it: a multiply and an add, fused only where the product is exact
     for row in range(count):
         for vector in range(2):
             place = at + row * STRIP + vector * LANES
@@ -146,7 +149,7 @@ def _convert_in_order(currents, count, slices, steps, origins, lows, tops, fresh
                     if origins is not None:
                         code = code + -np.float64(origins[i])
                     code = rint(code * units[i])
-                total = total + code * weights[i]
+                total = muladd(code, weights[i], total) if fused else total + code * weights[i]
             store(sums, place, total)
 
 
@@ -190,6 +193,7 @@ def read(
     lows,
     tops,
     snap,
+    fused,
     simple,
     inner,
     outer,
@@ -199,15 +203,18 @@ def read(
     single,
     double,
     errors,
+    driven,
 ):
     """Read a matrix; the arrays of paths that are not taken are empty.
 
     Parameters: `bits`, `pairs`, `codes` as packed above, flat; `looked_up`, `paired` the slices of
     either path; `grid` the memory of the cells, of `itemsize` bytes each; `origins` and `more` what is
-    added to scaled currents and to tiles' sums, or None, so that they cost nothing; `simple` whether
+    added to scaled currents and to tiles' sums, or None, so that they cost nothing; `fused` whether products of
+    codes and `weights` are exact; `simple` whether
     ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
     columns of a task and the rows converted together; `single` or `double` the result; `errors` a
-    `Disturbance`, or None: then Numba leaves out what would ask for one.
+    `Disturbance`, or None: then Numba leaves out what would ask for one; `driven` a `Driven` in place of `pairs`,
+    or an empty one.
     """
     height, tiles = x_scale.shape
     width = w_scale.shape[1]
@@ -222,7 +229,10 @@ def read(
     strips = col_block // STRIP
     tables = aligned(groups * TABLE if looked_up.size else 0)
     limbs = 2 if itemsize == 4 else 1
-    packed = aligned(limbs * half_rows * STRIP if paired.size else 0)
+    places = limbs * half_rows
+    if driven.counts.size:
+        places = groups * PAIRS
+    packed = aligned(places * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
     seen = np.empty(chunk * slices * STRIP, steps.dtype)  # what the ADCs see
     currents = undisturbed(errors, seen)
@@ -259,7 +269,10 @@ def read(
                     if looked_up.size:
                         build_tables(grid, itemsize, origin, width, used, tables)
                     if paired.size:
-                        pack_cells(grid, itemsize, origin, width, used, packed)
+                        if driven.counts.size:
+                            pack_groups(grid, itemsize, origin, width, used, packed)
+                        else:
+                            pack_cells(grid, itemsize, origin, width, used, packed)
                     if codes.size:
                         float_cells(grid, itemsize, origin, width, used, floats)
                     if errors is not None:
@@ -283,17 +296,20 @@ def read(
                                 currents,
                             )
                         if paired.size:
-                            multiply_pairs(
-                                pairs,
-                                at * paired.size * half_rows,
-                                half_rows,
-                                half,
-                                packed,
-                                limbs,
-                                count * paired.size,
-                                targets,
-                                currents,
-                            )
+                            if driven.counts.size:
+                                multiply_driven(driven, at, rows, packed, paired.size, count, targets, currents)
+                            else:
+                                multiply_pairs(
+                                    pairs,
+                                    at * paired.size * half_rows,
+                                    half_rows,
+                                    half,
+                                    packed,
+                                    limbs,
+                                    count * paired.size,
+                                    targets,
+                                    currents,
+                                )
                         if codes.size:
                             multiply_floats(codes, at * slices * rows, rows, used, floats, count * slices, currents)
                         if errors is not None:
@@ -323,7 +339,20 @@ def read(
                         else:
                             unit, weight = units[j], weights[j]
                             _convert_in_order(
-                                seen, count, slices, step, origin, low, top, j == 0, snap, unit, weight, sums, at
+                                seen,
+                                count,
+                                slices,
+                                step,
+                                origin,
+                                low,
+                                top,
+                                j == 0,
+                                snap,
+                                fused,
+                                unit,
+                                weight,
+                                sums,
+                                at,
                             )
                 column_scale, fresh, at = w_scale[tile, n:], tile % PANEL == 0, strip * row_block * STRIP
                 if simple:

@@ -19,6 +19,7 @@ from .. import reference
 from ..fallback import with_fallback
 from ..reading import BlockScales, Draw, Errors, Reading, Slicing
 from . import _jit, _kernels, _ladder_numba, _read
+from ._driven import driven
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
@@ -264,13 +265,15 @@ def _read_rows(
     slices, height, depth = digits.shape
     blocks, tasks = _blocks(height, out.shape[1], slices, CHUNK if errors is None else DISTURBED)
     result, cost = out.reshape(-1), 1.5e-5
+    lists = driven(digits, grid, known, reading)
+    left = known._replace(paired=integers(())) if lists.counts.size else known  # for `_packed`
     if errors is not None:
         cost += (2e-3 if errors.normals.size else 3e-4) / reading.rows
     _jit.launch(
         _read.read,
         tasks,
         height * depth * out.shape[1] * slices * len(grid) * cost,
-        *_packed(digits, known, reading),
+        *_packed(digits, left, reading),
         known.looked_up,
         known.paired,
         known.widths,
@@ -284,6 +287,7 @@ def _read_rows(
         blocks,
         *((result, _NO_DOUBLE) if out.dtype == np.float32 else (_NO_SINGLE, result)),
         errors,
+        lists,
     )
 
 
