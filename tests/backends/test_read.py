@@ -252,6 +252,16 @@ def test_inputs_are_listed_where_many_are_zero(rng, share):
         assert np.array_equal(found.counts.reshape(4, 64), pairs.sum(axis=2).T)
 
 
+@pytest.mark.parametrize("slices", [1, 2, 3])
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 17])
+def test_listed_inputs_of_every_remainder_of_a_group(rng, monkeypatch, depth, slices):
+    _list_zeros(monkeypatch)
+    digits = rng.integers(-15, 16, (slices, 70, depth)) * (rng.random((70, depth)) < 0.5)
+    grid = rng.integers(-99, 99, (2, depth, 40)).astype(np.int16)
+    how = {"rows": 9, "bound": 9 * 15 * 99, "widths": (4,) * slices, "weights": ((1.0,) * slices,) * 2}
+    _agrees(digits.astype(np.int8), grid, steps=(1.0, 1.0), **how)
+
+
 @pytest.mark.parametrize(("rows", "columns", "dtype"), [(4, 40_000, "int8"), (64, 100, "int8"), (64, 2000, "int32")])
 def test_zeros_are_not_looked_for_where_lists_do_not_pay(rows, columns, dtype):
     digits, grid = np.zeros((1, rows, 200), np.int8), np.zeros((1, 200, columns), dtype)
