@@ -37,6 +37,8 @@ EFFECTS = {
     "offset mapping": ({"w_mapping": "offset"}, None),
     "one slice": (ONE_SLICE, None),
     "one slice, no variation": ({**ONE_SLICE, "var": 0}, None),
+    "redraw slice": ({"redraw": "slice"}, 1.3),
+    "redraw row": ({"redraw": "row"}, 8),
     "law per level": ({"var": tuple(np.linspace(0.08, 0.03, 16).tolist())}, None),
 }
 

@@ -54,6 +54,9 @@ class ComplexMatrix(LinearOperand):
     (dtype('complex128'), (8,))
     """
 
+    parts: CrossbarMatrix
+    shape: tuple[int, int]
+
     def __init__(self, parts: CrossbarMatrix, prototype: Any) -> None:
         self.parts, self.shape = parts, (parts.shape[0], parts.shape[1] // 2)
         self._prototype, self._operand = prototype, Operand(NAME, prototype, self.shape)

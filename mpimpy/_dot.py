@@ -1,12 +1,11 @@
 """MapReducedot: np.dot's rules over any array library, on crossbars."""
 
 import math
+import sys
 from typing import Any, Unpack
 
-from array_api_compat import device
-
 from .analysis.report import Report
-from .arrays import lazy_product, namespace
+from .arrays import device_of, is_complex, lazy_product, namespace, recorded, traced_by_torch
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
 from .engine import Engine
@@ -15,11 +14,14 @@ from .operands import dtypes, edge
 __all__ = ["MapReducedot", "explain"]
 
 
-def _engine(engine: Any, settings: Settings) -> Engine:
+def _engine(engine: Any, settings: Settings, *operands: Any) -> Engine:
     if "input_size" in settings:
         msg = "input_size has no effect here: it is for SlicedData(input_en=True) and DPETensor"
         raise TypeError(msg)
     if engine is None:
+        if traced_by_torch(*operands):
+            msg = "a graph of torch outlives an engine that is built in it: give engine=, built outside, DPETensor(...)"
+            raise TypeError(msg)
         return DPETensor(**settings)
     if not isinstance(engine, Engine):
         msg = f"engine={type(engine).__name__} must be an Engine; there is no out argument"
@@ -49,6 +51,27 @@ def _operands(a: Any, b: Any, complex_too: bool = True) -> tuple[edge.Operand, e
     return first, second
 
 
+def _as_matrices(xp: Any, a: Any, b: Any) -> tuple[Any, Any, tuple[int, ...]]:
+    # inputs and weights as matrices, and the shape of the product by np.dot's rules
+    if a.ndim == 0 or b.ndim == 0:
+        # the elements of the array drive one weight
+        array, number = (a, b) if b.ndim == 0 else (b, a)
+        return xp.reshape(array, (-1, 1)), xp.reshape(number, (1, 1)), tuple(array.shape)
+    axis = max(b.ndim - 2, 0)
+    if a.shape[-1] != b.shape[axis]:
+        msg = (
+            f"shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit: the last axis of a ({a.shape[-1]}) must be "
+            f"as long as {'the second-to-last' if b.ndim > 1 else 'the only'} axis of b ({b.shape[axis]})"
+        )
+        raise ValueError(msg)
+    depth = a.shape[-1]
+    # beside an empty axis, -1 would be ambiguous
+    x = xp.reshape(a, (math.prod(a.shape[:-1]), depth))
+    columns = math.prod(b.shape[:axis]) * math.prod(b.shape[axis + 1 :])
+    w = xp.reshape(xp.moveaxis(b, axis, 0) if axis else b, (depth, columns))
+    return x, w, (*a.shape[:-1], *b.shape[:axis], *b.shape[axis + 1 :])
+
+
 def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpack[Settings]) -> Any:
     """Return ``np.dot(a, b)`` as memristor crossbars compute it.
 
@@ -69,7 +92,7 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     -------
     array
         Of the library, dtype and device that the exact product would have; integers and
-        booleans give floats.
+        booleans give floats. Tensors get a gradient; see `Engine.gradient`.
 
     Raises
     ------
@@ -87,31 +110,17 @@ def MapReducedot(a: Any, b: Any, engine: Engine | None = None, **settings: Unpac
     """
     if (lazy := lazy_product(a, b)) is not None:
         return lazy(a, b, engine, settings)
-    engine = _engine(engine, settings)
+    engine = _engine(engine, settings, a, b)
+    if recorded(a, b) and not (is_complex(a) or is_complex(b)):
+        a, b = edge.as_tensors(a, b, "a", "b")
+        x, w, shape = _as_matrices(sys.modules["torch"], a, b)
+        return engine._recorded(x, w).reshape(shape)
     first, second = _operands(a, b)
     a, b, xp = first.array, second.array, namespace(first.array)
     numbers = {"first_number": a.ndim == 0, "second_number": b.ndim == 0}
-    result = dtypes.result_dtype(xp, first.counts_as, second.counts_as, device(a), **numbers)
-    if a.ndim == 0 or b.ndim == 0:
-        # the elements of the array drive one weight
-        array, number = (a, b) if b.ndim == 0 else (b, a)
-        shape = array.shape
-        y = _multiply(xp, engine, xp.reshape(array, (-1, 1)), xp.reshape(number, (1, 1)), result)
-    else:
-        axis = max(b.ndim - 2, 0)
-        if a.shape[-1] != b.shape[axis]:
-            msg = (
-                f"shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit: the last axis of a ({a.shape[-1]}) must be "
-                f"as long as {'the second-to-last' if b.ndim > 1 else 'the only'} axis of b ({b.shape[axis]})"
-            )
-            raise ValueError(msg)
-        depth = a.shape[-1]
-        shape = (*a.shape[:-1], *b.shape[:axis], *b.shape[axis + 1 :])
-        # beside an empty axis, -1 would be ambiguous
-        x = xp.reshape(a, (math.prod(a.shape[:-1]), depth))
-        columns = math.prod(b.shape[:axis]) * math.prod(b.shape[axis + 1 :])
-        y = _multiply(xp, engine, x, xp.reshape(xp.moveaxis(b, axis, 0), (depth, columns)), result)
-    y = xp.astype(xp.reshape(y, shape), result, copy=False)
+    result = dtypes.result_dtype(xp, first.counts_as, second.counts_as, device_of(a), **numbers)
+    x, w, shape = _as_matrices(xp, a, b)
+    y = xp.astype(xp.reshape(_multiply(xp, engine, x, w, result), shape), result, copy=False)
     # np.dot gives a NumPy number, not an array without axes
     return y[()] if y.ndim == 0 and edge.library(y) == "numpy" else y
 

@@ -37,6 +37,11 @@ class CrossbarOperator(LinearOperand):
     ((2,), (3,))
     """
 
+    matrix: Any
+    transposed: Any
+    shape: tuple[int, int]
+    config: Any
+
     def __init__(self, matrix: Any, transposed: Any) -> None:
         self.matrix, self.transposed, self.shape, self.config = matrix, transposed, matrix.shape, matrix.config
         self._operand: Operand = matrix._operand

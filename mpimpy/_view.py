@@ -3,17 +3,16 @@
 import dataclasses
 from typing import Any
 
-from array_api_compat import device as device_of
-
 from . import backends
 from .analysis.counts import counts
 from .analysis.programming import Programming, write_statistics
-from .arrays import namespace
+from .arrays import device_of, namespace
 from .cells import memristors, references
 from .checks import fail
 from .config import Config
 from .crossbar import plan as plans
 from .crossbar.programmed import Age, Programmed
+from .crossbar.small import SharedByReads
 from .files.chips import Chip
 from .operands import encoding
 from .operands.edge import Operand, float_dtype
@@ -48,6 +47,7 @@ class MatrixView(CountedReads):
         self._prototype = prototype
         self._backend, self._address, self._counter = backend, chip.address, counter
         self._operand = Operand(NAME, prototype, self.shape)
+        self._shared: dict[Any, SharedByReads] = {}  # by shape and dtypes of the inputs
 
     @property
     def dtype(self) -> Any:
@@ -75,14 +75,14 @@ class MatrixView(CountedReads):
         return None if self.programmed is None else self.programmed.age
 
     def __getstate__(self) -> dict[str, Any]:
-        # a module has no pickle: the copy finds it by its name
-        return {name: value for name, value in self.__dict__.items() if name != "_backend"} | {
-            "backend_name": self._backend.NAME
-        }
+        # a module has no pickle: the copy finds it by its name; what reads share is made anew
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("_backend", "_shared")}
+        return kept | {"backend_name": self._backend.NAME}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         name = state.pop("backend_name")
         self.__dict__.update(state)
+        self._shared = {}
         self._backend = backends.select(self._prototype, name)
 
     @property

@@ -2,21 +2,20 @@
 
 from typing import Any
 
-from array_api_compat import device as device_of
-
 from . import backends, noise
-from .arrays import namespace
+from .analysis import calibration, sampling
+from .arrays import device_of, namespace
 from .checks import as_int_pair, fail
 from .config import Config
 from .crossbar import plan as plans
 from .crossbar.programmed import program
 from .files.chips import Chip
-from .matrix import CrossbarMatrix
+from .matrix import CrossbarMatrix, backend_of, encode_inputs
 from .noise import Address
 from .operands import edge, encoding
 from .operands.edge import Operand
 
-__all__ = ["choose_backend", "write", "write_real"]
+__all__ = ["calibrated", "choose_backend", "write", "write_real"]
 
 
 def choose_backend(engine: Any, array: Any) -> Any:
@@ -58,7 +57,10 @@ def write(
     backend, xp = choose_backend(engine, w.array), namespace(w.array)
     cells = None if encoded is None else program(backend, config, encoded, address, faults)
     prototype = xp.zeros((0,), dtype=w.counts_as, device=device_of(w.array))
-    return CrossbarMatrix(Chip(config, address, (w.shape[0], w.shape[1]), cells), prototype, backend, engine._counter)
+    chip = Chip(config, address, (w.shape[0], w.shape[1]), cells)
+    matrix = CrossbarMatrix(chip, prototype, backend, engine._counter)
+    matrix.gradient = engine.gradient
+    return matrix
 
 
 def write_real(
@@ -92,3 +94,35 @@ def write_real(
         strides, dtype = cell_format.strides, cell_format.level_dtype
         encoded = encoding.encode(backend, values, config.weights, block, strides, dtype)
     return write(engine, w, encoded, address._replace(row=origin[0], col=origin[1]), faults=faults)
+
+
+def calibrated(engine: Any, x: Any, w: Operand, given: dict[str, Any]) -> Any:
+    """Return an engine whose ADCs have ranges that fit the currents of a product; see `mpimpy.Engine.calibrate`.
+
+    Parameters
+    ----------
+    engine : Engine
+    x : array, shape (..., K)
+    w : Operand, shape (K, N)
+    given : dict
+        The method and its options, as `mpimpy.analysis.calibration.ranges` takes them.
+    """
+    matrix = write_real(engine, w, engine._address())
+    x = edge.accept("x", x, like=w, depth=w.shape[0])
+    programmed, inputs = encode_inputs(matrix, x)
+    for name, encoded in (("x", inputs), ("w", programmed.encoded)):
+        if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
+            msg = f"{name} holds nothing but zeros, and typical operands are what ranges are chosen by: give some"
+            raise ValueError(msg)
+    even = given["method"] == "percentile"
+    sample = sampling.samples(backend_of(matrix), programmed, inputs, noise.MAX_READ, even=even)
+    ranges = calibration.ranges(engine.config, sample, **given)
+    found = engine.replace(adc={"range": ranges})
+    if even:
+        return found
+    # the sample of currents may have missed what decides: whole products have not
+    full = engine.replace(adc={"range": "full"})
+    first = matrix if full.config == engine.config else write_real(full, w, engine._address())
+    results = [each.read(x, noise.MAX_READ) for each in (first, write_real(found, w, engine._address()))]
+    before, after = calibration.squared_errors(x.array, w.array, results)
+    return found if after <= before else full

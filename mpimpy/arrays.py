@@ -3,32 +3,41 @@
 No array library is imported here: a tensor can only come from a torch that is imported already.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from array_api_compat import array_namespace, is_array_api_obj
+from array_api_compat import array_namespace, device, is_array_api_obj
 
 __all__ = [
+    "all_finite",
     "asarray",
     "detach",
+    "device_of",
     "in_cpu_memory",
     "is_array",
+    "is_complex",
     "is_numpy",
+    "is_plain",
     "is_torch",
     "is_torch_cpu",
     "lazy_product",
     "namespace",
+    "only_shapes",
     "quiet",
+    "recorded",
     "register_lazy",
     "rounded",
     "to_numpy",
     "traced",
+    "traced_by_torch",
     "unusable",
     "wants_gradient",
 ]
 
 _NAMESPACES: dict[type, Any] = {}
+FEW = 1 << 14  # elements of a tensor that one thread looks at
 _CPU = 1  # DLPack's number of CPU memory
 
 
@@ -41,6 +50,11 @@ def namespace(array: Any) -> Any:
     return found
 
 
+def device_of(array: Any) -> Any:
+    """Return the device of `array`."""
+    return "cpu" if is_plain(array) else device(array)
+
+
 def is_array(value: Any) -> bool:
     """Return whether `value` is an array of NumPy, torch or another library that follows the array API."""
     return is_numpy(value) or is_torch(value) or bool(is_array_api_obj(value))
@@ -50,6 +64,29 @@ def is_numpy(array: Any) -> bool:
     """Return whether `array` is NumPy's."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(array, (numpy.ndarray, numpy.generic))
+
+
+def is_complex(array: Any) -> bool:
+    """Return whether `array` is a tensor of complex numbers."""
+    return is_torch(array) and bool(array.is_complex())
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether `value` is a NumPy array itself, of no subclass."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(value) is numpy.ndarray
+
+
+def all_finite(array: Any) -> bool:
+    """Return whether an array holds no NaN and no infinity."""
+    if is_torch_cpu(array) and array.numel() <= FEW and array.is_floating_point() and array.dtype.itemsize > 2:
+        # a call of torch costs more; inside its transforms a tensor shows no values
+        with contextlib.suppress(RuntimeError):
+            array = array.detach().resolve_neg().numpy()
+    if is_plain(array):
+        return bool(sys.modules["numpy"].isfinite(array).all())
+    xp = namespace(array)
+    return bool(xp.all(xp.isfinite(array)))
 
 
 def is_torch(array: Any) -> bool:
@@ -103,6 +140,57 @@ def traced(value: Any) -> str | None:
 def wants_gradient(array: Any) -> bool:
     """Return whether torch would record operations on `array`."""
     return is_torch(array) and bool(array.requires_grad) and bool(sys.modules["torch"].is_grad_enabled())
+
+
+def _modes(torch: Any) -> bool:
+    # whether a mode that replaces or writes down every operation is on
+    mode, modes = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey
+    return mode(modes.FAKE) is not None or mode(modes.PROXY) is not None
+
+
+def traced_by_torch(*tensors: Any) -> bool:
+    """Return whether torch compiles or exports what is done to tensors: they may have no values."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    if torch.compiler.is_compiling():
+        return True
+    return _modes(torch) or any(type(tensor).__module__.startswith("torch._subclasses") for tensor in tensors)
+
+
+def only_shapes(tensor: Any) -> bool:
+    """Return whether a tensor has no values, and no graph is made of what is done to it."""
+    torch = sys.modules["torch"]
+    if torch.compiler.is_compiling():
+        return False
+    mode, modes = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey
+    return mode(modes.PROXY) is None and type(tensor).__module__.startswith("torch._subclasses")
+
+
+def recorded(*values: Any) -> bool:
+    """Return whether torch records, transforms, compiles or casts what is done to one of the values.
+
+    A real product of values would pass it by; see `mpimpy.autograd.product.multiply`.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    if not tensors:
+        return False
+    if torch.compiler.is_compiling():
+        return True
+    if torch._C._get_tracing_state() is not None:
+        return False  # torch.jit.trace keeps constants: it is refused
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return True
+    level = torch._C._functorch.peek_interpreter_stack()
+    if level is not None:
+        return bool(level.key() != torch._C._functorch.TransformType.Functionalize)
+    if torch.autograd.forward_ad._current_level >= 0 or traced_by_torch(*tensors):
+        return True
+    kinds = {tensor.device.type for tensor in tensors}
+    return any(torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) for kind in kinds)
 
 
 _NO_GRADIENT = "no gradient flows through a crossbar product"

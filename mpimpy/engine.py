@@ -3,31 +3,30 @@
 from collections.abc import Iterable
 from typing import Any, Unpack
 
-from array_api_compat import device as device_of
-
 from . import backends, noise
 from ._complex import ComplexMatrix, side_by_side
 from ._operator import CrossbarOperator
+from ._recorded import RecordedEngine
 from ._transposed import transposed_refusal
-from ._writing import write_real
-from .analysis import calibration, sampling
-from .arrays import namespace
+from ._writing import calibrated, write_real
+from .arrays import detach, device_of, is_complex, namespace, recorded, wants_gradient
+from .autograd.slots import as_gradient
 from .checks import as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
 from .config._hints import hinted, hinted_call
 from .crossbar import plan as plans
-from .matrix import CrossbarMatrix, backend_of, encode_inputs
+from .matrix import CrossbarMatrix
 from .noise import Address
 from .operands import edge
 from .operators import CrossbarOperand, RightOperand
-from .reads import CountedReads, ReadCounter
+from .reads import ReadCounter
 
 __all__ = ["Engine"]
 
 
 @hinted
-class Engine(CountedReads):
+class Engine(RecordedEngine):
     """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters
@@ -52,12 +51,17 @@ class Engine(CountedReads):
         variation and stuck cells everywhere.
     backend : str, optional
         "numba", "torch" or "reference"; None takes the best one for the arrays. The bits are the same.
+    gradient : str
+        Gradient that torch gets of a product. ``"straight"``: that of the product of the quantised operands, as if
+        rounding were not there; ``"clipped"``: the same, but 0 for elements beyond the codes of their format;
+        ``"written"``: with the weights that the cells hold, write variation and stuck cells included.
 
     Attributes
     ----------
     config : Config
     seed, chip : int
     backend : str or None
+    gradient : str
     reads : int
         Reads made so far: the number of the next one.
     stream : str or None
@@ -82,6 +86,7 @@ class Engine(CountedReads):
 
     config: Config
     backend: str | None
+    gradient: str
     seed: int
     chip: int
     input_size: tuple[int, int] | None = None
@@ -100,6 +105,7 @@ class Engine(CountedReads):
         seed: int | None = None,
         chip: int = 0,
         backend: str | None = None,
+        gradient: str = "straight",
     ) -> None:
         self._setup(
             Config(
@@ -114,19 +120,26 @@ class Engine(CountedReads):
             seed=seed,
             chip=chip,
             backend=backend,
+            gradient=gradient,
         )
 
     @classmethod
     @hinted_call
     def from_config(
-        cls, config: Config, *, seed: int | None = None, chip: int = 0, backend: str | None = None
+        cls,
+        config: Config,
+        *,
+        seed: int | None = None,
+        chip: int = 0,
+        backend: str | None = None,
+        gradient: str = "straight",
     ) -> "Engine":
         """Return an engine with a ready configuration.
 
         Parameters
         ----------
         config : Config
-        seed, chip, backend
+        seed, chip, backend, gradient
             As for `Engine`.
 
         Raises
@@ -140,7 +153,7 @@ class Engine(CountedReads):
         3
         """
         engine = Engine.__new__(Engine)
-        engine._setup(config, seed=seed, chip=chip, backend=backend)
+        engine._setup(config, seed=seed, chip=chip, backend=backend, gradient=gradient)
         return engine
 
     def _setup(
@@ -150,6 +163,7 @@ class Engine(CountedReads):
         seed: int | None,
         chip: int,
         backend: str | None,
+        gradient: str = "straight",
         parts: Iterable[str] = ("inputs", "weights"),
     ) -> None:
         config.check(*parts)
@@ -159,8 +173,11 @@ class Engine(CountedReads):
         self.config, self.backend = config, backend
         self.seed = noise.new_seed() if seed is None else as_int("seed", seed, 0, noise.MAX_SEED)
         self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
+        self.gradient = as_gradient(gradient)
         self._counter = ReadCounter()
+        self._take_slot()
 
+    @hinted_call
     def program(
         self,
         w: Any,
@@ -205,8 +222,14 @@ class Engine(CountedReads):
         >>> Engine(seed=1).program(np.eye(100)).tiles
         (2, 2, 4)
         """
-        return self._program(self._weights(w), self._address(name, chip), origin, faults)
+        source = w if wants_gradient(w) and not is_complex(w) else None
+        weights = self._weights(w if source is None else detach(w))
+        matrix = self._program(weights, self._address(name, chip), origin, faults)
+        if isinstance(matrix, CrossbarMatrix):
+            matrix._source = source
+        return matrix
 
+    @hinted_call
     def operator(self, w: Any, *, name: str | None = None, chip: int | None = None) -> CrossbarOperator:
         """Write a matrix that is multiplied from both sides, ``x @ A`` and ``A @ x``.
 
@@ -281,6 +304,7 @@ class Engine(CountedReads):
             fail(ValueError, "name='' names nothing: give a text, such as name='layer1', or leave it out")
         return noise.derive(self.seed, "matrix", name)
 
+    @hinted_call
     def calibrate(
         self, x: Any, w: Any, *, method: str = "error", percentile: float | None = None, ratios: str = "powers"
     ) -> "Engine":
@@ -331,26 +355,9 @@ class Engine(CountedReads):
                 "with redraw='slice', and give its ranges to this one, engine.replace(adc=calibrated.config.adc)"
             )
             raise ValueError(msg)
-        w = self._weights(edge.accept("w", w))
-        matrix = write_real(self, w, self._address())
-        x = edge.accept("x", x, like=w, depth=w.shape[0])
-        programmed, inputs = encode_inputs(matrix, x)
-        for name, encoded in (("x", inputs), ("w", programmed.encoded)):
-            if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
-                msg = f"{name} holds nothing but zeros, and typical operands are what ranges are chosen by: give some"
-                raise ValueError(msg)
-        even = method == "percentile"
-        sample = sampling.samples(backend_of(matrix), programmed, inputs, noise.MAX_READ, even=even)
-        ranges = calibration.ranges(self.config, sample, method=method, percentile=percentile, ratios=ratios)
-        found = self.replace(adc={"range": ranges})
-        if even:
-            return found
-        # the sample of currents may have missed what decides: whole products have not
-        full = self.replace(adc={"range": "full"})
-        first = matrix if full.config == self.config else write_real(full, w, self._address())
-        results = [each.read(x, noise.MAX_READ) for each in (first, write_real(found, w, self._address()))]
-        before, after = calibration.squared_errors(x.array, w.array, results)
-        return found if after <= before else full
+        given = {"method": method, "percentile": percentile, "ratios": ratios}
+        found: Engine = calibrated(self, x, self._weights(edge.accept("w", w)), given)
+        return found
 
     def MapReduceDot(self, x: Any, w: Any, *, read: int | None = None) -> Any:
         """Multiply `x` by `w` on the crossbars.
@@ -385,6 +392,8 @@ class Engine(CountedReads):
         if isinstance(w, RightOperand):
             self.config.check_written_with(w.config)
             return w.read(x, read)
+        if recorded(x, w) and not is_complex(x) and not is_complex(w):
+            return self._recorded(x, w, read)
         w = edge.accept("w", w, edge.like(x), complex_too=True)
         x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None, complex_too=True)
         return self.program(w).read(x, read)
@@ -412,7 +421,9 @@ class Engine(CountedReads):
         0.0
         """
         config = self.config.replace(**parts)
-        engine = Engine.from_config(config, seed=self.seed, chip=self.chip, backend=self.backend)
+        engine = Engine.from_config(
+            config, seed=self.seed, chip=self.chip, backend=self.backend, gradient=self.gradient
+        )
         engine.input_size, engine._operand_device = self.input_size, self._operand_device
         engine._counter = ReadCounter(0, self.stream)
         return engine

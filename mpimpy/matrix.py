@@ -6,8 +6,9 @@ from typing import Any
 from . import arrays, backends, converters, noise
 from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
+from ._recorded import RecordedMatrix, recorded_product
 from ._transposed import TransposedMatrix
-from ._view import NAME, MatrixView, as_operand, backend_of
+from ._view import NAME, as_operand, backend_of
 from .analysis.report import Report, check_weights, measure
 from .cells import laws
 from .checks import as_bool, as_int, fail
@@ -16,6 +17,7 @@ from .config._variation import seconds
 from .crossbar.explain import explain
 from .crossbar.product import product
 from .crossbar.programmed import Programmed, aged
+from .crossbar.small import SharedByReads
 from .files import chips
 from .operands import edge, encoding
 from .operands.edge import Operand
@@ -25,7 +27,10 @@ from .reads import Read
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
 
 
-class CrossbarMatrix(MatrixView, LinearOperand):
+KINDS = 32  # entries of shapes and dtypes of inputs for which a matrix keeps what reads share
+
+
+class CrossbarMatrix(RecordedMatrix, LinearOperand):
     """Matrix in crossbars, written by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it. ``W @ x`` and
@@ -103,7 +108,9 @@ class CrossbarMatrix(MatrixView, LinearOperand):
 
     def _with(self, programmed: Programmed | None) -> "CrossbarMatrix":
         chip = chips.Chip(self.config, self._address, self.shape, programmed)
-        return CrossbarMatrix(chip, self._prototype, self._backend, self._counter)
+        found = CrossbarMatrix(chip, self._prototype, self._backend, self._counter)
+        found.gradient, found._source = self.gradient, self._source
+        return found
 
     def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
         """Multiply inputs by the programmed matrix.
@@ -137,24 +144,70 @@ class CrossbarMatrix(MatrixView, LinearOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
-        x = self._accept(x)
-        if x.complex:
-            return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), x))
-        block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
-        number = self._read_number(read)
-        first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - x.rows)
-        xp = self._xp
-        dtype, shape = x.counts_as, (*x.shape[:-1], self.shape[1])
-        if self.programmed is None or 0 in x.dims:
-            found = edge.result_dtype(xp, dtype, self._prototype.dtype, self.device)
-            return xp.zeros(shape, dtype=found, device=self.device)
-        encoded = self._encode(x, block)
-        return xp.reshape(self._multiply(self.programmed, encoded, number, first_row, dtype), shape)
+        shared = self._known(x)
+        if shared is None:
+            if arrays.recorded(x, self._source) and not arrays.is_complex(x):
+                return self._recorded(x, read, first_row)
+            operand = self._accept(x)
+            if operand.complex:
+                return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), operand))
+            shared, x = self._share(x, operand), operand.array
+        return self._read_shared(shared, x, self._read_number(read), first_row)
 
-    def _encode(self, x: Operand, block: tuple[int, int] | None = None) -> Encoded:
+    def _recorded(self, x: Any, read: int | None, first_row: int) -> Any:
+        x = x if arrays.is_torch(x) else self._accept(x).array
+        w = self._prototype if self._source is None else self._source
+        return recorded_product(self, x, w, None if read is None else check_read(read), first_row=first_row)
+
+    def _read_values(self, x: Operand, number: Read, first_row: int) -> Any:
+        return self._read_shared(self._share(x.array, x), x.array, number, first_row)
+
+    def _read_shared(self, shared: SharedByReads, x: Any, read: Read, first_row: int) -> Any:
+        number, stream = read
+        first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - shared.dims[0] * shared.dims[1])
+        if self.programmed is None or shared.empty:
+            return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
+        y = shared.small(self._backend, self.programmed, self._backend.to_backend(x), number, stream)
+        if y is None:
+            encoded = self._encode(x, shared.dims, shared.block)
+            y = self._multiply(self.programmed, encoded, (number, stream), first_row, shared.counts_as)
+            return self._xp.reshape(y, shared.shape)
+        y = self._public(y)
+        return y if y.dtype == shared.dtype else arrays.rounded(y, shared.dtype)
+
+    def _known(self, x: Any) -> SharedByReads | None:
+        # what reads of such inputs share, if only their values are to be checked still, and are finite
+        if not arrays.is_plain(x):
+            return None
+        shared = self._shared.get((x.shape, x.dtype))
+        return shared if shared is not None and arrays.all_finite(x) else None
+
+    def _share(self, x: Any, operand: Operand) -> SharedByReads:
+        # what reads of inputs of one shape and dtype share; `_known` finds that of arrays that passed as they are
+        kind: tuple[Any, ...] = operand.shape, operand.array.dtype, operand.counts_as
+        shared = self._shared.get(kind)
+        if shared is None:
+            block = encoding.block_shape(self.config.inputs, operand.dims[1:], self.config.tile.rows, weight=False)
+            dtype = self._result_dtype(operand.counts_as)
+            shape, kinds = (*operand.shape[:-1], self.shape[1]), (operand.counts_as, dtype, self._kernel_dtype(dtype))
+            shared = SharedByReads(operand.dims, shape, block, *kinds)
+            if len(self._shared) >= KINDS:
+                self._shared.clear()
+            self._shared[kind] = shared
+        if operand.array is x and arrays.is_plain(x):
+            self._shared[kind[:2]] = shared
+        return shared
+
+    def _result_dtype(self, counts_as: Any) -> Any:
+        return edge.result_dtype(self._xp, counts_as, self._prototype.dtype, self.device)
+
+    def _kernel_dtype(self, dtype: Any) -> str:
+        return "float32" if dtype == self._xp.float32 else "float64"
+
+    def _encode(self, x: Any, dims: tuple[int, int, int], block: tuple[int, int] | None = None) -> Encoded:
         if block is None:
-            block = encoding.block_shape(self.config.inputs, x.dims[1:], self.config.tile.rows, weight=False)
-        values = self._backend.to_backend(self._xp.reshape(x.array, x.dims))
+            block = encoding.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
+        values = self._backend.to_backend(self._xp.reshape(x, dims))
         return encoding.encode(self._backend, values, self.config.inputs, block)
 
     def _read_number(self, read: int | None) -> Read:
@@ -166,10 +219,8 @@ class CrossbarMatrix(MatrixView, LinearOperand):
             programmed = dataclasses.replace(programmed, address=programmed.address.in_stream(stream))
         height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
         converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
-        xp = self._xp
-        dtype = edge.result_dtype(xp, dtype, self._prototype.dtype, self.device)
-        kernel_dtype = "float32" if dtype == xp.float32 else "float64"
-        y = self._public(product(self._backend, programmed, encoded, number, first_row, kernel_dtype))
+        dtype = self._result_dtype(dtype)
+        y = self._public(product(self._backend, programmed, encoded, number, first_row, self._kernel_dtype(dtype)))
         return y if y.dtype == dtype else arrays.rounded(y, dtype)
 
     def save(self, path: Any) -> None:
@@ -273,10 +324,16 @@ class CrossbarMatrix(MatrixView, LinearOperand):
             operand = edge.accept("w", w, like=self._operand)
             if operand.shape != self.shape:
                 fail(ValueError, f"w has shape {operand.shape}, but {self.shape} was programmed")
-            same = self._xp.astype(operand.array, self.dtype, copy=False)
-            check_weights(self._backend, self.programmed, self._backend.to_backend(same))
+            self._check_weights(operand)
             w = self._backend.to_backend(operand.array)
         return measure(self._backend, self.programmed, x, w)
+
+    def _check_weights(self, w: Operand) -> None:
+        """Raise ValueError unless weights are those that were programmed."""
+        if self.programmed is None:
+            return
+        same = self._xp.astype(w.array, self.dtype, copy=False)
+        check_weights(self._backend, self.programmed, self._backend.to_backend(same))
 
     def __repr__(self) -> str:
         down, across, slices = self.tiles
@@ -321,7 +378,7 @@ def encode_inputs(matrix: CrossbarMatrix, x: Any) -> tuple[Programmed, Encoded]:
     x = edge.accept("x", x, like=matrix._operand, depth=matrix.shape[0])
     if matrix.programmed is None or 0 in x.shape:
         fail(ValueError, f"x of shape {x.shape} and weights of shape {matrix.shape} make no currents to look at")
-    return matrix.programmed, matrix._encode(x)
+    return matrix.programmed, matrix._encode(x.array, x.dims)
 
 
 def read_codes(matrix: CrossbarMatrix, encoded: Encoded, fmt: Format, dtype: Any, read: int | None = None) -> Any:

@@ -95,7 +95,15 @@ class RightOperand:
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, inputs: Any = (), options: Any = None) -> Any:
-        name, options = function.__name__.strip("_"), options or {}
+        torch, options = sys.modules["torch"], options or {}
+        if torch.compiler.is_compiling():
+            # a compiler knows functions, and not their names
+            of = torch.Tensor
+            known = function is of.matmul or function is of.__matmul__ or function is of.__rmatmul__
+            known = known or function is torch.matmul or function is torch.mm or function is of.mm
+            name = "matmul" if known else "this function, under torch.compile"
+        else:
+            name = function.__name__.strip("_")
         found = next((value for value in inputs if isinstance(value, RightOperand)), None)
         if found is not None and name in _PRODUCTS and len(inputs) == 2 and not options:
             return found._product(*inputs)

@@ -18,13 +18,15 @@ from typing import Any
 from . import arrays, backends
 from .arrays import namespace
 from .checks import as_float
+from .config._sense import SIEMENS, warn
 from .operands import edge
 from .operands.edge import first_index
 
 __all__ = ["node_voltages", "transfer"]
 
 
-def _check_cells(conductance: Any) -> Any:
+def _check_cells(conductance: Any, segment: float) -> Any:
+    # `segment` is the resistance of the worse wire
     array = edge.accept("conductance", arrays.detach(conductance)).array
     shape = tuple(array.shape)
     if len(shape) < 2 or 0 in shape[-2:]:
@@ -42,6 +44,11 @@ def _check_cells(conductance: Any) -> Any:
             "an open cell's; a pair of cells for a signed weight is two tiles"
         )
         raise ValueError(msg)
+    if math.prod(shape) and segment > 0:
+        highest = float(xp.max(array))
+        # Any units do that fit together, such as mS and kOhm; then cells conduct far worse than wires.
+        if highest > SIEMENS.high and highest * segment > 1:
+            warn(SIEMENS.oddity("conductance", highest)[0])
     return array
 
 
@@ -69,6 +76,11 @@ def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
     TypeError, ValueError
         If a value or a shape does not describe a circuit.
 
+    Warns
+    -----
+    MpimpyWarning
+        If cells conduct more than 0.1 S and better than a segment of wire: they are in another unit, or in Ohm.
+
     Examples
     --------
     A single cell is in series with two segments:
@@ -78,7 +90,7 @@ def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
     0.005
     """
     r_word, r_bit = as_float("r_word", r_word, 0, unit=" Ohm"), as_float("r_bit", r_bit, 0, unit=" Ohm")
-    array = _check_cells(conductance)
+    array = _check_cells(conductance, max(r_word, r_bit))
     xp, shape = namespace(array), tuple(array.shape)
     backend = backends.select(array)
 
@@ -126,7 +138,7 @@ def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) 
     (0.7, 0.2)
     """
     r_word, r_bit = as_float("r_word", r_word, 0, unit=" Ohm"), as_float("r_bit", r_bit, 0, unit=" Ohm")
-    g = _check_cells(conductance)
+    g = _check_cells(conductance, max(r_word, r_bit))
     v = edge.accept("voltages", arrays.detach(voltages), g).array
     edge.check_together(g, v, "conductance", "voltages")
     xp = namespace(g)

@@ -185,12 +185,14 @@ class Numbers(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def numbers(config):
+def numbers(config, on_grid=None):
+    """Return the `Numbers` of a configuration, on the grid that it chooses or on one of `on_grid` bits."""
     device, rows, codes, levels = config.device, config.tile.rows, config.dac.rdac - 1, config.device.g_level - 1
     step = (device.HGS - device.LGS) / levels
     at = [(g - device.LGS) / step for g in device.levels] if device.levels else list(range(levels + 1))
     spreads = spreads_of(device, at, step, device.LGS / step)
     f = max(1, fraction_for(spreads)) if spreads else 0
+    f = f if on_grid is None else on_grid
     xb, wb = widths(config.inputs), widths(config.weights)
     u, v = [codes // (2**b - 1) for b in xb], [levels // (2**b - 1) for b in wb]
     x_twos, w_twos = config.inputs.mapping == "twos", config.weights.mapping == "twos"
@@ -203,7 +205,7 @@ def numbers(config):
         each = radc[::-1] if isinstance(radc, tuple) else (radc,) * len(wb)
         most = most_codes(config, xe, we, max(each))
     wide = unit * 2**f > 2**31 - 1 or most > 2**24
-    if wide and most <= 2**24 and unit * 2**10 <= 2**31 - 1:
+    if wide and on_grid is None and most <= 2**24 and unit * 2**10 <= 2**31 - 1:
         wide = False
         while unit * 2**f > 2**31 - 1:
             f -= 1
@@ -223,15 +225,68 @@ def table(rows, make=float):
 
 def product(x, w, config, x_block, w_block, faults=None):
     """Return the `Answer` for float64 matrices x (M, K) and w (K, N); `faults` are as the oracle takes them."""
-    n = numbers(config)
-    (xq, xs), (wq, ws) = quantise(x, config.inputs, x_block), quantise(w, config.weights, w_block)
-    held = grid(config, digits(wq, config.weights), n.v, n.f, faults)
-    tiny = is_tiny((x, xs), (w, ws))
+    n, w_encoded = numbers(config), quantise(w, config.weights, w_block)
+    held = grid(config, digits(w_encoded[0], config.weights), n.v, n.f, faults)
+    x_encoded = quantise(x, config.inputs, x_block)
+    answer = read(config, n, x_encoded, w_encoded, held, faults is None)
+    return answer._replace(tiny=is_tiny((x, x_encoded[1]), (w, w_encoded[1])))
+
+
+def transposed(x, w, config, x_block, w_block, faults=None):
+    """Return the `Answer` of a read from the bit lines: x (M, N) by the transposed w (K, N).
+
+    The columns of a tile share a scale, or their scales multiply the inputs, which every row of tiles then quantises
+    anew.
+    """
+    fmt, (rows, cols) = config.weights, (config.tile.rows, config.tile.cols)
+    codes, scales = quantise(w, fmt, w_block)
+    n = numbers(config.replace(tile={"rows": cols, "cols": rows}), numbers(config).f)
+    config = config.replace(tile={"rows": cols, "cols": rows})
+    held = grid(config, digits(codes, fmt), n.v, n.f, faults)
+    if w_block[1] >= w.shape[1] or w_block[1] % cols == 0:
+        parts = [[(slice(0, fmt.planes), x, scales)] for _ in range(0, len(w), rows)]
+    else:
+        parts = []
+        for top in range(0, len(w), rows):
+            parts.append([])
+            for plane in range(fmt.planes):
+                own = scales[plane, top]
+                power = 2.0 ** exponent(2 * float(own.max())) if own.any() else 1.0
+                parts[-1].append((slice(plane, plane + 1), x * (own / power), np.full_like(scales, power)))
+    found, tiny = [], is_tiny((x, x), (w, scales))
+    for top, inputs in zip(range(0, len(w), rows), parts, strict=True):
+        total, span = None, slice(top, top + rows)
+        for planes, values, units in inputs:
+            x_encoded = quantise(values, config.inputs, x_block)
+            w_encoded = (part[planes, span].swapaxes(-1, -2) for part in (codes, units))
+            cells = held[planes, :, span].swapaxes(-1, -2)
+            one = read(config, n, x_encoded, tuple(w_encoded), cells, lossless=False)
+            total = one if total is None else Answer(total.values + one.values, _sum(total.bound, one.bound))
+            tiny = tiny or is_tiny((values, x_encoded[1]), (w, scales))
+        found.append(total)
+    values, bounds = (
+        np.concatenate(parts, axis=1) if parts[0] is not None else None
+        for parts in zip(*((a.values, a.bound) for a in found), strict=True)
+    )
+    return Answer(values, bounds, tiny)
+
+
+def _sum(a, b):
+    return None if a is None or b is None else a + b
+
+
+def read(config, n, x, w, held, lossless):
+    """Return the `Answer` for encoded operands, (codes, scales) each, whose weights are `held` by cells.
+
+    `lossless` says whether whole codes are multiplied where an ideal ADC loses nothing.
+    """
+    (xq, xs), (wq, ws) = x, w
     if config.adc.radc is None:
-        return _ideal(config, n, (xq, xs), (wq, ws), held, faults)._replace(tiny=tiny)
+        return _ideal(config, n, x, w, held, lossless)
+    depth, width = wq.shape[1:]
     whole = config.adc.per == "product"
     drive = (xq[:, None] if whole else digits(xq, config.inputs)) * np.array(n.u)[:, None, None]
-    rows, (depth, width), adc = config.tile.rows, w.shape, config.adc
+    rows, adc = config.tile.rows, config.adc
     one, big_u, big_v = 2**n.f, lcm(*n.u), lcm(*n.v)
     step = table(n.steps) if n.wide else table(n.steps, lambda s: single(float(s))).astype(np.float32)
     origin = table(n.origins) if n.wide else table(n.origins, lambda o: single(float(o))).astype(np.float32)
@@ -268,24 +323,24 @@ def product(x, w, config, x_block, w_block, faults=None):
     y = None
     for pw in range(len(wq)):
         for px in range(len(xq)):
-            part = np.zeros((len(x), width))
+            part = np.zeros((xq.shape[1], width))
             for panel in range(0, depth, 16 * rows):
-                total = np.zeros((len(x), width))
+                total = np.zeros((xq.shape[1], width))
                 for start in range(panel, min(panel + 16 * rows, depth), rows):
                     span = slice(start, min(start + rows, depth))
                     acc = tile_sum(drive[px][:, :, span], held[pw][:, span])
                     total = total + acc * (xs[px][:, start, None] * scale) * ws[pw][None, start]
                 part = part + total
             y = part if y is None else y + part
-    return Answer(y, tiny=tiny)
+    return Answer(y)
 
 
-def _ideal(config, n, x, w, held, faults):
+def _ideal(config, n, x, w, held, lossless):
     # Nothing is rounded. Whole codes are exact where a tile's sum of their products is; elsewhere a float64 product
     # of folded slices takes over, whose error counts in its largest operands.
     (xq, xs), (wq, ws) = x, w
     rows, depth, bits = config.tile.rows, wq.shape[1], config.inputs.bits + config.weights.bits
-    exact = n.f == 0 and faults is None and rows * 2 ** (bits - 2) <= EXACT
+    exact = lossless and n.f == 0 and rows * 2 ** (bits - 2) <= EXACT
     big_v = lcm(*n.v)
     factors = [b * (big_v // v) for b, v in zip(n.b, n.v, strict=True)]
     codes = wq.astype(object)

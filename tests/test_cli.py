@@ -15,6 +15,7 @@ import pytest
 
 import mpimpy
 from mpimpy import SNR, DPETensor, MapReducedot, MpimpyWarning, cli, demo, explain, plot
+from mpimpy.backends.cpu import _cache
 from mpimpy.cli import main
 from mpimpy.config._flat import ENGINE, SETTINGS
 
@@ -32,8 +33,9 @@ def pair(tmp_path, monkeypatch, rng):
 
 
 @pytest.fixture
-def run(capsys):
+def run(capsys, monkeypatch):
     """Return a function that runs a command that must work, and returns what it printed."""
+    monkeypatch.setattr(_cache, "_told", True)  # of a compiler, which the first product may wait for
 
     def run(*argv, stderr=""):
         assert main([str(word) for word in argv]) == 0

@@ -225,8 +225,9 @@ def test_mixed_libraries_and_gradients():
     with pytest.raises(TypeError, match=r"a is a torch array and b a numpy one"):
         MapReducedot(torch.ones(2), np.ones(2))
     weights = torch.ones(2, requires_grad=True)
+    assert MapReducedot(torch.ones(2), weights).requires_grad
     with pytest.warns(MpimpyWarning, match=r"b requires a gradient, and none flows"):
-        y = MapReducedot(torch.ones(2), weights)
+        y = MapReducedot(torch.ones(2) * 1j, weights)
     assert not y.requires_grad
     with torch.no_grad():
         MapReducedot(torch.ones(2), weights)

@@ -646,14 +646,16 @@ def test_public_names_of_an_engine_and_of_a_matrix():
         "backend",
         "chip",
         "config",
+        "gradient",
         "in_stream",
         "input_size",
         "reads",
         "seed",
+        "slot",
         "stream",
     }
     views = {"age", "chip", "codes", "conductance", "config", "decoded", "device", "dtype", "ndim", "origin"}
-    views |= {"reference_conductance"}
+    views |= {"effective", "gradient", "reference_conductance", "slot"}
     views |= {"in_stream", "programmed", "programming", "reads", "seed", "shape", "stream", "tiles"}
     assert names(engine.program(np.eye(2))) == views | {
         "H",

@@ -22,7 +22,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 FLOORS = [line.split() for line in re.search(r"```rooms\n(.*?)```", ARCHITECTURE, re.DOTALL)[1].splitlines()[::-1]]
 ORDER = [name for floor in FLOORS for name in floor]
 LIBRARIES = {"numpy", "torch", "numba", "triton", "scipy", "matplotlib", "jax", "cupy", "threadpoolctl"}
-LEAVES = {"plot", "devices", "demo", "files", "cli"}
+LEAVES = {"plot", "devices", "demo", "files", "cli", "autograd", "nn"}
 
 
 def sources():
@@ -144,10 +144,23 @@ def test_cached_kernels_know_what_they_inline():
     # Numba recompiles a cached kernel when its own file changes, not when an inlined helper's does
     folder = PACKAGE / "backends" / "cpu"
     inlined_in = {
-        "_sparse": ("_currents", "_lanes"),
-        "_read": ("_currents", "_lanes", "_bits", "_philox", "_disturb", "_sparse"),
-        "_ladder_numba": ("_lanes",),
-        "_kernels": ("_philox",),
+        "_sparse": ("_currents", "_lanes", "_bytes", "_registers"),
+        "_read": (
+            "_currents",
+            "_lanes",
+            "_bytes",
+            "_registers",
+            "_bits",
+            "_philox",
+            "_disturb",
+            "_redraw",
+            "_roots",
+            "_sparse",
+        ),
+        "_row_kernels": ("_currents", "_lanes", "_philox", "_disturb", "_redraw", "_roots"),
+        "_ladder_numba": ("_lanes", "_eights"),
+        "_packing": ("_currents",),
+        "_kernels": ("_philox", "_lanes"),
     }
     for kernels, inlined in inlined_in.items():
         digest = hashlib.sha256(b"".join((folder / f"{name}.py").read_bytes() for name in inlined))

@@ -17,6 +17,8 @@ from mpimpy.backends import reference
 from mpimpy.backends.cpu import _jit, _ladder_numba
 from mpimpy.backends.reference import _ladder
 
+# circuits far from any machine's
+pytestmark = pytest.mark.filterwarnings("ignore:conductance=.*is odd")
 needs_torch = pytest.mark.skipif(torch is None, reason="torch is not installed")
 
 # -- the circuit, written down once more, and two solvers of it -----------------------------------
@@ -212,7 +214,29 @@ def test_every_backend_has_the_same_bits(runner, data):
     assert same_bits(run(runner, batch, r_word, r_bit), wires.transfer(batch, r_word, r_bit))
 
 
-@pytest.mark.parametrize("shape", [(33, 33), (41, 40), (24, 25), (70, 65), (65, 3), (3, 65)])
+@given(st.integers(1, 5), st.integers(1, 40), st.integers(1, 40), st.integers(1, 3), st.integers(0, 2**32))
+@settings(max_examples=examples(20))
+def test_blocks_and_threads_change_nothing(batch, rows, cols, threads, seed):
+    # every remainder of the kernel's blocks of eight nodes, with cells stuck open and short
+    rng = np.random.default_rng(seed)
+    g = 10 ** rng.uniform(-7, -3, (batch, rows, cols))
+    g[rng.random(g.shape) < 0.1] = 0
+    g[rng.random(g.shape) < 0.1] = 1e3
+    volts = rng.uniform(-1, 1, (batch, rows))
+    wanted = run("numpy reference", g, 2.93, 1.7)
+    mpimpy.set_num_threads(threads)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_jit, "SHARED", 1e-9)  # little work is shared out too
+            assert same_bits(run("numpy numba", g, 2.93, 1.7), wanted)
+            found = wires.node_voltages(g, volts, 2.93, 1.7)
+    finally:
+        mpimpy.set_num_threads(None)
+    nodes = reference.node_voltages(g, volts[:, :, None], 2.93, 1.7)
+    assert all(same_bits(one, other[..., 0]) for one, other in zip(found, nodes, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(33, 33), (41, 40), (24, 25), (70, 65), (65, 3), (3, 65), (66, 64), (130, 129)])
 def test_the_kernel_has_the_reference_s_bits(rng, shape):
     g = 10 ** rng.uniform(-6, 0, (1, *shape))
     assert same_bits(run("numpy numba", g, 0.7, 3.0), run("numpy reference", g, 0.7, 3.0))
@@ -406,6 +430,32 @@ def test_messages():
     )
     assert message(ValueError, nodes, g, v * np.nan, 1, 1).startswith("voltages has nan at index (0,)")
     assert message(TypeError, nodes, g, to_strict(v), 1, 1).startswith("conductance is a numpy array and voltages a")
+
+
+@pytest.mark.filterwarnings("default:conductance=.*is odd")
+@pytest.mark.parametrize(
+    ("unit", "message"),
+    [
+        (1e6, r"conductance=10 S is odd: memristors conduct .*: did you mean 10 uS: 10e-6\?"),
+        (1e10, r"conductance=100000 S is odd: .*did you mean 100000 uS: 100000e-6, or 100000 Ohm: 1/100000\?"),
+    ],
+)
+def test_cells_in_another_unit_are_told(unit, message):
+    g = np.array([[1e-5, 5e-6]]) * unit
+    for find in (wires.transfer, lambda g, a, b: wires.node_voltages(g, np.ones(1), a, b)):
+        with pytest.warns(mpimpy.MpimpyWarning, match=message) as told:
+            find(g, 0, 2.93)
+        assert [warning.filename for warning in told] == [__file__]
+
+
+@pytest.mark.filterwarnings("error")
+def test_units_that_fit_together_are_nobody_s_business():
+    g = np.array([[1e-5, 5e-6]])
+    for unit in (1.0, 1e3, 1e6, 1e9):
+        found = wires.transfer(g * unit, 2.93 / unit, 1.7 / unit) / unit
+        np.testing.assert_allclose(found, wires.transfer(g, 2.93, 1.7), rtol=1e-14)
+    wires.transfer(g * 1e6, 0, 0)
+    wires.transfer(np.zeros((2, 0, 3, 3)).reshape(0, 3, 3), 1.0, 1.0)
 
 
 # -- gradients ------------------------------------------------------------------------------------

@@ -47,17 +47,17 @@ class Currents(NamedTuple):
     ----------
     values, weights : shape (n,)
         Sorted currents, and how much the square of each one's error counts.
-    places : list of float
+    places : memoryview of float
         The values, for Python's `bisect`.
-    below, above : lists of (float, float, float)
+    below, above : memoryviews of float, shape (n + 1, 3)
         Sums of weights, weights times values and times their squares: of the first k currents, of those from k on.
     """
 
     values: Any
     weights: Any
-    places: list[float]
-    below: list[list[float]]
-    above: list[list[float]]
+    places: Any
+    below: Any
+    above: Any
 
 
 def _sums(xp: Any, terms: Any) -> Any:
@@ -78,8 +78,9 @@ def weighted(values: Any, weights: Any) -> Currents:
     if values.shape[0] > DISTINCT:
         values, weights = _distinct(xp, _grouped(xp, values), weights)
     terms = xp.stack([weights, weights * values, weights * values * values], axis=1)
-    above = xp.flip(_sums(xp, xp.flip(terms, axis=0)), axis=0)
-    return Currents(values, weights, values.tolist(), _sums(xp, terms).tolist(), above.tolist())
+    above = xp.asarray(xp.flip(_sums(xp, xp.flip(terms, axis=0)), axis=0), copy=True)
+    # a number of a memoryview is a float at once; lists of as many would take longer to make than a search
+    return Currents(values, weights, memoryview(values), memoryview(_sums(xp, terms)), memoryview(above))
 
 
 def _distinct(xp: Any, values: Any, weights: Any) -> tuple[Any, Any]:
@@ -100,8 +101,10 @@ def _grouped(xp: Any, values: Any) -> Any:
 
 def quantise(values: Any, codes: int, window: Window) -> Any:
     """Return currents as an ADC with `codes` codes in a window sees them."""
+    # as xp.clip does, which asks more about its arguments
     xp, step = namespace(values), window.width / (codes - 1)
-    return xp.clip(xp.round(values / step), float(window.first), float(window.first + codes - 1)) * step
+    found = xp.maximum(xp.round(values / step), float(window.first))
+    return xp.minimum(found, float(window.first + codes - 1)) * step
 
 
 def _clipped_energy(found: Currents, low: float, high: float) -> float:
@@ -110,14 +113,14 @@ def _clipped_energy(found: Currents, low: float, high: float) -> float:
         (found.below, bisect.bisect_left(found.places, low), low),
         (found.above, bisect.bisect_right(found.places, high), high),
     ):
-        zeroth, first, second = sums[k]
+        zeroth, first, second = sums[k, 0], sums[k, 1], sums[k, 2]
         energy += second - 2 * end * first + end * end * zeroth
     return energy
 
 
 def first_code(found: Currents, step: float, codes: int) -> int:
     """Return the first code of the window that clips least: the clipped energy is convex in it."""
-    least, most = found.places[0], found.places[-1]
+    least, most = float(found.places[0]), float(found.places[-1])
     low, high = round(least / step), round(most / step) - (codes - 1)
     if low >= high:
         # All values fit. Prefer a window from 0, else centred on 0, else on the data.
@@ -204,10 +207,10 @@ def covering_window(found: Currents, codes: int, full: float, percentile: float,
     percentile : float
         Share of the currents that it covers, %; it leaves out as many above as below.
     """
-    left_out = (1 - percentile / 100) / 2 * found.below[-1][0] * (1 + 1e-12)
+    left_out = (1 - percentile / 100) / 2 * found.below[-1, 0] * (1 + 1e-12)
     count = len(found.places)
-    under = next(k for k in range(count) if found.below[k + 1][0] > left_out or k == count - 1)
-    over = next(k for k in range(count, 0, -1) if found.above[k - 1][0] > left_out or k == 1)
+    under = next(k for k in range(count) if found.below[k + 1, 0] > left_out or k == count - 1)
+    over = next(k for k in range(count, 0, -1) if found.above[k - 1, 0] > left_out or k == 1)
     if over <= under:
         under, over = 0, count
     inner = weighted(found.values[under:over], found.weights[under:over])

@@ -15,22 +15,43 @@ from .choice import (
     select,
     set_num_threads,
 )
-from .fallback import read_paths
-from .reading import AMPLITUDE_BITS, PANEL, ROW_BITS, BesideDraw, BlockScales, Draw, Errors, Reading, RowDraw, Slicing
+from .fallback import read_paths, small_reader, takes_small_reads
+from .reading import (
+    AMPLITUDE_BITS,
+    MEAN_BITS,
+    PANEL,
+    ROW_BITS,
+    BesideDraw,
+    BlockScales,
+    CellMoments,
+    Draw,
+    DrawnCells,
+    Errors,
+    Reading,
+    RowDraw,
+    Slicing,
+    SmallCells,
+    SmallRead,
+)
 
 __all__ = [
     "AMPLITUDE_BITS",
+    "MEAN_BITS",
     "PANEL",
     "ROW_BITS",
     "Backend",
     "BesideDraw",
     "BlockScales",
+    "CellMoments",
     "Draw",
+    "DrawnCells",
     "Errors",
     "Explanation",
     "Reading",
     "RowDraw",
     "Slicing",
+    "SmallCells",
+    "SmallRead",
     "available",
     "check",
     "differentiable",
@@ -39,4 +60,6 @@ __all__ = [
     "read_paths",
     "select",
     "set_num_threads",
+    "small_reader",
+    "takes_small_reads",
 ]

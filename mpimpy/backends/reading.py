@@ -1,31 +1,39 @@
 """Instructions for kernels: how to read, how to draw, how to quantise. Frozen values, made once."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import noise
+from .._caches import hashed_once
 
 __all__ = [
     "AMPLITUDE_BITS",
+    "MEAN_BITS",
     "PANEL",
     "ROW_BITS",
     "BesideDraw",
     "BlockScales",
+    "CellMoments",
     "Draw",
+    "DrawnCells",
     "Errors",
     "Reading",
     "RowDraw",
     "Slicing",
+    "SmallCells",
+    "SmallRead",
 ]
 
 PANEL = 16  # tiles per panel of the float sum
 AMPLITUDE_BITS = 8  # of a unit of current, in which offsets and noise of ADCs are told
+MEAN_BITS = 24  # of the mean of a factor
 ROW_BITS = 22  # of an input row, in the addresses of ADC noise; the tile's number is above it
 
 Table = tuple[tuple[float, ...], ...]  # a number for each weight slice and input slice, least significant first
 Codes = tuple[tuple[int, ...], ...]  # the same, whole numbers
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Reading:
     """How a programmed matrix is read: all that `read` needs besides its arrays.
@@ -61,6 +69,8 @@ class Reading:
         None: 0 stands for 0.
     tile_sum : float
         Shift-and-add of `adc_origin`, which enters the sum of every tile; 0 where codes snap.
+    code_bound : int
+        Largest magnitude of a code, a factor of `bound` beside the rows; 0: unknown.
     """
 
     strides: tuple[int, ...]
@@ -75,6 +85,7 @@ class Reading:
     shift_weights: Table
     adc_origin: Table | None = None
     tile_sum: float = 0.0
+    code_bound: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,42 @@ class Draw:
     reference: int
     after: int
     shift: int
+    bound: int
+    dtype: str
+    additive: bool = False
+
+
+@dataclass(frozen=True)
+class CellMoments:
+    """Mean and variance of cells in a read: all that `moments` needs besides its arrays. Hashable.
+
+    A cell has the conductance ``g = (cell << level_shift) + reference``. With factors of mean F and variance s**2, it
+    has the mean ``((g * F + 2**23) >> 24) - reference`` and the variance ``rint(g * g * s**2)``, ``g * g`` first. With
+    numbers to add it has the mean ``g + means[g] - reference`` and the variance ``variances[g]``; a g beyond the ends
+    of a table counts as its end. Means are cut off at `low` and `bound`.
+
+    Attributes
+    ----------
+    means : tuple of int
+        Tables one after the other: factors in units of ``2**-24``, or numbers in units of the result.
+    variances : tuple of float
+        Likewise, of factors times the unit of the result, or integers.
+    count : int
+        Entries of one table.
+    level_shift, reference, low, bound : int
+        As above, in units of the result.
+    dtype : str
+        Name of the integer dtype of the means.
+    additive : bool
+        The tables hold numbers to add.
+    """
+
+    means: tuple[int, ...]
+    variances: tuple[float, ...]
+    count: int
+    level_shift: int
+    reference: int
+    low: int
     bound: int
     dtype: str
     additive: bool = False
@@ -251,3 +298,77 @@ class Slicing:
     dtype: str
     signed: bool = False
     offset: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnCells:
+    """Cells, and how a read draws them.
+
+    Attributes
+    ----------
+    cells : integer array, shape (slices, K, N)
+    draw : Draw
+    address : mpimpy.noise.Address
+        Of the first cell, in read 0.
+    """
+
+    cells: Any
+    draw: Draw
+    address: noise.Address
+
+
+@hashed_once
+@dataclass(frozen=True)
+class SmallRead:
+    """A read of few cells by few inputs in INT format, by ADCs without errors: its numbers. Hashable.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        Of the inputs: (batch, M, K).
+    dtype, result : str
+        Of the inputs, ``"float32"`` or ``"float64"``, and of the product.
+    block : (int, int)
+        Of the inputs.
+    top : float
+        The largest code of a block.
+    band : (float, float)
+        Largest magnitudes of blocks of float64 inputs that are read so.
+    slicing : Slicing
+        Of the inputs.
+    pairs : bool
+        The first half of the cells that are drawn less the second half, saturated, is the grid.
+    reading : Reading
+    sum_scale : float
+    """
+
+    shape: tuple[int, int, int]
+    dtype: str
+    result: str
+    block: tuple[int, int]
+    top: float
+    band: tuple[float, float]
+    slicing: Slicing
+    pairs: bool
+    reading: Reading
+    sum_scale: float
+
+
+class SmallCells(NamedTuple):
+    """What a `SmallRead` reads.
+
+    Attributes
+    ----------
+    cells : DrawnCells, or integer array, shape (slices, K, N)
+        Array: the grid of every read.
+    beside : DrawnCells or None
+        Reference columns, one for each array, which are subtracted.
+    place : (int, int, int)
+        Of `beside`: columns before the first cell in its array, columns of an array, bound; see `reference.subtract`.
+    w_scale : float64 array, shape (tiles, N)
+    """
+
+    cells: Any
+    beside: DrawnCells | None
+    place: tuple[int, int, int]
+    w_scale: Any

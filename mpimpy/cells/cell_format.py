@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from .._caches import hashed_once
+
 __all__ = ["CellFormat"]
 
 
+@hashed_once
 @dataclass(frozen=True)
 class CellFormat:
     """The integers in which cells are held; it does not depend on the inputs' format.

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from array_api_compat import array_namespace
-from array_api_compat import device as device_of
+from ..arrays import device_of
+from ..arrays import namespace as array_namespace
 
 __all__ = ["dtype", "numbers"]
 

@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from array_api_compat import array_namespace
-from array_api_compat import device as device_of
-
 from .. import noise
+from .._caches import bounded
+from ..arrays import device_of
+from ..arrays import namespace as array_namespace
 from ..backends import Draw
 from ..config import Device, Drift, WriteVerify
 from . import classes, laws
@@ -25,6 +25,7 @@ __all__ = [
     "grid_bits",
     "program",
     "read",
+    "read_draw",
     "reference_units",
     "select_rows",
     "steady",
@@ -347,12 +348,26 @@ def read(
 
     Of all columns, or of ``columns = (first, last)`` alone.
     """
-    law = laws.read(device, cell_format.fraction, cells.time_s)
-    if law is None:
+    effect, per_level = read_draw(device, cell_format, cells)
+    if effect is None:
         return cells.cells if columns is None else cells.cells[:, :, slice(*columns)]
-    effect = _draw(law, cell_format, level_shift=cells.level_shift, reference=cells.reference)
-    which = cells.levels if law.per_level else None
+    which = cells.levels if per_level else None
     return backend.perturb(cells.cells, effect, address._replace(purpose=noise.READ), columns, which)
+
+
+def read_draw(device: Device, cell_format: CellFormat, cells: Cells) -> tuple[Draw | None, bool]:
+    """Return (draw, per_level) of read variation: None without any; whether `Cells.levels` choose its tables."""
+    return _read_draw(device, cell_format, cells.time_s, cells.level_shift, cells.reference)
+
+
+@bounded(64, lambda found, device, *_: laws.device_bytes(device) + (0 if found[0] is None else len(found[0].table)))
+def _read_draw(
+    device: Device, cell_format: CellFormat, time_s: float | None, level_shift: int, reference: int
+) -> tuple[Draw | None, bool]:
+    law = laws.read(device, cell_format.fraction, time_s)
+    if law is None:
+        return None, False
+    return _draw(law, cell_format, level_shift=level_shift, reference=reference), law.per_level
 
 
 def conductance(device: Device, cell_format: CellFormat, cells: Cells) -> Any:

@@ -9,11 +9,11 @@ import math
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
-from array_api_compat import device as device_of
 
 from .. import noise
 from .._caches import bounded
 from .._integers import ceil_div
+from ..backends import MEAN_BITS, CellMoments
 from ..checks import fail
 from ..config import Config, Device, Samples
 from . import laws
@@ -23,7 +23,6 @@ from .memristors import Cells
 
 __all__ = ["SKEWNESS", "Moments", "check", "code_drop", "moments", "of_cells", "variance_bits"]
 
-MEAN_BITS = 24  # of a mean factor
 VARIANCE_BITS = 52  # of the variance of a current: floor(sqrt(float64)) is an exact integer square root below
 LEAST_BITS = 16  # of them for the variance of a cell, at least
 MOST_BITS = 40  # a unit of variance no finer than 4**-40 grid units squared
@@ -188,9 +187,7 @@ def variance_bits(config: Config, cell_format: CellFormat, time_s: float | None)
     return min(MOST_BITS, (VARIANCE_BITS - 1 - math.frexp(most)[1]) // 2)
 
 
-def of_cells(
-    device: Device, cell_format: CellFormat, cells: Cells, bits: int, columns: tuple[int, int] | None = None
-) -> tuple[Any, Any]:
+def of_cells(backend: Any, device: Device, cell_format: CellFormat, cells: Cells, bits: int) -> tuple[Any, Any]:
     """Return (means, variances) of the conductances of cells in a read.
 
     With factors of mean F, in units of ``2**-24``, and variance s**2, a cell of conductance g, the reference included,
@@ -199,13 +196,13 @@ def of_cells(
 
     Parameters
     ----------
+    backend : module
+        A backend.
     device : Device
     cell_format : CellFormat
     cells : Cells
     bits : int
         Of fraction of variances; see `variance_bits`.
-    columns : (int, int), optional
-        The only columns to look at.
 
     Returns
     -------
@@ -214,30 +211,18 @@ def of_cells(
     """
     law = laws.read(device, cell_format.fraction, cells.time_s)
     assert law is not None
-    found, xp, where = moments(law), array_namespace(cells.cells), device_of(cells.cells)
-    count, scale = found.means.shape[1], math.ldexp(1.0, 2 * bits)
-    flat = [found.means.ravel().tolist(), (found.variances * scale).ravel().tolist()]
-    if found.additive:
-        flat[1] = [float(round(value)) for value in flat[1]]
-    mean_table = xp.asarray(flat[0], dtype=xp.int64, device=where)
-    variance_table = xp.asarray(flat[1], dtype=xp.float64, device=where)
-    low = -min(cells.reference, cell_format.cell_bound) if found.additive else -cell_format.cell_bound
-    some = slice(None) if columns is None else slice(*columns)
-    means, variances = [], []
-    for index in range(cells.cells.shape[0]):
-        value = (xp.astype(cells.cells[index, :, some], xp.int64) << cells.level_shift) + cells.reference
-        at = xp.clip(value, 0, count - 1) if count > 1 else xp.zeros_like(value)
-        if found.per_level:
-            at = at + xp.astype(cells.levels[index, :, some], xp.int64) * count
-        at = xp.reshape(at, (-1,))
-        mean = xp.reshape(xp.take(mean_table, at, axis=0), value.shape)
-        variance = xp.reshape(xp.take(variance_table, at, axis=0), value.shape)
-        if found.additive:
-            mean = value + mean
-        else:
-            real = xp.astype(value, xp.float64)
-            mean, variance = (value * mean + (1 << (MEAN_BITS - 1))) >> MEAN_BITS, xp.round(real * real * variance)
-        mean = xp.clip(mean - cells.reference, low, cell_format.cell_bound)
-        means.append(xp.astype(mean, getattr(xp, cell_format.grid_dtype)))
-        variances.append(variance)
-    return xp.stack(means, axis=0), xp.stack(variances, axis=0)
+    found = moments(law)
+    variances = (found.variances * math.ldexp(1.0, 2 * bits)).ravel().tolist()
+    how = CellMoments(
+        means=tuple(found.means.ravel().tolist()),
+        variances=tuple(float(round(value)) for value in variances) if found.additive else tuple(variances),
+        count=found.means.shape[1],
+        level_shift=cells.level_shift,
+        reference=cells.reference,
+        low=-min(cells.reference, cell_format.cell_bound) if found.additive else -cell_format.cell_bound,
+        bound=cell_format.cell_bound,
+        dtype=cell_format.grid_dtype,
+        additive=found.additive,
+    )
+    means, spread = backend.moments(cells.cells, how, cells.levels if found.per_level else None)
+    return means, spread

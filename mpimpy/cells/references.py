@@ -9,11 +9,10 @@ before. So a part of a matrix has the reference cells of the whole.
 
 from typing import Any
 
-from array_api_compat import array_namespace
-from array_api_compat import device as device_of
-
 from .. import noise
 from .._caches import bounded
+from ..arrays import device_of
+from ..arrays import namespace as array_namespace
 from ..config import Config, Device, Flicker
 from ..noise import Address
 from . import laws, memristors, signs, wiring
@@ -24,6 +23,7 @@ from .memristors import Cells, Targets
 __all__ = [
     "age",
     "array_address",
+    "bound",
     "columns_beside",
     "conductance",
     "held",
@@ -136,8 +136,12 @@ def _targets(config: Config, cell_format: CellFormat, address: Address, levels: 
     # of the reference cells beside cells that are written to `levels`
     xp, (arrays, depth, width) = array_namespace(levels), levels.shape
     shape, where = (depth, columns_beside(config, address, width)), device_of(levels)
-    goals = [xp.full(shape, level_of(config, cell_format, j), dtype=levels.dtype, device=where) for j in range(arrays)]
-    return Targets(xp.stack(goals, axis=0), _address(config, address))
+    numbers = [level_of(config, cell_format, j) for j in range(arrays)]
+    if any(numbers):
+        goals = xp.stack([xp.full(shape, level, dtype=levels.dtype, device=where) for level in numbers], axis=0)
+    else:
+        goals = xp.zeros((arrays, *shape), dtype=levels.dtype, device=where)
+    return Targets(goals, _address(config, address))
 
 
 def write(backend: Any, config: Config, cell_format: CellFormat, cells: Cells, targets: Targets) -> Cells:
@@ -252,9 +256,13 @@ def subtract(
         xp, (slices, depth, width) = array_namespace(found), found.shape
         total = xp.sum(xp.astype(xp.reshape(found, (slices, depth, width // count, count)), xp.int64), axis=3)
         found = xp.astype((2 * total + count) // (2 * count), grid.dtype)
+    return backend.subtract(grid, found, first % cols, cols, bound(cell_format))
+
+
+def bound(cell_format: CellFormat) -> int:
+    """Return the largest magnitude of cells less their reference cells, in grid units."""
     # cells on whole levels are held in no wider integers than these
-    bound = cell_format.cell_bound if cell_format.fraction else cell_format.cell_bound // 2
-    return backend.subtract(grid, found, first % cols, cols, bound)
+    return cell_format.cell_bound if cell_format.fraction else cell_format.cell_bound // 2
 
 
 def take_away(backend: Any, config: Config, cell_format: CellFormat, cells: Cells, address: Address) -> Cells:
@@ -265,11 +273,13 @@ def take_away(backend: Any, config: Config, cell_format: CellFormat, cells: Cell
     return cells._replace(cells=subtract(backend, config, cell_format, grid, columns.cells, address.col), columns=None)
 
 
-def together(config: Config, cell_format: CellFormat, found: Any, cells: Cells) -> Any:
+def together(backend: Any, config: Config, cell_format: CellFormat, found: Any, cells: Cells) -> Any:
     """Return each digit's cells together, where no reference columns are left to subtract: (planes * slices, K, N).
 
     Parameters
     ----------
+    backend : module
+        A backend.
     config : Config
     cell_format : CellFormat
     found : integer array, shape (slices, K, N)
@@ -280,4 +290,4 @@ def together(config: Config, cell_format: CellFormat, found: Any, cells: Cells) 
     if config.weights.offset and held(config, cell_format):
         return found  # less its unit columns already
     unit = wiring.unit_column(config, cell_format, cells)
-    return signs.combine(config.weights, found, cell_format.cell_bound, unit)
+    return signs.combine(backend, config.weights, found, cell_format.cell_bound, unit)

@@ -50,11 +50,13 @@ def split(fmt: Format, digits: Any) -> Any:
     return xp.concat(parts, axis=0)
 
 
-def combine(fmt: Format, grid: Any, bound: int, unit: int) -> Any:
+def combine(backend: Any, fmt: Format, grid: Any, bound: int, unit: int) -> Any:
     """Return the grid of digits: g+ less g- of each pair, or the cells less the unit column.
 
     Parameters
     ----------
+    backend : module
+        A backend.
     fmt : Format
     grid : integer array, shape (planes * cells per digit * slices, K, N)
         Conductances above the reference.
@@ -70,16 +72,16 @@ def combine(fmt: Format, grid: Any, bound: int, unit: int) -> Any:
     """
     if fmt.mapping == "twos":
         return grid
-    xp = namespace(grid)
     slices = len(fmt.ascending)
+    if fmt.signed:
+        return backend.differences(grid, slices, bound)
+    xp = namespace(grid)
     wide = xp.int64 if grid.dtype in (xp.int32, xp.int64) else xp.int32
     parts = []
-    for start in range(0, grid.shape[0], slices * fmt.cells_per_digit):
+    for start in range(0, grid.shape[0], slices):
         for j in range(start, start + slices):
             value = xp.astype(grid[j, :, :], wide)
-            if fmt.signed:
-                value = xp.clip(value - xp.astype(grid[j + slices, :, :], wide), -bound, bound)
-            elif j == start + slices - 1:
+            if j == start + slices - 1:
                 value = xp.clip(value - unit, -bound, bound)
             parts.append(xp.astype(value, grid.dtype))
     return xp.stack(parts, axis=0)

@@ -84,10 +84,12 @@ def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat,
                 ends = passed[:, :, : wide[1]], passed[:, :, wide[1] :]
                 found = [(end - lowest, size) for end, size in zip(ends, (width, beside.shape[2]), strict=True)]
             for kept, (end, size) in zip(parts, found, strict=False):
-                value = xp.clip(xp.round(end * (1 / unit_S)) + zero, -cell_format.cell_bound, cell_format.cell_bound)
+                value = xp.round(end * (1 / unit_S))
+                value = xp.clip(value + zero if zero else value, -cell_format.cell_bound, cell_format.cell_bound)
+                # the narrow integers are what is moved
+                value = xp.astype(value, getattr(xp, cell_format.grid_dtype))
                 value = xp.permute_dims(xp.reshape(value, (high[0], wide[0], rows, end.shape[2])), (0, 2, 1, 3))
-                value = xp.reshape(value, (high[0] * rows, wide[0] * end.shape[2]))[: part.shape[0], :size]
-                kept.append(xp.astype(value, getattr(xp, cell_format.grid_dtype)))
+                kept.append(xp.reshape(value, (high[0] * rows, wide[0] * end.shape[2]))[: part.shape[0], :size])
         for band, some in zip(bands, parts, strict=True):
             band += [some[0] if len(some) == 1 else xp.concat(some, axis=0)] if some else []
     grids = [xp.stack(band, axis=0) for band in bands if band]

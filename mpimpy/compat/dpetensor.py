@@ -44,7 +44,7 @@ class DPETensor(Engine):
         Block of inputs in row mode: rows, and rows of an array. See `SlicedData`.
     device : optional
         Device that operands must be on, such as "cuda"; None: any.
-    seed, chip, backend
+    seed, chip, backend, gradient
         As for `Engine`.
     **more
         Further settings, by name only:
@@ -105,6 +105,7 @@ class DPETensor(Engine):
         seed: int | None = None,
         chip: int = 0,
         backend: str | None = None,
+        gradient: str = "straight",
         **more: Unpack[flat.FurtherSettings],
     ) -> None:
         if isinstance(device, Device):
@@ -132,7 +133,7 @@ class DPETensor(Engine):
         asked = [
             part for part, name in (("inputs", "x_slices"), ("weights", "w_slices")) if {name, "format"} & set(more)
         ]
-        self._setup(config, seed=seed, chip=chip, backend=backend, parts=asked)
+        self._setup(config, seed=seed, chip=chip, backend=backend, gradient=gradient, parts=asked)
         self._operand_device = device
         if input_size is not None:
             self.input_size = as_int_pair("input_size", input_size)

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ..checks import as_bool, as_float, as_int, as_items, as_sigma, as_text, fail, set_fields
 from ._hints import hinted
 from ._sense import AMPERES, tell
 
-__all__ = ["ADC", "Ranges"]
+__all__ = ["ADC", "Ranges", "low_code"]
 
 MOST_LSB = 64  # noise and offset beyond would leave nothing to read
+PLACES = 20  # bits of a step below which the end of a window counts as a whole number of steps
+ROUNDED = 50  # bits of a window's end that its own rounding leaves
 
 
 def _row(name: str, row: Any) -> tuple[Any, ...]:
@@ -29,6 +32,31 @@ def _table(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
     if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
         fail(ValueError, f"{name} must have a row for each weight slice, with one number for each input slice")
     return rows
+
+
+def low_code(radc: int, low: float, span: float) -> tuple[int, Fraction]:
+    """Lowest code of a window of `radc` codes, and its origin: the current of code 0, in steps.
+
+    Parameters
+    ----------
+    radc : int
+    low, span : float
+        Lower end of the window and its width, in one unit.
+
+    Returns
+    -------
+    (int, Fraction)
+        The origin is 0 where the low end is a whole number of steps from zero, so that zero is a code, or would be.
+
+    Examples
+    --------
+    >>> low_code(5, -1.0, 4.0), low_code(5, -1.5, 4.0)
+    ((-1, Fraction(0, 1)), (-2, Fraction(1, 2)))
+    """
+    end = Fraction(low) * (radc - 1) / Fraction(span)
+    first = round(end)
+    whole = abs(end - first) <= max(Fraction(1, 2**PLACES), abs(end) / 2**ROUNDED)
+    return first, Fraction(0) if whole else end - first
 
 
 @hinted

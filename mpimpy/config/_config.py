@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
+from .._caches import hashed_once
 from ..checks import check_names, fail
 from ._adc import ADC, Ranges
 from ._device import Device
@@ -29,6 +30,7 @@ class Parts(TypedDict, total=False):
 
 
 @hinted
+@hashed_once
 @dataclass(frozen=True)
 class Config:
     """All settings that decide a product; only the seed of the random numbers is apart.

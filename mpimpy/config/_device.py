@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from .._caches import hashed_once
 from ..checks import as_float, as_int, as_text, check_names, fail, set_fields
 from ._hints import hinted, hinted_call
 from ._relaxation import Relaxation
@@ -56,6 +57,7 @@ class DeviceSettings(CellSettings, total=False):
 
 
 @hinted
+@hashed_once
 @dataclass(frozen=True)
 class Device:
     """The memristors: conductance range, levels, variation, faults and drift.

@@ -10,6 +10,7 @@ from typing import Any, TypedDict, TypeVar
 
 from ..checks import as_bool, as_float, as_int, as_int_pair, as_items, check_names
 from . import ADC, DAC, Config, Device, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires
+from ._sense import times_told
 
 __all__ = ["ENGINE", "SETTINGS", "FurtherSettings", "Settings", "build"]
 
@@ -65,6 +66,7 @@ ENGINE = {
     "seed": ("None", "", "key of all random numbers; None takes a fresh one and shows it"),
     "chip": ("0", "", "number of the chip: its write variation and stuck cells"),
     "backend": ("None", "", "numba, torch or reference; None takes the best one for the arrays"),
+    "gradient": ("straight", "", "gradient that torch gets: straight, clipped or written"),
     "device": ("None", "", "where operands must be, such as 'cuda'; None: wherever they are"),
     "input_size": ("None", "", "block of inputs in row mode, see SlicedData(input_en=True)"),
 }
@@ -116,6 +118,7 @@ class Settings(FurtherSettings, total=False):
     seed: int | None
     chip: int
     backend: str | None
+    gradient: str
     device: Any
     input_size: Iterable[int] | None
 
@@ -222,6 +225,36 @@ def build(**given: Any) -> Config:
     >>> build(radc=1024, var=0).adc.radc
     1024
     """
+    try:
+        key = tuple(given), tuple(map(_plain, given.values()))
+    except TypeError:
+        return _build(given)
+    found = _kept.get(key)
+    if found is None:
+        before = times_told()
+        found = _build(given)
+        if before == times_told():  # oddities are told each time
+            if len(_kept) >= KEPT:
+                _kept.clear()
+            _kept[key] = found
+    return found
+
+
+KEPT = 64  # configurations of plain settings, which are not checked and built again
+_kept: dict[Any, Config] = {}
+
+
+def _plain(value: Any) -> Any:
+    # a number, a text or a sequence of them, with its types, since 1 == 1.0 == True; TypeError for anything else
+    kind = type(value)
+    if value is None or kind in (int, float, str, bool):
+        return kind, value
+    if kind in (tuple, list):
+        return kind, tuple(map(_plain, value))
+    raise TypeError
+
+
+def _build(given: dict[str, Any]) -> Config:
     for name in given:
         if name in _PARTS:
             msg = f"{name} is no flat setting: build the machine from parts, such as {_PARTS[name]}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._caches import hashed_once
 from ..checks import as_bool, as_int, as_int_pair, as_items, as_text, fail, set_fields
 from ._hints import hinted, hinted_call
 
@@ -25,6 +26,7 @@ _MAPPINGS = ("twos", "signed", "offset")
 
 
 @hinted
+@hashed_once
 @dataclass(frozen=True)
 class Format:
     """How an operand becomes integers.

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ..checks import as_int, check_names, fail
-from ._adc import ADC, Ranges
+from ._adc import ADC, Ranges, low_code
 from ._config import Config
 from ._device import Device
 from ._format import Format
@@ -176,7 +176,9 @@ def check_upgraded(config: Config, version: int, advice: str) -> None:
         return
     reasons = {
         "errors of ADCs (gain_error, offset_lsb, noise_lsb)": config.adc.errs,
-        "1/f noise (Flicker)": isinstance(config.device.var, Flicker),
+        "1/f noise by conductance (Flicker with conductance_S)": (
+            isinstance(config.device.var, Flicker) and config.device.var.conductance_S is not None
+        ),
         "reference columns of real cells (reference='cells')": config.tile.reference != "ideal",
         "windows of ADCs off zero (range)": _off_zero(config),
     }
@@ -186,7 +188,7 @@ def check_upgraded(config: Config, version: int, advice: str) -> None:
 
 
 def _off_zero(config: Config) -> bool:
-    # whether the low end of any window is no whole number of its steps
+    # whether zero lies between two codes of any window
     span, radc = config.adc.range, config.adc.radc
     if radc is None or isinstance(span, (str, float)):
         return False
@@ -194,8 +196,7 @@ def _off_zero(config: Config) -> bool:
         zip(span.low, span.span, strict=True) if isinstance(span, Ranges) else [((span[0],), (span[1] - span[0],))]
     )
     codes = radc if isinstance(radc, tuple) else (radc,)
-    ends = [low / width * (most - 1) for row in rows for low, width in zip(*row, strict=True) for most in codes]
-    return any(abs(end - round(end)) > 1e-6 for end in ends)
+    return any(low_code(most, *window)[1] for row in rows for window in zip(*row, strict=True) for most in codes)
 
 
 def _join(where: str, name: str) -> str:

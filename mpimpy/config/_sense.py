@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..checks import MpimpyWarning
 
-__all__ = ["AMPERES", "OHM", "SECONDS", "SIEMENS", "VOLTS", "tell", "warn"]
+__all__ = ["AMPERES", "OHM", "SECONDS", "SIEMENS", "VOLTS", "tell", "times_told", "warn"]
 
 Made = TypeVar("Made")
 _POWERS = {"m": -3, "u": -6, "n": -9}
@@ -68,6 +68,14 @@ AMPERES = Quantity("A", 0.0, 1.0, "bit line currents lie below 1 A")
 SECONDS = Quantity("s", 0.0, 1.0, "a read lasts less than 1 s")
 
 
+_told = 0
+
+
+def times_told() -> int:
+    """Return how many settings were odd so far: what was built meanwhile without any may be used again."""
+    return _told
+
+
 def tell(made: Made, find: Callable[[Made], list[str]]) -> None:
     """Warn of what is odd in settings, where a user makes them.
 
@@ -80,9 +88,11 @@ def tell(made: Made, find: Callable[[Made], list[str]]) -> None:
     find : function
         Of the settings: the sentences about them.
     """
+    global _told
     found = find(made)
     if not found:
         return
+    _told += 1
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_inside(frame):
         name = frame.f_globals.get("__name__", "")

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from ..cells.memristors import strides
 from ..config import Config, Device, Format, Ranges, Wires
+from ..config._adc import low_code
 from .conversions import Conversions, conversions, digit_bounds
 
 __all__ = [
@@ -22,8 +23,6 @@ __all__ = [
 ]
 
 Window = tuple[Fraction, int, int, Fraction]  # codes per unit of current, lowest code, highest code, origin
-PLACES = 20  # bits of a step below which the end of a window counts as a whole number of steps
-ROUNDED = 50  # bits of a window's end that its own rounding leaves
 
 
 @dataclass(frozen=True)
@@ -225,11 +224,8 @@ def finest_step(config: Config) -> float:
 
 def _window(radc: int, full: int, low: float, span: float) -> Window:
     # `radc` codes from `low` on, both in shares of full scale
-    step = (radc - 1) / (full * Fraction(span))
-    end = Fraction(low) * full * step
-    first = round(end)
-    whole = abs(end - first) <= max(Fraction(1, 2**PLACES), abs(end) / 2**ROUNDED)
-    return step, first, first + radc - 1, Fraction(0) if whole else end - first
+    first, origin = low_code(radc, low, span)
+    return (radc - 1) / (full * Fraction(span)), first, first + radc - 1, origin
 
 
 def outermost_codes(config: Config) -> tuple[int, ...]:

@@ -6,8 +6,16 @@ from .. import backends
 from ..operands import encoding
 from .product import column_spans, plan_for
 from .programmed import Programmed
+from .rows import row_draw
 
 __all__ = ["explain"]
+
+
+def _rows_in_kernel(backend: Any, programmed: Programmed, reading: Any) -> bool:
+    config = programmed.config
+    draw = row_draw(config, programmed.as_read, programmed.address, 0)
+    found: bool = backend.takes_rows(reading, draw, config.adc.errs)
+    return found
 
 
 def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tuple[Any, ...], tuple[str, ...]]:
@@ -57,7 +65,7 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
         grid_dtype = "int16"
         notes.append(f"an ideal ADC rounds nothing: whole codes meet folded weights in {plan.limbs.count} exact parts")
     paths = backends.read_paths(backend, height, drive_dtype, grid_dtype, reading)
-    if config.device.draws_rows:
+    if config.device.draws_rows and not _rows_in_kernel(backend, programmed, reading):
         paths = (("float", "rows draw their currents: float64 products in plain array-API calls"),) * len(paths)
     if config.adc.errs:
         drawn = ", a normal number for every conversion" if config.adc.noise_lsb else ""

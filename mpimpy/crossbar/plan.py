@@ -303,6 +303,7 @@ def _reading(
         shift_weights=sums.weights,
         adc_origin=origins,
         tile_sum=0.0 if origins is None or config.adc.snap else sum_of_products(origins, sums.weights),
+        code_bound=code_bound,
     )
 
 

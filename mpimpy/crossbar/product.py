@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .. import converters
 from .._integers import ceil_div
 from ..arrays import namespace
-from ..backends import PANEL, Errors, RowDraw, reference
+from ..backends import PANEL, Errors, RowDraw
 from ..cells import memristors, references, wiring
 from ..cells.memristors import Cells
 from ..config import Config
@@ -27,6 +27,8 @@ __all__ = [
     "Scaled",
     "add_planes",
     "column_spans",
+    "fold_operand",
+    "met_together",
     "multiply",
     "multiply_drawn",
     "panels",
@@ -49,15 +51,28 @@ def read_grid(
     beside = None
     if cells.columns is not None:
         beside = references.read(backend, config, cell_format, cells, address, columns)
+    return met_together(backend, config, cells, (found, beside), address, columns)
+
+
+def met_together(
+    backend: Any,
+    config: Config,
+    cells: Cells,
+    drawn: tuple[Any, Any],
+    address: Address,
+    columns: tuple[int, int] | None = None,
+) -> Any:
+    """Return what a read sees of cells and of reference cells as it has drawn them, in grid units; see `read_grid`."""
+    cell_format, (found, beside) = plans.cell_format(config), drawn
     if (wires := config.wires_per_read) is not None:
         as_drawn = None if cells.columns is None else cells.columns._replace(cells=beside, level_shift=0)
-        drawn = cells._replace(cells=found, level_shift=0, columns=as_drawn)
-        drawn = wiring.pass_on(backend, config, wires, cell_format, drawn)
-        found, beside = drawn.cells, None if drawn.columns is None else drawn.columns.cells
+        passed = cells._replace(cells=found, level_shift=0, columns=as_drawn)
+        passed = wiring.pass_on(backend, config, wires, cell_format, passed)
+        found, beside = passed.cells, None if passed.columns is None else passed.columns.cells
     if beside is not None:
         first = address.col if columns is None else address.col + columns[0]
         return references.subtract(backend, config, cell_format, found, beside, first)
-    return references.together(config, cell_format, found, cells)
+    return references.together(backend, config, cell_format, found, cells)
 
 
 def plan_for(config: Config, cells: Cells, fraction: int | None = None) -> Plan:
@@ -90,10 +105,10 @@ class Scaled(NamedTuple):
     rows: RowDraw | None = None
 
 
-def _fold(
+def fold_operand(
     backend: Any, shifts: tuple[int, ...], strides: tuple[int, ...], operand: Scaled, unit: int, rows: int, axis: int
 ) -> Any:
-    # the float64 operand that noisy slices stand for: digital weights applied before the product
+    """Return the float64 operand that noisy slices stand for: digital weights applied before the product."""
     common, weights = encoding.digit_weights(shifts, strides)
     factors, slices, total = tuple(map(float, weights)), len(shifts), None
     for plane in range(operand.scales.shape[0]):
@@ -180,7 +195,7 @@ def _row_reader(backend: Any, rows: RowDraw, plane: tuple[int, int], first: int)
     # of one plane of the weights, given with its number of slices, and input slices from `first` on
     array = plane[0] * plane[1]
     some = rows.of(slice(array, array + plane[1]), array * rows.pairs + first)
-    return reference.reader(backend.perturb, some)
+    return backend.row_reader(some)
 
 
 def multiply(
@@ -222,8 +237,8 @@ def multiply(
     drive_unit, grid_unit = 2**plan.cell_format.voltage_fraction, 2**plan.cell_format.fraction
     # digits are not multiplied by their strides, noisy codes are
     x_strides = plan.x_strides if plan.reading.widths is None else (1,) * len(plan.x_strides)
-    folded_x = _fold(backend, plan.input_shifts, x_strides, x, drive_unit, rows, 1)
-    folded_w = _fold(backend, config.weights.shifts, plan.cell_format.strides, w, grid_unit, rows, 0)
+    folded_x = fold_operand(backend, plan.input_shifts, x_strides, x, drive_unit, rows, 1)
+    folded_w = fold_operand(backend, config.weights.shifts, plan.cell_format.strides, w, grid_unit, rows, 0)
     return [backend.multiply(folded_x, folded_w)]
 
 
@@ -318,7 +333,9 @@ def product(backend: Any, programmed: Programmed, inputs: Encoded, read: int, fi
     -------
     array, shape (batch * M, N)
     """
-    return add_planes(_pair_products(backend, programmed, inputs, read, first_row, dtype), dtype)
+    products = _pair_products(backend, programmed, inputs, read, first_row, dtype)
+    # they are nobody else's: the first one takes the others up
+    return add_planes([functools.reduce(operator.iadd, products)], dtype)
 
 
 def panels(

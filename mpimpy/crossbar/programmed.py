@@ -4,9 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import device as device_of
-
-from ..arrays import namespace
+from ..arrays import device_of, namespace
 from ..cells import laws, memristors, references, signs, wiring
 from ..cells.memristors import Cells, Targets
 from ..config import Config

@@ -12,7 +12,7 @@ from ..config import Config, Format
 from ..noise import Address
 from . import plan as plans
 
-__all__ = ["mean_grid"]
+__all__ = ["mean_grid", "row_draw"]
 
 
 def _together(fmt: Format, variances: Any) -> Any:
@@ -23,6 +23,19 @@ def _together(fmt: Format, variances: Any) -> Any:
     starts = range(0, variances.shape[0], 2 * slices)
     parts = [variances[at : at + slices, :, :] + variances[at + slices : at + 2 * slices, :, :] for at in starts]
     return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+
+def row_draw(config: Config, cells: Cells, address: Address, first_row: int) -> RowDraw:
+    """Return what currents deviate by, as `mean_grid` does, without the variances."""
+    cell_format, cols = plans.cell_format(config), config.tile.cols
+    pairs = config.inputs.planes * len(config.inputs.digits)
+    drop, bits = moments.code_drop(cell_format), moments.variance_bits(config, cell_format, cells.time_s)
+    tile, first = address.row // config.tile.rows, address._replace(row=first_row)
+    draw = RowDraw(first, tile, 0, pairs, drop, bits, None)
+    if cells.columns is None:
+        return draw
+    at = references.array_address(config, address)._replace(row=first_row)
+    return replace(draw, beside=BesideDraw(at, None, address.col % cols, cols))
 
 
 def mean_grid(backend: Any, config: Config, cells: Cells, address: Address, first_row: int) -> tuple[Any, RowDraw]:
@@ -39,21 +52,12 @@ def mean_grid(backend: Any, config: Config, cells: Cells, address: Address, firs
     first_row : int
         Row of the first input.
     """
-    cell_format = plans.cell_format(config)
-    bits = moments.variance_bits(config, cell_format, cells.time_s)
-    found, variances = moments.of_cells(config.device, cell_format, cells, bits)
-    tile, first = address.row // config.tile.rows, address._replace(row=first_row)
-    pairs = config.inputs.planes * len(config.inputs.digits)
-    drop = moments.code_drop(cell_format)
-    draw = RowDraw(first, tile, 0, pairs, drop, bits, _together(config.weights, variances))
-    if cells.columns is not None:
-        columns, spread = moments.of_cells(config.device, cell_format, cells.columns, bits)
-        found = references.subtract(backend, config, cell_format, found, columns, address.col)
-        return found, _beside(config, draw, references.mean_variance(config, spread), address)
-    return references.together(config, cell_format, found, cells), draw
-
-
-def _beside(config: Config, draw: RowDraw, variance: Any, address: Address) -> RowDraw:
-    cols = config.tile.cols
-    at = references.array_address(config, address)._replace(row=draw.address.row)
-    return replace(draw, beside=BesideDraw(at, variance, address.col % cols, cols))
+    cell_format, draw = plans.cell_format(config), row_draw(config, cells, address, first_row)
+    found, variances = moments.of_cells(backend, config.device, cell_format, cells, draw.bits)
+    draw = replace(draw, variance=_together(config.weights, variances))
+    if cells.columns is None or draw.beside is None:
+        return references.together(backend, config, cell_format, found, cells), draw
+    columns, spread = moments.of_cells(backend, config.device, cell_format, cells.columns, draw.bits)
+    found = references.subtract(backend, config, cell_format, found, columns, address.col)
+    beside = replace(draw.beside, variance=references.mean_variance(config, spread))
+    return found, replace(draw, beside=beside)

@@ -5,12 +5,10 @@ import io
 import os
 import re
 import warnings
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ..checks import check_names
 from .whole import write_whole as save
 
 __all__ = [
@@ -90,24 +88,15 @@ def matrix_writer(matrix: Any, path: Path) -> Callable[[IO[bytes]], Any]:
 
 
 def _read_npy(file: IO[bytes], name: str | None) -> Any:
-    import numpy as np
+    from .unpacking import npy_array
 
-    return np.lib.format.read_array(file, allow_pickle=False)
+    return npy_array(file)
 
 
 def _read_npz(file: IO[bytes], name: str | None) -> Any:
-    import numpy as np
+    from .unpacking import npz_array
 
-    if not zipfile.is_zipfile(file):
-        msg = "it is not a .npz file"
-        raise ValueError(msg)
-    with np.load(file, allow_pickle=False) as arrays:
-        if name is None and len(arrays.files) != 1:
-            msg = f"it holds {len(arrays.files)} arrays ({', '.join(arrays.files)}): give one as {file.name}:name"
-            raise ValueError(msg)
-        name = arrays.files[0] if name is None else name
-        check_names([name], arrays.files, "array")
-        return np.asarray(arrays[name])
+    return npz_array(file, name)
 
 
 def _read_csv(file: IO[bytes], name: str | None) -> Any:

@@ -6,10 +6,8 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import device as device_of
-
 from .. import arrays
-from ..arrays import namespace
+from ..arrays import device_of, namespace
 from ..checks import MpimpyWarning
 from ..config import Format
 from . import dtypes, values
@@ -21,6 +19,7 @@ __all__ = [
     "Operand",
     "accept",
     "as_faults",
+    "as_tensors",
     "check_device",
     "check_together",
     "first_index",
@@ -90,7 +89,7 @@ def _finite(name: str, array: Any, complex_too: bool) -> Any:
             "pass its real and its imaginary part"
         )
         raise TypeError(msg)
-    if kind not in ("bool", "integral") and not bool(xp.all(xp.isfinite(array))):
+    if kind not in ("bool", "integral") and not arrays.all_finite(array):
         index = first_index(xp, ~xp.isfinite(array))
         value = complex(array[index]) if imaginary else float(array[index])
         msg = f"{name} has {value} at index {index}: every element must be finite"
@@ -159,6 +158,8 @@ def accept(name: str, value: Any, like: Any = None, *, depth: int | None = None,
 
 def check_together(x: Any, w: Any, x_name: str, w_name: str) -> None:
     """Raise TypeError for arrays of two libraries, ValueError for arrays on two devices."""
+    if arrays.is_plain(x) and arrays.is_plain(w):
+        return
     if namespace(x) is not namespace(w):
         msg = (
             f"{x_name} is a {library(x)} array and {w_name} a {library(w)} one: "
@@ -168,6 +169,25 @@ def check_together(x: Any, w: Any, x_name: str, w_name: str) -> None:
     if device_of(x) != device_of(w):
         msg = f"{x_name} is on device {device_of(x)} and {w_name} on {device_of(w)}: move one of them"
         raise ValueError(msg)
+
+
+def as_tensors(x: Any, w: Any, x_name: str, w_name: str) -> tuple[Any, Any]:
+    """Return two operands, one of which is a torch tensor, as tensors of one device, with their gradients.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `accept` and `check_together`.
+    """
+    if not (arrays.is_torch(x) and arrays.is_torch(w)):
+        other = like(x, w)
+        x = x if arrays.is_torch(x) else accept(x_name, x, other).array
+        w = w if arrays.is_torch(w) else accept(w_name, w, other).array
+        check_together(x, w, x_name, w_name)
+    elif x.device != w.device:
+        msg = f"{x_name} is on device {x.device} and {w_name} on {w.device}: move one of them"
+        raise ValueError(msg)
+    return x, w
 
 
 def check_device(array: Any, wanted: Any, name: str, owner: str) -> None:

@@ -5,10 +5,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from array_api_compat import device as device_of
-
 from .._integers import ceil_div
-from ..arrays import namespace
+from ..arrays import device_of, namespace
 from ..backends import BlockScales, Slicing
 from ..config import Format
 from .powers import LOWEST, exponent_of, power, power_in_halves, shift_for
@@ -16,6 +14,7 @@ from .statistics import BlockStatistics, measure
 
 __all__ = [
     "Encoded",
+    "beyond",
     "block_shape",
     "decode",
     "digit_weights",
@@ -25,6 +24,8 @@ __all__ = [
     "integers",
     "narrowest",
     "restride",
+    "slicing",
+    "top_code",
     "weight_scales",
 ]
 
@@ -154,6 +155,16 @@ def _slicing(fmt: Format, strides: tuple[int, ...] | None, dtype: str | None) ->
     return Slicing(bits, strides, dtype, fmt.signed, fmt.offset)
 
 
+def slicing(fmt: Format) -> Slicing:
+    """Return how `encode` cuts the codes of inputs into digits."""
+    return _slicing(fmt, None, None)
+
+
+def top_code(fmt: Format) -> float:
+    """Return the code of the largest magnitude of a block, in INT format."""
+    return float(2 ** (fmt.bits - 1) - 1)
+
+
 def encode(
     backend: Any,
     values: Any,
@@ -183,7 +194,7 @@ def encode(
     -------
     Encoded
     """
-    slicing = _slicing(fmt, strides, dtype)
+    cut = _slicing(fmt, strides, dtype)
     if statistics is None:
         statistics = measure(backend, values, fmt, block)
     peak = statistics.maximum
@@ -192,7 +203,7 @@ def encode(
     exponent = None if values.dtype == xp.float32 else shift_for(xp, peak)
     planes = []
     if fmt.bw_e is None:
-        top = float(2 ** (fmt.bits - 1) - 1)
+        top = top_code(fmt)
         divisor = xp.where(peak > 0, peak, xp.ones_like(peak))
         tops = xp.full_like(peak, top)
         leading = peak if not exponent else peak * 2.0**-exponent
@@ -214,13 +225,13 @@ def encode(
                 unit = xp.clip(unit - exponent, LOWEST, None)
             scale = xp.where(size > 0, power(xp, unit), zero)
             planes.append((BlockScales(scale_1, None, scale_2, span), scale))
-    digits = [backend.digits(values, block, factors, slicing) for factors, _ in planes]
+    digits = [backend.digits(values, block, factors, cut) for factors, _ in planes]
     scales = [scale for _, scale in planes]
     if len(planes) == 1:
         arrays = digits[0][None, ...], scales[0][None, ...]
     else:
         arrays = xp.stack(digits, axis=0), xp.stack(scales, axis=0)
-    return Encoded(*arrays, block, slicing.bits, slicing.strides, fmt.shifts, fmt.offset, exponent)
+    return Encoded(*arrays, block, cut.bits, cut.strides, fmt.shifts, fmt.offset, exponent)
 
 
 def flat_slices(digits: Any) -> Any:
@@ -246,6 +257,22 @@ def integers(encoded: Encoded) -> Any:
         term = xp.astype(encoded.digits[:, index, ...], xp.int64) // stride * shift
         total = term if total is None else total + term
     return total - encoded.offset
+
+
+def beyond(encoded: Encoded, values: Any) -> Any:
+    """Return which values lie beyond the codes of their format, bool, shape (batch, A, C).
+
+    Parameters
+    ----------
+    encoded : Encoded
+    values : real floating array, shape (batch, A, C)
+        As they were encoded.
+    """
+    xp, top = namespace(values), 2 ** (sum(encoded.bits) - 1) - 1
+    saturated = xp.any(xp.abs(integers(encoded)) >= top, axis=0)
+    # scales are rounded: the largest value of a block may differ from its code by a few of the last bits
+    lost = xp.abs(xp.astype(values, xp.float64)) - xp.abs(decode(encoded))
+    return saturated & (lost > 2.0**-40 * xp.abs(xp.astype(values, xp.float64)))
 
 
 def _expand_blocks(xp: Any, scales: Any, block: int, axis: int, size: int) -> Any:

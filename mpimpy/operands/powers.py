@@ -4,11 +4,10 @@ import functools
 import math
 from typing import Any
 
-from array_api_compat import device as device_of
-
-from ..arrays import is_numpy, namespace
+from ..arrays import device_of, is_numpy, namespace
 
 __all__ = [
+    "BAND",
     "HIGHEST",
     "LOWEST",
     "LOWEST_SHIFT",
@@ -21,7 +20,7 @@ __all__ = [
 ]
 
 LOWEST, HIGHEST = -1074, 1023  # exponents of the powers of two that float64 holds
-_BAND = 2.0**-340, 2.0**340  # scales of magnitudes in here have products that float64 holds, whatever they multiply
+BAND = 2.0**-340, 2.0**340  # scales of magnitudes in here have products that float64 holds, whatever they multiply
 FEW = 64  # numbers that Python's own functions compare faster
 _LARGEST_SHIFTED = 1000  # exponent up to which scales are shifted
 LOWEST_SHIFT = -_LARGEST_SHIFTED  # of `shift_for`
@@ -62,12 +61,12 @@ def shift_for(xp: Any, peak: Any) -> int | None:
         low, top = min(few), max(few)
     else:
         low, top = float(xp.min(peak)), float(xp.max(peak))
-    if low < _BAND[0]:
+    if low < BAND[0]:
         low = float(xp.min(xp.where(peak > 0, peak, xp.ones_like(peak))))
-    if _BAND[0] <= low and top <= _BAND[1]:
+    if BAND[0] <= low and top <= BAND[1]:
         return None
     # small scales move up, as far as the large ones let them: numbers below the normal ones have few bits
-    return min(0, max(math.frexp(top)[1], 0) - _LARGEST_SHIFTED) if low < _BAND[0] else 0
+    return min(0, max(math.frexp(top)[1], 0) - _LARGEST_SHIFTED) if low < BAND[0] else 0
 
 
 def split_powers(scales: Any, axes: tuple[int, int]) -> tuple[Any, Any]:

@@ -4,9 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import device as device_of
-
-from ..arrays import namespace
+from ..arrays import device_of, namespace
 from ..config import Format
 from .powers import LOWEST, exponent_of, power_in_halves
 

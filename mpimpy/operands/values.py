@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from array_api_compat import device as device_of
-
 from .. import arrays
-from ..arrays import namespace
+from ..arrays import device_of, namespace
 from ..operators import RightOperand
 from .dtypes import dtype_of, kind_of, number_dtype
 

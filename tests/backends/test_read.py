@@ -5,82 +5,21 @@ import os
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from libraries import plain_reading, same_bits
 from oracle import word
+from reads import errors_of, readings
 from strategies import examples, products
 
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, Tile, backends, noise
 from mpimpy.backends import Errors, Reading, reference
-from mpimpy.backends.cpu import _currents, _driven, _jit, _paths, numba_cpu
+from mpimpy.backends.cpu import _bytes, _currents, _driven, _jit, _lanes, _paths, numba_cpu
 from mpimpy.crossbar import plan as plans
-
-ROWS = [1, 3, 8, 63, 64, 65, 130]
-
-
-@st.composite
-def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33, 64, 70)):
-    """Arguments of a read: arrays from a seed, everything else drawn."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    rows = draw(st.sampled_from(ROWS))
-    depth = draw(st.integers(1, 3 * rows + 1 if rows < 60 else rows + 7))
-    if draw(st.integers(0, 5)) == 0:
-        depth = 17 * rows + 1 if rows < 4 else depth  # more than a panel of tiles
-    height, width = draw(st.sampled_from(heights)), draw(st.sampled_from(widths))
-    bits = draw(st.sampled_from([(1,), (1, 1), (4, 2, 1, 1), (3, 1), (5, 1), (1,) * 5, (8, 1), (16, 1)]))
-    noisy, wide = draw(st.booleans()), draw(st.booleans())
-    cell_bits = draw(st.sampled_from([3, 7, 15] if max(bits) < 16 else [3]))
-    if wide or (max(bits) < 5 and rows < 60):
-        cell_bits = draw(st.sampled_from([cell_bits, 20]))
-    cell = 2**cell_bits - 1
-    strides = tuple(int(s) for s in rng.integers(1, 4, len(bits)))
-    signed = draw(st.booleans())
-    if noisy:
-        strides = (1,) * len(bits)
-        digits = np.stack([rng.integers(-(2**b), 2 ** (b + 1), (height, depth)) for b in bits])
-    else:
-        digits = np.stack([rng.integers(1 - 2**b if signed else 0, 2**b, (height, depth)) for b in bits])
-    if draw(st.booleans()):
-        digits *= rng.random((height, depth)) < draw(st.sampled_from([0.0, 0.2, 0.5, 0.9]))
-    code = int(np.abs(digits).max()) * max(strides)
-    digits = digits.astype(draw(st.sampled_from([d for d in ("int8", "int16", "int32") if np.iinfo(d).max >= code])))
-    slices = draw(st.integers(1, 3))
-    grid = rng.integers(-cell // 4, cell, (slices, depth, width), endpoint=True)
-    kinds = [d for d in ("int8", "int16", "int32") if np.iinfo(d).max >= cell]
-    grid = grid.astype(draw(st.sampled_from(kinds)))
-    bound = rows * max(code, 1) * cell
-    wide = wide or bound > 2**31 - 1
-    tiles = -(-depth // rows)
-    choices = st.sampled_from([1, 20, 255, 1000, 2**20])
-    tops = tuple(tuple(draw(choices) for _ in bits) for _ in range(slices))
-    if draw(st.booleans()):
-        tops = (tops[0][:1] * len(bits),) * slices
-    lows = tuple(tuple(draw(st.sampled_from([0, 0, -top, top // 2])) for top in row) for row in tops)
-    shared = [float(w) for w in rng.integers(-8, 9, len(bits))]
-    weights = tuple(tuple(w * 2.0**j for w in shared) for j in range(slices))
-    if draw(st.integers(0, 2)) == 0:
-        weights = tuple(tuple(float(w) for w in rng.standard_normal(len(bits))) for _ in range(slices))
-    units = None
-    if draw(st.integers(0, 3)) == 0:
-        units = tuple(tuple(float(u) for u in rng.uniform(0.1, 4, len(bits))) for _ in range(slices))
-    steps = tuple(tuple(float(np.float32(top / bound * rng.uniform(0.5, 3))) for top in row) for row in tops)
-    arrays = digits, rng.standard_normal((height, tiles)), grid, rng.standard_normal((tiles, width))
-    reading = Reading(
-        strides=strides,
-        widths=None if noisy else bits,
-        signed=noisy or signed,
-        rows=rows,
-        bound=bound,
-        wide=wide,
-        adc_gain=steps,
-        code_range=draw(st.sampled_from([(lows, tops), None])),
-        digit_units=units,
-        shift_weights=weights,
-    )
-    return arrays, reading, draw(st.sampled_from(["float32", "float64"]))
+from mpimpy.crossbar.small import SharedByReads
 
 
 @given(readings(), st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3), st.booleans())
@@ -104,40 +43,6 @@ def _list_zeros(patch):
     # inputs other than zero are listed, however many they are
     for name, value in {"WORK": 0, "SAMPLE": 1, "MOST": 1}.items():
         patch.setattr(_driven, name, value)
-
-
-@st.composite
-def errors_of(draw, arrays, reading):
-    """Errors of the ADCs of a read, at any address: gain, offset and noise, some of them off."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    slices, inputs = len(reading.shift_weights), len(reading.strides)
-
-    def amplitudes():
-        if draw(st.integers(0, 2)) == 0:
-            return None
-        most = draw(st.sampled_from([1, 2**10, 2**24 + 1, 2**40, 2**56]))
-        return tuple(tuple(int(a) for a in row) for row in rng.integers(0, most, (slices, inputs), endpoint=True))
-
-    address = noise.Address(
-        seed=draw(st.integers(0, 2**64 - 1)),
-        chip=draw(st.sampled_from([0, 7, noise.MAX_CHIP])),
-        read=draw(st.sampled_from([0, 3, noise.MAX_READ])),
-        purpose=0,
-        row=draw(st.sampled_from([0, 5, 2**22 - 70])),
-        col=draw(st.sampled_from([0, 3, 8, 2**31 - 1])),
-        stream=draw(st.sampled_from([None, 5])),
-    )
-    sigma = draw(st.sampled_from([0.0, 0.01, 1.0]))
-    return Errors(
-        address,
-        tile=draw(st.sampled_from([0, 9, 1000])),
-        array=draw(st.integers(0, 3)),
-        pair=draw(st.integers(0, 200)),
-        pairs=inputs * draw(st.integers(1, 2)),
-        gain=noise.gaussian_table(sigma) if sigma else None,
-        offset=amplitudes(),
-        noise=amplitudes(),
-    )
 
 
 @given(st.data(), readings(), st.sampled_from([(256, 256, 64), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3))
@@ -262,10 +167,13 @@ def test_listed_inputs_of_every_remainder_of_a_group(rng, monkeypatch, depth, sl
     _agrees(digits.astype(np.int8), grid, steps=(1.0, 1.0), **how)
 
 
-@pytest.mark.parametrize(("rows", "columns", "dtype"), [(4, 40_000, "int8"), (64, 100, "int8"), (64, 2000, "int32")])
-def test_zeros_are_not_looked_for_where_lists_do_not_pay(rows, columns, dtype):
+@pytest.mark.parametrize(
+    ("rows", "columns", "dtype", "bound"),
+    [(4, 40_000, "int8", 1), (64, 100, "int8", 1), (64, 2000, "int32", 1), (64, 2000, "int16", 2**31)],
+)
+def test_zeros_are_not_looked_for_where_lists_do_not_pay(rows, columns, dtype, bound):
     digits, grid = np.zeros((1, rows, 200), np.int8), np.zeros((1, 200, columns), dtype)
-    reading = plain_reading(rows=60, strides=(1,), widths=(4,))
+    reading = plain_reading(rows=60, strides=(1,), widths=(4,), bound=bound, wide=bound > 1, code_bound=15)
     assert not _driven.driven(
         digits, grid, _paths.constants(rows, digits.dtype, grid.dtype, reading), reading
     ).counts.size
@@ -305,6 +213,7 @@ def test_the_plan_of_a_read_tells_the_path_that_is_taken(case, copies):
     matrix = Engine.from_config(config, seed=1).program(w)
     told, taken = matrix.read_plan(x), []
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SharedByReads, "small", lambda *given: None)  # small reads pack their digits on their own
         patch.setattr(
             numba_cpu,
             "_packed",
@@ -338,7 +247,9 @@ def test_the_plan_of_a_read_gives_reasons(rng):
     assert text(x[0, 0].tolist()) == text(x[0, 0])
     few = DPETensor(seed=1).program(np.ones((300, 5000))).read_plan(x[0, 0])
     assert few.notes[1:] == ("read variation is drawn and read 3456 columns at a time, within the cache",)
-    assert "float: currents need more than 32 bits" in text(vnoise=0.05)
+    limbs = "pairs: currents need more than 32 bits: codes are two limbs of 16 bits, and cells fit 16 bits"
+    assert limbs in text(vnoise=0.05)
+    assert "float: currents need more than 32 bits" in text(vnoise=0.05, var=0.0005)
     assert "look-up: cells take more than 16 bits, digits at most 4" in text(var=0.001)
     limbs = "pairs: codes fit 16 bits, and cells are two limbs of 16 bits"
     assert f"{limbs}, and 1 input rows do not pay for tables, 32 would" in text(x[0, 0], var=0.001)
@@ -519,6 +430,86 @@ def test_products_of_codes_and_weights_are_fused_only_where_exact(rng, bits):
     large = np.array(weights) * 2.0**40  # an even factor takes no bits
     assert _paths._exact_products(plain_reading(shift_weights=tuple(map(tuple, large.tolist())))) == (bits < 30)
     assert not _paths._exact_products(plain_reading(shift_weights=((1.0, 0.5),)))
+
+
+@pytest.mark.parametrize("height", [1, 2, 35])
+@pytest.mark.parametrize("rows", [1, 7, 64, 2**10])
+@pytest.mark.parametrize("kind", ["int8", "int16"])
+def test_limbs_of_the_largest_codes(rng, height, rows, kind):
+    # codes of two limbs: either one's currents use all of 32 bits, or both use all of 16
+    cell = np.iinfo(kind).max
+    bits = max(bits for bits in range(1, 17) if rows * cell << (bits - 1) < 2**31)
+    half, top = 1 << (bits - 1), min((2**31 - 1) // (rows * cell), 2**15 - 1)
+    largest = ((top + 1) << bits) - half - 1
+    edges = np.array([largest, -largest, half, half - 1, -half, -half - 1, 3 * half, 0, 1, -1])
+    digits = rng.choice(edges, (3, height, 2 * rows)).astype(np.int32)
+    digits[0], digits[1] = largest, -half  # every product at its end
+    grid = rng.choice([cell, -cell, 1, 0], (2, 2 * rows, 40)).astype(kind)
+    grid[0] = cell
+    reading = plain_reading(
+        strides=(1,) * 3,
+        rows=rows,
+        bound=rows * largest * cell,
+        wide=True,
+        adc_gain=((1.0,) * 3,) * 2,
+        shift_weights=((1.0, 4.0, 16.0), (64.0, 256.0, 1024.0)),
+        code_bound=largest,
+    )
+    more = dataclasses.replace(reading, code_bound=largest + 1, bound=rows * (largest + 1) * cell)
+    for told, path in ((reading, "pairs"), (more, "float"), (dataclasses.replace(reading, code_bound=0), "float")):
+        assert {way for way, _ in numba_cpu.read_paths(height, digits.dtype, grid.dtype, told)} == {path}
+    arrays = digits, rng.standard_normal((height, 2)), grid, rng.standard_normal((2, 40))
+    assert same_bits(numba_cpu.read(*arrays, reading, "float64"), reference.read(*arrays, reading, "float64"))
+
+
+@pytest.mark.parametrize("height", [1, 2, 35])
+@pytest.mark.parametrize("rows", [1, 7, 64])
+@pytest.mark.parametrize("code", [1, 127])
+def test_upper_limbs_of_cells_are_bytes_up_to_the_largest(rng, height, rows, code):
+    largest = min((65 << 16) - 2**15 - 1, (2**31 - 1) // (rows * code))
+    edges = np.array([largest, -largest, 2**15, 2**15 - 1, -(2**15), -(2**15) - 1, 2**16, 0])
+    digits = rng.integers(-code, code + 1, (2, height, 2 * rows - 1)).astype(np.int8)
+    digits[0] = code  # every product at its end
+    grid = rng.choice(edges, (3, 2 * rows - 1, 40)).astype(np.int32)
+    grid[0], grid[1] = largest, -largest
+    reading = plain_reading(
+        strides=(1, 1),
+        rows=rows,
+        bound=code * rows * largest,
+        wide=True,
+        adc_gain=((1.0, 1.0),) * 3,
+        shift_weights=((1.0, 4.0), (16.0, 64.0), (256.0, 1024.0)),
+        code_bound=code,
+    )
+    arrays = digits, rng.standard_normal((height, 2)), grid, rng.standard_normal((2, 40))
+    expected = reference.read(*arrays, reading, "float64")
+    # what is not told, or wider by one, is read as limbs of 16 bits
+    wider = dataclasses.replace(reading, bound=rows * code * ((65 << 16) - 2**15))
+    for told, small in ((reading, True), (dataclasses.replace(reading, code_bound=0), False), (wider, False)):
+        known = _paths.constants(height, digits.dtype, grid.dtype, told)
+        if told.bound < 2**31:
+            assert (known.paths, known.byte_cells) == (("pairs", "pairs"), small)
+            assert same_bits(numba_cpu.read(*arrays, told, "float64"), expected)
+
+
+def test_products_of_bytes_compile_to_what_they_are_in_python(rng):
+    @numba.njit
+    def compiled(total, cells, code, low, high):
+        _lanes.store(total, 0, _bytes.byte_products(_lanes.load(total, 0), _lanes.load(cells, 0), code))
+        _lanes.store(low, 0, _bytes.pack_bytes(_lanes.load(low, 0), _lanes.load(high, 0)))
+
+    for code in (0, 0x0101, 0xFFFF, 0x80FF, 0xFF00, 0x7F80):
+        code = np.int32(np.uint32(code << 16 | code).astype(np.int32))
+        total, low, high = rng.integers(-(2**31), 2**31, (3, 16)).astype(np.int32)
+        cells = rng.choice([-64, 64, 63, 0, 1, -1], 64).astype(np.int8).view(np.int32)
+        products = cells.view(np.int8).reshape(32, 2) @ np.array([code & 255, code >> 8 & 255])
+        expected = (total.view(np.int16) + products).astype(np.int16).view(np.int32)
+        assert same_bits(_bytes.byte_products(total, cells, code), expected)
+        bytes_ = (low & 255) + (high & 255) * 256
+        assert same_bits(_bytes.pack_bytes(low, high), bytes_.astype(np.int32))
+        compiled(total, cells, code, low, high)
+        assert same_bits(total, expected)
+        assert same_bits(low, bytes_.astype(np.int32))
 
 
 @pytest.mark.parametrize("stride", [2184, 2185, 3000])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mpimpy import ADC, DAC, Config, Device, Engine, Flicker, Format, Gaussian, Samples, Tile, Wires, noise
+from mpimpy.backends import reference
 from mpimpy.cells import laws, moments
 from mpimpy.cells.memristors import Cells
 from mpimpy.crossbar import plan as plans
@@ -17,7 +18,7 @@ def found(device, cells, bits=6, levels=None, rows=64):
     config = Config(device, tile=Tile(rows, 64))
     grid = plans.cell_format(config)
     cells = Cells(np.asarray(cells).reshape(1, 1, -1), 0, grid.reference, levels)
-    means, variances = moments.of_cells(device, grid, cells, bits)
+    means, variances = moments.of_cells(reference, device, grid, cells, bits)
     return grid, means[0, 0], variances[0, 0] / 4.0**bits
 
 
@@ -75,7 +76,7 @@ def test_bits_of_variances_keep_sums_below_the_root_that_is_exact():
         grid = plans.cell_format(config)
         bits, drop = moments.variance_bits(config, grid, None), moments.code_drop(grid)
         top = np.array([grid.cell_bound])
-        _, variances = moments.of_cells(device, grid, Cells(top.reshape(1, 1, 1), 0, grid.reference), bits)
+        _, variances = moments.of_cells(reference, device, grid, Cells(top.reshape(1, 1, 1), 0, grid.reference), bits)
         code = (grid.code_bound + (1 << drop >> 1)) >> drop
         most = 128 * code**2 * 2 * int(variances[0, 0, 0])
         assert 2**48 < most < 2**52

@@ -24,6 +24,8 @@ from mpimpy import (
     explain,
     noise,
 )
+from mpimpy.backends import reference
+from mpimpy.backends.cpu import numba_cpu
 from mpimpy.cells import signs
 
 MAPPINGS = ["twos", "pair", "offset"]
@@ -139,14 +141,14 @@ def test_weights_of_zero_count_for_nothing(rng, mapping, adc, x_mapping):
 def test_an_offset_takes_half_of_the_highest_digit_away():
     fmt = Format((1, 1, 2), mapping="offset")
     grid = np.array([[[0, 5, 12]], [[0, 7, 3]]], np.int8)
-    found = signs.combine(fmt, grid, 100, 4)
+    found = signs.combine(reference, fmt, grid, 100, 4)
     assert found.dtype == np.int8
     # from the upper digit alone
     assert found.tolist() == [[[0, 5, 12]], [[-4, 3, -1]]]
     assert grid.tolist() == [[[0, 5, 12]], [[0, 7, 3]]]
     # of both planes of a double exponent, and within its bound
     double = Format((1, 1, 2), bw_e=8, double=True, mapping="offset")
-    found = signs.combine(double, np.concatenate([grid, grid]), 2, 4)
+    found = signs.combine(reference, double, np.concatenate([grid, grid]), 2, 4)
     assert found.tolist() == [[[0, 5, 12]], [[-2, 2, -1]]] * 2
 
 
@@ -165,22 +167,43 @@ def test_what_is_taken_away_ages_with_the_cells(rng, mapping, double):
     assert np.abs(old - fresh).max() > 0.3 * np.abs(fresh).max()
 
 
+@given(
+    st.sampled_from(["int8", "int16", "int32"]),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(0, 5),
+    st.integers(0, 40),
+    st.data(),
+)
+def test_kernels_take_pairs_together_as_the_reference_does(dtype, planes, slices, rows, cols, data):
+    most = np.iinfo(dtype).max
+    bound = data.draw(st.sampled_from([most, most // 2, most // 2 + 1, 5]))
+    shape = (planes * 2 * slices, rows, cols)
+    grid = np.random.default_rng(cols).integers(-bound, bound, shape, endpoint=True).astype(dtype)
+    cells = grid.astype(object).reshape(planes, 2, slices, rows, cols)
+    expected = np.clip(cells[:, 0] - cells[:, 1], -bound, bound).astype(dtype).reshape(planes * slices, rows, cols)
+    kept = grid.copy()
+    for backend in (reference, numba_cpu):
+        assert same_bits(backend.differences(grid, slices, bound), expected)
+    np.testing.assert_array_equal(grid, kept)
+
+
 def test_a_pair_is_the_difference_of_its_cells():
     fmt = Format((1, 1, 2), bw_e=8, double=True, mapping="pair")
     grid = np.arange(8, dtype=np.int8)[:, None, None] ** 2
-    assert signs.combine(fmt, grid, 100, 1).ravel().tolist() == [0 - 4, 1 - 9, 16 - 36, 25 - 49]
-    assert signs.combine(fmt, grid, 10, 1).ravel().tolist() == [-4, -8, -10, -10]
+    assert signs.combine(reference, fmt, grid, 100, 1).ravel().tolist() == [0 - 4, 1 - 9, 16 - 36, 25 - 49]
+    assert signs.combine(reference, fmt, grid, 10, 1).ravel().tolist() == [-4, -8, -10, -10]
     # differences do not wrap in the dtype of the grid
     for dtype, edge in ((np.int8, 127), (np.int16, 2**15 - 1), (np.int32, 2**31 - 1)):
         ends = np.array([-edge, edge, edge, -edge], dtype)[:, None, None]
-        found = signs.combine(Format((1, 1, 2), mapping="pair"), ends, edge, 1)
+        found = signs.combine(reference, Format((1, 1, 2), mapping="pair"), ends, edge, 1)
         assert found.dtype == dtype
         assert found.ravel().tolist() == [-edge, edge]
     levels = signs.split(fmt, np.array([3, -2, 0, 1])[:, None, None])
     assert levels.ravel().tolist() == [3, 0, 0, 2, 0, 1, 0, 0]
     twos = np.zeros((4, 1, 1), np.int8)
     assert signs.split(Format(), twos) is twos
-    assert signs.combine(Format(), twos, 10, 1) is twos
+    assert signs.combine(reference, Format(), twos, 10, 1) is twos
 
 
 # -- which of them is better ------------------------------------------------------------------

@@ -208,6 +208,7 @@ def test_the_settings_table_states_the_defaults():
             "w_quant_gran",
             "adc_range",
             "adc_per",
+            "gradient",
             "x_mapping",
             "w_mapping",
             "reference",

@@ -52,6 +52,7 @@ ALL = [
     ),
     *(Engine, DPETensor, bitslicedpe, diffpairdpe, fpmemdpe),
     *(Engine.from_config, Format.named, Measured.from_csv),
+    *(Engine(seed=1).program, Engine(seed=1).operator, Engine(seed=1).calibrate),
 ]
 
 
@@ -76,11 +77,17 @@ def test_an_unknown_setting_is_answered_by_the_known_ones(build):
         (lambda: presets.device("pcm-joshi", vra=0.1), r"unknown setting 'vra': did you mean 'var'\?"),
         (lambda: DAC(16, 0.1, 0, 4), "DAC takes 3 settings in a row, not 4: known are rdac, vread, vnoise"),
         (lambda: Engine(*[None] * 9), "Engine takes 7 settings in a row, not 9: known are device, dac"),
-        (lambda: DPETensor(*[1] * 40), "DPETensor takes 17 settings in a row, not 40"),
+        (lambda: DPETensor(*[1] * 40), "DPETensor takes 18 settings in a row, not 40"),
         (lambda: DAC(16, rdac=16), "DAC: rdac is given twice, by its place and by its name: give it once"),
         (lambda: Wires(), "Wires: r_word, r_bit must be given: there is no default"),
         (lambda: Wires(1), "Wires: r_bit must be given"),
         (lambda: Engine.from_config(), r"Engine.from_config: config must be given"),
+        (lambda: Engine(seed=1).program(), r"Engine.program: w must be given"),
+        (lambda: Engine(seed=1).program([[1.0]], fault=1), r"unknown setting 'fault': did you mean 'faults'\?"),
+        (
+            lambda: Engine(seed=1).calibrate(1, 1, percentil=1),
+            r"unknown setting 'percentil': did you mean 'percentile'",
+        ),
     ],
 )
 def test_a_call_that_does_not_fit(build, message):

@@ -167,9 +167,9 @@ REFUSED = [
         "arithmetic: arithmetic 1 had other errors of ADCs (gain_error, offset_lsb, noise_lsb) than arithmetic 2: use the",
     ),
     (
-        {"arithmetic": 1, "device": {"var": {"kind": "Flicker", "q": 0.02}}},
+        {"arithmetic": 1, "device": {"var": {"kind": "Flicker", "q": [0.1, 0.01], "conductance_S": [1e-6, 1e-5]}}},
         ValueError,
-        "arithmetic: arithmetic 1 had other 1/f noise (Flicker) than arithmetic 2: use the mpimpy that made it",
+        "arithmetic: arithmetic 1 had other 1/f noise by conductance (Flicker with conductance_S) than arithmetic 2: use",
     ),
     (
         {"arithmetic": 1, "adc": {"radc": 32, "range": [1.1e-6, 3e-6]}},
@@ -227,7 +227,15 @@ def test_only_settings_become_plain(value):
         to_dict(value)
 
 
+def test_noise_by_levels_is_upgraded():
+    for q in (0.02, [0.1, 0.01]):
+        given = {"arithmetic": 1, "device": {"g_level": 2, "var": {"kind": "Flicker", "q": q}}}
+        given |= {kind: {"slices": [1, 1]} for kind in ("inputs", "weights")}
+        assert Config.from_dict(given).device.var.conductance_S is None
+
+
 def test_windows_from_zero_are_upgraded():
-    for span in ([0.0, 3e-6], [-1e-6, 3e-6], 1e-5, "full"):
+    nearly = [3e-6 * (1 + 2**-30), 1.5e-5]  # from one step of 3 uA on, but for rounding
+    for span in ([0.0, 3e-6], [-1e-6, 3e-6], [3e-6, 7e-6], nearly, 1e-5, "full"):
         given = {"arithmetic": 1, "adc": {"radc": 5, "range": span}}
         assert Config.from_dict(given).tile.reference == "ideal"

@@ -199,18 +199,61 @@ def one_sliced_product(draw, config):
         judge(answer, engine(*sliced), x, w, name)
 
 
+def one_transposed_product(draw, config):
+    """Compare one read from the bit lines, on every backend, with exact arithmetic."""
+    rows, cols = config.tile.rows, config.tile.cols
+    k, _, m = draw.shape(config)
+    n = draw.shape(config.replace(tile={"rows": cols, "cols": rows}))[1]
+    x = draw.numbers((*draw.pick((m,), (m,), (2, m), ()), n), draw.dtype("x"), config.inputs.bits)
+    w = draw.numbers((k, n), draw.dtype("w"), config.weights.bits)
+    x, w = map(draw.repeated, draw.scaled(x, w))
+    faults, ascending = map_of_faults(draw, config.weights, w.shape)
+    values = native(x).astype(np.float64).reshape(-1, *(x.shape[-2:] if x.ndim > 1 else (1, n)))
+    blocks = (
+        exact.block_of(config.inputs, values.shape[1:], cols, weight=False),
+        exact.block_of(config.weights, w.shape, rows, weight=True),
+    )
+    draw.kinds.add(f"a scale for a tile: {blocks[1][1] >= n or blocks[1][1] % cols == 0}")
+    answer = whole(
+        [exact.transposed(part, native(w).astype(np.float64), config, *blocks, ascending) for part in values]
+    )
+    shape = (*x.shape[:-1], k)
+    answer = exact.Answer(
+        answer.values.reshape(shape), None if answer.bound is None else answer.bound.reshape(shape), answer.tiny
+    )
+    for name, make, backend in runners(draw, x, w):
+        a, b = (draw.layout(x), draw.layout(w)) if name.startswith("numpy") else (make(native(x)), make(native(w)))
+        matrix = Engine.from_config(config, seed=1, backend=backend).program(b, faults=faults)
+        y = matrix.T.read(a) if a.ndim > 1 or draw.often(0.5) else matrix.matvec(a)
+        assert type(y) is type(a)
+        judge(answer, y, x, w, name)
+
+
+def transposable(draw, config):
+    """A configuration whose cells can be read from their bit lines: no unit columns, blocks of inputs of whole tiles."""
+    cols = config.tile.cols
+    weights = draw.format(config.tile.rows, True, draw.pick("twos", "signed"))
+    inputs = draw.format(cols, False)
+    device, dac = draw.device(max(weights.digits)), DAC(draw.stride(max(inputs.digits)), vread=config.dac.vread)
+    adc = draw.adc(inputs, weights, cols * dac.vread * (device.HGS - device.LGS))
+    return Config(device, dac, adc, config.tile, inputs, weights)
+
+
 def products_of(seed, kind):
     """Run the products of a seed; return the kinds of settings and numbers that were drawn."""
     draw = Draw([seed, KINDS.index(kind)])
     config = draw.config()
+    if kind == "transposed":
+        config = transposable(draw, config)
     for _ in range(PRODUCTS):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MpimpyWarning)  # blocks that are rounded up
-            {"sliced": one_sliced_product}.get(kind, one_product)(draw, config)
+            SORTS.get(kind, one_product)(draw, config)
     return draw.kinds
 
 
-KINDS = ["first", "second", "third", "sliced"]
+KINDS = ["first", "second", "transposed", "sliced"]
+SORTS = {"sliced": one_sliced_product, "transposed": one_transposed_product}
 
 
 # that a whole run of a test meets, whatever the seeds
@@ -224,6 +267,10 @@ MET = {
     *(f"{operand}: {kind}" for operand in "xw" for kind in ("f8", "f4", "f2", "i1", "i8", "u8", "?")),
     *("radc: per slice", "radc: beyond float32", "scale: far from 1", "levels: uneven"),
     *(f"backend: {name}" for name in RUNNERS),
+}
+MET_BY = {
+    "sliced": {"inference: True", "inference: False", "paral_size: own"},
+    "transposed": {"a scale for a tile: True", "a scale for a tile: False", "faults"},
 }
 
 
@@ -244,7 +291,7 @@ def test_products_of_every_kind_are_exact(kind):
     if wanted >= SEEDS:
         assert len(KINDS) * done >= 2000
     if wanted > SEEDS or (wanted == SEEDS and settings.default.derandomize):  # a fresh few may miss a kind by chance
-        assert met >= MET | ({"inference: True", "inference: False", "paral_size: own"} if kind == "sliced" else set())
+        assert met >= MET | MET_BY.get(kind, set())
 
 
 def test_noise_is_the_same_on_every_backend():

@@ -51,14 +51,17 @@ def test_a_current_is_that_of_mean_cells_plus_addressed_deviations(mapping, refe
     bits = moments.variance_bits(config, grid, None)
     means, variances = (
         np.asarray(a).astype(object)
-        for a in moments.of_cells(config.device, grid, matrix.programmed.as_programmed, bits)
+        for a in moments.of_cells(backend_of(matrix), config.device, grid, matrix.programmed.as_programmed, bits)
     )
     if mapping == "pair":
         means, variances = means[:3] - means[3:], variances[:3] + variances[3:]
     beside = None
     if reference == "cells" and mapping == "twos":
         columns = matrix.programmed.as_programmed.columns
-        beside, shared = (np.asarray(a).astype(object) for a in moments.of_cells(config.device, grid, columns, bits))
+        beside, shared = (
+            np.asarray(a).astype(object)
+            for a in moments.of_cells(backend_of(matrix), config.device, grid, columns, bits)
+        )
         means = means - np.repeat(beside, 4, axis=2)[:, :, :9]
     digits = np.asarray(encode_inputs(matrix, x)[1].digits).reshape(4, 3, 20)
     shift = 16 + bits
@@ -289,8 +292,10 @@ def test_chips_reports_and_plans_tell_it(tmp_path):
     assert "drawn for each input row and slice; " in text
     assert "if for the whole product (redraw='product')" in text
     plan = str(matrix.read_plan(x))
-    assert "rows draw their currents" in plan
+    assert "rows draw their currents" not in plan
     assert "every input row draws read variation anew" in plan
+    plain = Engine(ROW, seed=1, backend="reference").program(w).read_plan(x)
+    assert "rows draw their currents: float64 products in plain array-API calls" in str(plain)
     settings = Config(ROW).to_dict()
     assert Config.from_dict(settings).device.redraw == "row"
     del settings["device"]["redraw"]
@@ -300,7 +305,7 @@ def test_chips_reports_and_plans_tell_it(tmp_path):
 def test_products_and_their_currents_have_the_same_addresses(monkeypatch):
     # of all planes: no pair of slices has the numbers of another
     x, w = matrices(2, 70, 9)
-    engine = Engine(ROW, **CASES["planes"], seed=1)
+    engine = Engine(ROW, **CASES["planes"], seed=1, backend="reference")  # others draw inside their kernels
     matrix = engine.program(w)
     backend, found = backend_of(matrix), []
     draw = backend.perturb
@@ -310,6 +315,7 @@ def test_products_and_their_currents_have_the_same_addresses(monkeypatch):
             found.append((address, cells.shape))
         return draw(cells, effect, address, *others, **named)
 
+    monkeypatch.setattr(backend._read, "perturb", perturb)
     monkeypatch.setattr(backend, "perturb", perturb)
     matrix.read(x, read=3)
     of_product, found = found, []

@@ -71,6 +71,36 @@ def test_kernels_draw_the_reference_words(address, slices, rows, cols):
     np.testing.assert_array_equal(expected, np.stack(words))
 
 
+@given(addresses, st.integers(1, 2), st.integers(1, 40), st.integers(1, 300), st.sampled_from([0, 3]), st.data())
+def test_factors_of_32_bits_are_those_of_the_reference(address, slices, rows, cols, up, data):
+    # thin grids and wide ones, whole groups of columns and parts of them
+    cells = np.random.default_rng(cols).integers(-100, 100, (slices, rows, cols)).astype(np.int8)
+    draw = Draw(noise.lognormal_table(0.3), up, 40, 40, shift=16, bound=900, dtype="int16")
+    first = data.draw(st.integers(0, cols - 1))
+    last = data.draw(st.integers(first + 1, cols))
+    for columns in (None, (first, last)):
+        expected = reference.perturb(cells, draw, address, columns)
+        np.testing.assert_array_equal(numba_cpu.perturb(cells, draw, address, columns), expected)
+
+
+@given(
+    addresses,
+    st.sampled_from(["int8", "int16", "int32"]),
+    st.sampled_from([0.01, 0.3, 2.0]),
+    st.integers(0, 17),
+    st.sampled_from([0, 3]),
+    st.sampled_from([0, 1000]),
+    st.sampled_from([300, 2**31 - 1]),
+)
+def test_kernels_perturb_on_any_grid_as_the_reference_does(address, dtype, sigma, shift, up, origin, bound):
+    # the largest numbers of a dtype, with as many bits lost as a grid finer than these loses, or more
+    most = np.iinfo(dtype).max
+    cells = np.random.default_rng(shift).choice([most, -most - 1, 0, 1, -1, 15], (2, 3, 300)).astype(dtype)
+    draw = Draw(noise.gaussian_table(sigma), up, origin, origin, shift, bound, "int32")
+    found = numba_cpu.perturb(cells, draw, address)
+    np.testing.assert_array_equal(found, reference.perturb(cells, draw, address))
+
+
 ROWS = b"".join(noise.offset_table(sigma) for sigma in (1.0, 30.0, 1000.0))
 
 

@@ -9,7 +9,6 @@ if torch is None:
     pytest.skip("the torch extra is not installed", allow_module_level=True)
 
 import torch.autograd.forward_ad as forward
-from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
@@ -17,26 +16,9 @@ A, B = torch.ones(4, 3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
 W = Engine(seed=1).program(B)
 
 
-def dual(product):
-    with forward.dual_level():
-        return product(forward.make_dual(A, A))
-
-
-def fake(product):
-    with FakeTensorMode() as mode:
-        return product(mode.from_tensor(A))
-
-
 TRANSFORMS = {
     "trace": (lambda f: torch.jit.trace(f, (A,), check_trace=False), r"is traced by torch.jit.trace.* as a constant"),
-    "grad": (lambda f: torch.func.grad(lambda v: f(v).sum())(A), r"is inside a gradient of torch.func"),
-    "vjp": (lambda f: torch.func.vjp(f, A), r"is inside a gradient of torch.func"),
-    "jvp": (lambda f: torch.func.jvp(f, (A,), (A,)), r"is inside a gradient of torch.func"),
-    "dual": (dual, r"carries a tangent, a forward-mode gradient.* pass its primal"),
-    "vmap": (lambda f: torch.vmap(f)(A), r"is a batch inside torch.vmap.* pass the whole batch"),
     "functionalize": (lambda f: torch.func.functionalize(f)(A), r"is traced by torch.func.functionalize"),
-    "make_fx": (lambda f: make_fx(f)(A), r"is traced by make_fx or torch.export"),
-    "fake": (fake, r"is traced by torch with fake tensors, without values"),
 }
 PRODUCTS = {
     "a": lambda v: MapReducedot(v, B, seed=1),
@@ -52,6 +34,12 @@ def test_transforms_are_refused(transform, product):
     run, message = TRANSFORMS[transform]
     with pytest.raises(TypeError, match=rf"^[abxw] {message}"):
         run(PRODUCTS[product])
+
+
+def test_an_engine_that_is_built_inside_a_graph_is_refused():
+    for product in (PRODUCTS["a"], PRODUCTS["b"]):
+        with pytest.raises(TypeError, match=r"a graph of torch outlives an engine that is built in it: give engine="):
+            make_fx(product)(A)
 
 
 def test_a_symbolic_trace_is_refused():

@@ -316,7 +316,7 @@ def test_a_matrix_remembers_the_dtype_of_its_weights(tmp_path):
 
 def test_the_warning_of_a_gradient_names_the_line_of_the_user():
     pytest.importorskip("torch")
-    weights = torch.ones(2, 2, requires_grad=True)
+    weights = torch.ones(2, 2, dtype=torch.complex64, requires_grad=True)
     for call in (
         lambda: MapReducedot(torch.ones(2), weights),
         lambda: Engine(seed=1).program(weights),

@@ -8,8 +8,6 @@ are fused. Everything here is inlined into the kernels of `_read`.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import types
-from numba.extending import overload
 
 from ._currents import STRIP
 from ._jit import inline
@@ -48,19 +46,6 @@ class Disturbance(NamedTuple):
     address: Any
 
 
-def undisturbed(errors, seen):
-    # scratch of the currents before errors come in: that of the ADCs, if there are none
-    return seen if errors is None else np.empty(seen.size, errors.kind.dtype)
-
-
-@overload(undisturbed)
-def _(errors, seen):
-    # the two have different types, so a branch will not do
-    if isinstance(errors, types.NoneType):
-        return lambda errors, seen: seen
-    return lambda errors, seen: np.empty(seen.size, errors.kind.dtype)
-
-
 @inline
 def _times(normal, high, low):
     # (normal * sigma + half) >> 24, sigma a number or a vector, in its two parts
@@ -81,7 +66,7 @@ def prepare(errors, j, tile, tiles, width, n, slices, slopes, shifts):
 
 
 @inline
-def _draw(errors, pair, tile, row, n, count, words, normals):
+def draw_normals(errors, pair, tile, row, n, count, words, normals):
     # one normal number a current: normals[row * NORMALS + column - first column of its group of eight]
     key, address = errors.normals, errors.address
     k0, k1 = np.uint64(address[0]), np.uint64(address[1])
@@ -114,7 +99,7 @@ def disturb(errors, j, tile, row, n, currents, count, slices, wide, slopes, shif
     for i in range(slices):
         high, low = 0.0, 0.0
         if noisy:
-            _draw(errors, j * errors.address[4] + i, tile, row, n, count, words, normals)
+            draw_normals(errors, j * errors.address[4] + i, tile, row, n, count, words, normals)
             high, low = errors.noise[0, j, i], errors.noise[1, j, i]
         for r in range(count):
             for vector in range(2):

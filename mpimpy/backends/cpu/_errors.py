@@ -11,7 +11,7 @@ from ..frozen import column_entries
 from ..reading import AMPLITUDE_BITS, ROW_BITS, Errors, Reading
 from ._disturb import Disturbance
 
-__all__ = ["disturbance", "from_row"]
+__all__ = ["disturbance", "from_row", "normal_table"]
 
 _NONE = np.empty(0, np.int32)
 _LOW = noise.TABLE_BITS + AMPLITUDE_BITS  # bits that a normal number times an amplitude loses
@@ -61,14 +61,15 @@ def disturbance(errors: Errors, reading: Reading, shape: tuple[int, int], pertur
         gains=_NONE if errors.gain is None else of_columns(errors.gain, noise.ADC_GAIN),
         offsets=_NONE if errors.offset is None else of_columns(noise.normal_table(), noise.ADC_OFFSET),
         offset=_NO_PARTS if errors.offset is None else _parts(errors.offset),
-        normals=_NONE if errors.noise is None else _normals(),
+        normals=_NONE if errors.noise is None else normal_table(),
         noise=_NO_PARTS if errors.noise is None else _parts(errors.noise),
         address=np.array(words, np.int64),
     )
 
 
 @functools.cache
-def _normals() -> Any:
+def normal_table() -> Any:
+    """Return the table of normal numbers, int32, in units of ``2**-16``."""
     return np.frombuffer(noise.normal_table(), "<i4").astype(np.int32)
 
 

@@ -1,202 +1,21 @@
 """The Numba kernels themselves: plain loops over arrays and numbers.
 
-Helpers that are inlined live in this file or in `_philox`. Nothing raises, and every task writes its
+Helpers that are inlined live in this file, in `_lanes` or in `_philox`. Nothing raises, and every task writes its
 own outputs.
 """
 
 import numpy as np
 
 from ...noise import STUCK_FINE
+from ..reading import MEAN_BITS
 from ._jit import inline, kernel
+from ._lanes import item, put
 from ._philox import philox
 
-# Numba's cache notices a change of this file alone, so the digest of the file inlined here is a part of it.
-INLINED = "4421d4ebde22e1f0"
+# Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
+INLINED = "295976dd823dc41f"
 
 GROUPS = 16  # calls of the generator made together: 128 columns
-PEAKS = 16  # largest magnitudes of a block found side by side
-
-
-@kernel
-def block_max(first, last, values, a, c, ceiling, out):
-    rows, cols = values.shape[1:]
-    high, wide = out.shape[1], out.shape[2]
-    peaks = np.empty(PEAKS, np.float64)
-    for task in range(first, last):
-        b, block_row = task // high, task % high
-        found, tops = out[b, block_row], ceiling[b, block_row]
-        for row in range(block_row * a, min((block_row + 1) * a, rows)):
-            given = values[b, row]
-            if c == 1:
-                for col in range(wide):
-                    size, peak = abs(np.float64(given[col])), found[col]
-                    found[col] = size if (size > peak) & (size <= tops[col]) else peak
-                continue
-            for block_col in range(wide):
-                top, right = tops[block_col], min((block_col + 1) * c, cols)
-                # several maxima at once, which whole vectors hold
-                peaks[:] = found[block_col]
-                for left in range(block_col * c, right - PEAKS + 1, PEAKS):
-                    some = given[left : left + PEAKS]
-                    for k in range(PEAKS):
-                        size, peak = abs(np.float64(some[k])), peaks[k]
-                        peaks[k] = size if (size > peak) & (size <= top) else peak
-                peak = 0.0
-                for k in range(PEAKS):
-                    peak = max(peak, peaks[k])
-                for col in range(right - (right - block_col * c) % PEAKS, right):
-                    size = abs(np.float64(given[col]))
-                    if size > peak and size <= top:
-                        peak = size
-                found[block_col] = peak
-
-
-@kernel
-def block_sums(first, last, values, a, c, scale_1, scale_2, out):
-    rows, cols = values.shape[1:]
-    high, wide = out.shape[1], out.shape[2]
-    for task in range(first, last):
-        b, block_row = task // high, task % high
-        for row in range(block_row * a, min((block_row + 1) * a, rows)):
-            for block_col in range(wide):
-                f1, f2 = scale_1[b, block_row, block_col], scale_2[b, block_row, block_col]
-                total = out[b, block_row, block_col]
-                for col in range(block_col * c, min((block_col + 1) * c, cols)):
-                    total += np.int64(np.rint(abs(np.float64(values[b, row, col])) * f1 * f2))
-                out[b, block_row, block_col] = total
-
-
-@inline
-def _code(value, divided, d, f1, twice, f2, lowest, highest):
-    q = np.float64(value)
-    if divided:
-        q = q / d
-    q = q * f1
-    if twice:
-        q = q * f2
-    return min(max(np.rint(q), lowest), highest)
-
-
-@inline
-def _inside(value, code, floor, ceiling):
-    size = abs(np.float64(value))
-    return code if (size > floor) & (size <= ceiling) else code * 0
-
-
-@inline
-def _digits(
-    first,
-    last,
-    values,
-    a,
-    c,
-    divisor,
-    scale_1,
-    scale_2,
-    low,
-    high,
-    bits,
-    strides,
-    lowest,
-    highest,
-    offset,
-    signed,
-    codes,
-    out,
-):
-    # `codes` is scratch for one row, int32 where these fit: vectors convert to no other integers everywhere
-    rows, cols = values.shape[1:]
-    slices, wide, kind = bits.size, scale_1.shape[2], codes.dtype.type
-    divided, twice, bounded = divisor.size > 0, scale_2.size > 0, low.size > 0
-    for task in range(first, last):
-        b, row = task // rows, task % rows
-        block_row, given = row // a, values[b, row]
-        one = scale_1[b, block_row]
-        by, two, floor, ceiling = one, one, one, one
-        if divided:
-            by = divisor[b, block_row]
-        if twice:
-            two = scale_2[b, block_row]
-        if bounded:
-            floor, ceiling = low[b, block_row], high[b, block_row]
-        if c == 1:
-            for k in range(cols):
-                codes[k] = kind(_code(given[k], divided, by[k], one[k], twice, two[k], lowest, highest))
-            if bounded:
-                for k in range(cols):
-                    codes[k] = _inside(given[k], codes[k], floor[k], ceiling[k])
-        else:
-            for block_col in range(wide):
-                left, right = block_col * c, min((block_col + 1) * c, cols)
-                some, found = given[left:right], codes[left:right]
-                d, f1, f2 = by[block_col], one[block_col], two[block_col]
-                for k in range(right - left):
-                    found[k] = kind(_code(some[k], divided, d, f1, twice, f2, lowest, highest))
-                if bounded:
-                    bottom, top = floor[block_col], ceiling[block_col]
-                    for k in range(right - left):
-                        found[k] = _inside(some[k], found[k], bottom, top)
-        below, more = kind(0), kind(offset)
-        for s in range(slices):
-            mask, stride, found = kind((1 << bits[s]) - 1), kind(strides[s]), out[s, b, row]
-            if signed:
-                for k in range(cols):
-                    digit = kind(kind(kind(abs(codes[k])) >> below) & mask) * stride
-                    found[k] = digit if codes[k] >= 0 else -digit
-            else:
-                for k in range(cols):
-                    found[k] = kind(kind(kind(codes[k] + more) >> below) & mask) * stride
-            below = kind(below + bits[s])
-
-
-@kernel
-def digits(
-    first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits, strides, lowest, highest, offset, signed, out
-):
-    # divisor, scale_2, low and high may be empty: 1, 1, and no limits
-    size = values.shape[2]
-    if highest + offset < 2.0**31 and lowest > -(2.0**31):
-        _digits(
-            first,
-            last,
-            values,
-            a,
-            c,
-            divisor,
-            scale_1,
-            scale_2,
-            low,
-            high,
-            bits,
-            strides,
-            lowest,
-            highest,
-            offset,
-            signed,
-            np.empty(size, np.int32),
-            out,
-        )
-    else:
-        _digits(
-            first,
-            last,
-            values,
-            a,
-            c,
-            divisor,
-            scale_1,
-            scale_2,
-            low,
-            high,
-            bits,
-            strides,
-            lowest,
-            highest,
-            offset,
-            signed,
-            np.empty(size, np.int64),
-            out,
-        )
 
 
 @kernel
@@ -259,16 +78,35 @@ def _draw(address, purpose, index, row, group, words):
 
 @inline
 def _draw_down(address, purpose, index, row, group, words):
-    # words[i, g]: the 16-bit word of column 8 * group + i in row + g
+    # words[g], words[GROUPS + g]: the eight 16-bit words of columns 8 * group to 8 * group + 7 in row + g
     k0, k1 = np.uint64(address[0]), np.uint64(address[1])
     c0, c2, c3 = np.uint64(group), np.uint64(address[4]), np.uint64(purpose << 28 | index << 20 | address[3])
-    low, half = np.uint64(0xFFFF), np.uint64(16)
+    half = np.uint64(32)
     for g in range(GROUPS):
         w0, w1, w2, w3 = philox(c0, np.uint64(row + g), c2, c3, k0, k1)
-        words[0, g], words[1, g] = np.int32(w0 & low), np.int32(w0 >> half)
-        words[2, g], words[3, g] = np.int32(w1 & low), np.int32(w1 >> half)
-        words[4, g], words[5, g] = np.int32(w2 & low), np.int32(w2 >> half)
-        words[6, g], words[7, g] = np.int32(w3 & low), np.int32(w3 >> half)
+        words[g], words[GROUPS + g] = w0 | w1 << half, w2 | w3 << half
+
+
+@inline
+def _look_up_down(table, words, count, left, right, at, factors):
+    # factors[8 * GROUPS * row + at + i]: those of `count` rows, for columns left <= i < right of a group
+    low = np.uint64(0xFFFF)
+    if left <= 0 and right >= 8:
+        for row in range(count):
+            a, b, place = item(words, row), item(words, GROUPS + row), 8 * GROUPS * row + at
+            put(factors, place, item(table, a & low))
+            put(factors, place + 1, item(table, a >> np.uint64(16) & low))
+            put(factors, place + 2, item(table, a >> np.uint64(32) & low))
+            put(factors, place + 3, item(table, a >> np.uint64(48)))
+            put(factors, place + 4, item(table, b & low))
+            put(factors, place + 5, item(table, b >> np.uint64(16) & low))
+            put(factors, place + 6, item(table, b >> np.uint64(32) & low))
+            put(factors, place + 7, item(table, b >> np.uint64(48)))
+        return
+    for i in range(max(left, 0), min(right, 8)):
+        part, shift = i // 4 * GROUPS, np.uint64(16 * (i % 4))
+        for row in range(count):
+            put(factors, 8 * GROUPS * row + at + i, item(table, item(words, part + row) >> shift & low))
 
 
 @inline
@@ -295,15 +133,12 @@ def perturb(first, last, cells, skip, table, address, level_shift, reference, sh
                 out[index, row, col] = min(max(value, -bound), bound)
 
 
-@kernel
-def perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, bound, out):
-    """Perturb where everything fits 32 bits: the same numbers, from factors less one.
-
-    ``(v * (2**16 + t) + half) >> 16`` is ``v + ((v * t + half) >> 16)``.
-    """
+@inline
+def _perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, shift, bound, out):
+    # (v * (2**16 + t) + half) >> shift is (v << 16 - shift) + ((v * t + half) >> shift)
     rows, cols = out.shape[1:]
-    reference, half, low, high = np.int32(reference), np.int32(1 << 15), np.int32(-bound), np.int32(bound)
-    level_shift, shift, place = np.int32(level_shift), np.int32(16), address[6]
+    reference, half, low, high = np.int32(reference), np.int32((1 << shift) >> 1), np.int32(-bound), np.int32(bound)
+    level_shift, up, place = np.int32(level_shift), np.int32(16 - shift), address[6]
     words, factors = np.empty((8, GROUPS), np.int32), np.empty(8 * GROUPS, np.int32)
     for task in range(first, last):
         index, row = task // rows, task % rows
@@ -320,27 +155,50 @@ def perturb_narrow(first, last, cells, skip, excess, address, level_shift, refer
             for col in range(right - left):
                 value = np.int32((np.int32(given[col]) << level_shift) + reference)
                 change = np.int32(np.int32(value * more[col] + half) >> shift)
-                found[col] = min(max(np.int32(value + change - reference), low), high)
+                found[col] = min(max(np.int32(np.int32(value << up) + change - reference), low), high)
+
+
+@kernel
+def perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, bound, out):
+    """Perturb where everything fits 32 bits: the same numbers, from factors less one."""
+    # the compiler knows the shift
+    _perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, np.int32(16), bound, out)
+
+
+@kernel
+def perturb_fine(first, last, cells, skip, excess, address, level_shift, reference, shift, bound, out):
+    """Perturb likewise on a grid finer than the values: fewer bits are lost."""
+    _perturb_narrow(first, last, cells, skip, excess, address, level_shift, reference, np.int32(shift), bound, out)
 
 
 @kernel
 def perturb_thin(first, last, cells, skip, excess, address, level_shift, reference, bound, out):
-    """Perturb as `perturb_narrow` does, GROUPS rows at a time: few columns leave most of a row's draws unused."""
+    """Perturb as `perturb_narrow` does, GROUPS rows at a time: few columns would leave most of a row's draws unused."""
     rows, cols = out.shape[1:]
     reference, half, low, high = np.int32(reference), np.int32(1 << 15), np.int32(-bound), np.int32(bound)
     level_shift, shift, place = np.int32(level_shift), np.int32(16), address[6]
-    words, strips = np.empty((8, GROUPS), np.int32), (rows + GROUPS - 1) // GROUPS
+    words, factors = np.empty(2 * GROUPS, np.uint64), np.empty(8 * GROUPS * GROUPS, np.int32)
+    strips, end = (rows + GROUPS - 1) // GROUPS, (place + cols + 7) // 8
     for task in range(first, last):
         index, top = task // strips, task % strips * GROUPS
-        for group in range(place // 8, (place + cols + 7) // 8):
-            _draw_down(address, address[2], index, address[5] + top, group, words)
+        count = min(GROUPS, rows - top)
+        for group in range(place // 8, end, GROUPS):
             start = 8 * group - place
-            left, right = max(0, start), min(cols, start + 8)
-            for row in range(min(GROUPS, rows - top)):
-                for col in range(left, right):
-                    value = np.int32((np.int32(cells[index, top + row, skip + col]) << level_shift) + reference)
-                    change = np.int32(np.int32(value * excess[words[col - start, row]] + half) >> shift)
-                    out[index, top + row, col] = min(max(np.int32(value + change - reference), low), high)
+            left, right = max(0, start), min(cols, start + 8 * GROUPS)
+            for g in range(min(GROUPS, end - group)):
+                _draw_down(address, address[2], index, address[5] + top, group + g, words)
+                _look_up_down(excess, words, count, left - start - 8 * g, right - start - 8 * g, 8 * g, factors)
+            for row in range(count):
+                at = 8 * GROUPS * row - start
+                given, found, more = (
+                    cells[index, top + row, skip + left : skip + right],
+                    out[index, top + row, left:right],
+                    factors[at + left : at + right],
+                )
+                for col in range(right - left):
+                    value = np.int32((np.int32(given[col]) << level_shift) + reference)
+                    change = np.int32(np.int32(value * more[col] + half) >> shift)
+                    found[col] = min(max(np.int32(value + change - reference), low), high)
 
 
 @kernel
@@ -376,6 +234,37 @@ def perturb_levels(
 
 
 @kernel
+def moments(
+    first, last, cells, which, means, variances, count, level_shift, reference, additive, low, bound, mean, variance
+):
+    """Write means and variances of cells; `which` may be empty: one table."""
+    rows, cols = cells.shape[1:]
+    half = np.int64(1 << (MEAN_BITS - 1))
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        given, found, spread = cells[index, row], mean[index, row], variance[index, row]
+        if count == 1 and not which.size and not additive:
+            factor, unit = means[0], variances[0]
+            for col in range(cols):
+                value = (np.int64(given[col]) << level_shift) + reference
+                real = np.float64(value)
+                found[col] = min(max(((value * factor + half) >> MEAN_BITS) - reference, low), bound)
+                spread[col] = np.rint(real * real * unit)
+        else:
+            for col in range(cols):
+                value = (np.int64(given[col]) << level_shift) + reference
+                at = min(max(value, 0), count - 1)
+                if which.size:
+                    at += np.int64(which[index, row, col]) * count
+                if additive:
+                    central, spread[col] = value + means[at], variances[at]
+                else:
+                    real = np.float64(value)
+                    central, spread[col] = (value * means[at] + half) >> MEAN_BITS, np.rint(real * real * variances[at])
+                found[col] = min(max(central - reference, low), bound)
+
+
+@kernel
 def subtract(first, last, columns, lead, width, bound, grid):
     """Subtract in the integers of the grid: what would saturate is clipped before, so nothing passes them."""
     rows, cols = grid.shape[1:]
@@ -390,6 +279,18 @@ def subtract(first, last, columns, lead, width, bound, grid):
             for col in range(right - left):
                 some[col] = narrow(min(max(some[col], low), high) - less)
             left, right, array = right, right + width, array + 1
+
+
+@kernel
+def differences(first, last, grid, slices, bound, out):
+    rows, cols = out.shape[1:]
+    low, high = np.int32(-bound), np.int32(bound)
+    for task in range(first, last):
+        index, row = task // rows, task % rows
+        cell = index + index // slices * slices
+        plus, minus, some = grid[cell, row], grid[cell + slices, row], out[index, row]
+        for col in range(cols):
+            some[col] = min(max(np.int32(np.int32(plus[col]) - np.int32(minus[col])), low), high)
 
 
 @kernel

@@ -43,19 +43,19 @@ LANES = 16
 
 
 class Lanes(types.Type):
-    """Numba's type of sixteen numbers."""
+    """Numba's type of sixteen numbers, or of `count`."""
 
-    def __init__(self, element):
-        super().__init__(name=f"Lanes({element})")
-        self.element = element
+    def __init__(self, element, count=LANES):
+        super().__init__(name=f"Lanes({element}, {count})")
+        self.element, self.count = element, count
 
 
 INT32, FLOAT32, FLOAT64 = (Lanes(element) for element in (types.int32, types.float32, types.float64))
 _ELEMENTS = {types.int32: ir.IntType(32), types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 
 
-def _vector(lanes, count=LANES):
-    return ir.VectorType(_ELEMENTS[lanes.element], count)
+def _vector(lanes):
+    return ir.VectorType(_ELEMENTS[lanes.element], lanes.count)
 
 
 _INT32 = _vector(INT32)
@@ -67,15 +67,15 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(manager, lanes, _vector(lanes))
 
 
-def _constant(value):
-    return ir.Constant(_INT32, [value] * LANES)
+def _constant(value, count=LANES):
+    return ir.Constant(ir.VectorType(ir.IntType(32), count), [value] * count)
 
 
 def _everywhere(builder, value, vector):
     # one number in every lane
     empty = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, empty, _constant(0))
+    return builder.shuffle_vector(first, empty, _constant(0, vector.count))
 
 
 def _operand(context, builder, kind, value, lanes):
@@ -137,7 +137,7 @@ def _converted(builder, value, lanes, element):
     # rounded to the nearest, as a cast does
     if lanes.element == element:
         return value
-    vector = _vector(Lanes(element))
+    vector = _vector(Lanes(element, lanes.count))
     if lanes == INT32:
         return builder.sitofp(value, vector)
     if element == types.int32:
@@ -208,8 +208,8 @@ cells8, cells16, cells32 = (_make_cells(width) for width in (8, 16, 32))
 
 
 def store(array, at, lanes):
-    """Write sixteen elements, rounded to the array's dtype."""
-    array[at : at + LANES] = lanes
+    """Write all elements, rounded to the array's dtype."""
+    array[at : at + len(lanes)] = lanes
 
 
 @_compiled(store, lambda array, at, lanes: types.none, types.Array, types.Integer, Lanes)

@@ -42,6 +42,9 @@ def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading
     if too_wide(grid_dtype):
         return (("float", "cells take more than 32 bits: float64 products in plain array-API calls"),) * slices
     if reading.bound >= 2**31:
+        if code_limb(digits_dtype, grid_dtype, reading):
+            why = "currents need more than 32 bits: codes are two limbs of 16 bits, and cells fit 16 bits"
+            return (("pairs", why),) * slices
         return (("float", "currents need more than 32 bits"),) * slices
     top = 2 ** (8 * digits_dtype.itemsize - 1) - 1 if widths is None else 2 ** max(widths) - 1
     bits = None if reading.signed else widths  # tables hold the sums of unsigned digits alone
@@ -71,11 +74,35 @@ def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading
     return tuple(found)
 
 
+def code_limb(digits_dtype: Any, grid_dtype: Any, reading: Reading) -> int:
+    """Return the bits of the lower limb of codes whose currents need more than 32 bits; 0: two limbs do not do.
+
+    The lower limb is signed. Each limb fits 16 bits, and its currents fit 32.
+    """
+    if reading.bound < 2**31 or not reading.code_bound or grid_dtype.itemsize > 2 or digits_dtype.itemsize > 4:
+        return 0
+    most = reading.rows * max(1, reading.bound // (reading.rows * reading.code_bound))
+    for bits in range(16, 0, -1):
+        half = 1 << (bits - 1)
+        upper = (reading.code_bound + half) >> bits
+        if most * half < 2**31 and most * upper < 2**31 and upper < 2**15:
+            return bits
+    return 0
+
+
+def byte_cells(paths: tuple[str, ...], grid_dtype: Any, reading: Reading) -> bool:
+    """Return whether paired codes, and the upper of two limbs of cells, fit bytes."""
+    if "pairs" not in paths or grid_dtype.itemsize != 4 or not 0 < reading.code_bound <= 127:
+        return False
+    # two products of bytes stay within 16 bits: 2 * 255 * 64 does
+    return reading.bound // (reading.rows * reading.code_bound) + 2**15 < 65 << 16
+
+
 def _factors(reading: Reading, errs: bool) -> tuple[Any, Any] | None:
-    # (inner, outer) with shift_weights[j][i] = inner[j][i] * outer[j], if float32 adds up the inner
-    # sums exactly and int32 the outer ones; None if not
+    # (inner, outer) with shift_weights[j][i] = inner[j][i] * outer[j], if float32 would add up the inner
+    # sums exactly and int32 does the outer ones; None if not
     weights = reading.shift_weights
-    if reading.wide or reading.digit_units is not None or (errs and reading.code_range is None):
+    if reading.digit_units is not None or (errs and reading.code_range is None):
         return None  # errors may carry codes beyond those of any current
     if not all(weight.is_integer() for row in weights for weight in row):
         return None
@@ -90,7 +117,7 @@ def _factors(reading: Reading, errs: bool) -> tuple[Any, Any] | None:
     sums = [sum(c * abs(a) for c, a in zip(code, row, strict=True)) for code, row in zip(codes, inner, strict=True)]
     if max(sums) > 2**24 or sum(map(operator.mul, sums, outer)) >= 2**31:
         return None
-    return np.array(inner, np.float32), np.array(outer, np.int32)
+    return np.array(inner, np.float64 if reading.wide else np.float32), np.array(outer, np.int32)
 
 
 class Constants(NamedTuple):
@@ -104,6 +131,10 @@ class Constants(NamedTuple):
         Numbers of the slices on either path.
     widths, strides : int64 arrays
         Of the slices; widths are 0 where they are not known.
+    code_limb : int
+        Bits of the lower of two limbs of paired codes; 0 where codes are one limb.
+    byte_cells : bool
+        The upper limbs of cells are bytes.
     row_bytes : float
         Bytes of one packed input, of all slices.
     adc : tuple
@@ -115,6 +146,8 @@ class Constants(NamedTuple):
     paired: Any
     widths: Any
     strides: Any
+    code_limb: int
+    byte_cells: bool
     row_bytes: float
     adc: tuple[Any, ...]
 
@@ -123,6 +156,8 @@ class Constants(NamedTuple):
 def constants(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading, errs: bool = False) -> Constants:
     """Return the constants of the kernel for a read of `height` input rows, by ADCs with or without errors."""
     paths = tuple(path for path, _ in read_paths(height, digits_dtype, grid_dtype, reading))
+    limb = code_limb(np.dtype(digits_dtype), np.dtype(grid_dtype), reading)
+    small = byte_cells(paths, np.dtype(grid_dtype), reading)
     looked_up, paired = (tuple(i for i, path in enumerate(paths) if path == name) for name in ("look-up", "pairs"))
     return Constants(
         paths,
@@ -130,8 +165,10 @@ def constants(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading,
         integers(paired),
         integers(reading.widths or (0,) * len(paths)),
         integers(reading.strides),
-        sum(_PACKED_BYTES[path] for path in paths),
-        _adc_constants(reading, errs),
+        limb,
+        small,
+        sum(_PACKED_BYTES[path] for path in paths) * (2 if limb or small else 1),
+        _adc_constants(reading, errs, limb, small),
     )
 
 
@@ -143,7 +180,7 @@ def _exact_products(reading: Reading) -> bool:
     return all(w.is_integer() and abs(int(w)) // max(1, int(w) & -int(w)) < 2**29 for w in weights)
 
 
-def _adc_constants(reading: Reading, errs: bool) -> tuple[Any, ...]:
+def _adc_constants(reading: Reading, errs: bool, limb: int, small: bool) -> tuple[Any, ...]:
     real = np.float64 if reading.wide else np.float32
     gain = np.array(reading.adc_gain, real)
     lows, tops = reading.code_range or (np.full_like(gain, -np.inf), np.full_like(gain, np.inf))
@@ -159,6 +196,8 @@ def _adc_constants(reading: Reading, errs: bool) -> tuple[Any, ...]:
         more,
         np.array(lows, real),
         np.array(tops, real),
+        2.0**limb if limb else None,
+        True if small else None,
         units is not None,
         _exact_products(reading),
         factors is not None,

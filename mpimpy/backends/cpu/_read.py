@@ -20,18 +20,22 @@ from ._currents import (
     fetch_ahead,
     float_cells,
     look_up,
+    multiply_bytes,
     multiply_floats,
+    multiply_limbs,
     multiply_pairs,
     one_cell,
+    pack_byte_cells,
     pack_cells,
 )
-from ._disturb import NORMALS, disturb, prepare, undisturbed
+from ._disturb import NORMALS, disturb, prepare
 from ._jit import inline, kernel
 from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole32, zeros
+from ._redraw import new_scratch, of_cells, of_rows, prepare_rows, redraw
 from ._sparse import PAIRS, multiply_driven, pack_groups
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "420b202ff90972c2"
+INLINED = "feea6ac60116c503"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -192,6 +196,8 @@ def read(
     more,
     lows,
     tops,
+    upper,
+    small,
     snap,
     fused,
     simple,
@@ -203,18 +209,20 @@ def read(
     single,
     double,
     errors,
+    drawn_by_rows,
     driven,
 ):
     """Read a matrix; the arrays of paths that are not taken are empty.
 
     Parameters: `bits`, `pairs`, `codes` as packed above, flat; `looked_up`, `paired` the slices of
     either path; `grid` the memory of the cells, of `itemsize` bytes each; `origins` and `more` what is
-    added to scaled currents and to tiles' sums, or None, so that they cost nothing; `fused` whether products of
-    codes and `weights` are exact; `simple` whether
-    ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
-    columns of a task and the rows converted together; `single` or `double` the result; `errors` a
-    `Disturbance`, or None: then Numba leaves out what would ask for one; `driven` a `Driven` in place of `pairs`,
-    or an empty one.
+    added to scaled currents and to tiles' sums, or None, so that they cost nothing; `upper` the unit of the upper
+    limbs of codes, or None where codes are one limb; `small` True where upper limbs of cells are bytes, else None;
+    `fused` whether products of codes and `weights` are exact; `simple` whether ``weights[j, i]`` is
+    ``inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and columns of a task and the rows
+    converted together; `single` or `double` the result; `errors` a
+    `Disturbance`, and `drawn_by_rows` a `RowTerm`, or None: then Numba leaves out what would ask for one;
+    `driven` a `Driven` in place of `pairs`, or an empty one.
     """
     height, tiles = x_scale.shape
     width = w_scale.shape[1]
@@ -229,13 +237,15 @@ def read(
     strips = col_block // STRIP
     tables = aligned(groups * TABLE if looked_up.size else 0)
     limbs = 2 if itemsize == 4 else 1
-    places = limbs * half_rows
-    if driven.counts.size:
-        places = groups * PAIRS
+    line = half_rows if upper is None and small is None else 2 * half_rows
+    places = groups * PAIRS if driven.counts.size else limbs * half_rows + 1
     packed = aligned(places * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
     seen = np.empty(chunk * slices * STRIP, steps.dtype)  # what the ADCs see
-    currents = undisturbed(errors, seen)
+    currents = of_cells(errors, drawn_by_rows, seen)
+    drawn = of_rows(errors, drawn_by_rows, currents, seen)
+    if drawn_by_rows is not None:
+        scratch = new_scratch(drawn_by_rows, chunk)
     if errors is not None:
         slopes, shifts = np.empty(STRIP, np.float64), np.empty(slices * STRIP, np.float64)
         random, normals = np.empty((2, chunk), np.uint64), np.empty(chunk * NORMALS, np.int32)
@@ -271,12 +281,16 @@ def read(
                     if paired.size:
                         if driven.counts.size:
                             pack_groups(grid, itemsize, origin, width, used, packed)
-                        else:
+                        elif small is None:
                             pack_cells(grid, itemsize, origin, width, used, packed)
+                        else:
+                            pack_byte_cells(grid, itemsize, origin, width, used, packed)
                     if codes.size:
                         float_cells(grid, itemsize, origin, width, used, floats)
                     if errors is not None:
                         prepare(errors, j, tile, tiles, width, n, slices, slopes, shifts)
+                    if drawn_by_rows is not None:
+                        prepare_rows(drawn_by_rows, origin, width, used, scratch)
                     for c in range(0, ms, chunk):
                         count = min(chunk, ms - c)
                         at = row_at + c
@@ -296,22 +310,34 @@ def read(
                                 currents,
                             )
                         if paired.size:
+                            place, total = at * paired.size * line, count * paired.size
                             if driven.counts.size:
                                 multiply_driven(driven, at, rows, packed, paired.size, count, targets, currents)
+                            elif upper is not None:
+                                multiply_limbs(pairs, place, half_rows, half, packed, total, targets, upper, currents)
+                            elif small is not None:
+                                multiply_bytes(pairs, place, half_rows, half, packed, total, targets, currents)
                             else:
-                                multiply_pairs(
-                                    pairs,
-                                    at * paired.size * half_rows,
-                                    half_rows,
-                                    half,
-                                    packed,
-                                    limbs,
-                                    count * paired.size,
-                                    targets,
-                                    currents,
-                                )
+                                multiply_pairs(pairs, place, half_rows, half, packed, limbs, total, targets, currents)
                         if codes.size:
                             multiply_floats(codes, at * slices * rows, rows, used, floats, count * slices, currents)
+                        if drawn_by_rows is not None:
+                            redraw(
+                                drawn_by_rows,
+                                j,
+                                len(steps),
+                                tile,
+                                m0 + c,
+                                height,
+                                n,
+                                slices,
+                                bits,
+                                used,
+                                count,
+                                scratch,
+                                currents,
+                                drawn,
+                            )
                         if errors is not None:
                             disturb(
                                 errors,
@@ -319,7 +345,7 @@ def read(
                                 tile,
                                 m0 + c,
                                 n,
-                                currents,
+                                drawn,
                                 count,
                                 slices,
                                 errors.kind.itemsize == 8,

@@ -17,15 +17,19 @@ from ..._integers import ceil_div
 from ...arrays import namespace
 from .. import reference
 from ..fallback import with_fallback
-from ..reading import BlockScales, Draw, Errors, Reading, Slicing
-from . import _jit, _kernels, _ladder_numba, _read
-from ._driven import driven
+from ..reading import BlockScales, CellMoments, Draw, Errors, Reading, RowDraw, Slicing
+from . import _codes, _jit, _kernels, _ladder_numba, _packing, _read
+from ._driven import NONE_DRIVEN, driven
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
+from ._rows import row_bytes, row_term
+from ._rows import takes_rows as takes_rows
 
 NAME = "numba"
 STREAM = 2**23  # bytes of a noisy grid drawn at once for few inputs: they fit a cache
+THIN = 256  # columns up to which a grid is drawn some rows at a time, if it has so many rows
+DRAW_COST, READ_COST = 7e-4, 1.5e-5  # microseconds for each cell, and for each product of digits
 
 
 def to_backend(array: Any) -> Any:
@@ -66,7 +70,7 @@ def _frozen(array: Any) -> Any:
     return array
 
 
-_NONE = _frozen(np.empty((0, 0, 0), np.float64))
+_NONE, _NO_LEVELS = _frozen(np.empty((0, 0, 0), np.float64)), _frozen(np.empty((0, 0, 0), np.int8))
 
 
 def _block_counts(values: Any, block: tuple[int, int]) -> tuple[int, int, int]:
@@ -79,7 +83,7 @@ def block_max(values: Any, block: tuple[int, int], ceiling: Any = None) -> Any:
     out = np.zeros(_block_counts(values, block), np.float64)
     ceiling = np.full_like(out, np.inf) if ceiling is None else ceiling
     tasks, work = out.shape[0] * out.shape[1], values.size * 1e-3
-    _jit.launch(_kernels.block_max, tasks, work, values, *block, _frozen(ceiling), out)
+    _jit.launch(_codes.block_max, tasks, work, values, *block, _frozen(ceiling), out)
     return out
 
 
@@ -87,7 +91,7 @@ def block_sums(values: Any, block: tuple[int, int], scale_1: Any, scale_2: Any) 
     """See `reference.block_sums`."""
     out = np.zeros(_block_counts(values, block), np.int64)
     tasks, scales = out.shape[0] * out.shape[1], (_frozen(scale_1), _frozen(scale_2))
-    _jit.launch(_kernels.block_sums, tasks, values.size * 1e-3, values, *block, *scales, out)
+    _jit.launch(_codes.block_sums, tasks, values.size * 1e-3, values, *block, *scales, out)
     return out
 
 
@@ -99,7 +103,7 @@ def digits(values: Any, block: tuple[int, int], scales: BlockScales, slicing: Sl
     tasks, work = values.shape[0] * values.shape[1], values.size * 1e-2
     limits = reference.code_limits(slicing.bits, slicing.signed)
     numbers = integers(slicing.bits), integers(slicing.strides), *limits, slicing.offset, slicing.signed
-    _jit.launch(_kernels.digits, tasks, work, values, *block, *arrays, *numbers, out)
+    _jit.launch(_codes.digits, tasks, work, values, *block, *arrays, *numbers, out)
     return out
 
 
@@ -109,6 +113,11 @@ def _table(table: bytes) -> tuple[Any, Any, int]:
     factors = np.frombuffer(table, "<i4").astype(np.int32)
     excess = factors - np.int32(65536)
     return factors, excess, max(abs(int(excess[0])), abs(int(excess[-1])))
+
+
+def _is_narrow(draw: Draw, most: int) -> bool:
+    # whether all of a draw of factors, less one at most `most`, fits 32 bits
+    return draw.shift == 16 and (draw.bound + draw.reference) * most + 2**15 < 2**31
 
 
 def _address_words(address: noise.Address) -> Any:
@@ -132,17 +141,44 @@ def perturb(
         _jit.launch(_kernels.perturb_levels, tasks, work, cells, first, which, entries, words, *numbers, out)
         return out
     factors, excess, most = _table(draw.table)
-    narrow = draw.shift == 16 and (draw.bound + draw.reference) * most + 2**15 < 2**31
-    entries = excess if narrow else factors
-    arguments = tasks, out.size * 7e-4, cells, first, entries, words, draw.level_shift, draw.reference
-    if narrow and words[6] % 8 + last - first <= 2 * _kernels.GROUPS:
-        strips = ceil_div(out.shape[1], _kernels.GROUPS)
-        _jit.launch(_kernels.perturb_thin, out.shape[0] * strips, *arguments[1:], draw.bound, out)
-    elif narrow:
-        _jit.launch(_kernels.perturb_narrow, *arguments, draw.bound, out)
+    narrow = _is_narrow(draw, most)
+    fine = draw.shift < 16 and _fits(cells, draw, most)
+    entries = excess if narrow or fine else factors
+    arguments = out.size * DRAW_COST, cells, first, entries, words, draw.level_shift, draw.reference
+    if narrow:
+        kernel, tasks = _narrow_kernel(out.shape, words[6] % 8)
+        _jit.launch(kernel, tasks, *arguments, draw.bound, out)
     else:
-        _jit.launch(_kernels.perturb, *arguments, draw.shift, draw.bound, out)
+        kernel = _kernels.perturb_fine if fine else _kernels.perturb
+        _jit.launch(kernel, tasks, *arguments, draw.shift, draw.bound, out)
     return out
+
+
+def _narrow_kernel(shape: tuple[int, ...], lead: int) -> tuple[Any, int]:
+    # (kernel, tasks) of a draw that fits 32 bits, of a grid `lead` columns after a group's first
+    slices, rows, columns = shape
+    if lead + columns <= (THIN if rows >= _kernels.GROUPS else 8 * _kernels.GROUPS):
+        return _kernels.perturb_thin, slices * ceil_div(rows, _kernels.GROUPS)
+    return _kernels.perturb_narrow, slices * rows
+
+
+def _fits(cells: Any, draw: Draw, most: int) -> bool:
+    # whether 32 bits hold what `_kernels.perturb_fine` makes of any cells of their dtype
+    value = (1 << 8 * cells.itemsize - 1 + draw.level_shift) + draw.reference
+    change = value * most + 2**15
+    found = (value << 16 - draw.shift) + (change >> draw.shift) + draw.reference
+    return max(change, found, draw.bound) < 2**31
+
+
+def moments(cells: Any, law: CellMoments, which: Any = None) -> tuple[Any, Any]:
+    """See `reference.moments`."""
+    means, variances = np.empty(cells.shape, law.dtype), np.empty(cells.shape, np.float64)
+    tables = np.array(law.means, np.int64), np.array(law.variances, np.float64)
+    numbers = law.count, law.level_shift, law.reference, law.additive, law.low, law.bound
+    tasks, cells = means.shape[0] * means.shape[1], _frozen(cells)
+    which = _NO_LEVELS if which is None else _frozen(which)
+    _jit.launch(_kernels.moments, tasks, means.size * 2e-3, cells, which, *tables, *numbers, means, variances)
+    return means, variances
 
 
 def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
@@ -150,6 +186,15 @@ def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
     out = grid if grid.flags.writeable and grid.flags.c_contiguous else np.array(grid, order="C")
     tasks, work = out.shape[0] * out.shape[1], out.size * 1e-4
     _jit.launch(_kernels.subtract, tasks, work, _frozen(columns), lead, width, bound, out)
+    return out
+
+
+def differences(grid: Any, slices: int, bound: int) -> Any:
+    """See `reference.differences`."""
+    if bound >= 2**30:
+        return reference.differences(grid, slices, bound)
+    out = np.empty((grid.shape[0] // 2, *grid.shape[1:]), grid.dtype)
+    _jit.launch(_kernels.differences, out.shape[0] * out.shape[1], out.size * 5e-4, _frozen(grid), slices, bound, out)
     return out
 
 
@@ -198,7 +243,7 @@ def multiply(x: Any, w: Any) -> Any:
 
 ROW_BLOCK, COL_BLOCK = 256, 256  # outputs of a task: their float64 totals stay in the second-level cache
 CHUNK = 128  # currents of a strip converted together, while they are in the first-level cache
-DISTURBED = 64  # the same, where errors take place beside them
+DISTURBED = 64
 _NO_BITS, _NO_PAIRS, _NO_CODES = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64)
 _NO_SINGLE, _NO_DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
 PACKED = 2**26  # bytes of packed inputs held at once
@@ -225,7 +270,13 @@ def _packed(digits: Any, known: Constants, reading: Reading) -> tuple[Any, Any, 
         bits = np.zeros(math.prod(shape) + 3 * math.prod(shape[2:]), np.int64)
         packed = bits[: math.prod(shape)].reshape(shape)
         _jit.launch(_read.pack_bits, tasks, work, digits, known.looked_up, known.widths, rows, packed)
-    if known.paired.size:
+    if known.code_limb:
+        pairs = np.empty((tiles, height, slices, 2, ceil_div(rows, 2)), np.int32)
+        _jit.launch(_packing.pack_limbs, tasks, work, digits, known.strides, known.code_limb, rows, pairs)
+    elif known.byte_cells:
+        pairs = np.empty((tiles, height, known.paired.size, 2, ceil_div(rows, 2)), np.int32)
+        _jit.launch(_packing.pack_bytes, tasks, work, digits, known.paired, known.strides, rows, pairs)
+    elif known.paired.size:
         pairs = np.empty((tiles, height, known.paired.size, ceil_div(rows, 2)), np.int32)
         inputs = *_memory(digits), depth, known.paired, known.strides
         _jit.launch(_read.pack_pairs, tasks, work, *inputs, rows, pairs)
@@ -238,7 +289,20 @@ def _packed(digits: Any, known: Constants, reading: Reading) -> tuple[Any, Any, 
 def _read_cells(
     digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None
 ) -> Any:
-    # `read` with a kernel: in passes over the input rows, so that packed inputs take little memory
+    # `read` with a kernel
+    return _read_passes((digits, x_scale), (grid, w_scale), reading, dtype, errors, None)
+
+
+def _read_passes(
+    inputs: tuple[Any, Any],
+    weights: tuple[Any, Any],
+    reading: Reading,
+    dtype: str,
+    errors: Errors | None,
+    drawn: RowDraw | None,
+) -> Any:
+    # in passes over the input rows, so that packed inputs take little memory
+    (digits, x_scale), (grid, w_scale) = inputs, weights
     (_, height, depth), width = digits.shape, grid.shape[2]
     if width < _read.STRIP:
         # a strip needs its columns
@@ -246,34 +310,46 @@ def _read_cells(
         grid, w_scale = np.pad(grid, ((0, 0), *more)), np.pad(w_scale, more)
     digits, grid, w_scale = _frozen(digits), _frozen(grid), _frozen(w_scale)
     out = np.empty((height, grid.shape[2]), dtype)
-    known = constants(height, digits.dtype, grid.dtype, reading, errors is not None)
+    known = constants(height, digits.dtype, grid.dtype, reading, errors is not None or drawn is not None)
     wrong = None if errors is None else disturbance(errors, reading, (len(w_scale), grid.shape[2]), perturb)
-    passes = max(1, round(height * depth * known.row_bytes / PACKED))
+    bytes_each = known.row_bytes if drawn is None else known.row_bytes + row_bytes(drawn, reading)
+    passes = max(1, min(height, round(height * depth * bytes_each / PACKED)))
     for turn in range(passes):
         rows = slice(height * turn // passes, height * (turn + 1) // passes)
         inputs = _frozen(digits[:, rows, :]), _frozen(x_scale[rows])
         more = wrong if wrong is None or not rows.start else from_row(wrong, rows.start)
-        _read_rows(inputs, (grid, w_scale), reading, known, out[rows], more)
+        by_rows = None if drawn is None else (drawn, rows.start)
+        _read_rows(inputs, (grid, w_scale), reading, known, out[rows], more, by_rows)
     return out if width == out.shape[1] else out[:, :width].copy()
 
 
 def _read_rows(
-    inputs: tuple[Any, Any], weights: tuple[Any, Any], reading: Reading, known: Constants, out: Any, errors: Any
+    inputs: tuple[Any, Any],
+    weights: tuple[Any, Any],
+    reading: Reading,
+    known: Constants,
+    out: Any,
+    errors: Any,
+    drawn: tuple[RowDraw, int] | None,
 ) -> None:
     # one pass: (digits, scales) of some input rows meet (cells, scales) of all weights
     (digits, x_scale), (grid, w_scale) = inputs, weights
     slices, height, depth = digits.shape
-    blocks, tasks = _blocks(height, out.shape[1], slices, CHUNK if errors is None else DISTURBED)
-    result, cost = out.reshape(-1), 1.5e-5
-    lists = driven(digits, grid, known, reading)
-    left = known._replace(paired=integers(())) if lists.counts.size else known  # for `_packed`
+    blocks, tasks = _blocks(height, out.shape[1], slices, CHUNK if errors is None or drawn is not None else DISTURBED)
+    result, cost = out.reshape(-1), READ_COST
     if errors is not None:
         cost += (2e-3 if errors.normals.size else 3e-4) / reading.rows
+    lists = NONE_DRIVEN if drawn is not None else driven(digits, grid, known, reading)
+    left = known._replace(paired=integers(())) if lists.counts.size else known
+    packed, term = _packed(digits, left, reading), None
+    if drawn is not None:
+        cost += 1e-4 + 5e-3 / reading.rows
+        term = row_term(drawn[0], reading, known, digits, packed[0], out.shape[1], drawn[1])
     _jit.launch(
         _read.read,
         tasks,
         height * depth * out.shape[1] * slices * len(grid) * cost,
-        *_packed(digits, left, reading),
+        *packed,
         known.looked_up,
         known.paired,
         known.widths,
@@ -287,18 +363,38 @@ def _read_rows(
         blocks,
         *((result, _NO_DOUBLE) if out.dtype == np.float32 else (_NO_SINGLE, result)),
         errors,
+        term,
         lists,
     )
 
 
-read = with_fallback(_read_cells, lambda digits, grid: not too_wide(grid.dtype), reference.reader(perturb))
+def _takes(digits: Any, grid: Any, reading: Reading, errors: Errors | None) -> bool:
+    return not too_wide(grid.dtype)
+
+
+read = with_fallback(_read_cells, _takes, reference.reader(perturb))
+
+
+def row_reader(draw: RowDraw) -> Any:
+    """See `reference.row_reader`."""
+
+    def takes(digits: Any, grid: Any, reading: Reading, errors: Errors | None) -> bool:
+        return not too_wide(grid.dtype) and takes_rows(reading, draw, errors is not None)
+
+    def read_rows(
+        digits: Any, x_scale: Any, grid: Any, w_scale: Any, reading: Reading, dtype: str, errors: Errors | None
+    ) -> Any:
+        return _read_passes((digits, x_scale), (grid, w_scale), reading, dtype, errors, draw)
+
+    return with_fallback(read_rows, takes, reference.reader(perturb, draw))
 
 
 def _blocks(height: int, width: int, slices: int, together: int) -> tuple[tuple[int, int, int], int]:
     # ((rows and columns of a task, rows converted together), tasks)
-    down = ceil_div(height, ROW_BLOCK)
+    tall = 2 if slices == 1 else 1  # few sums beside much that is made ready for each block of rows
+    down = ceil_div(height, ROW_BLOCK * tall)
     strips = ceil_div(width, _read.STRIP)
-    across = min(strips, max(ceil_div(width, COL_BLOCK), ceil_div(2 * _jit.get_num_threads(), down)))
+    across = min(strips, max(ceil_div(width, COL_BLOCK // tall), ceil_div(2 * _jit.get_num_threads(), down)))
     row_block, col_block = ceil_div(height, down), ceil_div(strips, across) * _read.STRIP
     chunk = min(ceil_div(row_block, 4) * 4, max(4, together // slices // 4 * 4))
     return (row_block, col_block, chunk), down * ceil_div(width, col_block)

@@ -20,7 +20,7 @@ from ... import noise
 from ..._integers import ceil_div
 from .. import reference
 from ..fallback import with_fallback
-from ..reading import PANEL, Draw, Errors, Reading
+from ..reading import PANEL, Draw, Errors, Reading, RowDraw
 from ._errors import kernel_errors, no_errors
 from ._numbers import flat as _flat
 from ._numbers import signed as _signed
@@ -84,9 +84,11 @@ def _without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
 
 block_max = _without_autocast(reference.block_max)
 block_sums = _without_autocast(reference.block_sums)
+differences = _without_autocast(reference.differences)
 digits = _without_autocast(reference.digits)
 fold = _without_autocast(reference.fold)
 limbs = _without_autocast(reference.limbs)
+moments = _without_autocast(reference.moments)
 multiply = _without_autocast(reference.multiply)
 reduce_lines = _without_autocast(reference.reduce_lines)
 transfer = _without_autocast(reference.transfer)
@@ -283,7 +285,7 @@ def _fits_int8(reading: Reading) -> bool:
     return reading.widths is not None and max(reading.widths) <= 7
 
 
-def _takes(digits: Any, grid: Any) -> bool:
+def _takes(digits: Any, grid: Any, reading: Reading, errors: Errors | None) -> bool:
     integers = digits.dtype in _INTEGERS and grid.dtype in _INTEGERS
     return integers and digits.numel() > 0 and grid.numel() > 0 and _kernels(digits) is not None
 
@@ -391,3 +393,13 @@ def _read_with_triton(
 
 
 read = with_fallback(_read_with_triton, _takes, _without_autocast(reference.reader(perturb)))
+
+
+def takes_rows(reading: Reading, draw: RowDraw, errs: bool) -> bool:
+    """See `reference.takes_rows`."""
+    return False
+
+
+def row_reader(draw: RowDraw) -> Any:
+    """See `reference.row_reader`: in plain torch, which draws normal numbers with this backend's kernels."""
+    return _without_autocast(reference.reader(perturb, draw))

@@ -8,11 +8,12 @@ device. The caller has checked the input.
 
 from typing import Any
 
-from ._draws import apply_stuck_cells, perturb, subtract
+from ._draws import apply_stuck_cells, differences, perturb, subtract
 from ._encode import block_max, block_sums, code_limits, digits, expand_blocks, fold, limbs, multiply
 from ._errors import disturb
 from ._ladder import node_voltages, reduce_lines, transfer
-from ._read import read, read_paths, reader
+from ._moments import moments
+from ._read import read, read_paths, reader, row_reader, takes_rows
 from ._rows import redraw
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "block_max",
     "block_sums",
     "code_limits",
+    "differences",
     "digits",
     "disturb",
     "expand_blocks",
     "fold",
     "from_backend",
     "limbs",
+    "moments",
     "multiply",
     "node_voltages",
     "perturb",
@@ -36,7 +39,9 @@ __all__ = [
     "reader",
     "redraw",
     "reduce_lines",
+    "row_reader",
     "subtract",
+    "takes_rows",
     "to_backend",
     "transfer",
 ]

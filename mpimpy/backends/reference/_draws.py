@@ -8,7 +8,7 @@ from ... import noise
 from ..._caches import bounded
 from ..reading import Draw
 
-__all__ = ["apply_stuck_cells", "entries", "perturb", "subtract"]
+__all__ = ["apply_stuck_cells", "differences", "entries", "perturb", "subtract"]
 
 
 @bounded(32, lambda _, xp, where, table: 2 * len(table))
@@ -120,4 +120,30 @@ def subtract(grid: Any, columns: Any, lead: int, width: int, bound: int) -> Any:
     for index in range(grid.shape[0]):
         less = xp.take(xp.astype(columns[index, :, :], wide), array, axis=1)
         out.append(xp.astype(xp.clip(xp.astype(grid[index, :, :], wide) - less, -bound, bound), grid.dtype))
+    return xp.stack(out, axis=0)
+
+
+def differences(grid: Any, slices: int, bound: int) -> Any:
+    """Return the cells of differential pairs together: ``clip(g+ - g-, -bound, bound)``.
+
+    Parameters
+    ----------
+    grid : integer array, shape (planes * 2 * slices, A, C)
+        All g+ cells of a plane come before its g- cells.
+    slices : int
+        Of a plane.
+    bound : int
+        Greatest magnitude of the result.
+
+    Returns
+    -------
+    integer array of that dtype, shape (planes * slices, A, C)
+    """
+    xp = array_namespace(grid)
+    wide = xp.int32 if bound < 2**30 else xp.int64
+    out = []
+    for start in range(0, grid.shape[0], 2 * slices):
+        for j in range(start, start + slices):
+            value = xp.astype(grid[j, :, :], wide) - xp.astype(grid[j + slices, :, :], wide)
+            out.append(xp.astype(xp.clip(value, -bound, bound), grid.dtype))
     return xp.stack(out, axis=0)

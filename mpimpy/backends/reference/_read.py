@@ -11,7 +11,7 @@ from ._draws import perturb
 from ._errors import disturb
 from ._rows import redraw
 
-__all__ = ["read", "read_paths", "reader"]
+__all__ = ["read", "read_paths", "reader", "row_reader", "takes_rows"]
 
 
 def read_paths(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading) -> tuple[tuple[str, str], ...]:
@@ -113,3 +113,22 @@ def _codes(xp: Any, current: Any, reading: Reading, j: int, i: int) -> Any:
 
 
 read = reader(perturb)
+
+
+def takes_rows(reading: Reading, draw: RowDraw, errs: bool) -> bool:
+    """Return whether a kernel draws the currents of input rows; plain array-API calls do where none does.
+
+    Parameters
+    ----------
+    reading : Reading
+    draw : RowDraw
+        Its variances, and those of its reference columns, are not looked at.
+    errs : bool
+        The ADCs err.
+    """
+    return False
+
+
+def row_reader(draw: RowDraw) -> Callable[..., Any]:
+    """Return the `read` of a matrix whose currents every input row draws: the grid that it reads holds means."""
+    return reader(perturb, draw)

@@ -1,7 +1,7 @@
 """Currents that every input row draws anew, in plain array-API calls: a part of the reference.
 
-A current is drawn as a whole, with the mean and the variance of its cells. As the errors of ADCs, this comes between a
-current and its code.
+Other backends may do it inside their kernels. A current is drawn as a whole, with the mean and the variance of its
+cells. As the errors of ADCs, this comes between a current and its code.
 """
 
 from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""Crossbar products as operations that torch records, compiles and transforms."""

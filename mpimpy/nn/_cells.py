@@ -1,0 +1,182 @@
+"""The cells of one weight matrix of a layer: written when its weights change, read at every forward pass."""
+
+import copy
+import dataclasses
+from typing import Any, Protocol
+
+import torch
+
+from .. import backends, noise
+from .._recorded import quantised
+from ..autograd.slots import Asked, Slotted
+from ..checks import fail
+from ..config import Ranges
+from ..engine import Engine
+from ..operands import edge
+
+__all__ = ["LayerCells", "Observer"]
+
+
+class Observer(Protocol):
+    """What looks at the products of some cells, while a report or a calibration is made."""
+
+    def before(self, cells: "LayerCells", x: Any, w: Any) -> Any:
+        """Return the product in the place of the crossbars', or None."""
+
+    def after(self, cells: "LayerCells", x: Any, w: Any, y: Any) -> None:
+        """See a product of the crossbars."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Written:
+    # a matrix, and by what to see that it is still the right one
+    matrix: Any
+    weights: Any  # a copy of them
+    version: Any
+    settings: Any
+    held: Any  # the weights' memory, so that no later tensor gets its address while the version is compared
+
+
+class LayerCells(Slotted):
+    """Crossbars of one weight matrix, under a name of its own; a factor of products (`mpimpy.autograd.slots.Factor`).
+
+    Its random numbers have the key that ``engine.program(w, name=name)`` gives, so layers never share cells or noise.
+
+    Parameters
+    ----------
+    engine : Engine
+        Its configuration, seed and chip hold until another one is put in its place.
+    name : str
+
+    Attributes
+    ----------
+    engine : Engine
+    name : str
+    chip : int or None
+        Chip that the weights are on; None: the engine's.
+    age : (float or str, bool) or None
+        Time since programming and whether products are compensated, as `mpimpy.CrossbarMatrix.at` takes them.
+    reads : int
+        Reads made so far: the number of the next one.
+    calibrated : Ranges, "full" or None
+        Range of the ADCs that `mpimpy.nn.calibrate_` has found; None: it has not looked.
+    observer : Observer or None
+        Looks at products, and may take the place of the crossbars.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine, self.name = engine, name
+        self.chip: int | None = None
+        self.age: tuple[float | str, bool] | None = None
+        self.reads = 0
+        self.calibrated: Ranges | str | None = None
+        self.observer: Observer | None = None
+        self._written: _Written | None = None
+        self._take_slot()
+
+    @property
+    def gradient(self) -> str:
+        """Kind of gradient, the engine's."""
+        return self.engine.gradient
+
+    def _count(self) -> int:
+        number = self.reads
+        self.reads = (number + 1) % (noise.MAX_READ + 1)
+        return number
+
+    def use(self, engine: Engine) -> None:
+        """Take another engine, with the range of its ADCs."""
+        self.engine, self.calibrated = engine, None
+
+    def use_range(self, found: Ranges | str) -> None:
+        """Take a calibrated range of the ADCs."""
+        self.engine, self.calibrated = self.engine.replace(adc={"range": found}), found
+
+    def forget(self) -> None:
+        """Write the weights anew at the next read."""
+        self._written = None
+
+    def matrix(self, w: Any, step: int = 0, traced: bool = True) -> Any:
+        """Return the programmed matrix of weights: that of the last call, unless something changed.
+
+        Parameters
+        ----------
+        w : tensor, shape (K, N)
+        step : int
+            Number of the training step whose cells are wanted, from 1; 0: those of the chip.
+        traced : bool
+            Whether to compare the weights themselves: a tensor of a graph has no version that tells of changes.
+
+        Returns
+        -------
+        CrossbarMatrix
+        """
+        engine, age = self.engine, None if step else self.age
+        chip = engine.chip if self.chip is None else self.chip
+        settings = (engine.config, engine.seed, engine.backend, chip, step, age, w.dtype, w.device)
+        version = None if traced or w.is_inference() else (w.data_ptr(), w._version, w.stride())
+        found = self._written
+        if found is not None and found.settings == settings:
+            if version is not None and version == found.version:
+                return found.matrix
+            if found.weights.shape == w.shape and torch.equal(found.weights, w):
+                self._written = dataclasses.replace(found, version=version, held=w.detach())
+                return found.matrix
+        matrix = self._program(w.detach(), chip, step)
+        if age is not None:
+            matrix = matrix.at(*age)
+        self._written = _Written(matrix, w.detach().clone(), version, settings, w.detach())
+        return matrix
+
+    def keep(self, matrix: Any, w: Any) -> None:
+        """Take a matrix that was programmed elsewhere as that of weights, until something changes."""
+        engine = self.engine
+        chip = engine.chip if self.chip is None else self.chip
+        settings = (engine.config, engine.seed, engine.backend, chip, 0, self.age, w.dtype, w.device)
+        self._written = _Written(matrix, w.detach().clone(), None, settings, None)
+
+    def _program(self, w: Any, chip: int, step: int) -> Any:
+        engine = self.engine
+        address = engine._address(self.name, chip)
+        if step:
+            address = address._replace(seed=noise.derive(address.seed, "step", step))
+        return engine._program(engine._weights(w), address)
+
+    def _multiply_values(self, x: Any, w: Any, asked: Asked) -> Any:
+        observer = self.observer
+        if observer is not None and (found := observer.before(self, x, w)) is not None:
+            return found
+        matrix = self.matrix(w, asked.step, asked.traced)
+        try:
+            y = matrix._multiply_values(x, w, asked)
+        except (TypeError, ValueError) as error:
+            fail(type(error), f"layer {self.name!r}: {error}")
+        if observer is not None:
+            observer.after(self, x, w, y)
+        return y
+
+    def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
+        engine = self.engine
+        return quantised(backends.select(x, engine.backend), engine.config, edge.accept("x", x), weight=False)
+
+    def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
+        matrix = self.matrix(w, asked.step, asked.traced)
+        values = matrix.effective() if self.gradient == "written" else matrix.decoded()
+        if self.gradient != "clipped":
+            return values, torch.zeros(values.shape, dtype=torch.bool, device=w.device)
+        found = quantised(backends.select(w, self.engine.backend), self.engine.config, edge.accept("w", w), weight=True)
+        return values, found[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_written", "observer", "slot")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._written = self.observer = None
+        self._take_slot()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "LayerCells":
+        # a copy reads the same cells with the same numbers: copies of a model give the same results
+        other = copy.copy(self)
+        memo[id(self)] = other
+        return other

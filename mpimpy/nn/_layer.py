@@ -1,0 +1,167 @@
+"""What all layers on crossbars share: their engine, their cells, and the way to and from torch's own layers."""
+
+import copy
+from typing import Any, ClassVar, Self
+
+import torch
+
+from .._recorded import recorded_product
+from ..checks import fail
+from ..engine import Engine
+from ._cells import LayerCells
+from ._learned import LearnedRanges
+from ._training import Training
+
+__all__ = ["CrossbarLayer"]
+
+
+class CrossbarLayer(LearnedRanges):
+    """Base of the layers on crossbars, beside torch's own class of the layer.
+
+    Parameters and keys of the ``state_dict`` are those of torch's layer, so that weights load both ways.
+
+    Attributes
+    ----------
+    digital : type
+        torch's class of the layer.
+    name : str
+        Qualified name in its model, by which its cells have random numbers of their own.
+    training_settings : Training
+    """
+
+    digital: ClassVar[type]
+    owned: ClassVar[tuple[str, ...]] = ()  # submodules whose weights this layer multiplies by
+    name: str
+    _digital_class: type
+
+    @classmethod
+    def from_digital(cls, module: torch.nn.Module, engine: Engine, name: str, training: Training | None = None) -> Self:
+        """Return a layer on crossbars with the parameters of one of torch's.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Of torch's class of the layer; it stays as it is, and shares its parameters.
+        engine : Engine
+        name : str
+            Qualified name of the layer in its model.
+        training : Training, optional
+
+        Raises
+        ------
+        TypeError
+            If `module` is of another class.
+        """
+        layer = copy.copy(module)
+        layer.__dict__ = {
+            key: copy.copy(value) if isinstance(value, (dict, list)) else value
+            for key, value in module.__dict__.items()
+        }
+        return cls.take_over(layer, engine, name, training)
+
+    @classmethod
+    def take_over(cls, module: Any, engine: Engine, name: str, training: Training | None = None) -> Self:
+        """Put one of torch's layers on crossbars, in place, and return it; the parameters are those of `from_digital`.
+
+        Its class changes, so every name and reference that leads to it leads to crossbars.
+        """
+        if not cls._fits(type(module)):
+            fail(TypeError, f"{name or 'the model'} is a {type(module).__name__}, not a {cls.digital.__name__}")
+        if not isinstance(engine, Engine):
+            fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05)")
+        module._digital_class, module.__class__ = type(module), cls
+        layer: Self = module
+        layer.name = name or "(root)"
+        layer.training_settings = Training() if training is None else training
+        layer._cells = {part: LayerCells(engine, layer._part_name(part)) for part in layer._parts()}
+        layer._make_ranges()
+        return layer
+
+    @classmethod
+    def _fits(cls, kind: type) -> bool:
+        """Return whether a class is the one that this layer stands for."""
+        return kind is cls.digital
+
+    def leave(self) -> torch.nn.Module:
+        """Make it torch's own layer again, in place, and return it: the same parameters, without crossbars."""
+        module: Any = self
+        module._drop_ranges()
+        module.__class__ = module._digital_class
+        for own in ("name", "training_settings", "_cells", "_digital_class"):
+            del module.__dict__[own]
+        found: torch.nn.Module = module
+        return found
+
+    def to_digital(self) -> torch.nn.Module:
+        """Return torch's own layer, with the same parameters; this one stays on crossbars."""
+        module: Any = copy.copy(self)
+        module.__dict__ = {
+            key: copy.copy(value) if isinstance(value, (dict, list)) else value for key, value in self.__dict__.items()
+        }
+        found: torch.nn.Module = module.leave()
+        return found
+
+    def _parts(self) -> tuple[str, ...]:
+        """Return the names of the weight matrices: "" for the only one."""
+        return ("",)
+
+    def _part_name(self, part: str) -> str:
+        return f"{self.name}/{part}" if part else self.name
+
+    @property
+    def engine(self) -> Engine:
+        """Engine of its cells. A new one takes effect at the next forward pass."""
+        return next(iter(self._cells.values())).engine
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        if not isinstance(engine, Engine):
+            fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05)")
+        for cells in self._cells.values():
+            cells.use(engine)
+
+    def _weights(self) -> dict[str, Any]:
+        """Return the weight matrices, (K, N), by part."""
+        raise NotImplementedError
+
+    def _clip(self) -> None:
+        # before a step in training, as `Training.clip_weights` says
+        sigmas = self.training_settings.clip_weights
+        if sigmas is None or not self.training:  # type: ignore[attr-defined]
+            return
+        with torch.no_grad():
+            for weight in self._clipped():
+                bound = sigmas * weight.std()
+                weight.copy_(torch.minimum(torch.maximum(weight, -bound), bound))
+
+    def _clipped(self) -> list[Any]:
+        """Return the parameters that are programmed."""
+        raise NotImplementedError
+
+    def _steps(self) -> bool:
+        # whether this forward pass writes its weights into fresh cells
+        return bool(self.training) and self.training_settings.noise == "step"  # type: ignore[attr-defined]
+
+    def _product(self, x: Any, w: Any, part: str = "", step: Any = None, first_row: int = 0, read: Any = None) -> Any:
+        """Return the product of inputs and a weight matrix, read from its cells.
+
+        Parameters
+        ----------
+        x : tensor, shape (..., K)
+        w : tensor, shape (K, N)
+        part : str
+            Name of the weight matrix.
+        step : int or int64 tensor, optional
+            Step whose cells are read, where several reads belong to one; by default every read in training is one.
+        first_row : int
+        read : int or int64 tensor, optional
+            Number of the read, where several products are one; by default the next one.
+        """
+        x = self._in_range(x, part)
+        at = self._steps() if step is None else step
+        return recorded_product(self._cells[part], x, w, read, step=at, first_row=first_row)
+
+    def extra_repr(self) -> str:
+        """Return what torch's repr shows of the layer, and its name and seed."""
+        shown = super().extra_repr()  # type: ignore[misc]
+        return f"{shown}, name={self.name!r}, seed={self.engine.seed}"

@@ -1,0 +1,110 @@
+"""The few things that a layer on crossbars has beside torch's parameters: ranges that were learned or calibrated."""
+
+import re
+from typing import Any
+
+import torch
+
+from ..checks import fail
+from ..config import Ranges
+from ._cells import LayerCells
+from ._ranges import clip_inputs
+from ._training import Training
+
+__all__ = ["LearnedRanges"]
+
+_STASH = "_crossbar_ranges"  # of a layer that left its crossbars, for the next conversion
+
+
+def _suffix(part: str) -> str:
+    return "_" + re.sub("[ .]", "_", part) if part else ""
+
+
+class LearnedRanges:
+    """Ranges of a layer's inputs and of its ADCs, as parameters and keys of its ``state_dict``.
+
+    A layer that has neither learned nor been calibrated has no such keys, and none need be there when it is loaded.
+    """
+
+    training_settings: Training
+    _cells: dict[str, LayerCells]
+
+    def _make_ranges(self) -> None:
+        # after conversion: parameters of the input ranges, and what an earlier conversion has found
+        layer: Any = self
+        kept = layer.__dict__.pop(_STASH, {})
+        reference = next(layer.parameters())
+        for part, cells in self._cells.items():
+            if self.training_settings.input_ranges is not None:
+                bound, seen = kept.get(f"input{_suffix(part)}", (None, None))
+                if bound is None:
+                    bound = torch.nn.Parameter(torch.ones((), dtype=torch.float32, device=reference.device))
+                    seen = torch.zeros((), dtype=torch.int64, device=reference.device)
+                layer.register_parameter(f"input_range{_suffix(part)}", bound)
+                layer.register_buffer(f"input_range_seen{_suffix(part)}", seen)
+            if (found := kept.get(f"adc{_suffix(part)}")) is not None:
+                cells.use_range(found)
+
+    def _drop_ranges(self) -> None:
+        # before the layer leaves its crossbars
+        layer: Any = self
+        kept: dict[str, Any] = {}
+        for part, cells in self._cells.items():
+            if self.training_settings.input_ranges is not None:
+                bound = layer._parameters.pop(f"input_range{_suffix(part)}")
+                kept[f"input{_suffix(part)}"] = bound, layer._buffers.pop(f"input_range_seen{_suffix(part)}")
+            if cells.calibrated is not None:
+                kept[f"adc{_suffix(part)}"] = cells.calibrated
+        if kept:
+            layer.__dict__[_STASH] = kept
+
+    def _in_range(self, x: Any, part: str) -> Any:
+        settings = self.training_settings.input_ranges
+        if settings is None:
+            return x
+        layer: Any = self
+        bound = getattr(layer, f"input_range{_suffix(part)}")
+        seen = getattr(layer, f"input_range_seen{_suffix(part)}")
+        return clip_inputs(x, bound, seen, settings, bool(layer.training))
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[misc]
+        for part, cells in self._cells.items():
+            if (found := cells.calibrated) is not None:
+                ends = [found.low, found.span] if isinstance(found, Ranges) else []
+                destination[f"{prefix}adc_range{_suffix(part)}"] = torch.tensor(ends, dtype=torch.float64)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        given = (state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+        super()._load_from_state_dict(*given)  # type: ignore[misc]
+        for part, cells in self._cells.items():
+            for own in (f"{prefix}input_range{_suffix(part)}", f"{prefix}input_range_seen{_suffix(part)}"):
+                if own in missing_keys:
+                    missing_keys.remove(own)
+            key = f"{prefix}adc_range{_suffix(part)}"
+            if key not in state_dict:
+                continue
+            if key in unexpected_keys:
+                unexpected_keys.remove(key)
+            try:
+                cells.use_range(_range_of(state_dict[key]))
+            except (TypeError, ValueError) as error:
+                error_msgs.append(f"{key}: {error}")
+
+
+def _range_of(ends: Any) -> Ranges | str:
+    if ends.numel() == 0:
+        return "full"
+    if ends.ndim != 3 or ends.shape[0] != 2:
+        fail(ValueError, f"it has shape {tuple(ends.shape)}, where (2, weight slices, input slices) is wanted")
+    low, span = ends.tolist()
+    return Ranges(low, span)

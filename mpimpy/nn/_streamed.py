@@ -1,0 +1,193 @@
+"""Products of convolutions, streamed: the matrix of all patches never exists."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+
+from ..arrays import traced_by_torch
+from ..autograd.product import next_read
+from ..checks import fail
+from ._layer import CrossbarLayer
+from ._patches import Block, Ranges, blocks, images_at_a_time
+
+__all__ = ["StreamedLayer", "place"]
+
+BLOCK = 1 << 19  # elements of a block of patches, 2 MB of float32, where the weights are not more
+_GRAPH_BLOCKS = 16  # of one product in a graph, which lists them all
+
+Gather = Callable[[Any, Ranges], Any]
+
+
+class StreamedLayer(CrossbarLayer):
+    """Base of the convolutions on crossbars: a weight matrix per group, and blocks of positions.
+
+    All blocks of a forward pass are one read, at the addresses of their rows in the matrix of all patches: how it is
+    cut changes no bit.
+    """
+
+    weight: Any
+    bias: Any
+    in_channels: int
+    out_channels: int
+    groups: int
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    def _parts(self) -> tuple[str, ...]:
+        return ("",) if self.groups == 1 else tuple(f"group {index}" for index in range(self.groups))
+
+    def _clipped(self) -> list[Any]:
+        return list(self.weight.chunk(self.groups))
+
+    def _images(self, given: Any) -> Any:
+        # (N, C, *sizes) of inputs as torch's layer takes them
+        axes = len(self.kernel_size)
+        if given.ndim not in (axes + 1, axes + 2):
+            shapes = f"(N, {self.in_channels}, {', '.join('DHW'[-axes:])})"
+            where = f"layer {self.name!r}: input has shape {tuple(given.shape)}"
+            fail(ValueError, f"{where}: give {shapes}, or one image without N")
+        images = given if given.ndim == axes + 2 else given.unsqueeze(0)
+        if images.shape[1] != self.in_channels:
+            fail(
+                ValueError,
+                f"layer {self.name!r}: input of shape {tuple(given.shape)} has {images.shape[1]} channels, and the "
+                f"weights are for {self.in_channels}",
+            )
+        return images
+
+    def _whole(self, x: Any) -> bool:
+        # transforms and forward-mode gradients see one product: a map numbers the rows of all its samples
+        forward = torch.autograd.forward_ad._current_level >= 0
+        return forward or torch._C._functorch.peek_interpreter_stack() is not None
+
+    def _in_place(self, x: Any) -> bool:
+        """Return whether results may be written into one tensor: torch does not trace or transform what is done."""
+        return not (self._whole(x) or traced_by_torch(x, self.weight))
+
+    def _streamed(
+        self, images: Any, positions: tuple[int, ...], width: int, gather: Gather, prepare: Any = None
+    ) -> Iterator[tuple[Block, Any]]:
+        """Yield the products of all positions, block by block, in order.
+
+        Parameters
+        ----------
+        images : tensor, shape (N, C, *sizes)
+        positions : tuple of int
+            Per image.
+        width : int
+            Elements of a row, of the inputs or of the product, that count for the size of a block.
+        gather : function of (tensor, ranges)
+            Rows of inputs of one group, shape (n * positions, K), from its channels of n images.
+        prepare : function of a tensor, optional
+            Makes of n images those that `gather` takes.
+
+        Yields
+        ------
+        block : Block
+        y : tensor, shape (n * positions, columns of all groups)
+        """
+        sizes, weights = (images.shape[0], *positions), self._weights()
+        rows = images.shape[0]
+        for size in positions:
+            rows *= size
+        # a read for each matrix, which its blocks share
+        reads = {part: next_read(self._cells[part], images, w) for part, w in weights.items()}
+        # a read draws the noise of all its cells: a block is no smaller than they are
+        cells = max(w.shape[0] * w.shape[1] for w in weights.values())
+        most = max(1, max(BLOCK, cells) // width)
+        if self._whole(images):
+            most = max(most, rows)
+        elif not self._in_place(images):
+            most = max(most, -(-rows // _GRAPH_BLOCKS))
+        unit = self._unit(rows)
+        # split, as its gradient is put together once, where each slice would have one of the whole
+        step = images_at_a_time(sizes, most, unit)
+        chunks, at = images.split(step), -1
+        pieces: Any = ()
+        for block in blocks(sizes, most, unit):
+            (first, _), *ranges = block.ranges
+            if first // step != at:
+                at = first // step
+                chunk = chunks[at] if prepare is None else prepare(chunks[at])
+                pieces = chunk.chunk(self.groups, dim=1)
+            ys = [
+                self._block(partial(gather, piece, tuple(ranges)), piece, part, w, block.first_row, reads[part])
+                for piece, (part, w) in zip(pieces, weights.items(), strict=True)
+            ]
+            yield block, ys[0] if len(ys) == 1 else torch.cat(ys, -1)
+
+    def _unit(self, rows: int) -> int:
+        # blocks of patches begin where blocks of a scale do
+        granularity = self.engine.config.inputs.granularity
+        if granularity == "per-matrix":
+            return max(1, rows)
+        return 1 if isinstance(granularity, str) else max(1, min(granularity[0], rows))
+
+    def _block(self, make: Any, piece: Any, part: str, w: Any, first_row: int, read: Any) -> Any:
+        x = make()
+        if self._in_place(piece) and torch.is_grad_enabled() and (piece.requires_grad or w.requires_grad):
+            with _made_again(make, piece, w):
+                return self._product(x, w, part, first_row=first_row, read=read)
+        return self._product(x, w, part, first_row=first_row, read=read)
+
+
+def _made_again(make: Any, piece: Any, w: Any) -> Any:
+    # what a product saves for its gradient: the weights, and instead of its patches the images to gather them from
+    of_images, of_weights = piece._version, w._version
+
+    def pack(saved: Any) -> Any:
+        return saved if saved.data_ptr() == w.data_ptr() else saved.dtype
+
+    def unpack(kept: Any) -> Any:
+        if isinstance(kept, torch.Tensor):
+            _check_version("the weights", of_weights, w._version)
+            return kept
+        _check_version("the inputs", of_images, piece._version)
+        with torch.no_grad():
+            return make().to(kept)
+
+    return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
+
+
+def _check_version(what: str, then: int, now: int) -> None:
+    if now != then:
+        msg = f"{what} of a convolution were changed in place between its forward and its backward pass"
+        fail(RuntimeError, f"{msg}: give it a copy of what changes")
+
+
+class _Placed(torch.autograd.Function):
+    # values of one block written into the tensor of all, which stays one tensor
+
+    @staticmethod
+    def forward(context: Any, whole: Any, values: Any, write: Any, fetch: Any) -> Any:
+        context.mark_dirty(whole)
+        context.fetch, context.dtype = fetch, values.dtype
+        write(whole, values)
+        return whole
+
+    @staticmethod
+    def backward(context: Any, upstream: Any) -> Any:
+        of_values = context.fetch(upstream).to(context.dtype) if context.needs_input_grad[1] else None
+        return upstream, of_values, None, None
+
+
+def place(whole: Any, values: Any, write: Any, fetch: Any) -> Any:
+    """Write values into a part of a tensor that no other block has written, or add them; return it.
+
+    Parameters
+    ----------
+    whole : tensor
+        Changed in place.
+    values : tensor
+    write : function of (whole, values)
+        Linear.
+    fetch : function of a tensor
+        Its adjoint: from the gradient of `whole` to that of `values`.
+    """
+    if torch.is_grad_enabled():
+        return _Placed.apply(whole, values, write, fetch)  # type: ignore[no-untyped-call]
+    write(whole, values)
+    return whole

@@ -1,0 +1,112 @@
+"""ADC ranges that fit the currents of each layer of a model."""
+
+from typing import Any
+
+import torch
+
+from ..checks import as_int
+from ._cells import LayerCells
+from ._data import each_cells, run, watched
+
+__all__ = ["calibrate_"]
+
+ROWS = 512  # inputs of each weight matrix that are kept
+
+
+class _Recorder:
+    # an observer: digital products in the place of the crossbars', and a sample of their inputs
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.kept: dict[str, Any] = {}
+        self._seen: dict[str, int] = {}
+        self._random = torch.Generator().manual_seed(0)
+
+    def before(self, cells: LayerCells, x: Any, w: Any) -> Any:
+        flat = x.detach().reshape(-1, x.shape[-1])
+        if cells.name in self.kept:
+            flat = torch.cat([self.kept[cells.name], flat])
+        if len(flat) > 2 * self.rows:
+            flat = self._thin(flat)
+        self.kept[cells.name] = flat
+        return x.to(torch.result_type(x, w)) @ w.to(torch.result_type(x, w))
+
+    def after(self, cells: LayerCells, x: Any, w: Any, y: Any) -> None:
+        pass
+
+    def _thin(self, flat: Any) -> Any:
+        # rows with the largest elements stay: ranges are decided by them
+        peak = flat.abs().amax(1)
+        largest = torch.topk(peak, self.rows // 8).indices
+        others = torch.randperm(len(flat), generator=self._random)[: self.rows - len(largest)].to(flat.device)
+        return flat[torch.unique(torch.cat([largest, others]))]
+
+    def sample(self, name: str) -> Any:
+        flat = self.kept[name]
+        return flat if len(flat) <= self.rows else self._thin(flat)
+
+
+def calibrate_(
+    model: torch.nn.Module,
+    data: Any,
+    *,
+    method: str = "error",
+    percentile: float | None = None,
+    ratios: str = "powers",
+    rows: int = ROWS,
+) -> dict[str, Any]:
+    """Give the ADCs of every layer ranges that fit its currents.
+
+    The model runs digitally on some data. The inputs that each weight matrix meets are kept, or a sample of them,
+    and `mpimpy.Engine.calibrate` chooses ranges by them: those of least error, or full range where the product of
+    this data has less error with it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With layers on crossbars.
+    data : tensor, tuple, dict, or iterable of them
+        A batch or several, as forward takes them: typical inputs.
+    method, percentile, ratios
+        As for `mpimpy.Engine.calibrate`.
+    rows : int
+        Input rows of each weight matrix that are kept; those with the largest elements among them.
+
+    Returns
+    -------
+    dict
+        From the name of each weight matrix to its range: `mpimpy.Ranges`, or ``"full"``. Each matrix has an engine
+        of its own then, with this range.
+
+    Raises
+    ------
+    ValueError
+        If no layer is on crossbars, `data` is empty, or an ADC is ideal.
+
+    Examples
+    --------
+    >>> import mpimpy, mpimpy.nn as ann
+    >>> model = torch.nn.Sequential(torch.nn.Linear(64, 10)).eval()
+    >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0, var=0))
+    >>> x = torch.randn(100, 64, generator=torch.Generator().manual_seed(0))
+    >>> before = ann.report(model, x).layers["0"].snr_dB
+    >>> _ = calibrate_(model, x)
+    >>> ann.report(model, x).layers["0"].snr_dB > before + 3
+    True
+    """
+    recorder = _Recorder(as_int("rows", rows, 8))
+    with watched(model, recorder):
+        run(model, data)
+    found = {}
+    for cells, weights in each_cells(model):
+        if cells.name not in recorder.kept:
+            continue  # this data never reaches the layer
+        x, w = recorder.sample(cells.name), weights()
+        if bool((x == 0).all()) or bool((w == 0).all()):
+            continue  # there are no currents to look at
+        engine = cells.engine
+        engine = engine.calibrate(x, w, method=method, percentile=percentile, ratios=ratios)
+        found_range: Any = engine.config.adc.range
+        cells.use_range(found_range)
+        found[cells.name] = found_range
+    return found

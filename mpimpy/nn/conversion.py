@@ -1,0 +1,282 @@
+"""Conversion of models: layers of torch become layers on crossbars, in place, and back."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..checks import fail
+from ..engine import Engine
+from ._fast_path import close_fast_paths, open_fast_paths
+from ._layer import CrossbarLayer
+from ._training import Training
+from .attention import MultiheadAttention, as_attention
+from .bilinear import Bilinear
+from .conv import Conv1d, Conv2d, Conv3d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .linear import Conv1D, Linear
+from .recurrent import GRU, LSTM, RNN
+from .recurrent_cells import GRUCell, LSTMCell, RNNCell
+
+__all__ = ["Conversion", "convert_", "crossbar_class", "layers", "revert_"]
+
+Filter = Callable[[torch.nn.Module, str], bool]
+Engines = Mapping[Any, Engine | None]
+
+KINDS: tuple[type[CrossbarLayer], ...] = (
+    Linear,
+    Conv1D,
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    Bilinear,
+    MultiheadAttention,
+    RNN,
+    LSTM,
+    GRU,
+    RNNCell,
+    LSTMCell,
+    GRUCell,
+)
+# modules of torch with weights and without a product that cells could hold
+_NO_PRODUCT = (torch.nn.Embedding, torch.nn.EmbeddingBag)
+
+
+@dataclass
+class Conversion:
+    """The layers of a model that `convert_` put on crossbars, and those that it did not.
+
+    Attributes
+    ----------
+    converted : list of str
+        Qualified names.
+    skipped : list of (str, str)
+        Qualified names of modules with weights that stay digital, and why.
+    shared : dict
+        From the further names of a layer that is used more than once to the name that its cells have.
+    """
+
+    converted: list[str] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    shared: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        number = len(self.converted)
+        lines = [f"converted {number} {'layer' if number == 1 else 'layers'}: {', '.join(self.converted)}"]
+        lines += [f"{name} is the layer {first}" for name, first in self.shared.items()]
+        lines += [f"digital: {name}: {reason}" for name, reason in self.skipped]
+        return "\n".join(lines)
+
+
+def crossbar_class(module: torch.nn.Module) -> type[CrossbarLayer] | None:
+    """Return the class of layers on crossbars that stands for a module of torch, or None."""
+    return next((kind for kind in KINDS if kind._fits(type(module))), None)
+
+
+def owned_by(name: str, module: torch.nn.Module) -> set[str]:
+    """Return the qualified names of the submodules whose weights a layer on crossbars multiplies by, itself.
+
+    Parameters
+    ----------
+    name : str
+        Qualified name of the layer.
+    module : torch.nn.Module
+        Of torch's class of the layer, or on crossbars already.
+    """
+    kind = type(module) if isinstance(module, CrossbarLayer) else crossbar_class(module)
+    return {f"{name}.{part}".lstrip(".") for part in getattr(kind, "owned", ())}
+
+
+def reason_for(module: torch.nn.Module) -> str | None:
+    """Return the reason why a module with weights of its own has no layer on crossbars; None if it has none to name."""
+    kind = type(module).__name__
+    if next(module.parameters(recurse=False), None) is None:
+        return None
+    if isinstance(module, _NO_PRODUCT):
+        return f"{kind} looks rows up, and multiplies nothing"
+    base = next(
+        (each.digital for each in KINDS if each.digital is not torch.nn.Module and isinstance(module, each.digital)),
+        None,
+    )
+    if base is not None:
+        return (
+            f"{kind} is a subclass of {base.__name__}, whose products may be others; only the class itself is converted"
+        )
+    return f"{kind} has no layer on crossbars"
+
+
+def layers(model: torch.nn.Module) -> Iterator[tuple[str, CrossbarLayer]]:
+    """Yield the layers of a model that are on crossbars, each once, with its qualified name.
+
+    Examples
+    --------
+    >>> import mpimpy
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    >>> _ = convert_(model, mpimpy.DPETensor(seed=0))
+    >>> [name for name, layer in layers(model)]
+    ['0']
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, CrossbarLayer):
+            yield name, module
+
+
+class _Choice:
+    # the engine of each layer: exact name before pattern before class before default
+
+    def __init__(self, engine: Engine | None, engines: Engines | None) -> None:
+        self._engine, given = engine, {} if engines is None else dict(engines)
+        self._patterns, self._classes, self._names = [], {}, {}
+        for key, value in given.items():
+            if value is not None and not isinstance(value, Engine):
+                fail(TypeError, f"engines[{key!r}] is {value!r}: give an Engine, or None for a digital layer")
+            if isinstance(key, type):
+                self._classes[key] = value
+            elif isinstance(key, str) and key.startswith("re:"):
+                self._patterns.append((key, re.compile(key[3:]), value))
+            elif isinstance(key, str):
+                self._names[key] = value
+            else:
+                fail(TypeError, f"engines has the key {key!r}: use a name, a pattern 're:...' or a class of modules")
+        self._unused = set(given)
+
+    def __call__(self, name: str, module: torch.nn.Module) -> Engine | None:
+        if name in self._names:
+            self._unused.discard(name)
+            return self._names[name]
+        for key, pattern, engine in self._patterns:
+            if pattern.fullmatch(name):
+                self._unused.discard(key)
+                return engine
+        if type(module) in self._classes:
+            self._unused.discard(type(module))
+            return self._classes[type(module)]
+        return self._engine
+
+    def check(self) -> None:
+        if self._unused:
+            names = ", ".join(map(repr, self._unused))
+            fail(ValueError, f"engines names {names}, which no layer of the model is: see mpimpy.nn.inspect(model)")
+
+
+def convert_(
+    model: torch.nn.Module,
+    engine: Engine | None,
+    filter_fn: Filter | None = None,
+    *,
+    engines: Engines | None = None,
+    training: Training | None = None,
+    attention: str = "projections",
+) -> Conversion:
+    """Put the layers of a model on crossbars, in place.
+
+    Each layer gets cells of its own: their random numbers have a key that is derived from the engine's seed and the
+    layer's qualified name.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any module; also a layer itself.
+    engine : Engine or None
+        Of the layers that `engines` does not name; None: these stay digital.
+    filter_fn : function of (module, name), optional
+        Whether a layer is converted.
+    engines : dict, optional
+        From the qualified name of a layer, a pattern ``"re:..."`` of whole names, or a class of modules to an
+        Engine, or to None for digital layers. A name comes before a pattern, a pattern before a class.
+    training : Training, optional
+        What crossbars do while the model trains.
+    attention : str
+        Which products of ``MultiheadAttention`` layers are on crossbars: ``"projections"``, or ``"all"``, those of
+        queries with keys and of attention weights with values too; see `mpimpy.nn.MultiheadAttention`.
+
+    Returns
+    -------
+    Conversion
+        What was converted, what was not and why.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another kind, or `engines` names what the model does not have. Nothing is converted then.
+
+    Examples
+    --------
+    >>> import mpimpy
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 2))
+    >>> print(convert_(model, mpimpy.DPETensor(seed=0), engines={"0": None}))
+    converted 1 layer: 2
+    digital: 0: engines gives it None
+    digital: 1: LayerNorm has no layer on crossbars
+    """
+    if not isinstance(model, torch.nn.Module):
+        fail(TypeError, f"model is a {type(model).__name__}: give a torch.nn.Module")
+    if engine is not None and not isinstance(engine, Engine):
+        fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05), or None")
+    as_attention(attention)
+    choice, found = _Choice(engine, engines), Conversion()
+    seen: dict[int, str] = {}
+    owned: set[str] = set()  # modules whose weights another layer multiplies by
+    wanted: list[tuple[str, torch.nn.Module, type[CrossbarLayer], Engine]] = []
+    for name, module in model.named_modules(remove_duplicate=False):
+        if name in owned:
+            continue
+        first = seen.setdefault(id(module), name)
+        kind = crossbar_class(module)
+        owned |= owned_by(name, module)
+        if first != name:
+            if kind is not None and any(module is each for _, each, _, _ in wanted):
+                found.shared[name] = first
+            continue
+        if kind is None:
+            if isinstance(module, CrossbarLayer):
+                found.skipped.append((name, "it is on crossbars already: set its engine, or revert_ the model first"))
+            elif reason := reason_for(module):
+                found.skipped.append((name, reason))
+            continue
+        chosen = choice(name, module)
+        if filter_fn is not None and not filter_fn(module, name):
+            found.skipped.append((name, "filter_fn leaves it out"))
+        elif chosen is None:
+            found.skipped.append((name, "engines gives it None" if engine is not None else "it has no engine"))
+        else:
+            wanted.append((name, module, kind, chosen))
+    choice.check()
+    if attention != "projections" and not any(kind is MultiheadAttention for _, _, kind, _ in wanted):
+        fail(ValueError, f"attention={attention!r} is for MultiheadAttention, and none is converted: leave it out")
+    for name, module, kind, chosen in wanted:
+        layer = kind.take_over(module, chosen, name, training)
+        if isinstance(layer, MultiheadAttention):
+            layer.attention = attention
+        found.converted.append(name or "(root)")
+    close_fast_paths(model)
+    return found
+
+
+def revert_(model: torch.nn.Module) -> list[str]:
+    """Make the layers of a model torch's own again, in place, and return their names.
+
+    Parameters, with what training has made of them, stay.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+
+    Examples
+    --------
+    >>> import mpimpy
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    >>> _ = convert_(model, mpimpy.DPETensor(seed=0))
+    >>> revert_(model), type(model[0]) is torch.nn.Linear
+    (['0'], True)
+    """
+    found = list(layers(model))
+    for _, layer in found:
+        layer.leave()
+    open_fast_paths(model)
+    return [name for name, _ in found]

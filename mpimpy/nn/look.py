@@ -1,0 +1,216 @@
+"""A model on crossbars in numbers: before conversion, and while it runs."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..analysis.counts import Counts, counts
+from ..compat.dpetensor import DPETensor
+from ..engine import Engine
+from ._cells import LayerCells
+from ._data import run, watched
+from .conversion import crossbar_class, owned_by, reason_for
+
+__all__ = ["Inspection", "LayerReport", "ModelReport", "inspect", "report"]
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    every = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+
+    def line(row: tuple[str, ...]) -> str:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join([line(header), *map(line, every[1:])])
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `convert_` would do with a model.
+
+    Attributes
+    ----------
+    matrices : dict
+        From the name of a weight matrix to (class of its layer, (K, N), `Counts` of its cells).
+    skipped : list of (str, str)
+        Names of modules that stay digital, and why.
+    """
+
+    matrices: dict[str, tuple[str, tuple[int, int], Counts]]
+    skipped: list[tuple[str, str]]
+
+    @property
+    def arrays(self) -> int:
+        """Number of arrays of the whole model."""
+        return sum(found.arrays for _, _, found in self.matrices.values())
+
+    @property
+    def cells(self) -> int:
+        """Number of memristors that hold weights."""
+        return sum(found.cells for _, _, found in self.matrices.values())
+
+    def __str__(self) -> str:
+        rows = [
+            (name, kind, f"{shape[0]} x {shape[1]}", " x ".join(map(str, found.tiles)), f"{found.cells:,}")
+            for name, (kind, shape, found) in self.matrices.items()
+        ]
+        total = ("all", "", "", f"{self.arrays:,} arrays", f"{self.cells:,}")
+        lines = [_table(("matrix", "layer", "K x N", "tiles", "cells"), [*rows, total])]
+        return "\n".join(lines + [f"digital: {name}: {reason}" for name, reason in self.skipped])
+
+
+def inspect(model: torch.nn.Module, engine: Engine | None = None) -> Inspection:
+    """Return what `convert_` would put on crossbars, what not and why; the model does not change.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    engine : Engine, optional
+        Its settings decide how many tiles and cells a matrix takes; by default those of `DPETensor`.
+
+    Returns
+    -------
+    Inspection
+        Prints as a table.
+
+    Examples
+    --------
+    >>> print(inspect(torch.nn.Sequential(torch.nn.Linear(100, 10), torch.nn.LayerNorm(10))))
+    matrix   layer     K x N      tiles  cells
+    0       Linear  100 x 10  2 x 1 x 4  4,000
+    all                        8 arrays  4,000
+    digital: 1: LayerNorm has no layer on crossbars
+    """
+    engine = DPETensor(seed=0) if engine is None else engine
+    found = Inspection({}, [])
+    owned: set[str] = set()
+    for name, module in model.named_modules():
+        if name in owned:
+            continue
+        kind, owned = crossbar_class(module), owned | owned_by(name, module)
+        if kind is None:
+            if reason := reason_for(module):
+                found.skipped.append((name, reason))
+            continue
+        layer = kind.from_digital(module, engine, name)
+        for part, w in layer._weights().items():
+            shape = (w.shape[0], w.shape[1])
+            found.matrices[layer._part_name(part)] = type(module).__name__, shape, counts(engine.config, 0, *shape)
+    return found
+
+
+@dataclass
+class LayerReport:
+    """One weight matrix of a model, and its products.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        (K, N).
+    counts : Counts
+        Of the cells, and of all products that were seen.
+    rows : int
+        Input rows that were read.
+    snr_dB : float
+        Of these products against those of the same inputs and weights in float64.
+    """
+
+    shape: tuple[int, int]
+    counts: Counts
+    rows: int
+    snr_dB: float
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """A model on crossbars, matrix by matrix, as it ran on some data.
+
+    Attributes
+    ----------
+    layers : dict
+        From the name of a weight matrix to its `LayerReport`.
+    batches : int
+    """
+
+    layers: dict[str, LayerReport]
+    batches: int
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                name,
+                f"{found.shape[0]} x {found.shape[1]}",
+                " x ".join(map(str, found.counts.tiles)),
+                f"{found.counts.cells:,}",
+                f"{found.rows:,}",
+                f"{found.counts.adc_conversions:,}",
+                "" if math.isnan(found.snr_dB) else f"{found.snr_dB:.1f}",
+            )
+            for name, found in self.layers.items()
+        ]
+        every = [found.counts for found in self.layers.values()]
+        arrays, cells = (f"{sum(values):,}" for values in ([c.arrays for c in every], [c.cells for c in every]))
+        conversions = f"{sum(c.adc_conversions for c in every):,}"
+        total = ("all", "", f"{arrays} arrays", cells, "", conversions, "")
+        return _table(("matrix", "K x N", "tiles", "cells", "rows", "conversions", "dB"), [*rows, total])
+
+
+class _Comparison:
+    # an observer: energy of the products, and of their errors
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[Any]] = {}
+
+    def before(self, cells: LayerCells, x: Any, w: Any) -> Any:
+        return None
+
+    def after(self, cells: LayerCells, x: Any, w: Any, y: Any) -> None:
+        exact = x.detach().double() @ w.detach().double()
+        entry = self.found.setdefault(cells.name, [cells, tuple(w.shape), 0, 0.0, 0.0])
+        entry[2] += x.numel() // max(1, x.shape[-1])
+        entry[3] += float((exact**2).sum())
+        entry[4] += float(((y.detach().double() - exact) ** 2).sum())
+
+
+def report(model: torch.nn.Module, data: Any) -> ModelReport:
+    """Run a model on crossbars, and return the cells, the conversions and the errors of each weight matrix.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With layers on crossbars. It runs in eval mode, and its reads are counted.
+    data : tensor, tuple, dict, or iterable of them
+        A batch or several, as forward takes them.
+
+    Returns
+    -------
+    ModelReport
+        Prints as a table. Its decibels compare each product with the exact one of the same inputs: errors that
+        came from layers before are not in them.
+
+    Raises
+    ------
+    ValueError
+        If no layer is on crossbars, or `data` is empty.
+
+    Examples
+    --------
+    >>> import mpimpy, mpimpy.nn as ann
+    >>> model = torch.nn.Sequential(torch.nn.Linear(100, 10))
+    >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0))
+    >>> found = report(model, torch.ones(5, 100))
+    >>> found.layers["0"].counts.adc_conversions, found.layers["0"].snr_dB > 10
+    (1600, True)
+    """
+    comparison = _Comparison()
+    with watched(model, comparison):
+        batches = run(model, data)
+    found = {}
+    for name, (cells, shape, rows, energy, error) in comparison.found.items():
+        snr = math.nan if energy == 0 else (math.inf if error == 0 else 10 * math.log10(energy / error))
+        found[name] = LayerReport(shape, counts(cells.engine.config, rows, *shape), rows, snr)
+    return ModelReport(found, batches)
