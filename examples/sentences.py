@@ -10,6 +10,7 @@ sentences: what a search would see.
 """
 
 import argparse
+import copy
 
 import matplotlib.pyplot as plt
 import torch
@@ -69,16 +70,12 @@ def agreement(found, digital):
 
 
 def measure(encoder, digital, settings, calibrated, seed):
-    """Return the agreement at some settings; the encoder is digital before and after."""
+    """Return the agreement of a copy of the encoder at some settings."""
+    encoder = copy.deepcopy(encoder)
     ann.convert_(encoder, mpimpy.DPETensor(seed=seed, **settings))
-    try:
-        if calibrated:
-            ann.calibrate_(encoder, (encoder.tokenize(list(SENTENCES)),))
-        return agreement(encode(encoder), digital)
-    finally:
-        ann.revert_(encoder)
-        for module in encoder.modules():
-            module.__dict__.pop("_crossbar_ranges", None)  # the next engine finds ranges of its own
+    if calibrated:
+        ann.calibrate_(encoder, (encoder.tokenize(list(SENTENCES)),))
+    return agreement(encode(encoder), digital)
 
 
 def main(arguments=None):

@@ -3,11 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
-from array_api_compat import device as device_of
-
 from . import arrays, backends
 from ._view import MatrixView
-from .arrays import namespace
+from .arrays import device_of, namespace
 from .autograd.slots import COUNTED, Asked, Slotted, read_of
 from .checks import as_int, fail
 from .config import Config
@@ -154,6 +152,9 @@ class RecordedEngine(CountedFactor, ABC):
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
         return quantised(backends.select(x, self.backend), self.config, edge.accept("x", x), weight=False)
 
+    def _quantised_weights(self, w: Any) -> tuple[Any, Any]:
+        return quantised(backends.select(w, self.backend), self.config, edge.accept("w", w), weight=True)
+
     def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
-        values, beyond = quantised(backends.select(w, self.backend), self.config, edge.accept("w", w), weight=True)
+        values, beyond = self._quantised_weights(w)
         return self.program(w).effective() if self.gradient == "written" else values, beyond

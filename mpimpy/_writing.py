@@ -96,7 +96,7 @@ def write_real(
     return write(engine, w, encoded, address._replace(row=origin[0], col=origin[1]), faults=faults)
 
 
-def calibrated(engine: Any, x: Any, w: Operand, given: dict[str, Any]) -> Any:
+def calibrated(engine: Any, x: Any, w: Operand, *, method: str, percentile: float | None, ratios: str) -> Any:
     """Return an engine whose ADCs have ranges that fit the currents of a product; see `mpimpy.Engine.calibrate`.
 
     Parameters
@@ -104,8 +104,8 @@ def calibrated(engine: Any, x: Any, w: Operand, given: dict[str, Any]) -> Any:
     engine : Engine
     x : array, shape (..., K)
     w : Operand, shape (K, N)
-    given : dict
-        The method and its options, as `mpimpy.analysis.calibration.ranges` takes them.
+    method, percentile, ratios
+        As for `mpimpy.analysis.calibration.ranges`.
     """
     matrix = write_real(engine, w, engine._address())
     x = edge.accept("x", x, like=w, depth=w.shape[0])
@@ -114,9 +114,9 @@ def calibrated(engine: Any, x: Any, w: Operand, given: dict[str, Any]) -> Any:
         if not bool(namespace(encoded.scales).any(encoded.scales != 0)):
             msg = f"{name} holds nothing but zeros, and typical operands are what ranges are chosen by: give some"
             raise ValueError(msg)
-    even = given["method"] == "percentile"
+    even = method == "percentile"
     sample = sampling.samples(backend_of(matrix), programmed, inputs, noise.MAX_READ, even=even)
-    ranges = calibration.ranges(engine.config, sample, **given)
+    ranges = calibration.ranges(engine.config, sample, method=method, percentile=percentile, ratios=ratios)
     found = engine.replace(adc={"range": ranges})
     if even:
         return found

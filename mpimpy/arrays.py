@@ -142,10 +142,13 @@ def wants_gradient(array: Any) -> bool:
     return is_torch(array) and bool(array.requires_grad) and bool(sys.modules["torch"].is_grad_enabled())
 
 
-def _modes(torch: Any) -> bool:
-    # whether a mode that replaces or writes down every operation is on
-    mode, modes = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey
-    return mode(modes.FAKE) is not None or mode(modes.PROXY) is not None
+def _without_values(torch: Any, tensors: Any) -> bool:
+    # whether a mode that replaces or writes down every operation is on, or a tensor stems from one
+    if torch._C._len_torch_dispatch_stack():
+        mode, modes = torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey
+        if mode(modes.FAKE) is not None or mode(modes.PROXY) is not None:
+            return True
+    return any(type(tensor).__module__.startswith("torch._subclasses") for tensor in tensors)
 
 
 def traced_by_torch(*tensors: Any) -> bool:
@@ -153,9 +156,7 @@ def traced_by_torch(*tensors: Any) -> bool:
     torch = sys.modules.get("torch")
     if torch is None:
         return False
-    if torch.compiler.is_compiling():
-        return True
-    return _modes(torch) or any(type(tensor).__module__.startswith("torch._subclasses") for tensor in tensors)
+    return bool(torch.compiler.is_compiling()) or _without_values(torch, tensors)
 
 
 def only_shapes(tensor: Any) -> bool:
@@ -187,8 +188,10 @@ def recorded(*values: Any) -> bool:
     level = torch._C._functorch.peek_interpreter_stack()
     if level is not None:
         return bool(level.key() != torch._C._functorch.TransformType.Functionalize)
-    if torch.autograd.forward_ad._current_level >= 0 or traced_by_torch(*tensors):
+    if torch.autograd.forward_ad._current_level >= 0 or _without_values(torch, tensors):
         return True
+    if not torch._C._is_any_autocast_enabled():
+        return False
     kinds = {tensor.device.type for tensor in tensors}
     return any(torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) for kind in kinds)
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 __all__ = [
     "MpimpyWarning",
     "as_bool",
+    "as_choice",
     "as_float",
     "as_int",
     "as_int_pair",
@@ -165,6 +166,20 @@ def as_bool(name: str, value: Any) -> bool:
     found = value if isinstance(value, bool) else _scalar(value)
     if not isinstance(found, bool):
         fail(TypeError, f"{name}={_shown(value)} must be True or False")
+    return found
+
+
+def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return `value`, one of some words.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    if value not in choices:
+        fail(ValueError, f"{name}={value!r} is unknown: use one of {', '.join(map(repr, choices))}")
+    found: str = value
     return found
 
 

@@ -10,8 +10,8 @@ from ._recorded import RecordedEngine
 from ._transposed import transposed_refusal
 from ._writing import calibrated, write_real
 from .arrays import detach, device_of, is_complex, namespace, recorded, wants_gradient
-from .autograd.slots import as_gradient
-from .checks import as_int, as_int_pair, fail
+from .autograd.slots import GRADIENTS
+from .checks import as_choice, as_int, as_int_pair, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
 from .config._hints import hinted, hinted_call
@@ -173,7 +173,7 @@ class Engine(RecordedEngine):
         self.config, self.backend = config, backend
         self.seed = noise.new_seed() if seed is None else as_int("seed", seed, 0, noise.MAX_SEED)
         self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
-        self.gradient = as_gradient(gradient)
+        self.gradient = as_choice("gradient", gradient, GRADIENTS)
         self._counter = ReadCounter()
         self._take_slot()
 
@@ -355,8 +355,8 @@ class Engine(RecordedEngine):
                 "with redraw='slice', and give its ranges to this one, engine.replace(adc=calibrated.config.adc)"
             )
             raise ValueError(msg)
-        given = {"method": method, "percentile": percentile, "ratios": ratios}
-        found: Engine = calibrated(self, x, self._weights(edge.accept("w", w)), given)
+        w = self._weights(edge.accept("w", w))
+        found: Engine = calibrated(self, x, w, method=method, percentile=percentile, ratios=ratios)
         return found
 
     def MapReduceDot(self, x: Any, w: Any, *, read: int | None = None) -> Any:

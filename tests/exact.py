@@ -260,8 +260,8 @@ def transposed(x, w, config, x_block, w_block, faults=None):
             x_encoded = quantise(values, config.inputs, x_block)
             w_encoded = (part[planes, span].swapaxes(-1, -2) for part in (codes, units))
             cells = held[planes, :, span].swapaxes(-1, -2)
-            one = read(config, n, x_encoded, tuple(w_encoded), cells, lossless=False)
-            total = one if total is None else Answer(total.values + one.values, _sum(total.bound, one.bound))
+            # products of planes are added one after the other, whichever inputs they have
+            total = read(config, n, x_encoded, tuple(w_encoded), cells, lossless=False, before=total)
             tiny = tiny or is_tiny((values, x_encoded[1]), (w, scales))
         found.append(total)
     values, bounds = (
@@ -271,18 +271,15 @@ def transposed(x, w, config, x_block, w_block, faults=None):
     return Answer(values, bounds, tiny)
 
 
-def _sum(a, b):
-    return None if a is None or b is None else a + b
-
-
-def read(config, n, x, w, held, lossless):
+def read(config, n, x, w, held, lossless, before=None):
     """Return the `Answer` for encoded operands, (codes, scales) each, whose weights are `held` by cells.
 
-    `lossless` says whether whole codes are multiplied where an ideal ADC loses nothing.
+    `lossless` says whether whole codes are multiplied where an ideal ADC loses nothing; the products are added to the
+    `Answer` of those `before`.
     """
     (xq, xs), (wq, ws) = x, w
     if config.adc.radc is None:
-        return _ideal(config, n, x, w, held, lossless)
+        return _ideal(config, n, x, w, held, lossless, before)
     depth, width = wq.shape[1:]
     whole = config.adc.per == "product"
     drive = (xq[:, None] if whole else digits(xq, config.inputs)) * np.array(n.u)[:, None, None]
@@ -320,7 +317,7 @@ def read(config, n, x, w, held, lossless):
             acc = acc + code[j, i] * weights[j][i]
         return acc + off_zero
 
-    y = None
+    y = None if before is None else before.values
     for pw in range(len(wq)):
         for px in range(len(xq)):
             part = np.zeros((xq.shape[1], width))
@@ -335,7 +332,7 @@ def read(config, n, x, w, held, lossless):
     return Answer(y)
 
 
-def _ideal(config, n, x, w, held, lossless):
+def _ideal(config, n, x, w, held, lossless, before=None):
     # Nothing is rounded. Whole codes are exact where a tile's sum of their products is; elsewhere a float64 product
     # of folded slices takes over, whose error counts in its largest operands.
     (xq, xs), (wq, ws) = x, w
@@ -347,7 +344,7 @@ def _ideal(config, n, x, w, held, lossless):
     if not exact:  # what the cells hold, in units of a code
         folded = sum(held[:, j].astype(object) * int(factor) for j, factor in enumerate(factors))
         codes = folded * Fraction(1, big_v * 2**n.f)
-    y = bound = None
+    y, bound = (None, None) if before is None else (before.values, before.bound)
     for pw in range(len(wq)):
         for px in range(len(xq)):
             part, room = np.zeros((xq.shape[1], wq.shape[2])), 0.0

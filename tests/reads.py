@@ -73,6 +73,20 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
 
 
 @st.composite
+def addresses(draw):
+    """Addresses at their ends and between; a read gives them their purpose."""
+    return noise.Address(
+        seed=draw(st.integers(0, 2**64 - 1)),
+        chip=draw(st.sampled_from([0, 7, noise.MAX_CHIP])),
+        read=draw(st.sampled_from([0, 3, noise.MAX_READ])),
+        purpose=0,
+        row=draw(st.sampled_from([0, 5, 2**22 - 70])),
+        col=draw(st.sampled_from([0, 3, 8, 2**31 - 1])),
+        stream=draw(st.sampled_from([None, 5])),
+    )
+
+
+@st.composite
 def errors_of(draw, arrays, reading):
     """Errors of the ADCs of a read, at any address: gain, offset and noise, some of them off."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -84,15 +98,7 @@ def errors_of(draw, arrays, reading):
         most = draw(st.sampled_from([1, 2**10, 2**24 + 1, 2**40, 2**56]))
         return tuple(tuple(int(a) for a in row) for row in rng.integers(0, most, (slices, inputs), endpoint=True))
 
-    address = noise.Address(
-        seed=draw(st.integers(0, 2**64 - 1)),
-        chip=draw(st.sampled_from([0, 7, noise.MAX_CHIP])),
-        read=draw(st.sampled_from([0, 3, noise.MAX_READ])),
-        purpose=0,
-        row=draw(st.sampled_from([0, 5, 2**22 - 70])),
-        col=draw(st.sampled_from([0, 3, 8, 2**31 - 1])),
-        stream=draw(st.sampled_from([None, 5])),
-    )
+    address = draw(addresses())
     sigma = draw(st.sampled_from([0.0, 0.01, 1.0]))
     return Errors(
         address,

@@ -5,6 +5,7 @@ gradient for eager code, under the transforms of torch.func too, and operators f
 A graph names the factor by its slot, and the read by a tensor, so that neither makes torch compile anew.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -45,6 +46,24 @@ def _inputs(factor: Any, x: Any) -> tuple[Any, Any]:
 def _weights(factor: Any, w: Any, asked: Asked) -> tuple[Any, Any]:
     seen, beyond = factor._weights_seen(_values(w), asked)
     return _floating(seen, w).contiguous(), beyond.contiguous()
+
+
+def _gradients(upstream: Any, operands: Any, needed: Any, clipped: bool, seen: Any) -> tuple[Any, Any]:
+    # of the inputs and of the weights; `seen` are functions that give each as the product met it, and what lies beyond
+    x, w = operands
+    # each operand is quantised once, and only where it is asked for
+    nothing: tuple[Any, Any] = (None, None)
+    of_x, beyond_x = seen[0]() if needed[1] or clipped else nothing
+    of_w, beyond_w = seen[1]() if needed[0] or clipped else nothing
+    grad_x = grad_w = None
+    if needed[0]:
+        grad_x = (upstream @ of_w.to(upstream.dtype).mT).to(x.dtype)
+        grad_x = grad_x.masked_fill(beyond_x, 0) if clipped else grad_x
+    if needed[1]:
+        flat = of_x.reshape(-1, of_x.shape[-1]).to(upstream.dtype)
+        grad_w = (flat.mT @ upstream.reshape(-1, upstream.shape[-1])).to(w.dtype)
+        grad_w = grad_w.masked_fill(beyond_w, 0) if clipped else grad_w
+    return grad_x, grad_w
 
 
 # --- operators, for graphs -------------------------------------------------------------------------------------------
@@ -126,20 +145,15 @@ def _setup_product(ctx: Any, inputs: Any, output: Any) -> None:
 
 def _backward_product(ctx: Any, upstream: Any) -> Any:
     x, w, step = ctx.saved_tensors
-    grad_x = grad_w = None
-    clipped = ctx.gradient == "clipped"
-    if ctx.needs_input_grad[0]:
-        seen, _ = _weights_op(w, step, ctx.slot, x.shape[-1], ctx.columns)
-        grad_x = (upstream @ seen.to(upstream.dtype).mT).to(x.dtype)
-    if ctx.needs_input_grad[1]:
-        seen, _ = _inputs_op(x, ctx.slot)
-        flat = seen.reshape(-1, seen.shape[-1]).to(upstream.dtype)
-        grad_w = (flat.mT @ upstream.reshape(-1, ctx.columns)).to(w.dtype)
-    if clipped and grad_x is not None:
-        grad_x = grad_x.masked_fill(_inputs_op(x, ctx.slot)[1], 0)
-    if clipped and grad_w is not None:
-        grad_w = grad_w.masked_fill(_weights_op(w, step, ctx.slot, x.shape[-1], ctx.columns)[1], 0)
-    return grad_x, grad_w, None, None, None, None, None, None
+
+    def inputs() -> Any:
+        return _inputs_op(x, ctx.slot)
+
+    def weights() -> Any:
+        return _weights_op(w, step, ctx.slot, x.shape[-1], ctx.columns)
+
+    found = _gradients(upstream, (x, w), ctx.needs_input_grad[:2], ctx.gradient == "clipped", (inputs, weights))
+    return *found, *(None,) * 6
 
 
 _product_op.register_autograd(_backward_product, setup_context=_setup_product)
@@ -217,12 +231,12 @@ class _Seen(torch.autograd.Function):
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(x: Any, w: Any, handle: _Handle, columns: int, asked: Asked) -> Any:
+    def forward(x: Any, w: Any, handle: _Handle, asked: Asked) -> Any:
         return _product(handle.factor, x, w, asked)
 
     @staticmethod
     def setup_context(context: Any, inputs: Any, output: Any) -> None:
-        x, w, context.handle, context.columns, context.asked = inputs
+        x, w, context.handle, context.asked = inputs
         context.save_for_backward(x, w)
         context.save_for_forward(x, w)
 
@@ -233,20 +247,9 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, upstream: Any) -> Any:
         x, w = context.saved_tensors
-        grad_x = grad_w = None
+        seen = [partial(_Product._seen, context, x, w, which) for which in (0, 1)]
         clipped = context.handle.factor.gradient == "clipped"
-        if context.needs_input_grad[0]:
-            seen, _ = _Product._seen(context, x, w, 1)
-            grad_x = (upstream @ seen.to(upstream.dtype).mT).to(x.dtype)
-            if clipped:
-                grad_x = grad_x.masked_fill(_Product._seen(context, x, w, 0)[1], 0)
-        if context.needs_input_grad[1]:
-            seen, _ = _Product._seen(context, x, w, 0)
-            flat = seen.reshape(-1, seen.shape[-1]).to(upstream.dtype)
-            grad_w = (flat.mT @ upstream.reshape(-1, context.columns)).to(w.dtype)
-            if clipped:
-                grad_w = grad_w.masked_fill(_Product._seen(context, x, w, 1)[1], 0)
-        return grad_x, grad_w, *(None,) * 3
+        return *_gradients(upstream, (x, w), context.needs_input_grad[:2], clipped, seen), *(None,) * 2
 
     @staticmethod
     def jvp(context: Any, of_x: Any, of_w: Any, *_: Any) -> Any:
@@ -320,5 +323,5 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False
         y = _product_op(x, w, *codes, factor.slot, columns, first_row, factor.gradient)
     else:
         asked = Asked(int(number), int(at), first_row, False)
-        y = _apply(_Product, x, w, _Handle(factor), columns, asked)
+        y = _apply(_Product, x, w, _Handle(factor), asked)
     return y if dtype is None else y.to(dtype)

@@ -8,7 +8,7 @@ from ..checks import fail
 from ..noise import MAX_READ
 from ..reads import Read
 
-__all__ = ["COUNTED", "GRADIENTS", "Asked", "Factor", "Slotted", "as_gradient", "factor_in", "read_of"]
+__all__ = ["COUNTED", "GRADIENTS", "Asked", "Factor", "Slotted", "factor_in", "read_of"]
 
 GRADIENTS = ("straight", "clipped", "written")
 COUNTED = MAX_READ + 1  # marks the number of a counted read: it belongs to the stream of its counter
@@ -50,7 +50,7 @@ class Factor(Protocol):
     gradient: str
 
     def _count(self) -> int:
-        """Return the code of the next read, and count it: its number, and `COUNTED`."""
+        """Return the code of the next read, and count it: its number, and `COUNTED` where a stream goes with it."""
 
     def _multiply_values(self, x: Any, w: Any, asked: Asked) -> Any:
         """Return the product of tensors; see `mpimpy.autograd.product.multiply`."""
@@ -102,17 +102,3 @@ def factor_in(slot: int) -> Any:
 def read_of(code: int, factor: Any) -> Read:
     """Return the number and the stream of a read, of the code that stands in a graph."""
     return code % COUNTED, factor.stream if code >= COUNTED else None
-
-
-def as_gradient(gradient: Any) -> str:
-    """Return the name of a kind of gradient, checked.
-
-    Raises
-    ------
-    ValueError
-        If it is none of `GRADIENTS`.
-    """
-    if gradient not in GRADIENTS:
-        fail(ValueError, f"gradient={gradient!r} is unknown: use one of {', '.join(map(repr, GRADIENTS))}")
-    found: str = gradient
-    return found

@@ -6,13 +6,11 @@ from typing import Any, Protocol
 
 import torch
 
-from .. import backends, noise
-from .._recorded import quantised
+from .. import noise
 from ..autograd.slots import Asked, Slotted
 from ..checks import fail
 from ..config import Ranges
 from ..engine import Engine
-from ..operands import edge
 
 __all__ = ["LayerCells", "Observer"]
 
@@ -111,9 +109,7 @@ class LayerCells(Slotted):
         -------
         CrossbarMatrix
         """
-        engine, age = self.engine, None if step else self.age
-        chip = engine.chip if self.chip is None else self.chip
-        settings = (engine.config, engine.seed, engine.backend, chip, step, age, w.dtype, w.device)
+        age, settings = None if step else self.age, self._settings(w, step)
         version = None if traced or w.is_inference() else (w.data_ptr(), w._version, w.stride())
         found = self._written
         if found is not None and found.settings == settings:
@@ -122,7 +118,7 @@ class LayerCells(Slotted):
             if found.weights.shape == w.shape and torch.equal(found.weights, w):
                 self._written = dataclasses.replace(found, version=version, held=w.detach())
                 return found.matrix
-        matrix = self._program(w.detach(), chip, step)
+        matrix = self._program(w.detach(), step)
         if age is not None:
             matrix = matrix.at(*age)
         self._written = _Written(matrix, w.detach().clone(), version, settings, w.detach())
@@ -130,14 +126,20 @@ class LayerCells(Slotted):
 
     def keep(self, matrix: Any, w: Any) -> None:
         """Take a matrix that was programmed elsewhere as that of weights, until something changes."""
-        engine = self.engine
-        chip = engine.chip if self.chip is None else self.chip
-        settings = (engine.config, engine.seed, engine.backend, chip, 0, self.age, w.dtype, w.device)
-        self._written = _Written(matrix, w.detach().clone(), None, settings, None)
+        self._written = _Written(matrix, w.detach().clone(), None, self._settings(w, 0), None)
 
-    def _program(self, w: Any, chip: int, step: int) -> Any:
+    def _settings(self, w: Any, step: int) -> tuple[Any, ...]:
+        # all but the weights that a written matrix depends on
+        engine, age = self.engine, None if step else self.age
+        return engine.config, engine.seed, engine.backend, self._on_chip, step, age, w.dtype, w.device
+
+    @property
+    def _on_chip(self) -> int:
+        return self.engine.chip if self.chip is None else self.chip
+
+    def _program(self, w: Any, step: int) -> Any:
         engine = self.engine
-        address = engine._address(self.name, chip)
+        address = engine._address(self.name, self._on_chip)
         if step:
             address = address._replace(seed=noise.derive(address.seed, "step", step))
         return engine._program(engine._weights(w), address)
@@ -156,16 +158,14 @@ class LayerCells(Slotted):
         return y
 
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
-        engine = self.engine
-        return quantised(backends.select(x, engine.backend), engine.config, edge.accept("x", x), weight=False)
+        return self.engine._inputs_seen(x)
 
     def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
         matrix = self.matrix(w, asked.step, asked.traced)
         values = matrix.effective() if self.gradient == "written" else matrix.decoded()
         if self.gradient != "clipped":
             return values, torch.zeros(values.shape, dtype=torch.bool, device=w.device)
-        found = quantised(backends.select(w, self.engine.backend), self.engine.config, edge.accept("w", w), weight=True)
-        return values, found[1]
+        return values, self.engine._quantised_weights(w)[1]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_written", "observer", "slot")}

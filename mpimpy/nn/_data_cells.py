@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from .. import backends
-from .._recorded import quantised
 from ..autograd.slots import Asked
 from ..checks import fail
-from ..operands import edge
 from ._cells import LayerCells
 
 __all__ = ["DataCells"]
@@ -21,11 +18,10 @@ class DataCells(LayerCells):
     def matrix(self, w: Any, step: int = 0, traced: bool = True) -> Any:
         """Return data, (K, N), as written into the cells; the parameters are those of `LayerCells.matrix`."""
         try:
-            return self._program(w.detach(), self.engine.chip if self.chip is None else self.chip, step)
+            return self._program(w.detach(), step)
         except (TypeError, ValueError) as error:
             fail(type(error), f"layer {self.name!r}: {error}")
 
     def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
-        engine = self.engine
-        values, beyond = quantised(backends.select(w, engine.backend), engine.config, edge.accept("w", w), weight=True)
+        values, beyond = self.engine._quantised_weights(w)
         return self.matrix(w, asked.step).effective() if self.gradient == "written" else values, beyond

@@ -15,6 +15,15 @@ from ._training import Training
 __all__ = ["CrossbarLayer"]
 
 
+def _copied(module: Any) -> Any:
+    # a module that shares parameters and submodules with another, but no dict or list of them
+    other = copy.copy(module)
+    other.__dict__ = {
+        key: copy.copy(value) if isinstance(value, (dict, list)) else value for key, value in module.__dict__.items()
+    }
+    return other
+
+
 class CrossbarLayer(LearnedRanges):
     """Base of the layers on crossbars, beside torch's own class of the layer.
 
@@ -52,12 +61,7 @@ class CrossbarLayer(LearnedRanges):
         TypeError
             If `module` is of another class.
         """
-        layer = copy.copy(module)
-        layer.__dict__ = {
-            key: copy.copy(value) if isinstance(value, (dict, list)) else value
-            for key, value in module.__dict__.items()
-        }
-        return cls.take_over(layer, engine, name, training)
+        return cls.take_over(_copied(module), engine, name, training)
 
     @classmethod
     def take_over(cls, module: Any, engine: Engine, name: str, training: Training | None = None) -> Self:
@@ -94,11 +98,7 @@ class CrossbarLayer(LearnedRanges):
 
     def to_digital(self) -> torch.nn.Module:
         """Return torch's own layer, with the same parameters; this one stays on crossbars."""
-        module: Any = copy.copy(self)
-        module.__dict__ = {
-            key: copy.copy(value) if isinstance(value, (dict, list)) else value for key, value in self.__dict__.items()
-        }
-        found: torch.nn.Module = module.leave()
+        found: torch.nn.Module = _copied(self).leave()
         return found
 
     def _parts(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..checks import as_float, as_int, fail, set_fields
+from ..checks import as_choice, as_float, as_int, fail, set_fields
 
 __all__ = ["InputRanges", "Training"]
 
@@ -86,9 +86,7 @@ class Training:
     input_ranges: InputRanges | None = None
 
     def __post_init__(self) -> None:
-        if self.noise not in _NOISES:
-            known = ", ".join(map(repr, _NOISES))
-            fail(ValueError, f"noise={self.noise!r} is unknown: use one of {known}")
+        as_choice("noise", self.noise, _NOISES)
         if self.clip_weights is not None:
             set_fields(self, clip_weights=as_float("clip_weights", self.clip_weights, 0.0, above=True))
         if self.input_ranges is not None and not isinstance(self.input_ranges, InputRanges):

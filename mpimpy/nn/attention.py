@@ -6,33 +6,19 @@ from typing import Any, ClassVar
 import torch
 
 from .._recorded import recorded_product
-from ..checks import fail
+from ..checks import as_choice, fail
 from ..engine import Engine
 from ._attention_inputs import Inputs, added_mask, arranged
 from ._data_cells import DataCells
 from ._layer import CrossbarLayer
 from ._step import one_step
 
-__all__ = ["ATTENTIONS", "MultiheadAttention", "as_attention"]
+__all__ = ["ATTENTIONS", "MultiheadAttention"]
 
 ATTENTIONS = ("projections", "all")
 _PROJECTIONS = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
 _OUT = "out_proj.weight"
 _PRODUCTS = ("scores", "values")
-
-
-def as_attention(attention: Any) -> str:
-    """Return which products of an attention layer are on crossbars, checked.
-
-    Raises
-    ------
-    ValueError
-        If it is none of `ATTENTIONS`.
-    """
-    if attention not in ATTENTIONS:
-        fail(ValueError, f"attention={attention!r} is unknown: use one of {', '.join(map(repr, ATTENTIONS))}")
-    found: str = attention
-    return found
 
 
 class MultiheadAttention(CrossbarLayer, torch.nn.MultiheadAttention):
@@ -77,7 +63,7 @@ class MultiheadAttention(CrossbarLayer, torch.nn.MultiheadAttention):
 
     @attention.setter
     def attention(self, attention: str) -> None:
-        if as_attention(attention) == self.attention:
+        if as_choice("attention", attention, ATTENTIONS) == self.attention:
             return
         names = _PRODUCTS if attention == "all" else ()
         self._data = {name: DataCells(self.engine, self._part_name(name)) for name in names}

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from ..checks import fail
+from ..checks import as_choice, fail
 from ..engine import Engine
 from ._fast_path import close_fast_paths, open_fast_paths
 from ._layer import CrossbarLayer
 from ._training import Training
-from .attention import MultiheadAttention, as_attention
+from .attention import ATTENTIONS, MultiheadAttention
 from .bilinear import Bilinear
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -218,7 +218,7 @@ def convert_(
         fail(TypeError, f"model is a {type(model).__name__}: give a torch.nn.Module")
     if engine is not None and not isinstance(engine, Engine):
         fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05), or None")
-    as_attention(attention)
+    as_choice("attention", attention, ATTENTIONS)
     choice, found = _Choice(engine, engines), Conversion()
     seen: dict[int, str] = {}
     owned: set[str] = set()  # modules whose weights another layer multiplies by

@@ -12,6 +12,7 @@ from .._recorded import recorded_product
 from ..checks import fail
 from ..engine import Engine
 from ._cells import LayerCells
+from ._patches import Window
 
 __all__ = ["crossbars"]
 
@@ -267,12 +268,13 @@ class crossbars(TorchFunctionMode):
                 "torch.conv2d with groups, padding='same' or without a batch is sent to crossbars by a converted layer"
             )
             fail(TypeError, f"{msg} only: use mpimpy.nn.convert_(model, engine)")
-        geometry = {"dilation": dilation, "padding": padding, "stride": stride}
-        patches = F.unfold(input, weight.shape[2:], **geometry)  # (batch, K, positions)
-        y = self._matrices(patches.mT, weight.reshape(weight.shape[0], -1).mT, self._factor(weight)).mT
-        spans = zip(input.shape[2:], weight.shape[2:], *map(_two, (stride, padding, dilation)), strict=True)
-        shape = [(size + 2 * pad - step * (kernel - 1) - 1) // move + 1 for size, kernel, move, pad, step in spans]
-        y = y.reshape(*y.shape[:2], *shape)
+        kernel, around = tuple(weight.shape[2:]), _two(padding)
+        window = Window(kernel, _two(stride), _two(dilation), around, around)
+        positions = window.positions(tuple(input.shape[2:]))
+        patches = window.patches(input, tuple((0, size) for size in positions))
+        x = patches.reshape(input.shape[0], math.prod(positions), -1)
+        y = self._matrices(x, weight.reshape(weight.shape[0], -1).mT, self._factor(weight)).mT
+        y = y.reshape(*y.shape[:2], *positions)
         return y if bias is None else y + bias[:, None, None]
 
 

@@ -8,25 +8,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from libraries import plain_reading, same_bits
 from oracle import word
-from reads import errors_of, readings
+from reads import addresses, errors_of, readings
 from strategies import examples
 
 from mpimpy import noise
 from mpimpy.backends import BesideDraw, CellMoments, RowDraw, reference
 from mpimpy.backends.cpu import _jit, _rows, numba_cpu
-
-
-@st.composite
-def addresses(draw):
-    return noise.Address(
-        seed=draw(st.integers(0, 2**64 - 1)),
-        chip=draw(st.sampled_from([0, 7, noise.MAX_CHIP])),
-        read=draw(st.sampled_from([0, 3, noise.MAX_READ])),
-        purpose=0,
-        row=draw(st.sampled_from([0, 5, 2**22 - 70])),
-        col=draw(st.sampled_from([0, 3, 8, 2**31 - 1])),
-        stream=draw(st.sampled_from([None, 5])),
-    )
 
 
 @st.composite

@@ -170,7 +170,7 @@ def test_which_products_are_read():
     steps = []
     for cells in (*layer._cells.values(), *layer._data.values()):
         program = cells._program
-        cells._program = lambda w, chip, step, program=program: steps.append(step) or program(w, chip, step)
+        cells._program = lambda w, step, program=program: steps.append(step) or program(w, step)
     layer(x, x, x)
     assert len(steps) == 12  # four matrices, and two of data for each head of each sample
     assert steps[0] > 0

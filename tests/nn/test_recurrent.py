@@ -145,8 +145,8 @@ def test_all_times_of_a_step_read_the_same_cells():
     written = []
     for cells in layer._cells.values():
         program = cells._program
-        cells._program = lambda w, chip, step, name=cells.name, program=program: (
-            written.append((name, step)) or program(w, chip, step)
+        cells._program = lambda w, step, name=cells.name, program=program: (
+            written.append((name, step)) or program(w, step)
         )
     layer(x)
     assert len(written) == len(layer._cells) == 8

@@ -11,8 +11,8 @@ import numpy as np
 
 from ._currents import STRIP
 from ._jit import inline
-from ._lanes import LANES, floor, item, load, muladd, put, real64, store, zeros
-from ._philox import philox
+from ._lanes import LANES, floor, load, muladd, real64, store, zeros
+from ._philox import look_up_eight, philox
 
 NORMALS = STRIP + 8  # normal numbers of a row: groups of eight columns of the whole matrix cover its strip
 
@@ -72,22 +72,14 @@ def draw_normals(errors, pair, tile, row, n, count, words, normals):
     k0, k1 = np.uint64(address[0]), np.uint64(address[1])
     c2, c3 = np.uint64(address[2]), np.uint64(address[3] + (pair << 20))
     first = ((address[7] + tile) << address[8]) + address[5] + row
-    group, mask = (address[6] + n) // 8, np.uint64(0xFFFF)
+    group = (address[6] + n) // 8
     for g in range((address[6] + n + STRIP + 7) // 8 - group):
         c0 = np.uint64(group + g)
         for r in range(count):
             w0, w1, w2, w3 = philox(c0, np.uint64(first + r), c2, c3, k0, k1)
             words[0, r], words[1, r] = w0 | w1 << np.uint64(32), w2 | w3 << np.uint64(32)
         for r in range(count):
-            a, b, at = words[0, r], words[1, r], r * NORMALS + 8 * g
-            put(normals, at, item(key, a & mask))
-            put(normals, at + 1, item(key, a >> np.uint64(16) & mask))
-            put(normals, at + 2, item(key, a >> np.uint64(32) & mask))
-            put(normals, at + 3, item(key, a >> np.uint64(48)))
-            put(normals, at + 4, item(key, b & mask))
-            put(normals, at + 5, item(key, b >> np.uint64(16) & mask))
-            put(normals, at + 6, item(key, b >> np.uint64(32) & mask))
-            put(normals, at + 7, item(key, b >> np.uint64(48)))
+            look_up_eight(key, words[0, r], words[1, r], normals, r * NORMALS + 8 * g)
 
 
 @inline

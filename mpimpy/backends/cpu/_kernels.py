@@ -10,10 +10,10 @@ from ...noise import STUCK_FINE
 from ..reading import MEAN_BITS
 from ._jit import inline, kernel
 from ._lanes import item, put
-from ._philox import philox
+from ._philox import look_up_eight, philox
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "295976dd823dc41f"
+INLINED = "21aee3e331343146"
 
 GROUPS = 16  # calls of the generator made together: 128 columns
 
@@ -93,15 +93,7 @@ def _look_up_down(table, words, count, left, right, at, factors):
     low = np.uint64(0xFFFF)
     if left <= 0 and right >= 8:
         for row in range(count):
-            a, b, place = item(words, row), item(words, GROUPS + row), 8 * GROUPS * row + at
-            put(factors, place, item(table, a & low))
-            put(factors, place + 1, item(table, a >> np.uint64(16) & low))
-            put(factors, place + 2, item(table, a >> np.uint64(32) & low))
-            put(factors, place + 3, item(table, a >> np.uint64(48)))
-            put(factors, place + 4, item(table, b & low))
-            put(factors, place + 5, item(table, b >> np.uint64(16) & low))
-            put(factors, place + 6, item(table, b >> np.uint64(32) & low))
-            put(factors, place + 7, item(table, b >> np.uint64(48)))
+            look_up_eight(table, item(words, row), item(words, GROUPS + row), factors, 8 * GROUPS * row + at)
         return
     for i in range(max(left, 0), min(right, 8)):
         part, shift = i // 4 * GROUPS, np.uint64(16 * (i % 4))

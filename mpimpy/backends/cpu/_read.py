@@ -35,7 +35,7 @@ from ._redraw import new_scratch, of_cells, of_rows, prepare_rows, redraw
 from ._sparse import PAIRS, multiply_driven, pack_groups
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "feea6ac60116c503"
+INLINED = "f84c3ec741238b8c"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------

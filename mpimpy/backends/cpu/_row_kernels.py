@@ -9,7 +9,7 @@ from ._lanes import LANES, pack, store
 from ._redraw import add_up, new_scratch, prepare_rows, store_deviations
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "9a63bdef9b42d3c8"
+INLINED = "80d00e5d6b54c456"
 
 
 @kernel
