@@ -31,8 +31,6 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
         digits = np.stack([rng.integers(-(2**b), 2 ** (b + 1), (height, depth)) for b in bits])
     else:
         digits = np.stack([rng.integers(1 - 2**b if signed else 0, 2**b, (height, depth)) for b in bits])
-    if draw(st.booleans()):
-        digits *= rng.random((height, depth)) < draw(st.sampled_from([0.0, 0.2, 0.5, 0.9]))
     code = int(np.abs(digits).max()) * max(strides)
     digits = digits.astype(draw(st.sampled_from([d for d in ("int8", "int16", "int32") if np.iinfo(d).max >= code])))
     slices = draw(st.integers(1, 3))

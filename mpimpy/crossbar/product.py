@@ -396,10 +396,6 @@ def reduce_panels(sums: Iterable[tuple[Any, ...]], dtype: str) -> Any:
 
 def add_planes(products: Sequence[Any], dtype: str) -> Any:
     """Return the sum of the products of all planes, rounded once."""
-    total = products[0]
-    if len(products) > 1:
-        total = total + products[1]
-        for more in products[2:]:
-            total += more  # in the memory of the sum, where arrays can change
+    total = functools.reduce(operator.add, products)
     xp = namespace(total)
     return xp.astype(total, getattr(xp, dtype), copy=False)

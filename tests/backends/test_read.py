@@ -17,14 +17,14 @@ from strategies import examples, products
 
 from mpimpy import ADC, DAC, Config, Device, DPETensor, Engine, Format, Tile, backends, noise
 from mpimpy.backends import Errors, Reading, reference
-from mpimpy.backends.cpu import _bytes, _currents, _driven, _jit, _lanes, _paths, numba_cpu
+from mpimpy.backends.cpu import _bytes, _currents, _jit, _lanes, _paths, numba_cpu
 from mpimpy.crossbar import plan as plans
 from mpimpy.crossbar.small import SharedByReads
 
 
-@given(readings(), st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3), st.booleans())
+@given(readings(), st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3))
 @settings(max_examples=examples(250))
-def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads, listed):
+def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
     arrays, *how = case
     expected = reference.read(*arrays, *how)
     for array in arrays:
@@ -34,15 +34,7 @@ def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads, liste
             patch.setattr(numba_cpu, name, value)
         patch.setattr(_jit, "get_num_threads", lambda: threads)
         patch.setattr(_jit, "SHARED", 1e-9)  # little work is shared out too
-        if listed:
-            _list_zeros(patch)
         assert same_bits(numba_cpu.read(*arrays, *how), expected)
-
-
-def _list_zeros(patch):
-    # inputs other than zero are listed, however many they are
-    for name, value in {"WORK": 0, "SAMPLE": 1, "MOST": 1}.items():
-        patch.setattr(_driven, name, value)
 
 
 @given(st.data(), readings(), st.sampled_from([(256, 256, 64), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3))
@@ -129,54 +121,16 @@ def test_limbs_of_the_largest_cells(rng, height, rows):
 
 
 @pytest.mark.slow
-@given(readings(heights=(1, 33), widths=(5, 33)), st.booleans())
+@given(readings(heights=(1, 33), widths=(5, 33)))
 @settings(max_examples=examples(6))
-def test_the_kernel_runs_as_plain_python(case, listed):
+def test_the_kernel_runs_as_plain_python(case):
     arrays, *how = case
     tiles = -(-9 // how[0].rows)
     arrays = arrays[0][:, :, :9], arrays[1][:, :tiles], arrays[2][:, :9], arrays[3][:tiles]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_jit, "launch", lambda kernel, tasks, work, *rest: kernel.py_func(0, tasks, *rest))
-        if listed:
-            _list_zeros(patch)
         found = numba_cpu.read(*arrays, *how)
     assert same_bits(found, reference.read(*arrays, *how))
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
-def test_inputs_are_listed_where_many_are_zero(rng, share):
-    digits = rng.integers(1, 16, (2, 64, 200)) * (rng.random((64, 200)) < share)
-    grid, reading = np.zeros((1, 200, 2000), np.int8), plain_reading(rows=60, strides=(1, 3), widths=(4, 4))
-    digits, many = digits.astype(np.int8), share > _driven.MOST
-    found = _driven.driven(digits, grid, _paths.constants(64, digits.dtype, grid.dtype, reading), reading)
-    assert len(found.counts) == (0 if many else 4 * 64)
-    if not many:
-        # of four rows in a group, two are one pair
-        groups = np.pad(digits.any(axis=0).reshape(64, 200), ((0, 0), (0, 40))).reshape(64, 4, 15, 4)
-        pairs = (groups.sum(axis=3) + 1) // 2
-        assert np.array_equal(found.counts.reshape(4, 64), pairs.sum(axis=2).T)
-
-
-@pytest.mark.parametrize("slices", [1, 2, 3])
-@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 17])
-def test_listed_inputs_of_every_remainder_of_a_group(rng, monkeypatch, depth, slices):
-    _list_zeros(monkeypatch)
-    digits = rng.integers(-15, 16, (slices, 70, depth)) * (rng.random((70, depth)) < 0.5)
-    grid = rng.integers(-99, 99, (2, depth, 40)).astype(np.int16)
-    how = {"rows": 9, "bound": 9 * 15 * 99, "widths": (4,) * slices, "weights": ((1.0,) * slices,) * 2}
-    _agrees(digits.astype(np.int8), grid, steps=(1.0, 1.0), **how)
-
-
-@pytest.mark.parametrize(
-    ("rows", "columns", "dtype", "bound"),
-    [(4, 40_000, "int8", 1), (64, 100, "int8", 1), (64, 2000, "int32", 1), (64, 2000, "int16", 2**31)],
-)
-def test_zeros_are_not_looked_for_where_lists_do_not_pay(rows, columns, dtype, bound):
-    digits, grid = np.zeros((1, rows, 200), np.int8), np.zeros((1, 200, columns), dtype)
-    reading = plain_reading(rows=60, strides=(1,), widths=(4,), bound=bound, wide=bound > 1, code_bound=15)
-    assert not _driven.driven(
-        digits, grid, _paths.constants(rows, digits.dtype, grid.dtype, reading), reading
-    ).counts.size
 
 
 def test_a_read_in_passes_is_the_whole(rng, monkeypatch):
@@ -419,17 +373,6 @@ def test_currents_of_pairs_leave_32_bits_before_they_wrap(rows):
     assert (bound < 2**31) == (rows == 3)
     how = {"rows": rows, "bound": bound, "wide": True, "steps": (1.0,), "weights": ((1.0,),)}
     assert _agrees(digits, grid, **how)[0, 0] == bound
-
-
-@pytest.mark.parametrize("bits", [20, 29, 30, 40, 53])
-def test_products_of_codes_and_weights_are_fused_only_where_exact(rng, bits):
-    digits, grid = rng.integers(0, 16, (3, 40, 64)).astype(np.int8), rng.integers(-9, 99, (2, 64, 70)).astype(np.int16)
-    weights = tuple(tuple(float(w | 1) for w in row) for row in rng.integers(2 ** (bits - 1), 2**bits, (2, 3)))
-    how = {"rows": 64, "bound": 64 * 15 * 99, "signed": False, "widths": (4,) * 3, "weights": weights}
-    _agrees(digits, grid, steps=(1.0, 1.0), **how)
-    large = np.array(weights) * 2.0**40  # an even factor takes no bits
-    assert _paths._exact_products(plain_reading(shift_weights=tuple(map(tuple, large.tolist())))) == (bits < 30)
-    assert not _paths._exact_products(plain_reading(shift_weights=((1.0, 0.5),)))
 
 
 @pytest.mark.parametrize("height", [1, 2, 35])

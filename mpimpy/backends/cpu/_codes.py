@@ -1,14 +1,45 @@
 """Kernels that measure the blocks of an operand, and turn it into digits.
 
-Blocks of one column, those of weights, are worked through along the rows, as wide ones are: vectors hold neighbours
-in memory either way.
+They go along the rows, whatever the shape of the blocks: numbers of blocks are spread over the columns first, so that
+vectors hold neighbours in memory.
 """
+
+import functools
+from typing import Any
 
 import numpy as np
 
+from ..reading import Slicing
+from ..reference import code_limits
 from ._jit import inline, kernel
+from ._lanes import LANES, store, zeros
+from ._paths import integers
+
+# Numba's cache notices a change of this file alone, so the digest of the file inlined here is a part of it.
+INLINED = "a31b626e6b949c60"
 
 PEAKS = 16  # largest magnitudes of a block found side by side
+_NARROW, _WIDE = np.empty(0, np.int32), np.empty(0, np.int64)
+
+
+@functools.lru_cache(maxsize=256)
+def slicing_constants(slicing: Slicing) -> tuple[Any, ...]:
+    """Return the arguments of `digits` from `bits` to `like`.
+
+    Vectors of every processor turn floats into int32; few do into int64, which codes that int32 does not hold need.
+    """
+    lowest, highest = code_limits(slicing.bits, slicing.signed)
+    narrow = lowest > -(2.0**31) and highest + slicing.offset < 2.0**31 and np.dtype(slicing.dtype).itemsize <= 4
+    numbers = integers(slicing.bits), integers(slicing.strides), lowest, highest, slicing.offset, slicing.signed
+    return *numbers, _NARROW if narrow else _WIDE
+
+
+@inline
+def _spread(numbers, c, out):
+    # the number of a block in each of its columns: whole vectors, whose ends the next block or nobody takes
+    for block_col in range(numbers.size):
+        for col in range(block_col * c, min((block_col + 1) * c, out.size - LANES), LANES):
+            store(out, col, zeros(0.0) + numbers[block_col])
 
 
 @kernel
@@ -60,25 +91,8 @@ def block_sums(first, last, values, a, c, scale_1, scale_2, out):
                 out[b, block_row, block_col] = total
 
 
-@inline
-def _code(value, divided, d, f1, twice, f2, lowest, highest):
-    q = np.float64(value)
-    if divided:
-        q = q / d
-    q = q * f1
-    if twice:
-        q = q * f2
-    return min(max(np.rint(q), lowest), highest)
-
-
-@inline
-def _inside(value, code, floor, ceiling):
-    size = abs(np.float64(value))
-    return code if (size > floor) & (size <= ceiling) else code * 0
-
-
-@inline
-def _digits(
+@kernel
+def digits(
     first,
     last,
     values,
@@ -95,99 +109,49 @@ def _digits(
     highest,
     offset,
     signed,
-    codes,
+    like,
     out,
 ):
-    # `codes` is scratch for one row, int32 where these fit: vectors convert to no other integers everywhere
+    # divisor, scale_2, low and high may be empty: 1, 1, and no limits; codes have the dtype of `like`
     rows, cols = values.shape[1:]
-    slices, wide, kind = bits.size, scale_1.shape[2], codes.dtype.type
+    kind = like.dtype.type
     divided, twice, bounded = divisor.size > 0, scale_2.size > 0, low.size > 0
+    numbers = np.empty((5, cols + LANES), np.float64)
+    by, one, two, floor, ceiling = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    codes = np.empty(cols, like.dtype)
     for task in range(first, last):
         b, row = task // rows, task % rows
         block_row, given = row // a, values[b, row]
-        one = scale_1[b, block_row]
-        by, two, floor, ceiling = one, one, one, one
-        if divided:
-            by = divisor[b, block_row]
-        if twice:
-            two = scale_2[b, block_row]
-        if bounded:
-            floor, ceiling = low[b, block_row], high[b, block_row]
-        if c == 1:
-            for k in range(cols):
-                codes[k] = kind(_code(given[k], divided, by[k], one[k], twice, two[k], lowest, highest))
+        if task == first or row % a == 0:
+            _spread(scale_1[b, block_row], c, one)
+            if divided:
+                _spread(divisor[b, block_row], c, by)
+            if twice:
+                _spread(scale_2[b, block_row], c, two)
             if bounded:
-                for k in range(cols):
-                    codes[k] = _inside(given[k], codes[k], floor[k], ceiling[k])
-        else:
-            for block_col in range(wide):
-                left, right = block_col * c, min((block_col + 1) * c, cols)
-                some, found = given[left:right], codes[left:right]
-                d, f1, f2 = by[block_col], one[block_col], two[block_col]
-                for k in range(right - left):
-                    found[k] = kind(_code(some[k], divided, d, f1, twice, f2, lowest, highest))
-                if bounded:
-                    bottom, top = floor[block_col], ceiling[block_col]
-                    for k in range(right - left):
-                        found[k] = _inside(some[k], found[k], bottom, top)
-        below, more = kind(0), kind(offset)
-        for s in range(slices):
-            mask, stride, found = kind((1 << bits[s]) - 1), kind(strides[s]), out[s, b, row]
+                _spread(low[b, block_row], c, floor)
+                _spread(high[b, block_row], c, ceiling)
+        for k in range(cols):
+            q = np.float64(given[k])
+            if divided:
+                q = q / by[k]
+            q = q * one[k]
+            if twice:
+                q = q * two[k]
+            codes[k] = kind(min(max(np.rint(q), lowest), highest))
+        if bounded:
+            for k in range(cols):
+                size = abs(np.float64(given[k]))
+                codes[k] = codes[k] if (size > floor[k]) & (size <= ceiling[k]) else codes[k] * 0
+        below, most = 0, 8 * like.itemsize - 1
+        for k in range(cols):
+            codes[k] += offset
+        for s in range(bits.size):
+            mask, stride, shift, found = (1 << bits[s]) - 1, strides[s], below & most, out[s, b, row]
             if signed:
                 for k in range(cols):
-                    digit = kind(kind(kind(abs(codes[k])) >> below) & mask) * stride
-                    found[k] = digit if codes[k] >= 0 else -digit
+                    found[k] = ((abs(codes[k]) >> shift) & mask) * (stride if codes[k] >= 0 else -stride)
             else:
                 for k in range(cols):
-                    found[k] = kind(kind(kind(codes[k] + more) >> below) & mask) * stride
-            below = kind(below + bits[s])
-
-
-@kernel
-def digits(
-    first, last, values, a, c, divisor, scale_1, scale_2, low, high, bits, strides, lowest, highest, offset, signed, out
-):
-    # divisor, scale_2, low and high may be empty: 1, 1, and no limits
-    size = values.shape[2]
-    if highest + offset < 2.0**31 and lowest > -(2.0**31):
-        _digits(
-            first,
-            last,
-            values,
-            a,
-            c,
-            divisor,
-            scale_1,
-            scale_2,
-            low,
-            high,
-            bits,
-            strides,
-            lowest,
-            highest,
-            offset,
-            signed,
-            np.empty(size, np.int32),
-            out,
-        )
-    else:
-        _digits(
-            first,
-            last,
-            values,
-            a,
-            c,
-            divisor,
-            scale_1,
-            scale_2,
-            low,
-            high,
-            bits,
-            strides,
-            lowest,
-            highest,
-            offset,
-            signed,
-            np.empty(size, np.int64),
-            out,
-        )
+                    found[k] = ((codes[k] >> shift) & mask) * stride
+            below += bits[s]

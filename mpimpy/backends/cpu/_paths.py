@@ -172,14 +172,6 @@ def constants(height: int, digits_dtype: Any, grid_dtype: Any, reading: Reading,
     )
 
 
-def _exact_products(reading: Reading) -> bool:
-    # whether float64 holds the product of any code, a float32 integer, and its weight
-    if reading.wide or reading.digit_units is not None:
-        return False
-    weights = [weight for row in reading.shift_weights for weight in row]
-    return all(w.is_integer() and abs(int(w)) // max(1, int(w) & -int(w)) < 2**29 for w in weights)
-
-
 def _adc_constants(reading: Reading, errs: bool, limb: int, small: bool) -> tuple[Any, ...]:
     real = np.float64 if reading.wide else np.float32
     gain = np.array(reading.adc_gain, real)
@@ -199,7 +191,6 @@ def _adc_constants(reading: Reading, errs: bool, limb: int, small: bool) -> tupl
         2.0**limb if limb else None,
         True if small else None,
         units is not None,
-        _exact_products(reading),
         factors is not None,
         inner,
         outer,

@@ -32,10 +32,9 @@ from ._disturb import NORMALS, disturb, prepare
 from ._jit import inline, kernel
 from ._lanes import LANES, clip, load, muladd, pack, real64, rint, store, whole32, zeros
 from ._redraw import new_scratch, of_cells, of_rows, prepare_rows, redraw
-from ._sparse import PAIRS, multiply_driven, pack_groups
 
 # Numba's cache notices a change of this file alone, so the digest of the files inlined here is a part of it.
-INLINED = "f84c3ec741238b8c"
+INLINED = "1afe704040b89f6d"
 
 
 # -- digits of the inputs, packed once a product, per tile and row ----------------------------
@@ -136,10 +135,8 @@ def _convert(currents, count, slices, steps, origins, lows, tops, fresh, inner, 
 
 
 @inline
-def _convert_in_order(
-    currents, count, slices, steps, origins, lows, tops, fresh, snap, fused, units, weights, sums, at
-):
-    # the float64 sum as the reference has it: a multiply and an add, fused only where the product is exact
+def _convert_in_order(currents, count, slices, steps, origins, lows, tops, fresh, snap, units, weights, sums, at):
+    # the float64 sum as the reference has it: a multiply and an add, never fused
     for row in range(count):
         for vector in range(2):
             place = at + row * STRIP + vector * LANES
@@ -153,7 +150,7 @@ def _convert_in_order(
                     if origins is not None:
                         code = code + -np.float64(origins[i])
                     code = rint(code * units[i])
-                total = muladd(code, weights[i], total) if fused else total + code * weights[i]
+                total = total + code * weights[i]
             store(sums, place, total)
 
 
@@ -199,7 +196,6 @@ def read(
     upper,
     small,
     snap,
-    fused,
     simple,
     inner,
     outer,
@@ -210,7 +206,6 @@ def read(
     double,
     errors,
     drawn_by_rows,
-    driven,
 ):
     """Read a matrix; the arrays of paths that are not taken are empty.
 
@@ -218,11 +213,10 @@ def read(
     either path; `grid` the memory of the cells, of `itemsize` bytes each; `origins` and `more` what is
     added to scaled currents and to tiles' sums, or None, so that they cost nothing; `upper` the unit of the upper
     limbs of codes, or None where codes are one limb; `small` True where upper limbs of cells are bytes, else None;
-    `fused` whether products of codes and `weights` are exact; `simple` whether ``weights[j, i]`` is
-    ``inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and columns of a task and the rows
-    converted together; `single` or `double` the result; `errors` a
-    `Disturbance`, and `drawn_by_rows` a `RowTerm`, or None: then Numba leaves out what would ask for one;
-    `driven` a `Driven` in place of `pairs`, or an empty one.
+    `simple` whether
+    ``weights[j, i] = inner[j, i] * outer[j]`` with exact inner sums in float32; `blocks` the rows and
+    columns of a task and the rows converted together; `single` or `double` the result; `errors` a
+    `Disturbance`, and `drawn_by_rows` a `RowTerm`, or None: then Numba leaves out what would ask for one.
     """
     height, tiles = x_scale.shape
     width = w_scale.shape[1]
@@ -238,8 +232,7 @@ def read(
     tables = aligned(groups * TABLE if looked_up.size else 0)
     limbs = 2 if itemsize == 4 else 1
     line = half_rows if upper is None and small is None else 2 * half_rows
-    places = groups * PAIRS if driven.counts.size else limbs * half_rows + 1
-    packed = aligned(places * STRIP if paired.size else 0)
+    packed = aligned((limbs * half_rows + 1) * STRIP if paired.size else 0)
     floats = np.empty(rows * STRIP if codes.size else 0, np.float64)
     seen = np.empty(chunk * slices * STRIP, steps.dtype)  # what the ADCs see
     currents = of_cells(errors, drawn_by_rows, seen)
@@ -279,9 +272,7 @@ def read(
                     if looked_up.size:
                         build_tables(grid, itemsize, origin, width, used, tables)
                     if paired.size:
-                        if driven.counts.size:
-                            pack_groups(grid, itemsize, origin, width, used, packed)
-                        elif small is None:
+                        if small is None:
                             pack_cells(grid, itemsize, origin, width, used, packed)
                         else:
                             pack_byte_cells(grid, itemsize, origin, width, used, packed)
@@ -311,9 +302,7 @@ def read(
                             )
                         if paired.size:
                             place, total = at * paired.size * line, count * paired.size
-                            if driven.counts.size:
-                                multiply_driven(driven, at, rows, packed, paired.size, count, targets, currents)
-                            elif upper is not None:
+                            if upper is not None:
                                 multiply_limbs(pairs, place, half_rows, half, packed, total, targets, upper, currents)
                             elif small is not None:
                                 multiply_bytes(pairs, place, half_rows, half, packed, total, targets, currents)
@@ -365,20 +354,7 @@ def read(
                         else:
                             unit, weight = units[j], weights[j]
                             _convert_in_order(
-                                seen,
-                                count,
-                                slices,
-                                step,
-                                origin,
-                                low,
-                                top,
-                                j == 0,
-                                snap,
-                                fused,
-                                unit,
-                                weight,
-                                sums,
-                                at,
+                                seen, count, slices, step, origin, low, top, j == 0, snap, unit, weight, sums, at
                             )
                 column_scale, fresh, at = w_scale[tile, n:], tile % PANEL == 0, strip * row_block * STRIP
                 if simple:

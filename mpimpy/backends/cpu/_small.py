@@ -13,11 +13,9 @@ import numpy as np
 
 from ..._integers import ceil_div
 from ..reading import DrawnCells, Reading, SmallCells, SmallRead
-from ..reference import code_limits
 from . import _codes, _jit, _kernels, _read, numba_cpu
-from ._driven import NONE_DRIVEN
 from ._jit import kernel
-from ._paths import Constants, constants, integers, too_wide
+from ._paths import Constants, constants, too_wide
 
 __all__ = ["make_ready"]
 
@@ -104,7 +102,7 @@ def _encoding(form: SmallRead) -> Callable[[Any], Any]:
     ceiling, tops = _frozen(np.full(shape, np.inf)), _frozen(np.full(shape, form.top))
     band = form.band if form.dtype == "float64" else (0.0, math.inf)  # magnitudes of float32 are within it
     blocks = *band, form.top, form.sum_scale, a, c // rows, height
-    constant = integers(cut.bits), integers(cut.strides), *code_limits(cut.bits, cut.signed), cut.offset, cut.signed
+    constant = _codes.slicing_constants(cut)
     dtype, sliced = np.dtype(cut.dtype), (len(cut.bits), batch, height, depth)
 
     def encode(values: Any) -> Any:
@@ -217,20 +215,7 @@ def _multiplication(form: SmallRead, columns: int, grid_dtype: Any) -> Callable[
         ends = (numba_cpu._NO_SINGLE, out.reshape(-1)) if double else (out.reshape(-1), numba_cpu._NO_DOUBLE)
         packed = pack(digits.reshape(flat))
         _read.read(
-            0,
-            tasks,
-            *packed,
-            *chosen,
-            x_scale,
-            *memory,
-            w_scale,
-            depth,
-            reading.rows,
-            *after,
-            *ends,
-            None,
-            None,
-            NONE_DRIVEN,
+            0, tasks, *packed, *chosen, x_scale, *memory, w_scale, depth, reading.rows, *after, *ends, None, None
         )
         return out if width == columns else out[:, :columns].copy()
 

@@ -19,7 +19,6 @@ from .. import reference
 from ..fallback import with_fallback
 from ..reading import BlockScales, CellMoments, Draw, Errors, Reading, RowDraw, Slicing
 from . import _codes, _jit, _kernels, _ladder_numba, _packing, _read
-from ._driven import NONE_DRIVEN, driven
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
@@ -101,9 +100,7 @@ def digits(values: Any, block: tuple[int, int], scales: BlockScales, slicing: Sl
     per_block = (scales.divisor, scales.scale_1, scales.scale_2, *(scales.span or (None, None)))
     arrays = [_NONE if array is None else _frozen(array) for array in per_block]
     tasks, work = values.shape[0] * values.shape[1], values.size * 1e-2
-    limits = reference.code_limits(slicing.bits, slicing.signed)
-    numbers = integers(slicing.bits), integers(slicing.strides), *limits, slicing.offset, slicing.signed
-    _jit.launch(_codes.digits, tasks, work, values, *block, *arrays, *numbers, out)
+    _jit.launch(_codes.digits, tasks, work, values, *block, *arrays, *_codes.slicing_constants(slicing), out)
     return out
 
 
@@ -339,9 +336,7 @@ def _read_rows(
     result, cost = out.reshape(-1), READ_COST
     if errors is not None:
         cost += (2e-3 if errors.normals.size else 3e-4) / reading.rows
-    lists = NONE_DRIVEN if drawn is not None else driven(digits, grid, known, reading)
-    left = known._replace(paired=integers(())) if lists.counts.size else known
-    packed, term = _packed(digits, left, reading), None
+    packed, term = _packed(digits, known, reading), None
     if drawn is not None:
         cost += 1e-4 + 5e-3 / reading.rows
         term = row_term(drawn[0], reading, known, digits, packed[0], out.shape[1], drawn[1])
@@ -364,7 +359,6 @@ def _read_rows(
         *((result, _NO_DOUBLE) if out.dtype == np.float32 else (_NO_SINGLE, result)),
         errors,
         term,
-        lists,
     )
 
 
