@@ -28,6 +28,7 @@ from .look import Inspection, LayerReport, ModelReport, inspect, report
 from .mode import crossbars
 from .recurrent import GRU, LSTM, RNN
 from .recurrent_cells import GRUCell, LSTMCell, RNNCell
+from .transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 del _torch
 
@@ -54,6 +55,8 @@ __all__ = [
     "MultiheadAttention",
     "RNNCell",
     "Training",
+    "TransformerDecoderLayer",
+    "TransformerEncoderLayer",
     "at_",
     "calibrate_",
     "convert_",
