@@ -1,7 +1,6 @@
 """Kernels that measure the blocks of an operand, and turn it into digits.
 
-They go along the rows, whatever the shape of the blocks: numbers of blocks are spread over the columns first, so that
-vectors hold neighbours in memory.
+They go along the rows, whatever the shape of the blocks, so that vectors hold neighbours in memory.
 """
 
 import functools
@@ -29,7 +28,7 @@ def slicing_constants(slicing: Slicing) -> tuple[Any, ...]:
     Vectors of every processor turn floats into int32; few do into int64, which codes that int32 does not hold need.
     """
     lowest, highest = code_limits(slicing.bits, slicing.signed)
-    narrow = lowest > -(2.0**31) and highest + slicing.offset < 2.0**31 and np.dtype(slicing.dtype).itemsize <= 4
+    narrow = highest + slicing.offset < 2.0**31
     numbers = integers(slicing.bits), integers(slicing.strides), lowest, highest, slicing.offset, slicing.signed
     return *numbers, _NARROW if narrow else _WIDE
 
@@ -143,6 +142,7 @@ def digits(
             for k in range(cols):
                 size = abs(np.float64(given[k]))
                 codes[k] = codes[k] if (size > floor[k]) & (size <= ceiling[k]) else codes[k] * 0
+        # a shift by less than the bits of a code stays in vectors of codes
         below, most = 0, 8 * like.itemsize - 1
         for k in range(cols):
             codes[k] += offset
