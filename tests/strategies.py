@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from libraries import RUNNERS
 
 from mpimpy import (
     ADC,
@@ -29,6 +30,15 @@ from mpimpy import (
 def examples(number):
     """Examples of a test that draws `number` of them where others draw 60: more by night, fewer in a hurry."""
     return max(1, number * settings.default.max_examples // 60)
+
+
+@st.composite
+def runners(draw):
+    """(name, maker, backend) of the reference, of Numba and of one other of all that there are; of all by night."""
+    others = [name for name in RUNNERS if name not in ("numpy reference", "numpy numba")]
+    if examples(60) <= 60:
+        others = [draw(st.sampled_from(others))]
+    return [(name, *RUNNERS[name]) for name in ("numpy reference", "numpy numba", *others)]
 
 
 SLICES = [(1, 1), (1, 3), (1, 1, 2, 4), (1, 2, 2, 1), (1,) * 8, (1, 4, 1, 5), (1, 1, 2, 4, 4)]

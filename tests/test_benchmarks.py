@@ -1,7 +1,11 @@
+import contextlib
+import io
+import itertools
 import json
 import math
 import os
 import pathlib
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +13,7 @@ import pytest
 from libraries import torch
 
 import mpimpy
-from benchmarks import bench_others, bench_products, card, compare, effects, in_turn, measure, wires, workloads
+from benchmarks import bench_others, bench_products, card, compare, effects, in_turn, measure, models, wires, workloads
 from benchmarks.baselines import EinsumMatrix, einsum_product, tensor_gb
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -340,6 +344,22 @@ def test_bound_of_a_card():
         assert not torch.backends.cuda.matmul.allow_tf32
 
 
+@pytest.mark.skipif(torch is None, reason="needs torch")
+@pytest.mark.parametrize("make", [models.encoder, models.resnet18])
+def test_models_are_timed_in_turn(make):
+    model, inputs = make(small=True)
+    found = card.time_model(model, inputs, mpimpy.DPETensor(seed=0), "cpu", repeats=1)
+    assert set(found) == {"forward", "step", "waits"}
+    assert all(digital > 0 and analog > 0 for digital, analog in (found["forward"], found["step"]))
+    assert found["waits"] is None
+
+
+@pytest.mark.skipif(torch is None or torch.cuda.is_available(), reason="needs torch, and no card")
+def test_without_a_card_nothing_is_timed(capsys):
+    card.main()
+    assert capsys.readouterr().out == "no CUDA card is here: nothing was timed\n"
+
+
 # -- compare ------------------------------------------------------------------------------------
 
 
@@ -532,6 +552,55 @@ def test_every_effect_differs_from_the_default(effect):
     assert wanted is None or wanted > 1
 
 
+def test_checkouts_are_timed_in_turn(monkeypatch):
+    asked = []
+
+    class Process:
+        def __init__(self, tree, seconds):
+            self.tree, self.seconds = tree, seconds
+            self.stdin = self.stdout = self
+
+        def write(self, line):
+            asked.append((self.tree, line))
+
+        def flush(self):
+            pass
+
+        def readline(self):
+            return f"{next(self.seconds)}\n"
+
+    @contextlib.contextmanager
+    def start(tree, cache, threads):
+        assert threads == 3
+        yield Process(tree, itertools.cycle([0.004, 0.002, 0.003] if tree == in_turn.ROOT else [0.008]))
+
+    monkeypatch.setattr(in_turn, "_open", start)
+    other = pathlib.Path("/other").resolve()
+    rows = in_turn.compare(other, ["read 1x32"], pairs=3, threads=3)
+    assert rows == {"read 1x32": pytest.approx((0.008, 0.003, 3 / 8, 3 / 8, 1 / 4))}
+    assert [line for _, line in asked] == ["read 1x32\n"] * (3 * 2 * in_turn.TURNS)
+    # whoever is first changes from turn to turn, and from pair to pair
+    trees, this = [tree for tree, _ in asked], in_turn.ROOT
+    first, second = [other, this, this, other], [this, other, other, this]
+    assert trees == [tree for pair in (first, second, first) for tree in pair * (in_turn.TURNS // 2)]
+
+
+def test_a_process_answers_with_the_seconds_of_a_call(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("read 1x32\nprogram 32\nread 1x32\n"))
+    before = mpimpy.get_num_threads()
+    try:
+        in_turn._serve(1)
+        assert mpimpy.get_num_threads() == 1
+    finally:
+        mpimpy.set_num_threads(None)
+    assert mpimpy.get_num_threads() == before
+    ready, *seconds = capsys.readouterr().out.split()
+    assert ready == "ready"
+    assert len(seconds) == 3
+    assert all(0 < float(number) < 1 for number in seconds)
+
+
+@pytest.mark.slow
 def test_a_checkout_beside_itself_is_as_fast_as_itself():
     rows = in_turn.compare(in_turn.ROOT, ["read 1x32", "program 32"], pairs=1)
     assert list(rows) == ["read 1x32", "program 32"]

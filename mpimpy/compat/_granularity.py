@@ -1,11 +1,12 @@
-"""Granularity of the predecessors: blocks that share a scale are whole arrays."""
+"""Granularity of the predecessors: blocks that share a scale are whole arrays, as high as those of the weights."""
 
 import warnings
 
 from .._integers import ceil_div
+from ..config import Config, Format
 from ..operands.edge import MpimpyWarning
 
-__all__ = ["round_block"]
+__all__ = ["check_cut", "round_block"]
 
 
 def round_block(
@@ -43,3 +44,14 @@ def round_block(
             stacklevel=3,
         )
     return block
+
+
+def check_cut(rows: int, fmt: Format, config: Config) -> None:
+    """Raise ValueError if inputs of a format, cut for arrays of some rows, do not fit those of the weights."""
+    config.replace(inputs=fmt).check("inputs")
+    if rows != config.tile.rows:
+        msg = (
+            f"inputs are cut for arrays of {rows} rows and weights for {config.tile.rows}: "
+            f"give the inputs paral_size=(..., {config.tile.rows})"
+        )
+        raise ValueError(msg)

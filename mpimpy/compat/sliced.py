@@ -17,7 +17,7 @@ from ..engine import Engine
 from ..matrix import CrossbarMatrix, as_operand, read_codes
 from ..operands import edge, encoding
 from ..operators import CrossbarOperand
-from ._granularity import round_block
+from ._granularity import check_cut, round_block
 
 __all__ = ["SlicedData"]
 
@@ -323,7 +323,7 @@ class SlicedData(CrossbarOperand):
             config, weights = engine.config, edge.accept("w", w)
         depth = weights.shape[0] if len(weights.shape) == 2 else None
         if isinstance(x, SlicedData):
-            _check_cut(x, config)
+            check_cut(x.rows, x.format, config)
             if depth is not None:
                 edge.matrix_shape(x._data_shape(), depth, "x", "w", weights.shape)
         else:
@@ -335,7 +335,7 @@ class SlicedData(CrossbarOperand):
         if not isinstance(x, SlicedData):
             return w.read(x, read)
         edge.check_together(x._prototype, weights.array, "x", "w")
-        encoded: Any = x.encoded  # `_check_cut` has asked for data
+        encoded: Any = x.encoded  # `check_cut` has asked for data
         y = read_codes(w, encoded, x.format, x._prototype.dtype, read)
         return namespace(y).reshape(y, (*x._data_shape()[:-1], w.shape[1]))
 
@@ -392,14 +392,3 @@ class SlicedData(CrossbarOperand):
     def __repr__(self) -> str:
         kind = "weights" if self.is_weight else "inputs"
         return f"<SlicedData {kind} {self.shape}, slices {list(self.slice_method)}, bw_e={self.bw_e}>"
-
-
-def _check_cut(x: SlicedData, config: Config) -> None:
-    # inputs must be cut for arrays as high as those of the weights
-    config.replace(inputs=x.format).check("inputs")
-    if x.rows != config.tile.rows:
-        msg = (
-            f"inputs are cut for arrays of {x.rows} rows and weights for {config.tile.rows}: "
-            f"give the inputs paral_size=(..., {config.tile.rows})"
-        )
-        raise ValueError(msg)

@@ -63,6 +63,12 @@ class LearnedRanges:
         if settings is None:
             return x
         layer: Any = self
+        if layer.training and self._cells[part].shard is not None:
+            fail(
+                ValueError,
+                f"layer {self._cells[part].name!r}: input_ranges follow the inputs of one process, and would differ "
+                "on the ranks: learn them in one process, or train with Training(input_ranges=None)",
+            )
         bound = getattr(layer, f"input_range{_suffix(part)}")
         seen = getattr(layer, f"input_range_seen{_suffix(part)}")
         return clip_inputs(x, bound, seen, settings, bool(layer.training))

@@ -59,6 +59,14 @@ class Conversion:
         Qualified names of modules with weights that stay digital, and why.
     shared : dict
         From the further names of a layer that is used more than once to the name that its cells have.
+
+    Examples
+    --------
+    >>> import mpimpy
+    >>> layer = torch.nn.Linear(4, 4)
+    >>> found = convert_(torch.nn.Sequential(layer, torch.nn.LayerNorm(4), layer), mpimpy.DPETensor(seed=0))
+    >>> found.converted, found.shared, [name for name, reason in found.skipped]
+    (['0'], {'2': '0'}, ['1'])
     """
 
     converted: list[str] = field(default_factory=list)

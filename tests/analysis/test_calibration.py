@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from libraries import RUNNERS, same_bits, sampled
+from libraries import same_bits, sampled
 from scipy import stats
-from strategies import examples, products
+from strategies import examples, products, runners
 
-from mpimpy import ADC, SNR, Device, DPETensor, Engine, Format, Wires
+from mpimpy import ADC, SNR, Device, DPETensor, Engine, Format, Tile, Wires
 from mpimpy.analysis import calibration, windows
 from mpimpy.crossbar import plan as plans
 
@@ -99,16 +99,16 @@ def test_a_percentile_is_the_share_that_is_covered(rng, percentile, ratios):
 
 
 @pytest.mark.slow
-@given(products(ideal=False), st.sampled_from(calibration.METHODS), st.sampled_from(calibration.RATIOS))
-@settings(max_examples=examples(6))
-def test_every_configuration_can_be_calibrated_and_gives_the_same_bits_everywhere(case, method, ratios):
+@given(products(ideal=False), st.sampled_from(calibration.METHODS), st.sampled_from(calibration.RATIOS), runners())
+@settings(max_examples=examples(8))
+def test_every_configuration_can_be_calibrated_and_gives_the_same_bits_everywhere(case, method, ratios, chosen):
     config, x, w = case
     assume(x.any() and w.any())
     if config.adc.range == "lossless":
         config = config.replace(adc={"range": "full"})
     found = set()
     results = []
-    for make, backend in RUNNERS.values():
+    for _, make, backend in chosen:
         engine = Engine.from_config(config, seed=1, backend=backend)
         engine = engine.calibrate(make(x), make(w), method=method, ratios=ratios)
         found.add(engine.config.adc.range)
@@ -169,8 +169,8 @@ def test_currents_of_zero_have_a_range_too():
 
 @pytest.mark.slow
 def test_calibrating_leaves_the_engine_as_it_is(rng):
-    x, w = rng.standard_normal((2, 64, 64))
-    engine = Engine(wires=Wires(1, 1), seed=3, chip=4, backend="reference")
+    x, w = rng.standard_normal((2, 16, 16))
+    engine = Engine(tile=Tile(16, 16), wires=Wires(1, 1), seed=3, chip=4, backend="reference")
     before = engine.config
     other = engine.calibrate(x, w)
     assert engine.config is before

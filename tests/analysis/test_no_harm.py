@@ -23,8 +23,9 @@ def layer(seed, rows, outliers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("rows", "outliers"), [(64, 4), (64, 1), (16, 2), (600, 40)])
+@pytest.mark.parametrize(
+    ("seed", "rows", "outliers"), [(0, 64, 4), (1, 64, 4), (2, 64, 4), (3, 64, 1), (4, 16, 2), (5, 600, 40)]
+)
 @pytest.mark.parametrize("ratios", calibration.RATIOS)
 def test_an_outlier_feature_in_a_few_rows(seed, rows, outliers, ratios):
     x, w = layer(seed, rows, outliers)

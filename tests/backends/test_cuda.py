@@ -109,14 +109,20 @@ class _Grid:
         return self.launch
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Folder of what Triton has compiled: kernels that two engines share are compiled once."""
+    return tmp_path_factory.mktemp("triton")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(INTERPRETED, reason="Triton interprets in this process")
 @pytest.mark.parametrize("name", ENGINES)
-def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, tmp_path, rng):
+def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, compiled, rng):
     pytest.importorskip("triton")
     from mpimpy.backends.cuda import _triton
 
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(compiled))
     compiler = Compiler(_triton, (80, 90))
     monkeypatch.setattr(torch_cuda, "_usable", lambda kind, index: compiler)
     x, w = rng.standard_normal((3 if name == "int8 grid" else 70, 256)), rng.standard_normal((256, 64))
@@ -214,6 +220,37 @@ def test_a_triton_that_cannot_launch_is_said_and_plain_torch_runs(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (7, 5))
     assert torch_cuda._usable.__wrapped__("cuda", 0) is None
     assert torch_cuda._usable.__wrapped__("cpu", None) is None
+
+
+def test_a_card_without_triton_says_what_to_install(monkeypatch):
+    import mpimpy.backends.cuda as package
+
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (9, 0))
+    monkeypatch.delattr(package, "_triton", raising=False)
+    monkeypatch.delitem(sys.modules, "mpimpy.backends.cuda._triton", raising=False)
+    monkeypatch.setitem(sys.modules, "triton", None)
+    with pytest.warns(RuntimeWarning, match=r"slower plain torch runs on the card instead: pip install triton"):
+        assert torch_cuda._usable.__wrapped__("cuda", 0) is None
+
+
+def test_a_backend_whose_package_is_missing_says_what_to_install(monkeypatch):
+    def missing(name, package):
+        raise ImportError("No module named 'numba'")
+
+    monkeypatch.setattr(choice.importlib, "import_module", missing)
+    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: None)
+    choice._module.cache_clear()
+    try:
+        with pytest.raises(
+            ImportError, match=r"'numba', which takes NumPy .*, cannot run: Numba is not .*install numba"
+        ):
+            backends.select(np.ones(2))
+        monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: name)
+        with pytest.raises(ImportError, match=r"'torch', which takes torch .*, cannot run: No module named 'numba'"):
+            backends.select(torch.ones(2), "torch")
+    finally:
+        choice._module.cache_clear()
 
 
 def on_cuda(array):

@@ -58,9 +58,10 @@ def launches():
 
 
 @given(products(ideal=False))
-@settings(max_examples=examples(8), phases=[Phase.explicit, Phase.generate])  # the interpreter is too slow to shrink
+@settings(max_examples=examples(6), phases=[Phase.explicit, Phase.generate])  # the interpreter is too slow to shrink
 def test_every_configuration_gives_the_same_bits(launches, case):
     config, x, w = case
+    x, w = x[..., :7], w[:7]  # the interpreter takes one program after the other; panels have a test
     launches.clear()
     results = [
         Engine.from_config(config, seed=SEED, chip=5, backend=backend).program(make(w)).read(make(x), read=3)
@@ -80,9 +81,10 @@ def test_every_configuration_gives_the_same_bits(launches, case):
 
 
 @given(products(ideal=False, drift=True), st.booleans())
-@settings(max_examples=examples(10))
+@settings(max_examples=examples(6), phases=[Phase.explicit, Phase.generate])
 def test_aged_matrices_give_the_same_bits(launches, case, compensate):
     config, x, w = case
+    x, w = x[..., :7], w[:7]
     launches.clear()
     results = [
         Engine.from_config(config, seed=SEED, backend=backend)
@@ -109,7 +111,7 @@ def test_published_vectors(counter, key, output):
     st.sampled_from(["int8", "int16", "int32"]),
     st.sampled_from([(0, 0, 0, 2**31 - 1), (10, 51, 16, 30720), (3, 2**30, 1, 100), (0, 0, 6, 2**15 - 1)]),
 )
-@settings(max_examples=examples(10))
+@settings(max_examples=examples(6), phases=[Phase.explicit, Phase.generate])
 def test_noise_is_the_reference_s(address, shape, dtype, numbers):
     up, lowest, shift, bound = numbers
     levels = np.random.default_rng(sum(shape)).integers(0, 127, shape)
@@ -203,7 +205,7 @@ I8, I16, I32 = np.int8, np.int16, np.int32
         ((5, 40, 9, 33), I8, I8, None),
         ((5, 300, 9, 150), I32, I8, None),
         ((5, 40, 9, 33), I16, I32, None),
-        ((5, 30, 9, 1), I32, I16, None),
+        ((5, 18, 9, 1), I32, I16, None),
     ],
 )
 def test_integers_of_every_width(shape, codes, grid, widths):
@@ -245,12 +247,11 @@ def test_sums_of_chunks_that_wrap_on_the_way():
     check((arrays, reading), code_range=None, wide=False, bound=2**31 - 1)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("busy", [0, 256])
+@pytest.mark.parametrize(("busy", "dtype"), [(0, "float64"), (256, "float64"), (256, "float32")])
 def test_panels_one_after_the_other_or_side_by_side(monkeypatch, busy, dtype):
     monkeypatch.setattr(torch_cuda, "BUSY", busy)
-    for k in (32, 81):
-        check(operands(19, k, 70, 2, I8, I16), dtype=dtype)
+    for k in (32, 67):  # panels of 16 tiles, and a last one of two
+        check(operands(17, k, 66, 2, I8, I16), dtype=dtype)
 
 
 ERRORS = [
@@ -292,7 +293,7 @@ def test_rounding_half_to_even_at_every_size(top, step):
     arrays, reading = operands(5, 4, 40, 1, I8, I16, widths=(7, 7))
     for saturate in (True, False):
         steps = (step, step * 2), (step * 4, step)
-        for low in (0, -top, -1):
+        for low in (0, -top, -1) if saturate else (0,):
             ends = (pairs(low, reading), pairs(top, reading)) if saturate else None
             check((arrays, reading), adc_gain=steps, code_range=ends)
             check((arrays, reading), adc_gain=steps, code_range=ends, wide=True)

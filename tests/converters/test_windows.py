@@ -85,7 +85,7 @@ def test_ends_of_very_fine_codes_are_taken_to_what_floats_tell_apart(share):
 @pytest.mark.parametrize("ratios", ["powers", "free"])
 @pytest.mark.parametrize("method", ["error", "percentile"])
 def test_calibrated_ranges_hold_zero(ratios, method, rng):
-    x, w = rng.standard_normal((2, 70, 70))
+    x, w = rng.standard_normal((20, 70)), rng.standard_normal((70, 20))
     for mappings in (("twos", "twos"), ("signed", "pair"), ("twos", "offset")):
         inputs, weights = (Format(mapping=mapping) for mapping in mappings)
         for codes in (37, 2**20):

@@ -229,22 +229,20 @@ def one_transposed_product(draw, config):
         judge(answer, y, x, w, name)
 
 
-def transposable(draw, config):
+def transposable(draw):
     """A configuration whose cells can be read from their bit lines: no unit columns, blocks of inputs of whole tiles."""
-    cols = config.tile.cols
-    weights = draw.format(config.tile.rows, True, draw.pick("twos", "signed"))
-    inputs = draw.format(cols, False)
-    device, dac = draw.device(max(weights.digits)), DAC(draw.stride(max(inputs.digits)), vread=config.dac.vread)
-    adc = draw.adc(inputs, weights, cols * dac.vread * (device.HGS - device.LGS))
-    return Config(device, dac, adc, config.tile, inputs, weights)
+    tile = Tile(draw.pick(1, 2, draw.between(3, 9), 16, 31, 33, 64), draw.pick(1, 3, 8, 64))
+    weights = draw.format(tile.rows, True, draw.kind("w mapping", "twos", "signed"))
+    inputs = draw.format(tile.cols, False)
+    device, dac = draw.device(max(weights.digits)), DAC(draw.stride(max(inputs.digits)), vread=draw.pick(0.1, 1.0))
+    adc = draw.adc(inputs, weights, tile.cols * dac.vread * (device.HGS - device.LGS))
+    return Config(device, dac, adc, tile, inputs, weights)
 
 
 def products_of(seed, kind):
     """Run the products of a seed; return the kinds of settings and numbers that were drawn."""
     draw = Draw([seed, KINDS.index(kind)])
-    config = draw.config()
-    if kind == "transposed":
-        config = transposable(draw, config)
+    config = transposable(draw) if kind == "transposed" else draw.config()
     for _ in range(PRODUCTS):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MpimpyWarning)  # blocks that are rounded up
@@ -272,6 +270,7 @@ MET_BY = {
     "sliced": {"inference: True", "inference: False", "paral_size: own"},
     "transposed": {"a scale for a tile: True", "a scale for a tile: False", "faults"},
 }
+UNMET = {"transposed": {"w mapping: offset"}}  # cells with unit columns have no transposed read
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -291,7 +290,7 @@ def test_products_of_every_kind_are_exact(kind):
     if wanted >= SEEDS:
         assert len(KINDS) * done >= 2000
     if wanted > SEEDS or (wanted == SEEDS and settings.default.derandomize):  # a fresh few may miss a kind by chance
-        assert met >= MET | MET_BY.get(kind, set())
+        assert met >= (MET | MET_BY.get(kind, set())) - UNMET.get(kind, set())
 
 
 def test_noise_is_the_same_on_every_backend():

@@ -19,7 +19,7 @@ SETTINGS = [
     {"noise_lsb": 0.5, "offset_lsb": 0.3, "gain_error": 0.01},
     {"snap": True, "reference": "ideal"},
     {"adc_range": (-1.03e-5, 3e-5)},
-    {"wire_resistance": 2.0, "exact_reads": True, "array_size": (16, 16)},
+    {"wire_resistance": 2.0, "exact_reads": True, "array_size": (8, 8)},
     {"w_mapping": "offset", "vnoise": 0.02},
     {"x_slices": (1, 4)},
 ]
@@ -27,7 +27,8 @@ SETTINGS = [
 
 @pytest.mark.parametrize("given", SETTINGS, ids=str)
 def test_every_backend_has_the_same_bits(rng, given):
-    x, w = rng.standard_normal((5, 90)), rng.standard_normal((90, 33))
+    depth, width = (20, 12) if "exact_reads" in given else (90, 33)  # tiles of their own either way
+    x, w = rng.standard_normal((5, depth)), rng.standard_normal((depth, width))
     found = []
     for make, backend in RUNNERS.values():
         W = DPETensor(redraw="slice", seed=1, backend=backend, **given).program(make(w))

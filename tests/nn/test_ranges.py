@@ -153,3 +153,21 @@ def test_ranges_learn_in_a_compiled_graph():
     assert model[0].input_range_seen == twin[0].input_range_seen == 3
     assert torch.allclose(model[0].input_range, twin[0].input_range)
     assert torch.allclose(model[2].weight, twin[2].weight, atol=1e-5)
+
+
+def test_a_convolution_learns_as_a_linear_layer_of_its_patches():
+    torch.manual_seed(0)
+    training = ann.Training(noise="frozen", input_ranges=ann.InputRanges(sigmas=1.0))
+    digital, flat = torch.nn.Conv2d(3, 4, 1, bias=False), torch.nn.Linear(3, 4, bias=False)
+    with torch.no_grad():
+        flat.weight.copy_(digital.weight[:, :, 0, 0])
+    engine = DPETensor(seed=0)
+    conv = ann.Conv2d.from_digital(digital, engine, "it", training).train()
+    linear = ann.Linear.from_digital(flat, engine, "it", training).train()
+    images = torch.randn(2, 3, 5, 5, requires_grad=True)
+    rows = images.detach().movedim(1, -1).reshape(-1, 3).requires_grad_()
+    conv(images).square().sum().backward()
+    linear(rows).square().sum().backward()
+    assert torch.allclose(conv.weight.grad[:, :, 0, 0], linear.weight.grad)
+    assert torch.allclose(conv.input_range.grad, linear.input_range.grad)
+    assert torch.allclose(images.grad.movedim(1, -1).reshape(-1, 3), rows.grad)
