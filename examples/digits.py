@@ -85,14 +85,14 @@ def main(arguments=None):
     """Print a table, and draw it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chips", type=int, default=5, help="chips of each point (5)")
-    parser.add_argument("--small", action="store_true", help="few points, and networks that have learned little")
+    parser.add_argument("--small", action="store_true", help="one point a panel, and networks that have learned little")
     parser.add_argument("--out", default="digits.png", help="picture to write")
     given = parser.parse_args(arguments)
     learn, test = load()
     sample = 20 if given.small else 200
     sweeps = {"radc": ("codes of an ADC", CODES), "write_var": ("write variation (relative)", SPREADS)}
     if given.small:
-        test, sweeps = (test[0][:50], test[1][:50]), {name: (label, v[1:6:4]) for name, (label, v) in sweeps.items()}
+        test, sweeps = (test[0][:50], test[1][:50]), {name: (label, v[1:2]) for name, (label, v) in sweeps.items()}
     axes, results = plot.new_axes(2, 2, size=(3.9, 2.8)), {}
     print(f"{'network':<8}{'mapping':<34}{'setting':<18}accuracy")
     for row, build in enumerate((mlp, cnn)):

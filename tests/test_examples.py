@@ -85,8 +85,8 @@ def test_digits(example, tmp_path, monkeypatch, capsys):
     assert len(found) == 2 * (1 + 4 * 2)
     for (_, name, *_), values in found.items():
         if name != "digital":
-            assert [each.shape for each in values] == [(2,), (2,)]
-    assert len(capsys.readouterr().out.splitlines()) == 1 + 2 * (1 + 4 * 4)
+            assert [each.shape for each in values] == [(2,)]
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 2 * (1 + 4 * 2)
 
 
 def test_digits_chips_are_those_of_the_engine(example):

@@ -281,7 +281,8 @@ def convert_named(
 def revert_(model: torch.nn.Module) -> list[str]:
     """Make the layers of a model torch's own again, in place, and return their names.
 
-    Parameters, with what training has made of them, stay.
+    Parameters, with what training has made of them, stay. Ranges of inputs and of ADCs are kept for the next
+    `convert_`, which drops those of ADCs with a warning where other settings decide the currents then.
 
     Parameters
     ----------

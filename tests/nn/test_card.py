@@ -43,10 +43,11 @@ def models(engine=None, training=None, attention="projections"):
     return model, pretended.to_card(copy.deepcopy(model)), x, pretended.to_card(x)
 
 
-def small(engine=None):
+def small(engine=None, training=None):
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)).eval()
-    ann.convert_(model, FEW if engine is None else engine)
+    model = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
+    model.train(training is not None)
+    ann.convert_(model, FEW if engine is None else engine, training=training)
     return model, torch.randn(3, 6)
 
 
@@ -69,6 +70,20 @@ def on_card(monkeypatch, function, times=1):
     return found
 
 
+@pytest.mark.parametrize("training", [None, ann.Training(noise="frozen")], ids=["inference", "step"])
+def test_a_small_model_never_makes_the_host_wait(monkeypatch, training):
+    model, x = small(DPETensor(**PLAIN, x_slices=(1, 1), w_slices=(1, 1), radc=16), training)
+    carded, y = pretended.to_card(copy.deepcopy(model)), pretended.to_card(x)
+    run = step if training else torch.no_grad()(lambda model, x: model(x))
+    for _ in range(3):
+        expected = run(model, x)
+    found = on_card(monkeypatch, lambda: run(carded, y), 2)
+    if training:
+        expected, found = model[0].weight.detach(), carded[0].weight
+    assert torch.equal(pretended.from_card(found), expected)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["projections", "all"])
 def test_inference_never_makes_the_host_wait(monkeypatch, attention):
     model, carded, x, y = models(attention=attention)
@@ -95,6 +110,7 @@ def test_training_never_makes_the_host_wait(monkeypatch, training):
         assert torch.equal(one, pretended.from_card(other))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", ["clipped", "written"])
 def test_other_gradients_never_make_the_host_wait(monkeypatch, gradient):
     model, x = small(DPETensor(**PLAIN, gradient=gradient, write_var=0.1, var=0, radc=None))

@@ -11,7 +11,7 @@ if torch is None:
     pytest.skip("the torch extra is not installed", allow_module_level=True)
 
 import mpimpy.nn as ann
-from mpimpy import DPETensor, Ranges
+from mpimpy import DPETensor, MpimpyWarning, Ranges
 
 ENGINE = DPETensor(seed=1, var=0)
 LEARN = ann.Training(input_ranges=ann.InputRanges(from_data=3, decay=0.1))
@@ -127,6 +127,37 @@ def test_ranges_outlive_a_conversion_back():
     assert {name: layer.engine.config.adc.range for name, layer in ann.layers(model)} == found
     model[0].engine = ENGINE
     assert "0.adc_range" not in model.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"inputs": {"slices": (1, 1, 2)}}, "the formats of the inputs"),
+        ({"weights": {"slices": (1, 1, 2)}}, "the formats of the weights"),
+        ({"adc": {"radc": 32}}, "adc"),
+        ({"tile": {"rows": 32}}, "tile"),
+        ({"adc": {"range": (0.0, 1e-5)}}, "adc.range"),
+        ({"device": {"HGS": 2e-5}}, "the levels of the device"),
+    ],
+)
+def test_ranges_of_other_settings_are_dropped_with_a_warning(changes, named):
+    layer = torch.nn.Linear(20, 3).eval()
+    ann.convert_(layer, ENGINE)
+    found = ann.calibrate_(layer, inputs(30, 20))["(root)"]
+    assert found != "full"
+    ann.revert_(layer)
+    with pytest.warns(
+        MpimpyWarning, match=rf"layer '\(root\)': its ADC range is dropped.*\({named}\): run .*calibrate_"
+    ):
+        ann.convert_(layer, ENGINE.replace(**changes))
+    assert layer.engine.config.adc.range == changes.get("adc", {}).get("range", "full")
+    assert list(layer.state_dict()) == ["weight", "bias"]
+    ann.calibrate_(layer, inputs(30, 20))
+    ann.revert_(layer)
+    ann.convert_(
+        layer, ENGINE.replace(**changes).replace(device={"var": 0.0}, adc={"range": "full"})
+    )  # moves no current on average
+    assert list(layer.state_dict()) == ["weight", "bias", "adc_range"]
 
 
 def test_settings_are_checked():
