@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -41,6 +42,23 @@ def runners(draw):
     return [(name, *RUNNERS[name]) for name in ("numpy reference", "numpy numba", *others)]
 
 
+def some_runners(number):
+    """(name, maker, backend) of all `RUNNERS`; in a hurry of the reference, Numba and one other, by case `number`."""
+    reference, numba, strict, *others = ((name, *runner) for name, runner in RUNNERS.items())
+    if examples(60) >= 60:
+        return [reference, numba, strict, *others]
+    # the strict library is by far the slowest
+    return [reference, numba, others[number % len(others)] if number and others else strict]
+
+
+def thinned(cases, every):
+    """Cases of a parametrised test: every so many-th one, and the others among the slow tests."""
+    return [pytest.param(*case, marks=[pytest.mark.slow] * bool(n % every)) for n, case in enumerate(cases)]
+
+
+each_runner = pytest.mark.parametrize(
+    "runner", [pytest.param(name, marks=[pytest.mark.slow] * name.startswith("strict")) for name in RUNNERS]
+)
 SLICES = [(1, 1), (1, 3), (1, 1, 2, 4), (1, 2, 2, 1), (1,) * 8, (1, 4, 1, 5), (1, 1, 2, 4, 4)]
 
 

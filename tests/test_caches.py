@@ -54,7 +54,7 @@ def test_devices_count_their_samples():
 def test_a_sweep_over_measured_devices_keeps_few_of_them(monkeypatch, backend, kind):
     monkeypatch.setattr(_caches, "KEPT_BYTES", 400_000)
     rng, alive, x = np.random.default_rng(0), weakref.WeakSet(), np.ones((1, 4))
-    for number in range(40):
+    for number in range(20):
         samples = device_of(rng, 300)  # some 40 kB
         alive.add(samples)
         other = {"var": 0.05} if kind == "write_var" else {}

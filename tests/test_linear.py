@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse.linalg as sla
 from libraries import RUNNERS, same_bits, to_torch, torch
+from strategies import each_runner
 
 from mpimpy import ADC, CrossbarMatrix, Device, DPETensor, Engine, Format, MapReducedot, Tile, Wires, load
 from mpimpy._complex import ComplexMatrix
@@ -266,7 +267,7 @@ def test_complex_products_are_sums_of_real_ones_of_one_read(z):
     assert same_bits(DPETensor(seed=3).program(DFT).read(z, read=0), expected)
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
+@each_runner
 def test_a_complex_matrix_has_the_bits_of_mapreducedot(z, runner):
     make, backend = RUNNERS[runner]
     for a, b in ((z, DFT), (z.real, DFT), (z, DFT.real)):

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pytest
 from libraries import RUNNERS, same_bits
+from strategies import each_runner
 
 import mpimpy
 from mpimpy import ADC, DAC, Device, DPETensor, Engine, Format, SlicedData, Tile, Wires, bitslicedpe
@@ -101,10 +102,10 @@ EFFECTS = {
 }
 
 
-@pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
+@each_runner
 @pytest.mark.parametrize("given", EFFECTS.values(), ids=EFFECTS)
 def test_every_noise_of_a_read_is_of_the_stream(given, runner):
-    make, backend = runner
+    make, backend = RUNNERS[runner]
     inputs, weights = make(x[:2, :4]), make(w[:4, :4])
     engine = Engine(seed=7, backend=backend, **given)
     matrix = engine.program(weights)

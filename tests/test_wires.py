@@ -236,7 +236,19 @@ def test_blocks_and_threads_change_nothing(batch, rows, cols, threads, seed):
     assert all(same_bits(one, other[..., 0]) for one, other in zip(found, nodes, strict=True))
 
 
-@pytest.mark.parametrize("shape", [(33, 33), (41, 40), (24, 25), (70, 65), (65, 3), (3, 65), (66, 64), (130, 129)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (33, 33),
+        (41, 40),
+        (24, 25),
+        (70, 65),
+        (65, 3),
+        (3, 65),
+        (66, 64),
+        pytest.param((130, 129), marks=pytest.mark.slow),
+    ],
+)
 def test_the_kernel_has_the_reference_s_bits(rng, shape):
     g = 10 ** rng.uniform(-6, 0, (1, *shape))
     assert same_bits(run("numpy numba", g, 0.7, 3.0), run("numpy reference", g, 0.7, 3.0))

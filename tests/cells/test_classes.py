@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from libraries import RUNNERS, read_levels, same_bits
+from strategies import each_runner
 
 from mpimpy import Device, Drift, Engine, Flicker, Format, Gaussian, load
 from mpimpy.cells import classes, laws
@@ -27,7 +28,7 @@ def nearest(conductance):
 
 
 @pytest.mark.parametrize("write_var", [0, Gaussian(1e-6)])
-@pytest.mark.parametrize("runner", RUNNERS)
+@each_runner
 def test_a_cell_has_the_class_of_the_nearest_conductance(runner, write_var):
     make, backend = RUNNERS[runner]
     device = Device(LGS=1e-6, HGS=1.6e-5, var=NOISE, write_var=write_var, stuck_HGS=0.05, stuck_LGS=0.05)

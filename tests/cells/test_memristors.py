@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from libraries import RUNNERS, read_levels, same_bits, torch
 from scipy import stats
+from strategies import each_runner
 
 from mpimpy import (
     ADC,
@@ -257,7 +258,7 @@ def test_verified_writing_of_a_million_cells_takes_seconds(rng):
 # -- stuck cells ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
+@each_runner
 def test_a_map_of_stuck_cells(runner, rng):
     make, backend = RUNNERS[runner]
     w, faults = rng.standard_normal((40, 30)), rng.integers(-1, 2, (4, 40, 30))

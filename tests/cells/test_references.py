@@ -7,6 +7,7 @@ from cells.test_wiring import COUNTS, HIGH, LOW, STEP, STRIDES, half_a_grid_unit
 from hypothesis import given
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits
+from strategies import each_runner
 
 from mpimpy import ADC, SNR, Config, Device, Drift, Engine, Format, Gaussian, Samples, Tile, Wires, noise, presets
 from mpimpy.backends import reference
@@ -305,7 +306,7 @@ def test_cells_that_no_read_changes_are_subtracted_once(rng):
 
 
 @twos_and_offset
-@pytest.mark.parametrize("runner", RUNNERS)
+@each_runner
 def test_parts_have_the_reference_cells_of_the_whole(rng, mapping, runner):
     make, backend = RUNNERS[runner]
     x, w = rng.standard_normal((2, 34)), rng.standard_normal((34, 16))  # two panels

@@ -300,7 +300,7 @@ def test_patches_are_not_kept_for_the_gradient(small_blocks):
     assert sum(sizes) <= x.numel()
 
 
-@pytest.mark.parametrize("kind", [CONVS, TRANSPOSED])
+@pytest.mark.parametrize("kind", [CONVS, pytest.param(TRANSPOSED, marks=pytest.mark.slow)])
 def test_compiled_layers_give_the_same_bits(kind, small_blocks):
     module, x = example(kind, 1, stride=2, groups=2)
     layer, other = (crossbar(module, NOISY).eval() for _ in range(2))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits
+from strategies import each_runner
 
 from mpimpy import Device, Engine, load
 from mpimpy.noise import MAX_SEED, derive
@@ -51,9 +52,9 @@ def test_labels_do_not_run_into_each_other():
         derive(1)
 
 
-@pytest.mark.parametrize("name", RUNNERS)
-def test_two_named_matrices_of_one_engine_are_different_silicon(name, tmp_path):
-    make, backend = RUNNERS[name]
+@each_runner
+def test_two_named_matrices_of_one_engine_are_different_silicon(runner, tmp_path):
+    make, backend = RUNNERS[runner]
     engine = Engine(Device(var=0.02, write_var=0.1, stuck_HGS=0.01), seed=1, backend=backend)
     w, x = make(np.full((64, 32), 0.5)), make(np.ones((3, 64)))
     first, second = engine.program(w, name="layer1"), engine.program(w, name="layer2")
