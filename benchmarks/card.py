@@ -1,8 +1,16 @@
-"""What a CUDA card could do at best, measured: the bound that its rows are a share of."""
+"""What a CUDA card could do at best, measured: the bound that its rows are a share of; and models on the card.
 
+    python -m benchmarks.card
+
+times models of MiniLM's and ResNet-18's shape on the card, digital and on crossbars in turn. Without a card it says so.
+"""
+
+import copy
 import time
 
-__all__ = ["bound_seconds", "instruction_rate", "int8_rate", "share_of_bound"]
+from . import models
+
+__all__ = ["bound_seconds", "instruction_rate", "int8_rate", "main", "share_of_bound", "time_model"]
 
 ADC_INSTRUCTIONS = 7  # per current: convert, scale, round, two for the clip, weigh, add
 
@@ -66,3 +74,94 @@ def share_of_bound(workload, seconds):
         "bound_seconds": bound,
         "share_of_bound": bound / seconds,
     }
+
+
+def time_model(model, inputs, engine, where="cuda", repeats=5):
+    """Return the times of a model, digital and on crossbars, the shortest of calls in turn, a dict.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    inputs : tensor
+    engine : mpimpy.Engine
+    where : str
+        Device.
+    repeats : int
+
+    Returns
+    -------
+    dict
+        By ``"forward"`` and ``"step"`` (forward and backward pass in training) to (digital, crossbars), s; and
+        ``"waits"``, whether a forward pass on crossbars made the host wait, or None where nothing could tell.
+    """
+    import torch
+
+    import mpimpy.nn as ann
+
+    digital = model.to(where)
+    analog, x = copy.deepcopy(digital), inputs.to(where)
+    ann.convert_(analog, engine)
+    wait = torch.cuda.synchronize if where == "cuda" else lambda: None
+
+    def forward(each):
+        with torch.no_grad():
+            each.eval()(x)
+
+    def step(each):
+        each.train()(x).square().mean().backward()
+        each.zero_grad()
+
+    found = {}
+    for name, run in (("forward", forward), ("step", step)):
+        best = [float("inf")] * 2
+        for _ in range(repeats + 1):  # the first one compiles, and counts only if it is the shortest
+            for index, each in enumerate((digital, analog)):
+                wait()
+                start = time.perf_counter()
+                run(each)
+                wait()
+                best[index] = min(best[index], time.perf_counter() - start)
+        found[name] = tuple(best)
+    ann.check(analog)
+    return found | {"waits": _waits(lambda: forward(analog), where)}
+
+
+def _waits(run, where):
+    import torch
+
+    if where != "cuda":
+        return None
+    run()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        run()
+    except RuntimeError as error:
+        print(f"a forward pass made the host wait: {error}")
+        return True
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return False
+
+
+def main():
+    """Time the models on the card, and print a table."""
+    import torch
+
+    import mpimpy
+
+    if not torch.cuda.is_available():
+        print("no CUDA card is here: nothing was timed")
+        return
+    engine = mpimpy.DPETensor(w_mapping="pair", x_mapping="signed", seed=0)
+    print(torch.cuda.get_device_name())
+    print("model              pass     digital ms  crossbars ms  times")
+    for name, (model, inputs) in (("MiniLM's shape", models.encoder()), ("ResNet-18's shape", models.resnet18())):
+        found = time_model(model, inputs, engine)
+        for kind in ("forward", "step"):
+            digital, analog = (1e3 * seconds for seconds in found[kind])
+            print(f"{name:18} {kind:8} {digital:10.2f} {analog:13.2f} {analog / digital:6.1f}")
+        print(f"{'':18} a forward pass {'made' if found['waits'] else 'did not make'} the host wait")
+
+
+if __name__ == "__main__":
+    main()

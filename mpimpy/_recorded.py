@@ -150,10 +150,12 @@ class RecordedEngine(CountedFactor, ABC):
         return self.program(w)._multiply_values(x, w, asked)
 
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
-        return quantised(backends.select(x, self.backend), self.config, edge.accept("x", x), weight=False)
+        operand = edge.accept("x", x)
+        return quantised(backends.select(operand.array, self.backend), self.config, operand, weight=False)
 
     def _quantised_weights(self, w: Any) -> tuple[Any, Any]:
-        return quantised(backends.select(w, self.backend), self.config, edge.accept("w", w), weight=True)
+        operand = edge.accept("w", w)
+        return quantised(backends.select(operand.array, self.backend), self.config, operand, weight=True)
 
     def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
         values, beyond = self._quantised_weights(w)

@@ -4,6 +4,7 @@ No array library is imported here: a tensor can only come from a torch that is i
 """
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 __all__ = [
     "all_finite",
     "asarray",
+    "constant",
     "detach",
     "device_of",
     "in_cpu_memory",
@@ -24,6 +26,7 @@ __all__ = [
     "is_torch_cpu",
     "lazy_product",
     "namespace",
+    "on_card",
     "only_shapes",
     "quiet",
     "recorded",
@@ -98,6 +101,11 @@ def is_torch(array: Any) -> bool:
 def is_torch_cpu(array: Any) -> bool:
     """Return whether `array` is a torch tensor in CPU memory."""
     return is_torch(array) and array.device.type == "cpu"
+
+
+def on_card(array: Any) -> bool:
+    """Return whether `array` is a torch tensor whose values the host has to wait for: on a card such as CUDA's."""
+    return is_torch(array) and array.device.type not in ("cpu", "meta")
 
 
 def in_cpu_memory(array: Any) -> bool:
@@ -267,6 +275,12 @@ def asarray(values: Any, dtype: Any = None) -> Any:
     import numpy as np
 
     return np.asarray(values, dtype)
+
+
+@functools.lru_cache(maxsize=256)
+def constant(xp: Any, numbers: tuple[Any, ...], dtype: str, where: Any) -> Any:
+    """Return few numbers as an array that stays on its device: copying them there makes the host wait for a card."""
+    return xp.asarray(numbers, dtype=getattr(xp, dtype), device=where)
 
 
 def quiet() -> Any:

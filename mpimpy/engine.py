@@ -5,6 +5,7 @@ from typing import Any, Unpack
 
 from . import backends, noise
 from ._complex import ComplexMatrix, side_by_side
+from ._neighbours import Neighbours
 from ._operator import CrossbarOperator
 from ._recorded import RecordedEngine
 from ._transposed import transposed_refusal
@@ -174,7 +175,7 @@ class Engine(RecordedEngine):
         self.seed = noise.new_seed() if seed is None else as_int("seed", seed, 0, noise.MAX_SEED)
         self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
         self.gradient = as_choice("gradient", gradient, GRADIENTS)
-        self._counter = ReadCounter()
+        self._counter, self._neighbours = ReadCounter(), Neighbours()
         self._take_slot()
 
     @hinted_call
@@ -196,7 +197,7 @@ class Engine(RecordedEngine):
         name : str, optional
             Name of the matrix, which gives it cells of its own: its random numbers have a key that is
             derived from the seed and the name. Without names, all matrices of one engine and chip are written
-            on the same cells, element (0, 0) on the first.
+            on the same cells, element (0, 0) on the first; two that live beside each other are warned of, once.
         chip : int, optional
             Number of the chip to write on; by default the engine's.
         origin : (int, int)
@@ -227,6 +228,8 @@ class Engine(RecordedEngine):
         matrix = self._program(weights, self._address(name, chip), origin, faults)
         if isinstance(matrix, CrossbarMatrix):
             matrix._source = source
+        if name is None:
+            self._neighbours.add(matrix if isinstance(matrix, CrossbarMatrix) else matrix.parts)
         return matrix
 
     @hinted_call
@@ -396,7 +399,7 @@ class Engine(RecordedEngine):
             return self._recorded(x, w, read)
         w = edge.accept("w", w, edge.like(x), complex_too=True)
         x = edge.accept("x", x, like=w, depth=w.shape[0] if len(w.shape) == 2 else None, complex_too=True)
-        return self.program(w).read(x, read)
+        return self._program(self._weights(w), self._address()).read(x, read)
 
     __call__ = MapReduceDot
 

@@ -55,6 +55,8 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
     (3,)
     """
 
+    _neighbours: Any = None  # asked at the first read, if this was written without a name
+
     @property
     def T(self) -> LinearOperand:
         """The transposed matrix: ``x @ W.T`` reads the same cells from their bit lines; see `TransposedMatrix.read`."""
@@ -187,6 +189,8 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         kind: tuple[Any, ...] = operand.shape, operand.array.dtype, operand.counts_as
         shared = self._shared.get(kind)
         if shared is None:
+            if self._neighbours is not None:
+                self._neighbours = self._neighbours.meet(self)
             block = encoding.block_shape(self.config.inputs, operand.dims[1:], self.config.tile.rows, weight=False)
             dtype = self._result_dtype(operand.counts_as)
             shape, kinds = (*operand.shape[:-1], self.shape[1]), (operand.counts_as, dtype, self._kernel_dtype(dtype))

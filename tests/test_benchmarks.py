@@ -13,7 +13,7 @@ import pytest
 from libraries import torch
 
 import mpimpy
-from benchmarks import bench_others, bench_products, card, compare, effects, in_turn, measure, wires, workloads
+from benchmarks import bench_others, bench_products, card, compare, effects, in_turn, measure, models, wires, workloads
 from benchmarks.baselines import EinsumMatrix, einsum_product, tensor_gb
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -342,6 +342,22 @@ def test_bound_of_a_card():
         assert card.int8_rate(64, "cpu") > 0
         assert card.instruction_rate(64, "cpu") > 0
         assert not torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.skipif(torch is None, reason="needs torch")
+@pytest.mark.parametrize("make", [models.encoder, models.resnet18])
+def test_models_are_timed_in_turn(make):
+    model, inputs = make(small=True)
+    found = card.time_model(model, inputs, mpimpy.DPETensor(seed=0), "cpu", repeats=1)
+    assert set(found) == {"forward", "step", "waits"}
+    assert all(digital > 0 and analog > 0 for digital, analog in (found["forward"], found["step"]))
+    assert found["waits"] is None
+
+
+@pytest.mark.skipif(torch is None or torch.cuda.is_available(), reason="needs torch, and no card")
+def test_without_a_card_nothing_is_timed(capsys):
+    card.main()
+    assert capsys.readouterr().out == "no CUDA card is here: nothing was timed\n"
 
 
 # -- compare ------------------------------------------------------------------------------------

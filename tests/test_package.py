@@ -144,6 +144,7 @@ def test_cached_kernels_know_what_they_inline():
     # Numba recompiles a cached kernel when its own file changes, not when an inlined helper's does
     folder = PACKAGE / "backends" / "cpu"
     inlined_in = {
+        "_codes": ("_lanes",),
         "_read": ("_currents", "_lanes", "_bytes", "_registers", "_bits", "_philox", "_disturb", "_redraw", "_roots"),
         "_row_kernels": ("_currents", "_lanes", "_philox", "_disturb", "_redraw", "_roots"),
         "_ladder_numba": ("_lanes", "_eights"),

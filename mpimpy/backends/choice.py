@@ -157,6 +157,8 @@ def select(array: Any, force: str | None = None) -> Any:
     ------
     ValueError
         If `force` is unknown, or cannot take this array.
+    ImportError
+        If the backend's package is not installed: the message says how to install it.
     """
     name = _name_for(array) if force is None else check(force)
     if not _takes(name, array):
@@ -172,7 +174,13 @@ def select(array: Any, force: str | None = None) -> Any:
 
 @functools.cache
 def _module(name: str) -> Any:
-    return importlib.import_module(f".{_MODULES[name]}", __package__)
+    try:
+        return importlib.import_module(f".{_MODULES[name]}", __package__)
+    except ImportError as error:
+        missing = name != "reference" and importlib.util.find_spec(name) is None
+        detail = _detail(name)[1] if missing else str(error)
+        msg = f"backend {name!r}, which takes {_RUNS[name]}, cannot run: {detail}"
+        raise ImportError(msg) from error
 
 
 @functools.cache

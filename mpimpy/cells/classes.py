@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..arrays import device_of
+from ..arrays import constant, device_of
 from ..arrays import namespace as array_namespace
 
 __all__ = ["dtype", "numbers"]
@@ -27,7 +27,7 @@ def numbers(bounds: tuple[int, ...], cells: Any, level_shift: int) -> Any:
     integer array of the shape of `cells` and of `dtype`
     """
     xp, where = array_namespace(cells), device_of(cells)
-    ends = xp.asarray(bounds, dtype=xp.int64, device=where)
+    ends = constant(xp, bounds, "int64", where)
     flat = xp.reshape(xp.astype(cells, xp.int64) << level_shift, (-1,))
     low, high = bounds[0] - 1, bounds[-1]  # what lies beyond has the classes of these
     if high - low < LOOK_UP:

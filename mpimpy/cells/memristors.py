@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .. import noise
 from .._caches import bounded
-from ..arrays import device_of
+from ..arrays import constant, device_of
 from ..arrays import namespace as array_namespace
 from ..backends import Draw
 from ..config import Device, Drift, WriteVerify
@@ -159,7 +159,7 @@ def _on_levels(device: Device, cell_format: CellFormat, levels: Any) -> tuple[An
     xp, positions = array_namespace(levels), laws.grid_positions(device, cell_format.fraction)
     if positions is None:
         return levels, cell_format.fraction
-    table = xp.asarray(positions, dtype=getattr(xp, cell_format.grid_dtype), device=device_of(levels))
+    table = constant(xp, positions, cell_format.grid_dtype, device_of(levels))
     flat = xp.astype(xp.reshape(levels, (-1,)), xp.int64)
     return xp.reshape(xp.take(table, flat, axis=0), levels.shape), 0
 

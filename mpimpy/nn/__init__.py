@@ -23,11 +23,14 @@ from .chips import at_, load_chips, program_, save_chips
 from .conv import Conv1d, Conv2d, Conv3d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .conversion import Conversion, convert_, layers, revert_
+from .finite import check
 from .linear import Conv1D, Linear
 from .look import Inspection, LayerReport, ModelReport, inspect, report
 from .mode import crossbars
 from .recurrent import GRU, LSTM, RNN
 from .recurrent_cells import GRUCell, LSTMCell, RNNCell
+from .sharding import shard_
+from .transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 del _torch
 
@@ -54,8 +57,11 @@ __all__ = [
     "MultiheadAttention",
     "RNNCell",
     "Training",
+    "TransformerDecoderLayer",
+    "TransformerEncoderLayer",
     "at_",
     "calibrate_",
+    "check",
     "convert_",
     "crossbars",
     "inspect",
@@ -65,4 +71,5 @@ __all__ = [
     "report",
     "revert_",
     "save_chips",
+    "shard_",
 ]

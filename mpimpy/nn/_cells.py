@@ -7,12 +7,19 @@ from typing import Any, Protocol
 import torch
 
 from .. import noise
+from ..arrays import on_card
 from ..autograd.slots import Asked, Slotted
 from ..checks import fail
 from ..config import Ranges
 from ..engine import Engine
+from ..operands import edge
+from ._flag import Flag, not_finite, spoilt
+from ._shards import Shard
 
-__all__ = ["LayerCells", "Observer"]
+__all__ = ["LayerCells", "Observer", "operand_of"]
+
+
+_OF_PROCESS = ("_written", "flag", "observer", "shard", "slot")  # what no pickle has
 
 
 class Observer(Protocol):
@@ -33,6 +40,12 @@ class _Written:
     version: Any
     settings: Any
     held: Any  # the weights' memory, so that no later tensor gets its address while the version is compared
+    bad: Any = None  # on a card: whether they hold a NaN or an infinity
+
+
+def operand_of(name: str, tensor: Any) -> Any:
+    """Return a tensor as the edge takes it: on a card a flag tells of NaN, since a look would make the host wait."""
+    return edge.unread(name, tensor, complex_too=name == "w") if on_card(tensor) else tensor
 
 
 class LayerCells(Slotted):
@@ -60,6 +73,10 @@ class LayerCells(Slotted):
         Range of the ADCs that `mpimpy.nn.calibrate_` has found; None: it has not looked.
     observer : Observer or None
         Looks at products, and may take the place of the crossbars.
+    flag : Flag
+        Of operands on a card that are not finite.
+    shard : Shard or None
+        Part of the batch that this process has; None: all of it. A pickle has none: it may go to another process.
     """
 
     def __init__(self, engine: Engine, name: str) -> None:
@@ -69,7 +86,9 @@ class LayerCells(Slotted):
         self.reads = 0
         self.calibrated: Ranges | str | None = None
         self.observer: Observer | None = None
+        self.shard: Shard | None = None
         self._written: _Written | None = None
+        self.flag = Flag()
         self._take_slot()
 
     @property
@@ -109,20 +128,34 @@ class LayerCells(Slotted):
         -------
         CrossbarMatrix
         """
-        age, settings = None if step else self.age, self._settings(w, step)
+        return self._matrix(w, step, traced)[0]
+
+    def _matrix(self, w: Any, step: int, traced: bool) -> tuple[Any, Any]:
+        # the matrix, and on a card whether its weights hold a NaN or an infinity
+        settings = self._settings(w, step)
         version = None if traced or w.is_inference() else (w.data_ptr(), w._version, w.stride())
         found = self._written
         if found is not None and found.settings == settings:
             if version is not None and version == found.version:
-                return found.matrix
-            if found.weights.shape == w.shape and torch.equal(found.weights, w):
+                return found.matrix, found.bad
+            # on a card, comparing makes the host wait: memory that was written to since counts as other weights
+            changed = on_card(w) and version is not None and version[0] == (found.version or (None,))[0]
+            if not changed and found.weights.shape == w.shape and torch.equal(found.weights, w):
                 self._written = dataclasses.replace(found, version=version, held=w.detach())
-                return found.matrix
-        matrix = self._program(w.detach(), step)
-        if age is not None:
-            matrix = matrix.at(*age)
-        self._written = _Written(matrix, w.detach().clone(), version, settings, w.detach())
-        return matrix
+                return found.matrix, found.bad
+        matrix, bad = self._write(w, step, None if step else self.age)
+        self._written = _Written(matrix, w.detach().clone(), version, settings, w.detach(), bad)
+        return matrix, bad
+
+    def _write(self, w: Any, step: int, age: Any = None) -> tuple[Any, Any]:
+        try:
+            matrix = self._program(w.detach(), step)
+            matrix = matrix if age is None else matrix.at(*age)
+        except (TypeError, ValueError) as error:
+            fail(type(error), f"layer {self.name!r}: {error}")
+        bad = not_finite(w) if on_card(w) else None
+        self.flag.note("weights", bad)
+        return matrix, bad
 
     def keep(self, matrix: Any, w: Any) -> None:
         """Take a matrix that was programmed elsewhere as that of weights, until something changes."""
@@ -142,41 +175,47 @@ class LayerCells(Slotted):
         address = engine._address(self.name, self._on_chip)
         if step:
             address = address._replace(seed=noise.derive(address.seed, "step", step))
-        return engine._program(engine._weights(w), address)
+        return engine._program(engine._weights(operand_of("w", w)), address)
 
     def _multiply_values(self, x: Any, w: Any, asked: Asked) -> Any:
         observer = self.observer
         if observer is not None and (found := observer.before(self, x, w)) is not None:
             return found
-        matrix = self.matrix(w, asked.step, asked.traced)
+        matrix, bad_weights = self._matrix(w, asked.step, asked.traced)
         try:
-            y = matrix._multiply_values(x, w, asked)
+            y = matrix._multiply_values(operand_of("x", x), w, asked)
         except (TypeError, ValueError) as error:
             fail(type(error), f"layer {self.name!r}: {error}")
+        if on_card(x):
+            bad = not_finite(x)
+            self.flag.note("inputs", bad)
+            y = spoilt(y, bad, bad_weights)
         if observer is not None:
             observer.after(self, x, w, y)
         return y
 
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
-        return self.engine._inputs_seen(x)
+        return self.engine._inputs_seen(operand_of("x", x))
 
     def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
         matrix = self.matrix(w, asked.step, asked.traced)
         values = matrix.effective() if self.gradient == "written" else matrix.decoded()
         if self.gradient != "clipped":
             return values, torch.zeros(values.shape, dtype=torch.bool, device=w.device)
-        return values, self.engine._quantised_weights(w)[1]
+        return values, self.engine._quantised_weights(operand_of("w", w))[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_written", "observer", "slot")}
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._written = self.observer = None
+        self._written = self.observer = self.shard = None
+        self.flag = Flag()
         self._take_slot()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LayerCells":
         # a copy reads the same cells with the same numbers: copies of a model give the same results
         other = copy.copy(self)
+        other.flag, other.shard = Flag(), self.shard
         memo[id(self)] = other
         return other

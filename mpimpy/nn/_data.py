@@ -11,7 +11,7 @@ from ..checks import fail
 from ._cells import LayerCells, Observer
 from .conversion import layers
 
-__all__ = ["each_cells", "run", "watched"]
+__all__ = ["each_cells", "every_cells", "run", "watched"]
 
 
 def _batches(data: Any) -> Iterable[Any]:
@@ -70,10 +70,24 @@ def each_cells(model: torch.nn.Module) -> Iterator[tuple[LayerCells, Callable[[]
         fail(ValueError, "the model has no layer on crossbars: convert_ it first")
 
 
+def every_cells(model: torch.nn.Module) -> list[LayerCells]:
+    """Return all cells of a model: those of its weight matrices, and those that data are written into.
+
+    Raises
+    ------
+    ValueError
+        If no layer is on crossbars.
+    """
+    found = [cells for _, layer in layers(model) for cells in layer._every_cells()]
+    if not found:
+        fail(ValueError, "the model has no layer on crossbars: convert_ it first")
+    return found
+
+
 @contextlib.contextmanager
 def watched(model: torch.nn.Module, observer: Observer) -> Iterator[None]:
     """Let an observer look at all products of a model."""
-    every = [cells for cells, _ in each_cells(model)]
+    every = every_cells(model)
     try:
         for cells in every:
             cells.observer = observer

@@ -3,8 +3,7 @@
 from typing import Any
 
 from ..autograd.slots import Asked
-from ..checks import fail
-from ._cells import LayerCells
+from ._cells import LayerCells, operand_of
 
 __all__ = ["DataCells"]
 
@@ -15,13 +14,9 @@ class DataCells(LayerCells):
     All of them are written into the same cells of the chip, as those of ``engine(x, w)`` are, but under a name.
     """
 
-    def matrix(self, w: Any, step: int = 0, traced: bool = True) -> Any:
-        """Return data, (K, N), as written into the cells; the parameters are those of `LayerCells.matrix`."""
-        try:
-            return self._program(w.detach(), step)
-        except (TypeError, ValueError) as error:
-            fail(type(error), f"layer {self.name!r}: {error}")
+    def _matrix(self, w: Any, step: int, traced: bool) -> tuple[Any, Any]:
+        return self._write(w, step)
 
     def _weights_seen(self, w: Any, asked: Asked) -> tuple[Any, Any]:
-        values, beyond = self.engine._quantised_weights(w)
+        values, beyond = self.engine._quantised_weights(operand_of("w", w))
         return self.matrix(w, asked.step).effective() if self.gradient == "written" else values, beyond

@@ -40,6 +40,7 @@ class CrossbarLayer(LearnedRanges):
 
     digital: ClassVar[type]
     owned: ClassVar[tuple[str, ...]] = ()  # submodules whose weights this layer multiplies by
+    batch_axis: ClassVar[int | None] = 0  # of inputs as `_product` takes them; None: the model decides
     name: str
     _digital_class: type
 
@@ -120,6 +121,10 @@ class CrossbarLayer(LearnedRanges):
         for cells in self._cells.values():
             cells.use(engine)
 
+    def _every_cells(self) -> list[LayerCells]:
+        """Return the cells of its weight matrices, and those that data are written into."""
+        return list(self._cells.values())
+
     def _weights(self) -> dict[str, Any]:
         """Return the weight matrices, (K, N), by part."""
         raise NotImplementedError
@@ -142,7 +147,9 @@ class CrossbarLayer(LearnedRanges):
         # whether this forward pass writes its weights into fresh cells
         return bool(self.training) and self.training_settings.noise == "step"  # type: ignore[attr-defined]
 
-    def _product(self, x: Any, w: Any, part: str = "", step: Any = None, first_row: int = 0, read: Any = None) -> Any:
+    def _product(
+        self, x: Any, w: Any, part: str = "", step: Any = None, first_row: Any = None, read: Any = None
+    ) -> Any:
         """Return the product of inputs and a weight matrix, read from its cells.
 
         Parameters
@@ -153,13 +160,16 @@ class CrossbarLayer(LearnedRanges):
             Name of the weight matrix.
         step : int or int64 tensor, optional
             Step whose cells are read, where several reads belong to one; by default every read in training is one.
-        first_row : int
+        first_row : int, optional
+            Row of the first input in the whole batch; by default these are all rows of this process.
         read : int or int64 tensor, optional
             Number of the read, where several products are one; by default the next one.
         """
         x = self._in_range(x, part)
-        at = self._steps() if step is None else step
-        return recorded_product(self._cells[part], x, w, read, step=at, first_row=first_row)
+        at, cells = self._steps() if step is None else step, self._cells[part]
+        if first_row is None and cells.shard is not None:
+            return cells.shard.product(self, cells, (x, w), read, at)
+        return recorded_product(cells, x, w, read, step=at, first_row=0 if first_row is None else first_row)
 
     def extra_repr(self) -> str:
         """Return what torch's repr shows of the layer, and its name and seed."""

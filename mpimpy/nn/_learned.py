@@ -1,12 +1,14 @@
 """The few things that a layer on crossbars has beside torch's parameters: ranges that were learned or calibrated."""
 
+import dataclasses
 import re
 from typing import Any
 
 import torch
 
 from ..checks import fail
-from ..config import Ranges
+from ..config import Config, Ranges
+from ..config._sense import warn
 from ._cells import LayerCells
 from ._ranges import clip_inputs
 from ._training import Training
@@ -18,6 +20,35 @@ _STASH = "_crossbar_ranges"  # of a layer that left its crossbars, for the next 
 
 def _suffix(part: str) -> str:
     return "_" + re.sub("[ .]", "_", part) if part else ""
+
+
+def _deciding(config: Config) -> dict[str, Any]:
+    # the settings that decide which currents ADCs meet and into how many codes they turn them, by their names
+    device = config.device
+    return {
+        "the formats of the inputs": config.inputs,
+        "the formats of the weights": config.weights,
+        "tile": config.tile,
+        "dac": config.dac,
+        "adc": dataclasses.replace(config.adc, range="full"),
+        "wires": config.wires,
+        "the levels of the device": (device.LGS, device.HGS, device.g_level, device.levels),
+    }
+
+
+def _take_range(cells: LayerCells, found: Ranges | str, before: dict[str, Any]) -> None:
+    # the range of an earlier conversion, where the settings are still those that it was found with
+    now = _deciding(cells.engine.config)
+    changed = [name for name, value in now.items() if value != before[name]]
+    if cells.engine.config.adc.range not in ("full", found):
+        changed.append("adc.range")
+    if not changed:
+        cells.use_range(found)
+        return
+    warn(
+        f"layer {cells.name!r}: its ADC range is dropped, which an earlier conversion found with other settings "
+        f"({', '.join(changed)}): run mpimpy.nn.calibrate_(model, data) again"
+    )
 
 
 class LearnedRanges:
@@ -43,7 +74,7 @@ class LearnedRanges:
                 layer.register_parameter(f"input_range{_suffix(part)}", bound)
                 layer.register_buffer(f"input_range_seen{_suffix(part)}", seen)
             if (found := kept.get(f"adc{_suffix(part)}")) is not None:
-                cells.use_range(found)
+                _take_range(cells, *found)
 
     def _drop_ranges(self) -> None:
         # before the layer leaves its crossbars
@@ -54,7 +85,7 @@ class LearnedRanges:
                 bound = layer._parameters.pop(f"input_range{_suffix(part)}")
                 kept[f"input{_suffix(part)}"] = bound, layer._buffers.pop(f"input_range_seen{_suffix(part)}")
             if cells.calibrated is not None:
-                kept[f"adc{_suffix(part)}"] = cells.calibrated
+                kept[f"adc{_suffix(part)}"] = cells.calibrated, _deciding(cells.engine.config)
         if kept:
             layer.__dict__[_STASH] = kept
 
@@ -63,6 +94,12 @@ class LearnedRanges:
         if settings is None:
             return x
         layer: Any = self
+        if layer.training and self._cells[part].shard is not None:
+            fail(
+                ValueError,
+                f"layer {self._cells[part].name!r}: input_ranges follow the inputs of one process, and would differ "
+                "on the ranks: learn them in one process, or train with Training(input_ranges=None)",
+            )
         bound = getattr(layer, f"input_range{_suffix(part)}")
         seen = getattr(layer, f"input_range_seen{_suffix(part)}")
         return clip_inputs(x, bound, seen, settings, bool(layer.training))

@@ -93,6 +93,7 @@ class StreamedLayer(CrossbarLayer):
         rows = images.shape[0]
         for size in positions:
             rows *= size
+        starts = {part: self._first_row(part, images, rows) for part in weights}
         # a read for each matrix, which its blocks share
         reads = {part: next_read(self._cells[part], images, w) for part, w in weights.items()}
         # a read draws the noise of all its cells: a block is no smaller than they are
@@ -114,10 +115,17 @@ class StreamedLayer(CrossbarLayer):
                 chunk = chunks[at] if prepare is None else prepare(chunks[at])
                 pieces = chunk.chunk(self.groups, dim=1)
             ys = [
-                self._block(partial(gather, piece, tuple(ranges)), piece, part, w, block.first_row, reads[part])
+                self._block(
+                    partial(gather, piece, tuple(ranges)), piece, part, w, starts[part] + block.first_row, reads[part]
+                )
                 for piece, (part, w) in zip(pieces, weights.items(), strict=True)
             ]
             yield block, ys[0] if len(ys) == 1 else torch.cat(ys, -1)
+
+    def _first_row(self, part: str, images: Any, rows: int) -> int:
+        # a part of a batch begins at its place in the whole
+        cells = self._cells[part]
+        return 0 if cells.shard is None else cells.shard.first_row(self, cells, images, rows)
 
     def _unit(self, rows: int) -> int:
         # blocks of patches begin where blocks of a scale do
@@ -129,17 +137,20 @@ class StreamedLayer(CrossbarLayer):
     def _block(self, make: Any, piece: Any, part: str, w: Any, first_row: int, read: Any) -> Any:
         x = make()
         if self._in_place(piece) and torch.is_grad_enabled() and (piece.requires_grad or w.requires_grad):
-            with _made_again(make, piece, w):
+            kept = None if self.training_settings.input_ranges is None else x
+            with _made_again(make, piece, w, kept):
                 return self._product(x, w, part, first_row=first_row, read=read)
         return self._product(x, w, part, first_row=first_row, read=read)
 
 
-def _made_again(make: Any, piece: Any, w: Any) -> Any:
-    # what a product saves for its gradient: the weights, and instead of its patches the images to gather them from
+def _made_again(make: Any, piece: Any, w: Any, patches: Any) -> Any:
+    # what a product saves for its gradient: the weights, and instead of its patches the images to gather them from;
+    # where a range clips `patches`, it and what it leaves of them are saved as they are
     of_images, of_weights = piece._version, w._version
 
     def pack(saved: Any) -> Any:
-        return saved if saved.data_ptr() == w.data_ptr() else saved.dtype
+        own = saved if patches is None else patches
+        return saved if saved.data_ptr() == w.data_ptr() or saved.data_ptr() != own.data_ptr() else saved.dtype
 
     def unpack(kept: Any) -> Any:
         if isinstance(kept, torch.Tensor):

@@ -9,6 +9,7 @@ from .._recorded import recorded_product
 from ..checks import as_choice, fail
 from ..engine import Engine
 from ._attention_inputs import Inputs, added_mask, arranged
+from ._cells import LayerCells
 from ._data_cells import DataCells
 from ._layer import CrossbarLayer
 from ._step import one_step
@@ -90,6 +91,9 @@ class MultiheadAttention(CrossbarLayer, torch.nn.MultiheadAttention):
     def _parts(self) -> tuple[str, ...]:
         return (*_PROJECTIONS, _OUT)
 
+    def _every_cells(self) -> list[LayerCells]:
+        return [*super()._every_cells(), *self.__dict__.get("_data", {}).values()]
+
     def _clipped(self) -> list[Any]:
         if self.in_proj_weight is None:
             found = [getattr(self, part) for part in _PROJECTIONS]
@@ -110,9 +114,11 @@ class MultiheadAttention(CrossbarLayer, torch.nn.MultiheadAttention):
             return x @ w
         cells = self._data[name]
         cells.chip = self._cells[_OUT].chip
+        pairs, shard = list(zip(x.flatten(0, 1), w.flatten(0, 1), strict=True)), self._cells[_OUT].shard
+        reads = [None] * len(pairs) if shard is None else shard.reads_of_data(cells, len(pairs), x, w)
         found = [
-            recorded_product(cells, rows, columns, step=step)
-            for rows, columns in zip(x.flatten(0, 1), w.flatten(0, 1), strict=True)
+            recorded_product(cells, rows, columns, read, step=step)
+            for (rows, columns), read in zip(pairs, reads, strict=True)
         ]
         return torch.stack(found).view(*x.shape[:2], *found[0].shape)
 

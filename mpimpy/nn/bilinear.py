@@ -32,6 +32,7 @@ class Bilinear(CrossbarLayer, torch.nn.Bilinear):
     """
 
     digital: ClassVar[type] = torch.nn.Bilinear
+    batch_axis: ClassVar[int | None] = None
 
     def _weights(self) -> dict[str, Any]:
         return {"": self.weight.flatten(0, 1).mT}

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from ..checks import as_int
+from ..checks import as_int, fail
 from ._cells import LayerCells
 from ._data import each_cells, run, watched
 
@@ -59,7 +59,8 @@ def calibrate_(
 
     The model runs digitally on some data. The inputs that each weight matrix meets are kept, or a sample of them,
     and `mpimpy.Engine.calibrate` chooses ranges by them: those of least error, or full range where the product of
-    this data has less error with it.
+    this data has less error with it. The products of data of ``attention="all"``, whose matrices change with every
+    product, run digitally too, and keep the ranges of their engine.
 
     Parameters
     ----------
@@ -105,7 +106,10 @@ def calibrate_(
         if bool((x == 0).all()) or bool((w == 0).all()):
             continue  # there are no currents to look at
         engine = cells.engine
-        engine = engine.calibrate(x, w, method=method, percentile=percentile, ratios=ratios)
+        try:
+            engine = engine.calibrate(x, w, method=method, percentile=percentile, ratios=ratios)
+        except ValueError as error:
+            fail(ValueError, f"layer {cells.name!r}: {error}")
         found_range: Any = engine.config.adc.range
         cells.use_range(found_range)
         found[cells.name] = found_range

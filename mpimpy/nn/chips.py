@@ -14,6 +14,7 @@ from ..config import ARITHMETIC
 from ..files.whole import write_whole
 from ..operands import edge
 from ._data import each_cells
+from .finite import check
 
 __all__ = ["at_", "load_chips", "program_", "save_chips"]
 
@@ -51,7 +52,8 @@ def program_(model: torch.nn.Module, chip: int | None = None) -> None:
     for cells, weights in each_cells(model):
         cells.chip, cells.age = (cells.chip if chip is None else chip), None
         cells.forget()
-        cells.matrix(weights())
+        cells.matrix(weights(), traced=False)
+    check(model)
 
 
 def at_(model: torch.nn.Module, t: float | str | None, compensate: bool = False) -> None:
@@ -85,10 +87,8 @@ def at_(model: torch.nn.Module, t: float | str | None, compensate: bool = False)
     try:
         for cells, weights in every:
             cells.age = None if t is None else (t, compensate)
-            try:
-                cells.matrix(weights())
-            except ValueError as error:
-                fail(ValueError, f"layer {cells.name!r}: {error}")
+            cells.matrix(weights(), traced=False)
+        check(model)
     except Exception:
         for (cells, _), (age, written) in zip(every, before, strict=True):
             cells.age, cells._written = age, written
@@ -130,10 +130,13 @@ def save_chips(model: torch.nn.Module, folder: Any) -> None:
     """
     path = pathlib.Path(folder)
     path.mkdir(parents=True, exist_ok=True)
+    for cells, weights in each_cells(model):
+        cells.matrix(weights(), traced=False)
+    check(model)
     index: dict[str, Any] = {"format": _FORMAT, "arithmetic": ARITHMETIC, "matrices": {}}
     for number, (cells, weights) in enumerate(each_cells(model)):
         file = _file_of(number, cells.name)
-        cells.matrix(weights()).save(path / file)
+        cells.matrix(weights(), traced=False).save(path / file)
         index["matrices"][cells.name] = {"file": file, "reads": cells.reads}
     text = json.dumps(index, indent=1).encode()
     # last: a folder with an index is whole
@@ -155,6 +158,21 @@ def load_chips(model: torch.nn.Module, folder: Any) -> None:
         If a file cannot be read.
     ValueError
         If the folder is not of this model: other layers, settings or weights. The model stays as it was.
+
+    Examples
+    --------
+    >>> import copy, tempfile
+    >>> import mpimpy, mpimpy.nn as ann
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4)).eval()
+    >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0, write_var=0.2, var=0))
+    >>> ann.program_(model, chip=7)
+    >>> other = copy.deepcopy(model)
+    >>> ann.program_(other, chip=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_chips(model, folder)
+    ...     load_chips(other, folder)
+    >>> bool(torch.equal(other(torch.ones(8)), model(torch.ones(8))))
+    True
     """
     path = pathlib.Path(folder)
     index = _index(path)

@@ -59,6 +59,14 @@ class Conversion:
         Qualified names of modules with weights that stay digital, and why.
     shared : dict
         From the further names of a layer that is used more than once to the name that its cells have.
+
+    Examples
+    --------
+    >>> import mpimpy
+    >>> layer = torch.nn.Linear(4, 4)
+    >>> found = convert_(torch.nn.Sequential(layer, torch.nn.LayerNorm(4), layer), mpimpy.DPETensor(seed=0))
+    >>> found.converted, found.shared, [name for name, reason in found.skipped]
+    (['0'], {'2': '0'}, ['1'])
     """
 
     converted: list[str] = field(default_factory=list)
@@ -126,11 +134,11 @@ def layers(model: torch.nn.Module) -> Iterator[tuple[str, CrossbarLayer]]:
             yield name, module
 
 
-class _Choice:
-    # the engine of each layer: exact name before pattern before class before default
+class Choice:
+    """Engines of layers by their names: an exact name before a pattern, a class and the default."""
 
     def __init__(self, engine: Engine | None, engines: Engines | None) -> None:
-        self._engine, given = engine, {} if engines is None else dict(engines)
+        self.default, given = engine, {} if engines is None else dict(engines)
         self._patterns, self._classes, self._names = [], {}, {}
         for key, value in given.items():
             if value is not None and not isinstance(value, Engine):
@@ -156,7 +164,7 @@ class _Choice:
         if type(module) in self._classes:
             self._unused.discard(type(module))
             return self._classes[type(module)]
-        return self._engine
+        return self.default
 
     def check(self) -> None:
         if self._unused:
@@ -219,11 +227,23 @@ def convert_(
     if engine is not None and not isinstance(engine, Engine):
         fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05), or None")
     as_choice("attention", attention, ATTENTIONS)
-    choice, found = _Choice(engine, engines), Conversion()
+    return convert_named("", model, Choice(engine, engines), filter_fn, training, attention)
+
+
+def convert_named(
+    prefix: str,
+    model: torch.nn.Module,
+    choice: Choice,
+    filter_fn: Filter | None,
+    training: Training | None,
+    attention: str,
+) -> Conversion:
+    """Convert a model, or a part of one whose qualified name is `prefix`; see `convert_`."""
+    found = Conversion()
     seen: dict[int, str] = {}
     owned: set[str] = set()  # modules whose weights another layer multiplies by
     wanted: list[tuple[str, torch.nn.Module, type[CrossbarLayer], Engine]] = []
-    for name, module in model.named_modules(remove_duplicate=False):
+    for name, module in model.named_modules(prefix=prefix, remove_duplicate=False):
         if name in owned:
             continue
         first = seen.setdefault(id(module), name)
@@ -243,7 +263,7 @@ def convert_(
         if filter_fn is not None and not filter_fn(module, name):
             found.skipped.append((name, "filter_fn leaves it out"))
         elif chosen is None:
-            found.skipped.append((name, "engines gives it None" if engine is not None else "it has no engine"))
+            found.skipped.append((name, "engines gives it None" if choice.default is not None else "it has no engine"))
         else:
             wanted.append((name, module, kind, chosen))
     choice.check()
@@ -261,7 +281,8 @@ def convert_(
 def revert_(model: torch.nn.Module) -> list[str]:
     """Make the layers of a model torch's own again, in place, and return their names.
 
-    Parameters, with what training has made of them, stay.
+    Parameters, with what training has made of them, stay. Ranges of inputs and of ADCs are kept for the next
+    `convert_`, which drops those of ADCs with a warning where other settings decide the currents then.
 
     Parameters
     ----------

@@ -24,6 +24,7 @@ class Linear(CrossbarLayer, torch.nn.Linear):
     """
 
     digital: ClassVar[type] = torch.nn.Linear
+    batch_axis: ClassVar[int | None] = None
 
     def _weights(self) -> dict[str, Any]:
         return {"": self.weight.mT}
@@ -47,9 +48,22 @@ class Conv1D(CrossbarLayer, torch.nn.Module):
     ----------
     weight : Parameter, shape (K, N)
     bias : Parameter, shape (N,)
+
+    Examples
+    --------
+    A class that stands for that of the package:
+
+    >>> import mpimpy
+    >>> kind = type("Conv1D", (torch.nn.Module,), {"__module__": "transformers.pytorch_utils"})
+    >>> digital = kind()
+    >>> digital.weight, digital.bias = (torch.nn.Parameter(torch.ones(*shape)) for shape in ((8, 4), (4,)))
+    >>> layer = Conv1D.from_digital(digital, mpimpy.DPETensor(seed=0), "mlp.c_fc")
+    >>> layer(torch.ones(2, 8)).shape
+    torch.Size([2, 4])
     """
 
     digital: ClassVar[type] = torch.nn.Module
+    batch_axis: ClassVar[int | None] = None
     weight: Any
     bias: Any
 

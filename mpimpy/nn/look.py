@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,9 @@ from ..compat.dpetensor import DPETensor
 from ..engine import Engine
 from ._cells import LayerCells
 from ._data import run, watched
+from ._data_cells import DataCells
 from .conversion import crossbar_class, owned_by, reason_for
+from .finite import check
 
 __all__ = ["Inspection", "LayerReport", "ModelReport", "inspect", "report"]
 
@@ -38,6 +40,12 @@ class Inspection:
         From the name of a weight matrix to (class of its layer, (K, N), `Counts` of its cells).
     skipped : list of (str, str)
         Names of modules that stay digital, and why.
+
+    Examples
+    --------
+    >>> found = inspect(torch.nn.Sequential(torch.nn.Linear(100, 10)))
+    >>> found.matrices["0"][1], found.arrays, found.cells
+    ((100, 10), 8, 4000)
     """
 
     matrices: dict[str, tuple[str, tuple[int, int], Counts]]
@@ -117,12 +125,26 @@ class LayerReport:
         Input rows that were read.
     snr_dB : float
         Of these products against those of the same inputs and weights in float64.
+    data : bool
+        Both operands are data: `MultiheadAttention` with ``attention="all"`` writes keys and values for one product.
+        No cells keep them, so `counts` has conversions alone, and `shape` is that of the largest matrix.
+        `calibrate_` leaves the ADCs of these products as they are.
+
+    Examples
+    --------
+    >>> import mpimpy, mpimpy.nn as ann
+    >>> model = torch.nn.Sequential(torch.nn.Linear(100, 10))
+    >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0))
+    >>> layer = report(model, torch.ones(5, 100)).layers["0"]
+    >>> layer.shape, layer.rows, layer.counts.cells, layer.data
+    ((100, 10), 5, 4000, False)
     """
 
     shape: tuple[int, int]
     counts: Counts
     rows: int
     snr_dB: float
+    data: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,8 +154,18 @@ class ModelReport:
     Attributes
     ----------
     layers : dict
-        From the name of a weight matrix to its `LayerReport`.
+        From the name of a weight matrix to its `LayerReport`; two rows more for the products of data of each
+        `MultiheadAttention` with ``attention="all"``.
     batches : int
+
+    Examples
+    --------
+    >>> import mpimpy, mpimpy.nn as ann
+    >>> model = torch.nn.Sequential(torch.nn.Linear(100, 10), torch.nn.Linear(10, 2))
+    >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0))
+    >>> found = report(model, [torch.ones(5, 100), torch.ones(3, 100)])
+    >>> list(found.layers), found.batches
+    (['0', '1'], 2)
     """
 
     layers: dict[str, LayerReport]
@@ -144,8 +176,8 @@ class ModelReport:
             (
                 name,
                 f"{found.shape[0]} x {found.shape[1]}",
-                " x ".join(map(str, found.counts.tiles)),
-                f"{found.counts.cells:,}",
+                "data" if found.data else " x ".join(map(str, found.counts.tiles)),
+                "" if found.data else f"{found.counts.cells:,}",
                 f"{found.rows:,}",
                 f"{found.counts.adc_conversions:,}",
                 "" if math.isnan(found.snr_dB) else f"{found.snr_dB:.1f}",
@@ -159,21 +191,44 @@ class ModelReport:
         return _table(("matrix", "K x N", "tiles", "cells", "rows", "conversions", "dB"), [*rows, total])
 
 
+@dataclass
+class _Seen:
+    # the products of one weight matrix, or of data: input rows by the shape of the right factor, and energies
+    cells: LayerCells
+    rows: dict[tuple[int, int], int] = field(default_factory=dict)
+    energy: float = 0.0
+    error: float = 0.0
+
+    def report(self) -> LayerReport:
+        energy, error, config = self.energy, self.error, self.cells.engine.config
+        snr = math.nan if energy == 0 else (math.inf if error == 0 else 10 * math.log10(energy / error))
+        every = [counts(config, rows, *shape) for shape, rows in self.rows.items()]
+        shape, found = max(self.rows, key=math.prod), every[0]
+        if data := isinstance(self.cells, DataCells):
+            sums = {name: sum(getattr(each, name) for each in every) for name in _SUMMED}
+            found = replace(found, tiles=(0, 0, found.tiles[2]), cells=0, reference_cells=0, **sums)
+        return LayerReport(shape, found, sum(self.rows.values()), snr, data)
+
+
+_SUMMED = ("dac_conversions", "adc_conversions", "additions")
+
+
 class _Comparison:
     # an observer: energy of the products, and of their errors
 
     def __init__(self) -> None:
-        self.found: dict[str, list[Any]] = {}
+        self.found: dict[str, _Seen] = {}
 
     def before(self, cells: LayerCells, x: Any, w: Any) -> Any:
         return None
 
     def after(self, cells: LayerCells, x: Any, w: Any, y: Any) -> None:
         exact = x.detach().double() @ w.detach().double()
-        entry = self.found.setdefault(cells.name, [cells, tuple(w.shape), 0, 0.0, 0.0])
-        entry[2] += x.numel() // max(1, x.shape[-1])
-        entry[3] += float((exact**2).sum())
-        entry[4] += float(((y.detach().double() - exact) ** 2).sum())
+        entry = self.found.setdefault(cells.name, _Seen(cells))
+        shape = (w.shape[0], w.shape[1])
+        entry.rows[shape] = entry.rows.get(shape, 0) + x.numel() // max(1, x.shape[-1])
+        entry.energy += float((exact**2).sum())
+        entry.error += float(((y.detach().double() - exact) ** 2).sum())
 
 
 def report(model: torch.nn.Module, data: Any) -> ModelReport:
@@ -209,8 +264,5 @@ def report(model: torch.nn.Module, data: Any) -> ModelReport:
     comparison = _Comparison()
     with watched(model, comparison):
         batches = run(model, data)
-    found = {}
-    for name, (cells, shape, rows, energy, error) in comparison.found.items():
-        snr = math.nan if energy == 0 else (math.inf if error == 0 else 10 * math.log10(energy / error))
-        found[name] = LayerReport(shape, counts(cells.engine.config, rows, *shape), rows, snr)
-    return ModelReport(found, batches)
+    check(model)
+    return ModelReport({name: seen.report() for name, seen in comparison.found.items()}, batches)

@@ -22,6 +22,7 @@ def _joined(states: list[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 class _Recurrent(CrossbarLayer):
+    batch_axis: ClassVar[int | None] = 1  # time comes first
     # A state is a tuple of tensors, (batch, size), hidden first. Sequences are sorted by length, longest first, so
     # those that still run at a time are the first ones, as PackedSequence has them.
 
@@ -107,8 +108,36 @@ class _Recurrent(CrossbarLayer):
         layer.check_forward_args(data, start if pair else start[0], sizes)
         return start
 
+    def _refuse_packed(self) -> None:
+        # where processes share a batch: which sequences of the whole one are longer, none of them knows
+        for cells in self._cells.values():
+            if cells.shard is not None:
+                what = "sequences of a PackedSequence are sorted by length"
+                cells.shard.refuse_runs(cells, what, "give padded sequences, or leave it out")
+
     def forward(self, input: Any, hx: Any = None) -> Any:
-        """Return the outputs of all times and the final state, as torch's layer does."""
+        """Return the outputs of all times and the final state, as torch's layer does.
+
+        Parameters
+        ----------
+        input : tensor or PackedSequence
+            Shape (time, batch, input_size), (batch, time, input_size) with ``batch_first``, or (time, input_size).
+        hx : tensor, or two of them for an LSTM, optional
+            Initial state ``h_0``, shape (layers * directions, batch, hidden_size or proj_size), and ``c_0`` of an LSTM,
+            shape (layers * directions, batch, hidden_size); without the batch, if `input` has none. By default zeros.
+
+        Returns
+        -------
+        output : tensor or PackedSequence
+            As `input`, with hidden_size (or proj_size) * directions at the end.
+        state : tensor, or two of them for an LSTM
+            Shaped as `hx`.
+
+        Raises
+        ------
+        TypeError, ValueError, RuntimeError
+            If a shape, a dtype or a kind does not fit, or a product is refused.
+        """
         layer: Any = self
         self._clip()
         packed = isinstance(input, PackedSequence)
@@ -118,6 +147,8 @@ class _Recurrent(CrossbarLayer):
         batched, across = packed or data.dim() == 3, 0 if layer.batch_first else 1
         if not batched:
             data = data.unsqueeze(across)
+        if packed:
+            self._refuse_packed()
         start = self._start(hx, data, sizes, batched)
         if packed and input.sorted_indices is not None:
             start = tuple(state.index_select(1, input.sorted_indices) for state in start)

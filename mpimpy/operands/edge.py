@@ -28,6 +28,7 @@ __all__ = [
     "like",
     "matrix_shape",
     "result_dtype",
+    "unread",
 ]
 
 
@@ -78,17 +79,22 @@ def float_dtype(xp: Any, array: Any) -> Any:
     return dtypes.float_dtype(xp, array.dtype, device_of(array))
 
 
-def _finite(name: str, array: Any, complex_too: bool) -> Any:
-    # the array, without its history of gradients
-    xp = namespace(array)
-    kind = kind_of(xp, array.dtype)
-    imaginary = kind == "complex floating"
-    if imaginary and not complex_too:
+def _check_real(name: str, array: Any, complex_too: bool) -> str | None:
+    # the kind of its dtype, which may be complex where that is allowed
+    kind = kind_of(namespace(array), array.dtype)
+    if kind == "complex floating" and not complex_too:
         msg = (
             f"{name} has dtype {array.dtype}, which is complex where real numbers are wanted: "
             "pass its real and its imaginary part"
         )
         raise TypeError(msg)
+    return kind
+
+
+def _finite(name: str, array: Any, complex_too: bool) -> Any:
+    # the array, without its history of gradients
+    xp, kind = namespace(array), _check_real(name, array, complex_too)
+    imaginary = kind == "complex floating"
     if kind not in ("bool", "integral") and not arrays.all_finite(array):
         index = first_index(xp, ~xp.isfinite(array))
         value = complex(array[index]) if imaginary else float(array[index])
@@ -154,6 +160,16 @@ def accept(name: str, value: Any, like: Any = None, *, depth: int | None = None,
         if depth is not None:
             matrix_shape(operand.shape, depth, name, other.name, other.shape)
     return operand
+
+
+def unread(name: str, tensor: Any, *, complex_too: bool = False) -> Operand:
+    """Return a tensor on a card as an operand whose values nobody has looked at: the host does not wait for them.
+
+    The caller sees to it that a NaN or an infinity is told of. The other parameters and errors are those of `accept`.
+    """
+    array, dtype = values.take(name, tensor)
+    _check_real(name, array, complex_too)
+    return Operand(name, arrays.detach(array), tuple(array.shape), dtype)
 
 
 def check_together(x: Any, w: Any, x_name: str, w_name: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._integers import ceil_div
-from ..arrays import device_of, namespace
+from ..arrays import constant, device_of, namespace
 from ..backends import BlockScales, Slicing
 from ..config import Format
 from .powers import LOWEST, exponent_of, power, power_in_halves, shift_for
@@ -199,8 +199,9 @@ def encode(
         statistics = measure(backend, values, fmt, block)
     peak = statistics.maximum
     xp = namespace(peak)
-    # magnitudes of float32 are in the band
-    exponent = None if values.dtype == xp.float32 else shift_for(xp, peak)
+    # magnitudes of float32 and of narrower floats are in the band
+    narrow = values.dtype == xp.float32 or getattr(values.dtype, "itemsize", 8) == 2
+    exponent = None if narrow else shift_for(xp, peak)
     planes = []
     if fmt.bw_e is None:
         top = top_code(fmt)
@@ -243,7 +244,7 @@ def flat_slices(digits: Any) -> Any:
 def restride(encoded: Encoded, strides: tuple[int, ...], dtype: str) -> Encoded:
     """Return `encoded`, of stride 1, with its digits multiplied by `strides`."""
     xp = namespace(encoded.digits)
-    factor = xp.asarray(strides, dtype=getattr(xp, dtype), device=device_of(encoded.digits))
+    factor = constant(xp, strides, dtype, device_of(encoded.digits))
     digits = xp.astype(encoded.digits, getattr(xp, dtype)) * xp.reshape(factor, (1, -1, 1, 1, 1))
     return replace(encoded, digits=digits, strides=strides)
 

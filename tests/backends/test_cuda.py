@@ -222,6 +222,37 @@ def test_a_triton_that_cannot_launch_is_said_and_plain_torch_runs(monkeypatch):
     assert torch_cuda._usable.__wrapped__("cpu", None) is None
 
 
+def test_a_card_without_triton_says_what_to_install(monkeypatch):
+    import mpimpy.backends.cuda as package
+
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (9, 0))
+    monkeypatch.delattr(package, "_triton", raising=False)
+    monkeypatch.delitem(sys.modules, "mpimpy.backends.cuda._triton", raising=False)
+    monkeypatch.setitem(sys.modules, "triton", None)
+    with pytest.warns(RuntimeWarning, match=r"slower plain torch runs on the card instead: pip install triton"):
+        assert torch_cuda._usable.__wrapped__("cuda", 0) is None
+
+
+def test_a_backend_whose_package_is_missing_says_what_to_install(monkeypatch):
+    def missing(name, package):
+        raise ImportError("No module named 'numba'")
+
+    monkeypatch.setattr(choice.importlib, "import_module", missing)
+    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: None)
+    choice._module.cache_clear()
+    try:
+        with pytest.raises(
+            ImportError, match=r"'numba', which takes NumPy .*, cannot run: Numba is not .*install numba"
+        ):
+            backends.select(np.ones(2))
+        monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: name)
+        with pytest.raises(ImportError, match=r"'torch', which takes torch .*, cannot run: No module named 'numba'"):
+            backends.select(torch.ones(2), "torch")
+    finally:
+        choice._module.cache_clear()
+
+
 def on_cuda(array):
     return to_torch(array).cuda()
 

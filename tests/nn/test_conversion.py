@@ -213,6 +213,32 @@ def test_weights_are_written_when_something_changed():
         assert not torch.equal(inference(x), first)
 
 
+def test_settings_of_an_engine_that_change_after_conversion_take_effect():
+    engine = DPETensor(seed=1, write_var=0.2, var=0)
+    layer, x = torch.nn.Linear(20, 4).eval(), inputs(3, 20)
+    ann.convert_(layer, engine)
+    with torch.no_grad():
+        found = [layer(x)]
+        for setting, value in (
+            ("config", engine.config.replace(adc={"radc": 64})),
+            ("seed", 5),
+            ("chip", 3),
+            ("config", engine.config.replace(inputs={"slices": (1, 1, 2)})),
+        ):
+            setattr(engine, setting, value)
+            found.append(layer(x))
+            assert not torch.equal(found[-1], found[-2]), setting
+            W = engine.program(layer.weight.mT, name="(root)")
+            assert torch.equal(found[-1], W.read(x, 0) + layer.bias), setting  # it reads the same cells: var=0
+        engine.backend = "reference"
+        assert torch.equal(layer(x), found[-1])
+        assert layer._cells[""]._written.matrix._backend.NAME == "reference"
+    engine.gradient = "written"
+    given = x.clone().requires_grad_()
+    layer(given).sum().backward()
+    assert torch.allclose(given.grad[0], W.effective().to(x.dtype).sum(1))
+
+
 def test_training_writes_fresh_cells_each_step():
     engine, x = DPETensor(seed=1, write_var=0.2, var=0), inputs(3, 20)
     model = torch.nn.Linear(20, 4)

@@ -123,3 +123,40 @@ def test_layers_that_no_data_reaches_stay_as_they_are():
     assert list(ann.calibrate_(model, inputs(9, 4))) == ["0"]
     assert model[1].engine.config.adc.range == "full"
     assert ann.calibrate_(model, torch.zeros(9, 4)) == {}
+
+
+def test_products_of_data_have_rows_of_their_own():
+    torch.manual_seed(0)
+    layer, engine = torch.nn.MultiheadAttention(8, 2, batch_first=True), DPETensor(seed=1)
+    ann.convert_(layer, engine, attention="all")
+    x = inputs(3, 5, 8)
+    found = ann.report(layer, [(x, x, x), (x[:, :4], x[:, :4], x[:, :4])])
+    scores, values = found.layers["(root)/scores"], found.layers["(root)/values"]
+    assert list(found.layers)[3:5] == ["(root)/scores", "(root)/values"]
+    # 2 heads of 3 samples, of 5 and of 4 queries and keys
+    assert (scores.data, scores.shape, scores.rows) == (True, (4, 5), 6 * 5 + 6 * 4)
+    assert (values.shape, values.rows) == ((5, 4), 54)
+    several = [counts(engine.config, 30, 4, 5), counts(engine.config, 24, 4, 4)]
+    assert scores.counts.adc_conversions == sum(each.adc_conversions for each in several)
+    assert scores.counts.dac_conversions == sum(each.dac_conversions for each in several)
+    assert (scores.counts.cells, scores.counts.reference_cells, scores.counts.arrays) == (0, 0, 0)
+    assert 5 < scores.snr_dB < 60
+    lines = str(found).splitlines()
+    assert lines[4].split()[:6] == ["(root)/scores", "4", "x", "5", "data", "54"]
+    cells = sum(each.counts.cells for each in found.layers.values())
+    assert f"{cells:,}" in lines[-1]
+    assert cells == 4 * 8 * 8 * 4
+    assert all(each.observer is None for each in layer._every_cells())
+
+
+def test_calibration_leaves_products_of_data_as_they_are():
+    torch.manual_seed(0)
+    layer = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    twin = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    twin.load_state_dict(layer.state_dict())
+    x = inputs(3, 5, 8)
+    for each, attention in ((layer, "all"), (twin, "projections")):
+        ann.convert_(each, DPETensor(seed=1, radc=64), attention=attention)
+    found = ann.calibrate_(layer, (x, x, x))
+    assert found == ann.calibrate_(twin, (x, x, x))  # both see digital activations
+    assert layer._data["scores"].engine.config.adc.range == "full"

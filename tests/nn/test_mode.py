@@ -1,5 +1,7 @@
 """Any code of torch on crossbars, without conversion."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,9 +12,12 @@ if torch is None:
     pytest.skip("the torch extra is not installed", allow_module_level=True)
 
 import torch.nn.functional as F
+from torch.nn.attention.bias import causal_lower_right
+from torch.overrides import get_overridable_functions, resolve_name
 
 import mpimpy.nn as ann
 from mpimpy import DPETensor
+from mpimpy.nn._mode_table import PRODUCTS, REFUSED
 
 IDEAL = DPETensor(seed=1, var=0, radc=None, format="fp32", rdac=256, g_level=256)
 
@@ -52,8 +57,46 @@ OPERATIONS = {
     "causal": lambda: F.scaled_dot_product_attention(S, S, S, is_causal=True, scale=0.3),
     "masked": lambda: F.scaled_dot_product_attention(S, S, S, attn_mask=torch.eye(3, dtype=torch.bool)),
     "biased": lambda: F.scaled_dot_product_attention(S, S, S, attn_mask=torch.eye(3)),
+    "einsum that spreads an axis": lambda: torch.einsum("ij,jk->ik", A[:, :1], B),
+    "einsum with dots and no arrow": lambda: torch.einsum("...ij,...jk", S, T),
+    "einsum of dots that differ": lambda: torch.einsum("...ij,jk->...ik", S, B),
+    "einsum of lists": lambda: torch.einsum("ij,jk->ik", [A, B]),
+    "mm by names": lambda: torch.mm(input=A, mat2=B),
+    "matmul by a name": lambda: torch.matmul(A, other=B),
+    "linalg.matmul": lambda: torch.linalg.matmul(A, T),
+    "vdot": lambda: torch.vdot(V, V),
+    "vecdot": lambda: torch.linalg.vecdot(S, A),
+    "vecdot of another axis": lambda: torch.linalg.vecdot(S, A, dim=1),
+    "addbmm": lambda: torch.addbmm(torch.ones(3, 5), S, T, beta=0.5, alpha=2),
+    "addmm without the first": lambda: torch.addmm(torch.full((5,), float("nan")), A, B, beta=0),
+    "addmm_": lambda: torch.ones(3, 5).addmm_(A, B, alpha=2),
+    "addmv_": lambda: torch.ones(3).addmv_(A, V),
+    "baddbmm_": lambda: torch.ones(2, 3, 5).baddbmm_(S, T),
+    "addbmm_": lambda: torch.ones(3, 5).addbmm_(S, T),
+    "inner of vectors": lambda: torch.inner(V, V),
+    "tensordot of an array of axes": lambda: torch.tensordot(S, T, torch.tensor([[2, 0], [1, 0]])),
+    "outer": lambda: torch.outer(V, V),
+    "tensordot of none": lambda: torch.tensordot(A, B, 0),
+    "grouped queries": lambda: F.scaled_dot_product_attention(
+        tensor(2, 4, 3, 8), tensor(2, 2, 5, 8), tensor(2, 2, 5, 8), enable_gqa=True
+    ),
+    "a query that sees nothing": lambda: F.scaled_dot_product_attention(
+        S, S, S, attn_mask=torch.tensor([[True, False, True], [False, False, False], [True, True, True]])
+    ),
+    "causal, longer": lambda: F.scaled_dot_product_attention(S, T.mT, T.mT, is_causal=True),
     "conv2d": lambda: F.conv2d(tensor(2, 3, 9, 8), tensor(4, 3, 3, 2), torch.ones(4), (2, 1), (1, 0), 2),
+    "conv2d in groups": lambda: F.conv2d(tensor(2, 4, 5, 5), tensor(6, 2, 3, 3), groups=2),
+    "conv2d, same": lambda: F.conv2d(tensor(1, 2, 5, 4), tensor(3, 2, 2, 3), padding="same", dilation=2),
+    "conv2d, valid": lambda: F.conv2d(tensor(1, 2, 5, 4), tensor(3, 2, 2, 3), padding="valid"),
+    "conv2d of one image": lambda: F.conv2d(tensor(2, 5, 4), tensor(3, 2, 2, 2), bias=torch.ones(3)),
+    "conv1d": lambda: F.conv1d(S, tensor(2, 3, 2), torch.ones(2), stride=2, padding=1),
+    "conv3d": lambda: F.conv3d(tensor(1, 2, 3, 4, 3), tensor(2, 2, 2, 2, 2), padding=(0, 1, 0)),
+    "conv_transpose1d": lambda: F.conv_transpose1d(S, tensor(3, 2, 2), torch.ones(2), 2, 1, 1, dilation=2),
+    "conv_transpose2d": lambda: F.conv_transpose2d(tensor(2, 4, 3, 4), tensor(4, 3, 3, 2), stride=(2, 1), groups=2),
+    "conv_transpose3d": lambda: F.conv_transpose3d(tensor(2, 2, 3, 2), tensor(2, 3, 2, 2, 2)),
+    "bilinear": lambda: F.bilinear(S, S[..., :3], tensor(2, 4, 3), torch.ones(2)),
 }
+NOTHING_SUMMED = ("einsum of one", "einsum of nothing", "outer", "tensordot of none")
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -64,7 +107,8 @@ def test_every_product_is_that_of_torch_where_crossbars_are_ideal(name):
     assert y.shape == exact.shape
     assert y.dtype == exact.dtype
     assert torch.allclose(y, exact, rtol=1e-4, atol=1e-4)
-    assert (run.products > 0) == (name not in ("einsum of one", "einsum of nothing"))
+    assert (run.products > 0) == (name not in NOTHING_SUMMED)
+    assert not run.passed
 
 
 @given(st.data())
@@ -114,9 +158,6 @@ COMPOSITES = {
     "nn.LSTMCell": (lambda: torch.nn.LSTMCell(4, 4), (A,)),
     "nn.GRUCell": (lambda: torch.nn.GRUCell(4, 4), (A,)),
     "nn.RNNCell": (lambda: torch.nn.RNNCell(4, 4), (A,)),
-    "nn.Bilinear": (lambda: torch.nn.Bilinear(4, 4, 2), (A, A)),
-    "nn.Conv1d": (lambda: torch.nn.Conv1d(3, 2, 2), (S,)),
-    "nn.ConvTranspose1d": (lambda: torch.nn.ConvTranspose1d(3, 2, 2), (S,)),
 }
 
 
@@ -150,7 +191,7 @@ def test_refusals():
         ann.crossbars(3)
     with pytest.raises(ValueError, match="composites='skip' is unknown: use 'error' or 'digital'"):
         ann.crossbars(IDEAL, composites="skip")
-    with ann.crossbars(IDEAL):
+    with ann.crossbars(IDEAL) as run:
         with pytest.raises(TypeError, match=r"torch.matmul with out= is no product on crossbars"):
             torch.matmul(A, B, out=torch.empty(3, 5))
         with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
@@ -159,8 +200,110 @@ def test_refusals():
             torch.einsum("ii,ij->j", A[:, :3], A)
         with pytest.raises(TypeError, match=r"of more than two tensors needs '->'"):
             torch.einsum("ij,jk,kl", A, B, B.mT)
-        with pytest.raises(TypeError, match=r"torch.conv2d with groups.*use mpimpy.nn.convert_"):
-            F.conv2d(tensor(1, 2, 4, 4), tensor(2, 1, 2, 2), groups=2)
         assert torch.equal(
             torch.ones(2, 2, dtype=torch.int64) @ torch.ones(2, 2, dtype=torch.int64), torch.full((2, 2), 2)
         )
+    assert run.passed == {"torch.Tensor.matmul of torch.int64": 1}  # exact, and listed
+
+
+SAME_REFUSALS = {  # torch's own errors, or ours in their place
+    "mm of a batch": lambda: torch.mm(S, B),
+    "bmm of other batches": lambda: torch.bmm(S[:1], T),
+    "mv": lambda: torch.mv(A, B),
+    "dot": lambda: torch.dot(A, A),
+    "addbmm": lambda: torch.addbmm(torch.ones(3, 5), S[:1], T),
+    "tensordot": lambda: torch.tensordot(A, B, ([0], [0])),
+    "einsum of a wrong number": lambda: torch.einsum("ij,jk->ik", A, S),
+    "einsum of sizes that differ": lambda: torch.einsum("ij,kj->ik", A, T[0]),
+    "einsum of an unknown letter": lambda: torch.einsum("ij,jk->iz", A, B),
+    "einsum of one term": lambda: torch.einsum("ij", A, B),
+    "two masks": lambda: F.scaled_dot_product_attention(S, S, S, torch.eye(3), is_causal=True),
+    "conv of other channels": lambda: F.conv2d(tensor(1, 3, 4, 4), tensor(2, 2, 2, 2)),
+    "conv of other axes": lambda: F.conv2d(tensor(4, 4), tensor(2, 2, 2, 2)),
+    "conv of a large kernel": lambda: F.conv2d(tensor(1, 2, 2, 2), tensor(2, 2, 3, 3)),
+    "conv, same, with a stride": lambda: F.conv1d(S, tensor(2, 3, 2), padding="same", stride=2),
+    "conv, unknown padding": lambda: F.conv1d(S, tensor(2, 3, 2), padding="much"),
+    "conv_transpose of other channels": lambda: F.conv_transpose1d(S, tensor(2, 3, 2)),
+    "conv_transpose, much more": lambda: F.conv_transpose1d(S, tensor(3, 2, 2), output_padding=1),
+    "bilinear": lambda: F.bilinear(S, S, tensor(2, 4, 3)),
+}
+
+
+@pytest.mark.parametrize("name", SAME_REFUSALS)
+def test_what_torch_refuses_is_refused(name):
+    with pytest.raises((RuntimeError, ValueError, IndexError)):
+        SAME_REFUSALS[name]()
+    with ann.crossbars(IDEAL) as run, pytest.raises((RuntimeError, ValueError, IndexError)):
+        SAME_REFUSALS[name]()
+    assert run.products == 0
+
+
+C = torch.complex(A, A)
+REFUSALS = {
+    "out": (lambda: torch.addmm(torch.ones(5), A, B, out=torch.empty(3, 5)), r"addmm with out= is no product"),
+    "an option": (
+        lambda: torch.mm(A, B, torch.float32),
+        r"torch.mm on crossbars: too many positional arguments: leave",
+    ),
+    "complex": (lambda: C @ C.mT, r"torch.Tensor.matmul of complex numbers has no cells.*or composites='digital'"),
+    "a bias that is no tensor": (
+        lambda: F.scaled_dot_product_attention(S, S, S, attn_mask=causal_lower_right(3, 3)),
+        r"attn_mask is a CausalBias, which crossbars do not take",
+    ),
+    "multi_dot": (lambda: torch.linalg.multi_dot([A, B]), r"torch.linalg.multi_dot is computed as a whole"),
+    "chain_matmul": (lambda: torch.chain_matmul(A, B), r"torch.chain_matmul is computed as a whole"),
+    "cdist": (lambda: torch.cdist(A, A), r"torch.cdist is computed as a whole"),
+    "matrix_power": (lambda: torch.eye(2).matrix_power(2), r"Tensor.matrix_power is computed as a whole"),
+    "cov": (lambda: torch.cov(A), r"torch.cov is computed as a whole"),
+    "conv_tbc": (lambda: torch.conv_tbc(S, tensor(2, 4, 2), V[:2]), r"torch.conv_tbc is computed as a whole"),
+    "sparse": (lambda: torch.sparse.mm(A, B), r"torch.sparse.mm is computed as a whole"),
+    "an affine grid": (lambda: F.affine_grid(tensor(1, 2, 3), [1, 1, 2, 2]), r"affine_grid is computed as a whole"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_crossbars_do_not_take_is_refused_by_name(name):
+    function, message = REFUSALS[name]
+    with ann.crossbars(IDEAL) as run, pytest.raises((TypeError, ValueError), match=message):
+        function()
+    assert (run.products, run.passed) == (0, {})
+
+
+LIKE_PRODUCTS = r"mm_?$|matmul|dot$|mv_?$|conv(_transpose|_tbc|olution)?\d?d?$|bilinear$|\.linear$|einsum|attention|matrix_(power|exp)"
+LIKE_PRODUCTS += (
+    r"|lstm|gru|rnn_|cdist|cov$|corrcoef|inner$|linear_cross|affine_grid|miopen_(conv|depth|rnn)|fbgemm_linear_(fp|int)"
+)
+
+
+def test_every_function_that_multiplies_is_read_from_crossbars_or_refused():
+    known = set(PRODUCTS) | set(REFUSED)
+    functions = [each for listed in get_overridable_functions().values() for each in listed]
+    found = [each for each in functions if re.search(LIKE_PRODUCTS, resolve_name(each) or "")]
+    assert len(found) > 60
+    assert not sorted(resolve_name(each) for each in found if each not in known)
+
+
+def test_groups_of_a_parameter_have_cells_of_their_own():
+    layer, x = torch.nn.Conv1d(4, 2, 2, groups=2, bias=False), tensor(2, 4, 5)
+    with torch.no_grad():
+        layer.weight[1] = layer.weight[0]
+        x[:, 2:] = x[:, :2]
+        with ann.crossbars(DPETensor(seed=1, write_var=0.2, var=0)) as run:
+            y, again = layer(x), layer(x)
+    assert run.products == 4
+    assert torch.equal(y, again)
+    assert not torch.equal(y[:, 0], y[:, 1])
+    whole = torch.nn.Linear(4, 3, bias=False)
+    with torch.no_grad(), ann.crossbars(DPETensor(seed=1, write_var=0.2, var=0)):
+        assert not torch.equal(whole(A), A @ whole.weight.detach().clone().mT)
+
+
+def test_dropout_of_attention_and_gradients_of_convolutions():
+    with ann.crossbars(IDEAL):
+        assert F.scaled_dot_product_attention(S, S, S, dropout_p=1.0).abs().max() == 0
+        x, w = tensor(1, 2, 3, 3).requires_grad_(), tensor(2, 1, 2, 2).requires_grad_()
+        F.conv_transpose2d(x, w).sum().backward()
+    exact = [x.grad.clone(), w.grad.clone()]
+    x.grad = w.grad = None
+    F.conv_transpose2d(x, w).sum().backward()
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(exact, (x.grad, w.grad), strict=True))

@@ -11,7 +11,7 @@ if torch is None:
     pytest.skip("the torch extra is not installed", allow_module_level=True)
 
 import mpimpy.nn as ann
-from mpimpy import DPETensor, Ranges
+from mpimpy import DPETensor, MpimpyWarning, Ranges
 
 ENGINE = DPETensor(seed=1, var=0)
 LEARN = ann.Training(input_ranges=ann.InputRanges(from_data=3, decay=0.1))
@@ -129,6 +129,37 @@ def test_ranges_outlive_a_conversion_back():
     assert "0.adc_range" not in model.state_dict()
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"inputs": {"slices": (1, 1, 2)}}, "the formats of the inputs"),
+        ({"weights": {"slices": (1, 1, 2)}}, "the formats of the weights"),
+        ({"adc": {"radc": 32}}, "adc"),
+        ({"tile": {"rows": 32}}, "tile"),
+        ({"adc": {"range": (0.0, 1e-5)}}, "adc.range"),
+        ({"device": {"HGS": 2e-5}}, "the levels of the device"),
+    ],
+)
+def test_ranges_of_other_settings_are_dropped_with_a_warning(changes, named):
+    layer = torch.nn.Linear(20, 3).eval()
+    ann.convert_(layer, ENGINE)
+    found = ann.calibrate_(layer, inputs(30, 20))["(root)"]
+    assert found != "full"
+    ann.revert_(layer)
+    with pytest.warns(
+        MpimpyWarning, match=rf"layer '\(root\)': its ADC range is dropped.*\({named}\): run .*calibrate_"
+    ):
+        ann.convert_(layer, ENGINE.replace(**changes))
+    assert layer.engine.config.adc.range == changes.get("adc", {}).get("range", "full")
+    assert list(layer.state_dict()) == ["weight", "bias"]
+    ann.calibrate_(layer, inputs(30, 20))
+    ann.revert_(layer)
+    ann.convert_(
+        layer, ENGINE.replace(**changes).replace(device={"var": 0.0}, adc={"range": "full"})
+    )  # moves no current on average
+    assert list(layer.state_dict()) == ["weight", "bias", "adc_range"]
+
+
 def test_settings_are_checked():
     with pytest.raises(TypeError, match=r"input_ranges=3 must be InputRanges\(\), or None"):
         ann.Training(input_ranges=3)
@@ -153,3 +184,21 @@ def test_ranges_learn_in_a_compiled_graph():
     assert model[0].input_range_seen == twin[0].input_range_seen == 3
     assert torch.allclose(model[0].input_range, twin[0].input_range)
     assert torch.allclose(model[2].weight, twin[2].weight, atol=1e-5)
+
+
+def test_a_convolution_learns_as_a_linear_layer_of_its_patches():
+    torch.manual_seed(0)
+    training = ann.Training(noise="frozen", input_ranges=ann.InputRanges(sigmas=1.0))
+    digital, flat = torch.nn.Conv2d(3, 4, 1, bias=False), torch.nn.Linear(3, 4, bias=False)
+    with torch.no_grad():
+        flat.weight.copy_(digital.weight[:, :, 0, 0])
+    engine = DPETensor(seed=0)
+    conv = ann.Conv2d.from_digital(digital, engine, "it", training).train()
+    linear = ann.Linear.from_digital(flat, engine, "it", training).train()
+    images = torch.randn(2, 3, 5, 5, requires_grad=True)
+    rows = images.detach().movedim(1, -1).reshape(-1, 3).requires_grad_()
+    conv(images).square().sum().backward()
+    linear(rows).square().sum().backward()
+    assert torch.allclose(conv.weight.grad[:, :, 0, 0], linear.weight.grad)
+    assert torch.allclose(conv.input_range.grad, linear.input_range.grad)
+    assert torch.allclose(images.grad.movedim(1, -1).reshape(-1, 3), rows.grad)

@@ -112,6 +112,38 @@ def test_a_whole_transformer():
         assert torch.equal(model(x, y), digital(x, y))
 
 
+@pytest.mark.parametrize("kind", ["TransformerEncoderLayer", "TransformerDecoderLayer"])
+def test_layers_from_torch_s_have_the_cells_of_a_converted_model(kind):
+    torch.manual_seed(1)
+    digital = getattr(torch.nn, kind)(8, 2, 16, batch_first=True).eval()
+    model = torch.nn.ModuleDict({"block": copy.deepcopy(digital)})
+    ann.convert_(model, DPETensor(seed=3, write_var=0.1), attention="all")
+    cls = getattr(ann, kind)
+    layer = cls.from_digital(digital, DPETensor(seed=3, write_var=0.1), "block", attention="all")
+    assert type(layer) is cls
+    assert layer.state_dict().keys() == digital.state_dict().keys()
+    assert layer.linear1.weight is digital.linear1.weight
+    assert type(digital.linear1) is torch.nn.Linear
+    given = (torch.randn(3, 4, 8),) * (1 + (kind == "TransformerDecoderLayer"))
+    with torch.no_grad():
+        assert torch.equal(layer(*given), model["block"](*given))
+        plain = layer.to_digital()
+        assert type(plain) is type(digital)
+        assert torch.equal(plain(*given), digital(*given))
+        assert plain.self_attn.in_proj_weight is digital.self_attn.in_proj_weight
+        assert ann.revert_(layer)
+        assert torch.equal(layer(*given), digital(*given))
+    with pytest.raises(TypeError, match=f"block is a Linear, not a {kind}"):
+        cls.from_digital(torch.nn.Linear(2, 2), DPETensor(seed=3), "block")
+    with pytest.raises(TypeError, match="engine=None must be an Engine"):
+        cls.from_digital(digital, None, "block")
+    with pytest.raises(ValueError, match="attention='some'"):
+        cls.from_digital(digital, DPETensor(seed=3), "block", attention="some")
+    ann.convert_(digital.linear2, DPETensor(seed=3))
+    with pytest.raises(ValueError, match="linear2 of block are on crossbars already: revert_ it first"):
+        cls.from_digital(digital, DPETensor(seed=3), "block")
+
+
 @pytest.mark.slow
 def test_compiled_encoders_have_the_same_bits():
     model = encoder()

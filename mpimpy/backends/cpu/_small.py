@@ -13,10 +13,9 @@ import numpy as np
 
 from ..._integers import ceil_div
 from ..reading import DrawnCells, Reading, SmallCells, SmallRead
-from ..reference import code_limits
-from . import _jit, _kernels, _read, numba_cpu
+from . import _codes, _jit, _kernels, _read, numba_cpu
 from ._jit import kernel
-from ._paths import Constants, constants, integers, too_wide
+from ._paths import Constants, constants, too_wide
 
 __all__ = ["make_ready"]
 
@@ -103,19 +102,19 @@ def _encoding(form: SmallRead) -> Callable[[Any], Any]:
     ceiling, tops = _frozen(np.full(shape, np.inf)), _frozen(np.full(shape, form.top))
     band = form.band if form.dtype == "float64" else (0.0, math.inf)  # magnitudes of float32 are within it
     blocks = *band, form.top, form.sum_scale, a, c // rows, height
-    constant = integers(cut.bits), integers(cut.strides), *code_limits(cut.bits, cut.signed), cut.offset, cut.signed
+    constant = _codes.slicing_constants(cut)
     dtype, sliced = np.dtype(cut.dtype), (len(cut.bits), batch, height, depth)
 
     def encode(values: Any) -> Any:
         values = values.reshape(of_values)
         peak, divisor, x_scale = np.zeros(shape), np.empty(shape), np.empty((total, tiles))
         digits = np.empty(sliced, dtype)
-        _kernels.block_max(0, batch * shape[1], values, a, c, ceiling, peak)
+        _codes.block_max(0, batch * shape[1], values, a, c, ceiling, peak)
         if not scales(peak, *blocks, divisor, x_scale):
             return None
         divisor.setflags(write=False)
         x_scale.setflags(write=False)
-        _kernels.digits(0, total, values, a, c, divisor, tops, _NONE, _NONE, _NONE, *constant, digits)
+        _codes.digits(0, total, values, a, c, divisor, tops, _NONE, _NONE, _NONE, *constant, digits)
         digits.setflags(write=False)
         return digits, x_scale
 

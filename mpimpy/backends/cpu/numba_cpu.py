@@ -18,7 +18,7 @@ from ...arrays import namespace
 from .. import reference
 from ..fallback import with_fallback
 from ..reading import BlockScales, CellMoments, Draw, Errors, Reading, RowDraw, Slicing
-from . import _jit, _kernels, _ladder_numba, _packing, _read
+from . import _codes, _jit, _kernels, _ladder_numba, _packing, _read
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
@@ -82,7 +82,7 @@ def block_max(values: Any, block: tuple[int, int], ceiling: Any = None) -> Any:
     out = np.zeros(_block_counts(values, block), np.float64)
     ceiling = np.full_like(out, np.inf) if ceiling is None else ceiling
     tasks, work = out.shape[0] * out.shape[1], values.size * 1e-3
-    _jit.launch(_kernels.block_max, tasks, work, values, *block, _frozen(ceiling), out)
+    _jit.launch(_codes.block_max, tasks, work, values, *block, _frozen(ceiling), out)
     return out
 
 
@@ -90,7 +90,7 @@ def block_sums(values: Any, block: tuple[int, int], scale_1: Any, scale_2: Any) 
     """See `reference.block_sums`."""
     out = np.zeros(_block_counts(values, block), np.int64)
     tasks, scales = out.shape[0] * out.shape[1], (_frozen(scale_1), _frozen(scale_2))
-    _jit.launch(_kernels.block_sums, tasks, values.size * 1e-3, values, *block, *scales, out)
+    _jit.launch(_codes.block_sums, tasks, values.size * 1e-3, values, *block, *scales, out)
     return out
 
 
@@ -100,9 +100,7 @@ def digits(values: Any, block: tuple[int, int], scales: BlockScales, slicing: Sl
     per_block = (scales.divisor, scales.scale_1, scales.scale_2, *(scales.span or (None, None)))
     arrays = [_NONE if array is None else _frozen(array) for array in per_block]
     tasks, work = values.shape[0] * values.shape[1], values.size * 1e-2
-    limits = reference.code_limits(slicing.bits, slicing.signed)
-    numbers = integers(slicing.bits), integers(slicing.strides), *limits, slicing.offset, slicing.signed
-    _jit.launch(_kernels.digits, tasks, work, values, *block, *arrays, *numbers, out)
+    _jit.launch(_codes.digits, tasks, work, values, *block, *arrays, *_codes.slicing_constants(slicing), out)
     return out
 
 

@@ -10,7 +10,6 @@ import functools
 import math
 import os
 import threading
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from .. import reference
 from ..fallback import with_fallback
 from ..reading import PANEL, Draw, Errors, Reading, RowDraw
 from ._errors import kernel_errors, no_errors
+from ._launcher import usable
 from ._numbers import flat as _flat
 from ._numbers import signed as _signed
 
@@ -43,29 +43,7 @@ def from_backend(array: Any, like: Any) -> Any:
     return array
 
 
-@functools.cache
-def _usable(kind: str, index: int | None) -> Any:
-    # the module of Triton kernels; None where plain torch runs instead
-    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    if kind != "cuda" and not interpreted:
-        return None
-    if kind == "cuda" and torch.cuda.get_device_capability(index) < (8, 0):
-        return None  # Triton has no int8 tensor cores there
-    try:
-        from . import _triton
-
-        if not interpreted:
-            _triton.triton.runtime.driver.active.get_current_target()  # builds the launcher of kernels
-    except ImportError:
-        return None
-    except Exception as error:  # a driver or C compiler that Triton cannot use
-        warnings.warn(
-            f"Triton cannot launch kernels here, and slower plain torch runs instead: {error}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return None
-    return _triton
+_usable = functools.cache(usable)
 
 
 def _kernels(array: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 from array_api_compat import array_namespace, device
 
+from ...arrays import constant
 from ..reading import MEAN_BITS, CellMoments
 
 __all__ = ["moments"]
@@ -25,8 +26,8 @@ def moments(cells: Any, law: CellMoments, which: Any = None) -> tuple[Any, Any]:
     integer array of ``law.dtype`` and float64 array of integers, shape (slices, A, C)
     """
     xp, where = array_namespace(cells), device(cells)
-    mean_table = xp.asarray(law.means, dtype=xp.int64, device=where)
-    variance_table = xp.asarray(law.variances, dtype=xp.float64, device=where)
+    mean_table = constant(xp, law.means, "int64", where)
+    variance_table = constant(xp, law.variances, "float64", where)
     means, variances = [], []
     for index in range(cells.shape[0]):
         value = (xp.astype(cells[index, :, :], xp.int64) << law.level_shift) + law.reference
