@@ -139,6 +139,57 @@ def test_kernels_compile_for_cuda_without_fusing(name, monkeypatch, compiled, rn
             assert "s32.s8.s8" in ptx  # the int8 tensor cores, of either generation
 
 
+@pytest.mark.skipif(INTERPRETED, reason="Triton interprets in this process")
+@pytest.mark.parametrize("name", ENGINES)
+def test_launches_give_kernels_every_argument_once(name, monkeypatch, rng):
+    # compiling the kernels takes long: here nothing runs, and what they would get is looked at
+    pytest.importorskip("triton")
+    from mpimpy.backends.cuda import _triton
+
+    found = []
+
+    class Kernels:
+        tl, MAGIC_BITS = _triton.tl, _triton.MAGIC_BITS
+
+        def __getattr__(self, kernel):
+            return Grid(kernel, getattr(_triton, kernel).arg_names)
+
+    class Grid:
+        def __init__(self, kernel, names):
+            self.kernel, self.names = kernel, names
+
+        def __getitem__(self, grid):
+            def launch(*arguments, num_warps, enable_fp_fusion, **constants):
+                assert sorted([*self.names[: len(arguments)], *constants]) == sorted(self.names)
+                assert not enable_fp_fusion
+                assert num_warps in (4, 8)
+                assert all(isinstance(number, int) and number > 0 for number in grid)
+                tensors = [value for value in arguments if isinstance(value, torch.Tensor)]
+                assert all(tensor.is_contiguous() for tensor in tensors)
+                assert all(-(2**31) <= value < 2**32 for value in arguments if isinstance(value, int))
+                found.append((self.kernel, grid, dict(zip(self.names, arguments, strict=False)) | constants))
+
+            return launch
+
+    monkeypatch.setattr(torch_cuda, "_usable", lambda kind, index: Kernels())
+    # 17 tiles of 64 rows, or 6 of 200: two panels, or one
+    x, w = rng.standard_normal((3, 17 * 64)), rng.standard_normal((17 * 64, 70))
+    engine = Engine.from_config(ENGINES[name].config, seed=1, backend="torch")
+    engine.program(to_torch(w)).read(to_torch(x), read=0)
+    kinds = [kernel for kernel, *_ in found]
+    assert ("perturb_levels" in kinds) == (name in ("a law per level", "ADC errors"))
+    assert ("apply_stuck_cells" in kinds) == (name in ("noise", "a law per level"))
+    grids = [grid for kernel, grid, _ in found if kernel == "read"]
+    tiles = 6 if name == "long tiles" else 17
+    blocks = 2  # of 64 columns
+    assert grids == [(blocks, -(-tiles // 16))]
+    given = next(arguments for kernel, _, arguments in found if kernel == "read")
+    assert (given["height"], given["depth"], given["width"], given["tiles"]) == (3, 17 * 64, 70, tiles)
+    assert given["SATURATE"] == (name != "no saturation")
+    assert given["SNAP"] == (name == "snap")
+    assert given["NOISE"] == given["GAIN"] == given["OFFSET"] == (name == "ADC errors")
+
+
 @given(products(ideal=False))
 @settings(max_examples=examples(20))
 def test_torch_settings_change_nothing(case):
