@@ -56,8 +56,10 @@ def thinned(cases, every):
     return [pytest.param(*case, marks=[pytest.mark.slow] * bool(n % every)) for n, case in enumerate(cases)]
 
 
+# the reference on other libraries' arrays is slow
+_SLOW = ("strict reference", "torch reference")
 each_runner = pytest.mark.parametrize(
-    "runner", [pytest.param(name, marks=[pytest.mark.slow] * name.startswith("strict")) for name in RUNNERS]
+    "runner", [pytest.param(name, marks=[pytest.mark.slow] * (name in _SLOW)) for name in RUNNERS]
 )
 SLICES = [(1, 1), (1, 3), (1, 1, 2, 4), (1, 2, 2, 1), (1,) * 8, (1, 4, 1, 5), (1, 1, 2, 4, 4)]
 

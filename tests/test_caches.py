@@ -1,10 +1,12 @@
 """Caches: bounded by the bytes that they hold; a sweep over devices keeps few of them."""
 
 import gc
+import itertools
 import weakref
 
 import numpy as np
 import pytest
+from strategies import thinned
 
 from mpimpy import Device, Engine, Format, Samples, _caches
 from mpimpy._caches import bounded
@@ -49,8 +51,9 @@ def test_devices_count_their_samples():
     assert laws.device_bytes(Device(g_level=4, var=small)) < 10_000 > laws.device_bytes(Device())
 
 
-@pytest.mark.parametrize("kind", ["var", "write_var"])
-@pytest.mark.parametrize("backend", ["numba", "reference"])
+@pytest.mark.parametrize(
+    ("kind", "backend"), thinned(itertools.product(["var", "write_var"], ["numba", "reference"]), every=3)
+)
 def test_a_sweep_over_measured_devices_keeps_few_of_them(monkeypatch, backend, kind):
     monkeypatch.setattr(_caches, "KEPT_BYTES", 400_000)
     rng, alive, x = np.random.default_rng(0), weakref.WeakSet(), np.ones((1, 4))

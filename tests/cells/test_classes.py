@@ -1,11 +1,12 @@
 """Read noise by the conductance as programmed: which class a cell has, and that it keeps it."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from libraries import RUNNERS, read_levels, same_bits
-from strategies import each_runner
+from strategies import each_runner, thinned
 
 from mpimpy import Device, Drift, Engine, Flicker, Format, Gaussian, load
 from mpimpy.cells import classes, laws
@@ -69,8 +70,7 @@ def test_cells_on_their_levels_read_as_with_a_law_per_level(rng):
     assert laws.spreads(level.config.device) == pytest.approx(laws.spreads(place.config.device))
 
 
-@pytest.mark.parametrize("write_var", [0, 0.1])
-@pytest.mark.parametrize("count", [4, 150])
+@pytest.mark.parametrize(("count", "write_var"), thinned(itertools.product([4, 150], [0, 0.1]), every=3))
 def test_a_chip_comes_back_with_its_classes(write_var, count, rng, tmp_path):
     x, w = rng.standard_normal((3, 30)), rng.standard_normal((30, 20))
     var = Flicker([0.01 + 0.001 * n for n in range(count)], conductance_S=np.linspace(1e-7, 1e-5, count))

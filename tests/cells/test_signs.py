@@ -1,12 +1,14 @@
 """Signs in hardware: two's complement, differential pairs, an offset; voltages of both signs."""
 
+import itertools
+
 import numpy as np
 import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits
-from strategies import configs, matrices
+from strategies import configs, matrices, thinned
 
 from mpimpy import (
     ADC,
@@ -43,10 +45,12 @@ def integer_operands(rng, m, k, n, rows, most=127):
 # -- what cells and currents are --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("x_mapping", ["twos", "signed"])
-@mapped
-@pytest.mark.parametrize("adc", [ADC(None), ADC(range="lossless"), ADC(1 << 20, snap=True)])
-@pytest.mark.parametrize("bw_e", [None, 8])
+IDEAL = itertools.product(
+    ["twos", "signed"], MAPPINGS, [ADC(None), ADC(range="lossless"), ADC(1 << 20, snap=True)], [None, 8]
+)
+
+
+@pytest.mark.parametrize(("x_mapping", "mapping", "adc", "bw_e"), thinned(IDEAL, every=5))
 def test_ideal_settings_give_the_integer_product_on_every_backend(rng, x_mapping, mapping, adc, bw_e):
     x, w = integer_operands(rng, 5, 21, 9, 8, 127 if bw_e is None else 64)
     for name, (make, backend) in RUNNERS.items():
