@@ -208,7 +208,7 @@ _CARD_COLUMNS = {
     "of bound": lambda row: f"{100 * row['share_of_bound']:.0f} %",
     "times einsum": lambda row: _number(row.get("times_einsum")),
 }
-_LEFT = ("workload", "backend", "kernels", "mark", "effect")
+_LEFT = ("workload", "backend", "kernels", "mark", "effect", "network")
 
 
 def format_table(columns, rows, markdown=False):

@@ -45,13 +45,14 @@ def quantised(backend: Any, config: Config, operand: Operand, *, weight: bool) -
     array, xp = operand.array, namespace(operand.array)
     if 0 in operand.dims:
         return xp.astype(array, xp.float64), xp.zeros(operand.shape, dtype=xp.bool, device=device_of(array))
-    fmt = config.weights if weight else config.inputs
+    fmt = encoding.unsliced(config.weights if weight else config.inputs)
     block = encoding.block_shape(fmt, operand.dims[1:], config.tile.rows, weight=weight)
     values = backend.to_backend(xp.reshape(array, operand.dims))
     encoded = encoding.encode(backend, values, fmt, block)
-    found = encoding.decode(encoded), encoding.beyond(encoded, values)
-    first, second = (xp.reshape(backend.from_backend(each, array), operand.shape) for each in found)
-    return first, second
+    seen = xp.reshape(backend.from_backend(encoding.decode(encoded), array), operand.shape)
+    if fmt.bw_e is None:  # the largest value of a block has the largest code
+        return seen, xp.zeros(operand.shape, dtype=xp.bool, device=device_of(array))
+    return seen, xp.reshape(backend.from_backend(encoding.beyond(encoded, values), array), operand.shape)
 
 
 class CountedFactor(CountedReads, Slotted):
@@ -91,13 +92,12 @@ class RecordedMatrix(MatrixView, CountedFactor):
             return self._empty(dtype=self._xp.float64)
         return self._public(held_weights(self._backend, self.programmed))
 
-    def _read_values(self, x: Operand, number: Read, first_row: int) -> Any:
-        """Return the product of real inputs: the face of a matrix does it."""
+    def _read_values(self, x: Any, number: Read, first_row: int) -> Any:
+        """Return the product of a tensor of real inputs: the face of a matrix does it."""
         raise NotImplementedError
 
     def _multiply_values(self, x: Any, w: Any, asked: Asked) -> Any:
-        operand = edge.accept("x", x, like=self._operand, depth=self.shape[0])
-        return self._read_values(operand, read_of(asked.code, self), asked.first_row)
+        return self._read_values(x, read_of(asked.code, self), asked.first_row)
 
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:
         operand = edge.accept("x", x, like=self._operand, depth=self.shape[0])

@@ -146,7 +146,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
-        shared = self._known(x)
+        shared = self._known(x, x)
         if shared is None:
             if arrays.recorded(x, self._source) and not arrays.is_complex(x):
                 return self._recorded(x, read, first_row)
@@ -161,8 +161,12 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         w = self._prototype if self._source is None else self._source
         return recorded_product(self, x, w, None if read is None else check_read(read), first_row=first_row)
 
-    def _read_values(self, x: Operand, number: Read, first_row: int) -> Any:
-        return self._read_shared(self._share(x.array, x), x.array, number, first_row)
+    def _read_values(self, x: Any, number: Read, first_row: int) -> Any:
+        shared = self._known(x, arrays.shown(x))
+        if shared is None:
+            operand = edge.accept("x", x, like=self._operand, depth=self.shape[0])
+            shared, x = self._share(operand.array, operand), operand.array
+        return self._read_shared(shared, x, number, first_row)
 
     def _read_shared(self, shared: SharedByReads, x: Any, read: Read, first_row: int) -> Any:
         number, stream = read
@@ -177,12 +181,12 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         y = self._public(y)
         return y if y.dtype == shared.dtype else arrays.rounded(y, shared.dtype)
 
-    def _known(self, x: Any) -> SharedByReads | None:
-        # what reads of such inputs share, if only their values are to be checked still, and are finite
-        if not arrays.is_plain(x):
+    def _known(self, x: Any, values: Any) -> SharedByReads | None:
+        # what reads of such inputs share, if only their values, an array of NumPy, are to be checked, and are finite
+        if not arrays.is_plain(values):
             return None
         shared = self._shared.get((x.shape, x.dtype))
-        return shared if shared is not None and arrays.all_finite(x) else None
+        return shared if shared is not None and arrays.all_finite(values) else None
 
     def _share(self, x: Any, operand: Operand) -> SharedByReads:
         # what reads of inputs of one shape and dtype share; `_known` finds that of arrays that passed as they are
@@ -198,7 +202,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
             if len(self._shared) >= KINDS:
                 self._shared.clear()
             self._shared[kind] = shared
-        if operand.array is x and arrays.is_plain(x):
+        if operand.array is x and (arrays.is_plain(x) or (arrays.is_torch(x) and arrays.shown(x) is not None)):
             self._shared[kind[:2]] = shared
         return shared
 

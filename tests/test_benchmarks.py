@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import io
 import itertools
 import json
@@ -13,7 +14,19 @@ import pytest
 from libraries import torch
 
 import mpimpy
-from benchmarks import bench_others, bench_products, card, compare, effects, in_turn, measure, models, wires, workloads
+from benchmarks import (
+    bench_others,
+    bench_products,
+    card,
+    compare,
+    effects,
+    in_turn,
+    measure,
+    models,
+    networks,
+    wires,
+    workloads,
+)
 from benchmarks.baselines import EinsumMatrix, einsum_product, tensor_gb
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -615,3 +628,30 @@ def test_a_checkout_that_cannot_run_is_no_row_of_zeros(tmp_path):
     (tmp_path / "mpimpy.py").write_text("raise SystemExit('broken')")
     with pytest.raises(RuntimeError, match="could not run: see the error above"):
         in_turn.compare(tmp_path, ["read 1x32"], pairs=1)
+
+
+# -- networks -----------------------------------------------------------------------------------
+
+
+def test_networks_are_timed_beside_digital_ones(capsys):
+    pytest.importorskip("torch")
+    networks.main(["--only", "MLP 64-128-10, step", "layer 70 x 30, 1 row", "--turns", "3", "--markdown"])
+    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert head[:5] == ["network", "digital, ms", "crossbars, ms", "times", "wanted"]
+    assert [row[0] for row in rows] == ["MLP 64-128-10, step", "layer 70 x 30, 1 row"]
+    assert [row[4] for row in rows] == ["10", ""]
+    assert all(float(row[3]) > 1 for row in rows)
+
+
+def test_a_network_without_its_package_is_left_out_with_a_word(capsys, monkeypatch):
+    case = dataclasses.replace(networks.CASES["MiniLM"], package="no_such_package")
+    monkeypatch.setitem(networks.CASES, "MiniLM", case)
+    networks.main(["--only", "MiniLM"])
+    assert capsys.readouterr().out == "MiniLM is left out: it needs the package no-such-package\n"
+
+
+@pytest.mark.slow
+def test_the_peak_of_a_convolution_is_that_of_a_process():
+    pytest.importorskip("torch")
+    # the result alone takes 25.7 MB, the matrix of all patches 59
+    assert 25 < networks.peak_mb("ResNet-18 conv1") < 59

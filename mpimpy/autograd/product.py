@@ -196,8 +196,30 @@ class _Handle:
         self.factor = factor
 
 
+def _transformed() -> bool:
+    # a transform of torch.func is at work, or a forward-mode gradient
+    transforms: bool = torch._C._are_functorch_transforms_active()
+    return transforms or torch.autograd.forward_ad._current_level >= 0
+
+
 def _apply(function: Any, *given: Any) -> Any:
     return function.apply(*given)
+
+
+def _seen(operand: Any, factor: Any, asked: Asked | None) -> Any:
+    # an operand as `_Seen` gives it; without a record where torch makes none
+    if _transformed() or (torch.is_grad_enabled() and operand.requires_grad):
+        return _apply(_Seen, operand, _Handle(factor), asked)
+    return _inputs(factor, operand) if asked is None else _weights(factor, operand, asked)
+
+
+def _recorded(factor: Any, x: Any, w: Any, asked: Asked) -> Any:
+    # the product in eager code, by the cheapest way that torch can differentiate
+    if _transformed():
+        return _apply(_Product, x, w, _Handle(factor), asked)
+    if torch.is_grad_enabled() and (x.requires_grad or w.requires_grad):
+        return _apply(_Eager, x, w, _Handle(factor), asked)
+    return _product(factor, x, w, asked)
 
 
 class _Seen(torch.autograd.Function):
@@ -242,7 +264,8 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def _seen(context: Any, x: Any, w: Any, which: int) -> Any:
-        return _apply(_Seen, x, context.handle, None) if which == 0 else _apply(_Seen, w, context.handle, context.asked)
+        factor = context.handle.factor
+        return _seen(x, factor, None) if which == 0 else _seen(w, factor, context.asked)
 
     @staticmethod
     def backward(context: Any, upstream: Any) -> Any:
@@ -273,6 +296,20 @@ class _Product(torch.autograd.Function):
         return (y.squeeze(1) if x.ndim == 2 else y), 0
 
 
+class _Eager(torch.autograd.Function):
+    # the same outside of transforms: at each call of a function with `setup_context`, torch looks up its signature
+
+    @staticmethod
+    def forward(context: Any, x: Any, w: Any, handle: _Handle, asked: Asked) -> Any:
+        context.handle, context.asked = handle, asked
+        context.save_for_backward(x, w)
+        return _product(handle.factor, x, w, asked)
+
+    @staticmethod
+    def backward(context: Any, upstream: Any) -> Any:
+        return _Product.backward(context, upstream)
+
+
 # --- the door --------------------------------------------------------------------------------------------------------
 
 
@@ -286,7 +323,11 @@ def _autocast(x: Any) -> Any:
 
 def next_read(factor: Any, *tensors: Any) -> Any:
     """Return the code of a factor's next read, and count it: an int, or a tensor where torch traces `tensors`."""
-    return _count_op(_TICK, factor.slot) if traced_by_torch(*tensors) else factor._count()
+    return _next(factor, traced_by_torch(*tensors))
+
+
+def _next(factor: Any, traced: bool) -> Any:
+    return _count_op(_TICK, factor.slot) if traced else factor._count()
 
 
 def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False, first_row: int = 0) -> Any:
@@ -316,12 +357,13 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False
     columns = w.shape[1] if w.ndim == 2 else factor.shape[1]
     if only_shapes(x):
         return x.new_empty((*x.shape[:-1], columns), dtype=_result(x, w) if dtype is None else dtype)
-    number = next_read(factor, x, w) if read is None else read
+    traced = traced_by_torch(x, w)
+    number = _next(factor, traced) if read is None else read
     at = number + 1 if step is True else step
-    if traced_by_torch(x, w):
+    if traced:
         codes = (torch.as_tensor(code, dtype=torch.int64) for code in (number, at))
         y = _product_op(x, w, *codes, factor.slot, columns, first_row, factor.gradient)
     else:
         asked = Asked(int(number), int(at), first_row, False)
-        y = _apply(_Product, x, w, _Handle(factor), asked)
+        y = _recorded(factor, x, w, asked)
     return y if dtype is None else y.to(dtype)

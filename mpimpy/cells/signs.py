@@ -42,11 +42,11 @@ def split(fmt: Format, digits: Any) -> Any:
         return digits
     xp = namespace(digits)
     slices = len(fmt.ascending)
-    zero = xp.zeros_like(digits[:slices, :, :])
+    zero = xp.zeros_like(digits[:1, :1, :1])
     parts = []
     for plane in range(digits.shape[0] // slices):
         part = digits[plane * slices : (plane + 1) * slices, :, :]
-        parts += [xp.where(part > 0, part, zero), xp.where(part < 0, -part, zero)]
+        parts += [xp.maximum(part, zero), xp.maximum(-part, zero)]
     return xp.concat(parts, axis=0)
 
 

@@ -14,7 +14,7 @@ from . import plan as plans
 from .product import read_grid
 from .programmed import Programmed
 
-__all__ = ["SharedByReads", "reader"]
+__all__ = ["SharedByReads", "reader", "takes_common_reads"]
 
 STREAMS = 4  # for which a matrix keeps small reads of one kind of inputs
 
@@ -120,6 +120,12 @@ def reader(backend: Any, programmed: Programmed, shape: tuple[int, int, int], dt
         return small_reader(form, SmallCells(grid, None, (0, 0, 0), programmed.scales[0, :, :]))
     found = None if per_level or draw.additive else _drawn(config, programmed, draw)
     return None if found is None else small_reader(form, found)
+
+
+def takes_common_reads(programmed: Programmed, shape: tuple[int, int, int], dtypes: tuple[str, str]) -> bool:
+    """Return whether a matrix is read in the common way, whose settings are those of small reads; see `reader`."""
+    form = _form(programmed.config, programmed.as_read.faulty, shape, dtypes)
+    return form is not None and programmed.encoded.exponent is None
 
 
 @bounded(256, lambda _, config, *__: laws.device_bytes(config.device))

@@ -9,6 +9,7 @@ import torch
 from ..arrays import traced_by_torch
 from ..autograd.product import next_read
 from ..checks import fail
+from ._grouped import group_size, read_together
 from ._layer import CrossbarLayer
 from ._patches import Block, Ranges, blocks, images_at_a_time
 
@@ -107,20 +108,33 @@ class StreamedLayer(CrossbarLayer):
         # split, as its gradient is put together once, where each slice would have one of the whole
         step = images_at_a_time(sizes, most, unit)
         chunks, at = images.split(step), -1
+        parts, together = list(weights), group_size(self, images, next(iter(weights.values())).shape[0])
+        runs = [parts[start : start + together] for start in range(0, self.groups, together)]
         pieces: Any = ()
         for block in blocks(sizes, most, unit):
             (first, _), *ranges = block.ranges
             if first // step != at:
                 at = first // step
                 chunk = chunks[at] if prepare is None else prepare(chunks[at])
-                pieces = chunk.chunk(self.groups, dim=1)
-            ys = [
-                self._block(
-                    partial(gather, piece, tuple(ranges)), piece, part, w, starts[part] + block.first_row, reads[part]
-                )
-                for piece, (part, w) in zip(pieces, weights.items(), strict=True)
-            ]
+                pieces = chunk.split(self.in_channels // self.groups * together, dim=1)
+            ys = []
+            for run, piece in zip(runs, pieces, strict=True):
+                some = {part: (weights[part], reads[part], starts[part] + block.first_row) for part in run}
+                ys += self._read(lambda each, at=tuple(ranges): gather(each, at), piece, some)
             yield block, ys[0] if len(ys) == 1 else torch.cat(ys, -1)
+
+    def _read(self, gather: Any, piece: Any, some: dict[str, Any]) -> list[Any]:
+        # the products of some groups at a block of positions, side by side
+        if len(some) > 1:
+            y = read_together(
+                [self._cells[part] for part in some], gather(piece), *list(zip(*some.values(), strict=True))[:2]
+            )
+            if y is not None:
+                return [y]
+        return [
+            self._block(partial(gather, each), each, part, w, first_row, read)
+            for each, (part, (w, read, first_row)) in zip(piece.chunk(len(some), dim=1), some.items(), strict=True)
+        ]
 
     def _first_row(self, part: str, images: Any, rows: int) -> int:
         # a part of a batch begins at its place in the whole

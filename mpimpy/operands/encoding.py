@@ -26,9 +26,11 @@ __all__ = [
     "restride",
     "slicing",
     "top_code",
+    "unsliced",
     "weight_scales",
 ]
 
+WHOLE = 16  # bits of a code that one slice holds
 _MIN_EXPONENT = -1022  # of a block: the lowest of float64's normal numbers
 
 
@@ -165,6 +167,14 @@ def top_code(fmt: Format) -> float:
     return float(2 ** (fmt.bits - 1) - 1)
 
 
+@functools.lru_cache(maxsize=256)
+def unsliced(fmt: Format) -> Format:
+    """Return a format of the same values whose codes are one slice, if it is INT and not too wide; else itself."""
+    if fmt.bw_e is not None or fmt.bits > WHOLE:
+        return fmt
+    return replace(fmt, slices=(1, fmt.bits - 1), mapping="signed")
+
+
 def encode(
     backend: Any,
     values: Any,
@@ -254,10 +264,12 @@ def integers(encoded: Encoded) -> Any:
     xp = namespace(encoded.digits)
     total: Any = None
     for index, (shift, stride) in enumerate(zip(encoded.shifts, encoded.strides, strict=True)):
+        digits = encoded.digits[:, index, ...]
         # digits are multiples of their stride: the division is exact for both signs
-        term = xp.astype(encoded.digits[:, index, ...], xp.int64) // stride * shift
+        term = xp.astype(digits if stride == 1 else digits // stride, xp.int64)
+        term = term if shift == 1 else term * shift
         total = term if total is None else total + term
-    return total - encoded.offset
+    return total - encoded.offset if encoded.offset else total
 
 
 def beyond(encoded: Encoded, values: Any) -> Any:
@@ -269,7 +281,8 @@ def beyond(encoded: Encoded, values: Any) -> Any:
     values : real floating array, shape (batch, A, C)
         As they were encoded.
     """
-    xp, top = namespace(values), 2 ** (sum(encoded.bits) - 1) - 1
+    xp, widths = namespace(values), zip(encoded.bits, encoded.shifts, strict=True)
+    top = sum(max(shift, 0) * (2**bits - 1) for bits, shift in widths) - encoded.offset
     saturated = xp.any(xp.abs(integers(encoded)) >= top, axis=0)
     # scales are rounded: the largest value of a block may differ from its code by a few of the last bits
     lost = xp.abs(xp.astype(values, xp.float64)) - xp.abs(decode(encoded))
@@ -288,9 +301,12 @@ def decode(encoded: Encoded) -> Any:
     """Return the float64 values of an encoded operand, shape (batch, A, C)."""
     xp = namespace(encoded.digits)
     rows, cols = encoded.digits.shape[-2:]
-    scales = _expand_blocks(xp, encoded.scales, encoded.block[0], 2, rows)
-    scales = _expand_blocks(xp, scales, encoded.block[1], 3, cols)
-    values = xp.sum(xp.astype(integers(encoded), xp.float64) * scales, axis=0)
+    scales = encoded.scales
+    for axis, block, size in ((2, encoded.block[0], rows), (3, encoded.block[1], cols)):
+        if scales.shape[axis] > 1:
+            scales = _expand_blocks(xp, scales, block, axis, size)
+    values = xp.astype(integers(encoded), xp.float64) * scales
+    values = values[0, ...] if values.shape[0] == 1 else xp.sum(values, axis=0)
     return values if not encoded.exponent else values * 2.0**encoded.exponent
 
 

@@ -285,3 +285,14 @@ def test_copies_have_slots_of_their_own():
     weights = torch.eye(3, requires_grad=True)
     (torch.ones(3) @ engine.program(weights).in_stream("more")).sum().backward()
     assert torch.equal(weights.grad, torch.full((3, 3), float(weights.grad[0, 0])))
+
+
+def test_no_element_of_pairs_lies_beyond_its_codes():
+    # signed digits have no sign slice: all their bits are magnitude
+    grads = {}
+    for kind in ("straight", "clipped"):
+        torch.manual_seed(1)
+        x, w = (torch.randn(shape, requires_grad=True) for shape in ((5, 64), (64, 3)))
+        DPETensor(gradient=kind, w_mapping="pair", x_mapping="signed", seed=1)(x, w).sum().backward()
+        grads[kind] = x.grad, w.grad
+    assert all(map(torch.equal, *grads.values()))

@@ -466,6 +466,40 @@ def test_lazy_layers_are_named():
     assert "LazyConv2d is a subclass of Conv2d" in found.skipped[0][1]
 
 
+GROUPED = [
+    {},
+    {"w_mapping": "pair", "x_mapping": "signed", "write_var": 0.1},
+    {"w_mapping": "offset"},
+    {"x_quant_gran": (4, 64), "g_level": 17, "snap": True},
+    {"noise_lsb": 0.5},
+]
+
+
+@pytest.mark.parametrize("settings", GROUPED, ids=str)
+@pytest.mark.parametrize("kind", [CONVS, TRANSPOSED], ids=["convolution", "transposed"])
+def test_groups_that_share_an_array_have_the_bits_of_groups_read_alone(kind, settings, monkeypatch):
+    torch.manual_seed(0)
+    module, x = kind[1](9, 18, 2, groups=9), torch.randn(2, 9, 5, 5)
+    layer, other = (crossbar(module, mpimpy.DPETensor(seed=3, **settings)).eval() for _ in range(2))
+    together, found = _streamed.read_together, []
+    monkeypatch.setattr(_streamed, "read_together", lambda *given: found.append(together(*given)) or found[-1])
+    with torch.no_grad():
+        ys = [layer(x), layer(x)]
+    assert found
+    assert all((y is None) == ("noise_lsb" in settings) for y in found)
+    found.clear()
+    assert [torch.equal(other(x), y) for y in ys] == [True, True]  # recorded, so group by group
+    assert not found
+
+
+def test_an_input_of_a_group_that_is_not_finite_names_its_layer():
+    layer = crossbar(torch.nn.Conv2d(4, 4, 2, groups=4), mpimpy.DPETensor(seed=0)).eval()
+    x = torch.ones(1, 4, 3, 3)
+    x[0, 2, 0, 0] = torch.nan
+    with torch.no_grad(), pytest.raises(ValueError, match="layer 'layer/group 2': x has nan at index"):
+        layer(x)
+
+
 MEMORY = """
 import torch, mpimpy, mpimpy.nn
 torch.set_num_threads(1)

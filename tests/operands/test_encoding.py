@@ -297,3 +297,24 @@ def test_extreme_operands_have_the_same_bits_in_every_library(runner):
     found = np.asarray(found)
     assert same_bits(found, mpimpy.DPETensor(seed=1, backend="reference")(x, w, read=0))
     assert np.isneginf(found[0, 2])
+
+
+@pytest.mark.parametrize("mapping", ["twos", "signed", "offset"])
+@pytest.mark.parametrize("slices", [(1, 1, 2, 4), (1, 15), (1, 1)])
+def test_codes_in_one_slice_stand_for_the_same_values(rng, mapping, slices):
+    fmt, values = Format(slices, mapping=mapping), rng.standard_normal((2, 5, 70))
+    both = [encoding.encode(backends.select(values), values, each, (1, 64)) for each in (fmt, encoding.unsliced(fmt))]
+    assert len(both[1].bits) == 1
+    assert np.array_equal(*map(encoding.decode, both))
+
+
+def test_wide_and_floating_formats_keep_their_slices():
+    for fmt in (Format((1, 16)), Format(bw_e=8)):
+        assert encoding.unsliced(fmt) == fmt
+
+
+def test_what_lies_beyond_has_the_largest_code(rng):
+    # a shared exponent of 1 bit: values from 1 on saturate
+    fmt, values = Format(bw_e=1, mapping="signed"), rng.standard_normal((1, 4, 64)) * 1.5
+    encoded = encoding.encode(backends.select(values), values, fmt, (1, 64))
+    assert np.array_equal(encoding.beyond(encoded, values), np.abs(values) > np.abs(encoding.decode(encoded)).max())
