@@ -25,7 +25,7 @@ from mpimpy.crossbar.small import SharedByReads
 
 
 @given(readings(), st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]), st.integers(1, 3))
-@settings(max_examples=examples(250))
+@settings(max_examples=examples(120))
 def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
     arrays, *how = case
     expected = reference.read(*arrays, *how)
@@ -45,7 +45,7 @@ def test_the_kernel_gives_the_bits_of_the_reference(case, blocks, threads):
     st.sampled_from([(256, 256, 64), (8, 32, 9), (5, 64, 1)]),
     st.integers(1, 3),
 )
-@settings(max_examples=examples(250))
+@settings(max_examples=examples(120))
 def test_errors_in_the_kernel_are_those_of_the_reference(data, case, blocks, threads):
     arrays, reading, dtype = case
     assume(reading.bound <= 2**43)  # as plans see to, where ADCs have errors
