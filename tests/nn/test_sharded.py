@@ -355,8 +355,8 @@ def test_packed_sequences_are_refused_where_rows_count():
     pack = torch.nn.utils.rnn.pack_sequence
     x = pack([inputs((n,), 5, 0).mT for n in (4, 3)])
     refused = {"vnoise": 0.1}, {"noise_lsb": 0.1}, {"redraw": "row"}, {"x_quant_gran": (2, 64)}
-    for settings, name in zip(refused, ("DAC noise", "ADC noise", "redraw='row'", "granularity"), strict=True):
-        model = on_crossbars(lambda: nn.GRU(5, 4), **settings)
+    for setting, name in zip(refused, ("DAC noise", "ADC noise", "redraw='row'", "granularity"), strict=True):
+        model = on_crossbars(lambda: nn.GRU(5, 4), **setting)
         ann.shard_(model, 0, 2)
         wanted = (
             "sequences of a PackedSequence are sorted by length, so their rows in the whole batch are not known, and"
