@@ -68,17 +68,20 @@ def accuracy(model, data):
         return (model(data[0]).argmax(1) == data[1]).double().mean().item()
 
 
-def on_chips(model, engine, data, chips, calibration=None):
-    """Return the accuracies of a copy of the model on some chips, whose ADCs `calibration` images calibrate."""
-    found = []
+def copies_on_chips(model, engine, chips, calibration=None):
+    """Yield a copy of the model on each of some chips, whose ADCs the inputs `calibration` calibrate."""
     for chip in chips:
         copied = copy.deepcopy(model)
         ann.convert_(copied, engine)
         ann.program_(copied, chip)
         if calibration is not None:
             ann.calibrate_(copied, calibration)
-        found.append(accuracy(copied, data))
-    return torch.tensor(found)
+        yield copied
+
+
+def on_chips(model, engine, data, chips, calibration=None):
+    """Return the accuracies of copies of the model; see `copies_on_chips`."""
+    return torch.tensor([accuracy(each, data) for each in copies_on_chips(model, engine, chips, calibration)])
 
 
 def main(arguments=None):

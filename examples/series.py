@@ -9,16 +9,14 @@ crossbars forecast the others. The mean of each month, a forecast that knows the
 """
 
 import argparse
-import copy
 
 import torch
+from digits import MAPPINGS, copies_on_chips
 
 import mpimpy
-import mpimpy.nn as ann
 from mpimpy import plot
 
 PAST, LEARNED = 24, 40 * 12  # months
-MAPPINGS = {"two's complement": {}, "pairs, signed inputs": {"w_mapping": "pair", "x_mapping": "signed"}}
 SPREADS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # write variations
 SHOWN = 0.3  # that of the forecasts in the picture
 
@@ -65,16 +63,8 @@ def error(forecast, measured):
 
 @torch.no_grad()
 def forecasts(model, past, engine, chips, calibration=None):
-    """Return the forecasts of a copy of the model on some chips, whose ADCs the series `calibration` calibrate."""
-    found = []
-    for chip in chips:
-        copied = copy.deepcopy(model)
-        ann.convert_(copied, engine)
-        ann.program_(copied, chip)
-        if calibration is not None:
-            ann.calibrate_(copied, calibration)
-        found.append(copied(past))
-    return torch.stack(found)
+    """Return the forecasts of copies of the model; see `copies_on_chips`."""
+    return torch.stack([each(past) for each in copies_on_chips(model, engine, chips, calibration)])
 
 
 def main(arguments=None):

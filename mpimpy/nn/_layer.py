@@ -12,7 +12,13 @@ from ._cells import LayerCells
 from ._learned import LearnedRanges
 from ._training import Training
 
-__all__ = ["CrossbarLayer"]
+__all__ = ["CrossbarLayer", "check_engine"]
+
+
+def check_engine(engine: Any) -> None:
+    """Raise TypeError if a layer is given anything but an engine."""
+    if not isinstance(engine, Engine):
+        fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05)")
 
 
 def _copied(module: Any) -> Any:
@@ -72,8 +78,7 @@ class CrossbarLayer(LearnedRanges):
         """
         if not cls._fits(type(module)):
             fail(TypeError, f"{name or 'the model'} is a {type(module).__name__}, not a {cls.digital.__name__}")
-        if not isinstance(engine, Engine):
-            fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05)")
+        check_engine(engine)
         module._digital_class, module.__class__ = type(module), cls
         layer: Self = module
         layer.name = name or "(root)"
@@ -116,8 +121,7 @@ class CrossbarLayer(LearnedRanges):
 
     @engine.setter
     def engine(self, engine: Engine) -> None:
-        if not isinstance(engine, Engine):
-            fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05)")
+        check_engine(engine)
         for cells in self._cells.values():
             cells.use(engine)
 

@@ -13,6 +13,7 @@ from ..checks import fail
 from ..engine import Engine
 from ._cells import LayerCells
 from ._flag import raise_flagged
+from ._layer import check_engine
 from ._mode_products import matmul
 from ._mode_table import PRODUCTS, REFUSED, Handler
 
@@ -62,8 +63,7 @@ class crossbars(TorchFunctionMode):
 
     def __init__(self, engine: Engine, composites: str = "error") -> None:
         super().__init__()
-        if not isinstance(engine, Engine):
-            fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05)")
+        check_engine(engine)
         if composites not in ("error", "digital"):
             fail(ValueError, f"composites={composites!r} is unknown: use 'error' or 'digital'")
         self.engine, self.composites = engine, composites

@@ -7,13 +7,17 @@ import torch
 
 from ..checks import as_choice, fail
 from ..engine import Engine
-from ._fast_path import open_fast_paths
-from ._layer import CrossbarLayer
+from ._layer import check_engine
 from ._training import Training
 from .attention import ATTENTIONS
-from .conversion import Choice, convert_named, layers
+from .conversion import Choice, convert_named, layers, revert_
 
 __all__ = ["TransformerDecoderLayer", "TransformerEncoderLayer"]
+
+
+def _with_the_same_parameters(module: Any) -> Any:
+    # a copy whose submodules are its own
+    return copy.deepcopy(module, {id(each): each for each in (*module.parameters(), *module.buffers())})
 
 
 class _Composed:
@@ -50,13 +54,11 @@ class _Composed:
         """
         if type(module) is not cls.digital:
             fail(TypeError, f"{name or 'the model'} is a {type(module).__name__}, not a {cls.digital.__name__}")
-        if not isinstance(engine, Engine):
-            fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05)")
+        check_engine(engine)
         as_choice("attention", attention, ATTENTIONS)
         if inside := [part for part, _ in layers(module)]:
             fail(ValueError, f"{', '.join(inside)} of {name or 'the model'} are on crossbars already: revert_ it first")
-        shared = {id(each): each for each in (*module.parameters(), *module.buffers())}
-        layer: Any = copy.deepcopy(module, shared)
+        layer: Any = _with_the_same_parameters(module)
         convert_named(name, layer, Choice(engine, None), None, training, attention)
         layer.__class__ = cls
         found: Self = layer
@@ -64,14 +66,9 @@ class _Composed:
 
     def to_digital(self) -> torch.nn.Module:
         """Return torch's own layer, with the same parameters; this one stays on crossbars."""
-        module: Any = self
-        shared = {id(each): each for each in (*module.parameters(), *module.buffers())}
-        digital: Any = copy.deepcopy(module, shared)
+        digital: Any = _with_the_same_parameters(self)
         digital.__class__ = self.digital
-        for each in tuple(digital.modules()):
-            if isinstance(each, CrossbarLayer):
-                each.leave()
-        open_fast_paths(digital)
+        revert_(digital)
         found: torch.nn.Module = digital
         return found
 
