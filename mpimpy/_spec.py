@@ -17,7 +17,7 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Spec:
-    """Values of a TOML file, with their lines.
+    r"""Values of a TOML file, with their lines.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Spec:
 
     Examples
     --------
-    >>> spec = Spec("sweep.toml", *parse("[settings]\\nradc = 64\\n"))
+    >>> spec = Spec("sweep.toml", *parse("[settings]\nradc = 64\n"))
     >>> spec.table("settings"), spec.where("settings", "radc")
     ({'radc': 64}, 'sweep.toml, line 2: settings.radc')
     """
@@ -59,9 +59,10 @@ class Spec:
             text = str(error)
             # the key itself stands in the place
             text = text.removeprefix(f"{key[-1]}: ") if key else text
-            raise kind(f"{self.where(*key)}: {text}") from error
+            msg = f"{self.where(*key)}: {text}"
+            raise kind(msg) from error
 
-    def table(self, *key: str, known: Iterable[str] | None = None) -> dict[str, Any]:
+    def table(self, *key: str, known: Iterable[str] | None = None, what: str = "key") -> dict[str, Any]:
         """Return the table of a key, an empty one if it is not there; the text "none" in it becomes None.
 
         Parameters
@@ -70,6 +71,8 @@ class Spec:
             Without any, the whole file.
         known : iterable of str, optional
             Names that may stand in it.
+        what : str
+            Word for such a name, in messages.
 
         Raises
         ------
@@ -85,7 +88,7 @@ class Spec:
             known = tuple(known)
             for name in found:
                 with self.at(*key, name):
-                    check_names([name], known, "key")
+                    check_names([name], known, what)
         return {name: _none(value) for name, value in found.items()}
 
 

@@ -108,5 +108,5 @@ def test_windows_text(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(OSError, match="none.toml: cannot be read: No such file"):
+    with pytest.raises(OSError, match=r"none\.toml: cannot be read: No such file"):
         _spec.read(tmp_path / "none.toml")
