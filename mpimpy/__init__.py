@@ -39,6 +39,7 @@ from .devices.measured import Measured
 from .engine import Engine
 from .matrix import CrossbarMatrix
 from .operands.edge import MpimpyWarning
+from .operands.survey import Survey
 
 __version__ = "2.0.0"
 
@@ -69,6 +70,7 @@ __all__ = [
     "Report",
     "Samples",
     "SlicedData",
+    "Survey",
     "Tile",
     "Wires",
     "WriteVerify",

@@ -13,6 +13,8 @@ from .crossbar.programmed import Age
 from .matrix import CrossbarMatrix
 from .operands import dtypes, edge
 from .operands.edge import Operand
+from .operands.place import check_complex
+from .operands.survey import Survey
 
 __all__ = ["ComplexMatrix", "side_by_side"]
 
@@ -181,14 +183,14 @@ class ComplexMatrix(LinearOperand):
             w = side_by_side(w).array
         return self.parts.report(x, w)
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, survey: Survey | None = None) -> Any:
         """Multiply inputs by the programmed matrix.
 
         Parameters
         ----------
         x : array, shape (..., K) or (K,)
             Inputs, real or complex; an array of the library and on the device of the weights.
-        read, first_row
+        read, first_row, survey
             As for `CrossbarMatrix.read`.
 
         Returns
@@ -209,7 +211,9 @@ class ComplexMatrix(LinearOperand):
         array([-1.+0.j])
         """
         width, x = self.shape[1], self._accept(x)
-        found = read_complex(lambda rows: self.parts.read(rows, read, first_row=first_row), x)
+        if x.complex:
+            check_complex(self.config.inputs, self.config.tile.rows, first_row, x.rows, survey)
+        found = read_complex(lambda rows: self.parts.read(rows, read, first_row=first_row, survey=survey), x)
         real, imaginary = found[0][..., :width], found[0][..., width:]
         if len(found) == 2:
             real, imaginary = real - found[1][..., width:], imaginary + found[1][..., :width]

@@ -16,6 +16,8 @@ from .crossbar.small import SharedByReads
 from .files.chips import Chip
 from .operands import encoding
 from .operands.edge import Operand, float_dtype
+from .operands.place import Place
+from .operands.survey import Survey
 from .reads import CountedReads, ReadCounter
 
 __all__ = ["NAME", "MatrixView", "as_operand", "backend_of"]
@@ -41,10 +43,11 @@ class MatrixView(CountedReads):
     config: Config
     programmed: Programmed | None
     shape: tuple[int, int]
+    _survey: Survey | None = None  # scales of the whole matrix that it was encoded with, if it is a part
 
     def __init__(self, chip: Chip, prototype: Any, backend: Any, counter: ReadCounter) -> None:
         self.config, self.programmed, self.shape = chip.config, chip.programmed, chip.shape
-        self._prototype = prototype
+        self._prototype, self._whole = prototype, chip.whole
         self._backend, self._address, self._counter = backend, chip.address, counter
         self._operand = Operand(NAME, prototype, self.shape)
         self._shared: dict[Any, SharedByReads] = {}  # by shape and dtypes of the inputs
@@ -68,6 +71,10 @@ class MatrixView(CountedReads):
     def origin(self) -> tuple[int, int]:
         """Row and column of its first element in the whole matrix, for the addresses of noise."""
         return self._address.row, self._address.col
+
+    @property
+    def _place(self) -> Place:
+        return Place(self.origin, self._whole)
 
     @property
     def age(self) -> Age | None:

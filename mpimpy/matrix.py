@@ -6,6 +6,7 @@ from typing import Any
 from . import arrays, backends, converters, noise
 from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
+from ._parts import read_surveyed
 from ._recorded import RecordedMatrix, recorded_product
 from ._transposed import TransposedMatrix
 from ._view import NAME, as_operand, backend_of
@@ -22,6 +23,8 @@ from .files import chips
 from .operands import edge, encoding
 from .operands.edge import Operand
 from .operands.encoding import Encoded
+from .operands.place import block_of_inputs, check_complex, check_rows
+from .operands.survey import Survey
 from .reads import Read
 
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
@@ -109,12 +112,12 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         return self._with(aged(self._backend, self.programmed, time_s, compensate))
 
     def _with(self, programmed: Programmed | None) -> "CrossbarMatrix":
-        chip = chips.Chip(self.config, self._address, self.shape, programmed)
+        chip = chips.Chip(self.config, self._address, self.shape, programmed, self._whole)
         found = CrossbarMatrix(chip, self._prototype, self._backend, self._counter)
-        found.gradient, found._source = self.gradient, self._source
+        found.gradient, found._source, found._survey = self.gradient, self._source, self._survey
         return found
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, survey: Survey | None = None) -> Any:
         """Multiply inputs by the programmed matrix.
 
         Parameters
@@ -126,6 +129,9 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
             Number of this read, which addresses its noise; by default the engine's next one.
         first_row : int
             Row of the first input in a larger input matrix, for the addresses of DAC noise.
+        survey : Survey, optional
+            Scales of a larger input matrix, from `mpimpy.Engine.survey_inputs`, of which `x` is a part: the rows from
+            `first_row` on, and the columns that this matrix meets by its `origin`.
 
         Returns
         -------
@@ -136,7 +142,8 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         TypeError
             If `x` is not numeric, or of another library.
         ValueError
-            If its shape or device does not fit, or it holds a NaN or an infinity.
+            If its shape or device does not fit, or it holds a NaN or an infinity; if it is a part that is known to
+            share scales with others, without a `survey` of these; if `survey` is of other inputs.
 
         Examples
         --------
@@ -146,12 +153,15 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
+        if survey is not None:
+            return read_surveyed(self, x, read, first_row, survey)
         shared = self._known(x, x)
         if shared is None:
             if arrays.recorded(x, self._source) and not arrays.is_complex(x):
                 return self._recorded(x, read, first_row)
             operand = self._accept(x)
             if operand.complex:
+                check_complex(self.config.inputs, self.config.tile.rows, first_row, operand.rows, None)
                 return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), operand))
             shared, x = self._share(x, operand), operand.array
         return self._read_shared(shared, x, self._read_number(read), first_row)
@@ -171,6 +181,8 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
     def _read_shared(self, shared: SharedByReads, x: Any, read: Read, first_row: int) -> Any:
         number, stream = read
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - shared.dims[0] * shared.dims[1])
+        if first_row:
+            check_rows(self.config.inputs, self.config.tile.rows, first_row, shared.shape)
         if self.programmed is None or shared.empty:
             return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
         y = shared.small(self._backend, self.programmed, self._backend.to_backend(x), number, stream)
@@ -195,7 +207,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         if shared is None:
             if self._neighbours is not None:
                 self._neighbours = self._neighbours.meet(self)
-            block = encoding.block_shape(self.config.inputs, operand.dims[1:], self.config.tile.rows, weight=False)
+            block = self._block(operand.dims)
             dtype = self._result_dtype(operand.counts_as)
             shape, kinds = (*operand.shape[:-1], self.shape[1]), (operand.counts_as, dtype, self._kernel_dtype(dtype))
             shared = SharedByReads(operand.dims, shape, block, *kinds)
@@ -212,9 +224,11 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
     def _kernel_dtype(self, dtype: Any) -> str:
         return "float32" if dtype == self._xp.float32 else "float64"
 
+    def _block(self, dims: tuple[int, int, int]) -> tuple[int, int]:
+        return block_of_inputs(self.config.inputs, self.config.tile.rows, dims, self._place)
+
     def _encode(self, x: Any, dims: tuple[int, int, int], block: tuple[int, int] | None = None) -> Encoded:
-        if block is None:
-            block = encoding.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
+        block = self._block(dims) if block is None else block
         values = self._backend.to_backend(self._xp.reshape(x, dims))
         return encoding.encode(self._backend, values, self.config.inputs, block)
 
@@ -260,7 +274,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         self._save(path, self._prototype.dtype)
 
     def _save(self, path: Any, dtype: Any) -> None:
-        chip = chips.Chip(self.config, self._address, self.shape, self.programmed)
+        chip = chips.Chip(self.config, self._address, self.shape, self.programmed, self._whole)
         chips.save(chip, path, dtype=str(dtype).rpartition(".")[2], reads=(self.reads, self.stream))
 
     def read_plan(self, x: Any) -> backends.Explanation:
