@@ -146,7 +146,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
-        shared = self._known(x, x)
+        shared = self._known(x, arrays.plain_values(x, self._source))
         if shared is None:
             if arrays.recorded(x, self._source) and not arrays.is_complex(x):
                 return self._recorded(x, read, first_row)
