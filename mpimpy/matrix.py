@@ -155,7 +155,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         """
         if survey is not None:
             return read_surveyed(self, x, read, first_row, survey)
-        shared = self._known(x, x)
+        shared = self._known(x, arrays.plain_values(x, self._source))
         if shared is None:
             if arrays.recorded(x, self._source) and not arrays.is_complex(x):
                 return self._recorded(x, read, first_row)

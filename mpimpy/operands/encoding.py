@@ -175,6 +175,11 @@ def unsliced(fmt: Format) -> Format:
     return replace(fmt, slices=(1, fmt.bits - 1), mapping="signed")
 
 
+@functools.lru_cache(maxsize=256)
+def _shifts(fmt: Format) -> tuple[int, ...]:
+    return fmt.shifts
+
+
 def encode(
     backend: Any,
     values: Any,
@@ -244,7 +249,7 @@ def encode(
         arrays = digits[0][None, ...], scales[0][None, ...]
     else:
         arrays = xp.stack(digits, axis=0), xp.stack(scales, axis=0)
-    return Encoded(*arrays, block, cut.bits, cut.strides, fmt.shifts, fmt.offset, exponent)
+    return Encoded(*arrays, block, cut.bits, cut.strides, _shifts(fmt), fmt.offset, exponent)
 
 
 def flat_slices(digits: Any) -> Any:
