@@ -10,7 +10,7 @@ from ._operator import CrossbarOperator
 from ._survey import SurveyingEngine
 from ._transposed import transposed_refusal
 from ._writing import calibrated, place_of
-from .arrays import detach, device_of, is_complex, namespace, recorded, wants_gradient
+from .arrays import detach, is_complex, namespace, recorded, wants_gradient
 from .autograd.slots import GRADIENTS
 from .checks import as_choice, as_int, fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
@@ -18,7 +18,6 @@ from .config._config import Parts
 from .config._hints import hinted, hinted_call
 from .crossbar import plan as plans
 from .matrix import CrossbarMatrix
-from .noise import Address
 from .operands import edge
 from .operands.survey import Survey
 from .operators import CrossbarOperand, RightOperand

@@ -181,10 +181,10 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
     def _read_shared(self, shared: SharedByReads, x: Any, read: Read, first_row: int) -> Any:
         number, stream = read
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - shared.dims[0] * shared.dims[1])
-        if first_row:
-            check_rows(self.config.inputs, self.config.tile.rows, first_row, shared.shape)
         if self.programmed is None or shared.empty:
             return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
+        if first_row:
+            check_rows(self.config.inputs, self.config.tile.rows, first_row, shared.shape)
         y = shared.small(self._backend, self.programmed, self._backend.to_backend(x), number, stream)
         if y is None:
             encoded = self._encode(x, shared.dims, shared.block)

@@ -7,12 +7,9 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from libraries import same_bits
-from strategies import examples, runners
 
-from mpimpy import DAC, Device, Engine, Format, SlicedData, Survey, Tile
+from mpimpy import DAC, Device, Engine, Format, SlicedData, Tile
 from mpimpy._parts import encode_inputs_of
 from mpimpy.crossbar.product import panels, reduce_panels
 from mpimpy.matrix import backend_of

@@ -129,7 +129,7 @@ def block_of_weights(fmt: Format, rows: int, size: Block, place: Place) -> Block
         if place.shape == size:
             return block
     wholes: Any = (None, None) if place.shape is None else place.shape
-    if any(map(_cuts, place.origin, size, _units(fmt, rows, 0), wholes)):
+    if 0 not in size and any(map(_cuts, place.origin, size, _units(fmt, rows, 0), wholes)):
         of = "" if place.shape is None else f" of shape {place.shape}"
         msg = (
             f"granularity {fmt.granularity!r} of the weights gives one scale to elements of this part, of shape {size} "
@@ -163,7 +163,7 @@ def block_of_inputs(fmt: Format, rows: int, dims: tuple[int, int, int], place: P
         return encoding.block_shape(fmt, (height, depth), rows, weight=False)
     whole = (height, depth if place.depth is None else place.depth)
     block = encoding.block_shape(fmt, whole, rows, weight=False)
-    if _cuts(place.origin[0], depth, _units(fmt, rows, 1)[1], place.depth):
+    if depth and _cuts(place.origin[0], depth, _units(fmt, rows, 1)[1], place.depth):
         start = place.origin[0]
         msg = (
             f"granularity {fmt.granularity!r} of the inputs gives one scale to inputs of this part, which holds rows "
