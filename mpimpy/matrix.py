@@ -23,7 +23,7 @@ from .files import chips
 from .operands import edge, encoding
 from .operands.edge import Operand
 from .operands.encoding import Encoded
-from .operands.place import block_of_inputs, check_complex, check_rows
+from .operands.place import block_of_inputs, check_complex, check_rows, encode_part
 from .operands.survey import Survey
 from .reads import Read
 
@@ -354,8 +354,11 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         """Raise ValueError unless weights are those that were programmed."""
         if self.programmed is None:
             return
-        same = self._xp.astype(w.array, self.dtype, copy=False)
-        check_weights(self._backend, self.programmed, self._backend.to_backend(same))
+        values = self._backend.to_backend(self._xp.astype(w.array, self.dtype, copy=False))
+        given = None
+        if self._survey is not None:
+            given = encode_part(self._backend, values[None, ...], self._survey, self.origin)
+        check_weights(self._backend, self.programmed, values, given)
 
     def __repr__(self) -> str:
         down, across, slices = self.tiles

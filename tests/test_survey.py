@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from libraries import same_bits
 
-from mpimpy import DAC, Device, Engine, Format, SlicedData, Tile
+from mpimpy import DAC, Device, Engine, Format, Tile, load
 from mpimpy._parts import encode_inputs_of
 from mpimpy.crossbar.product import panels, reduce_panels
 from mpimpy.matrix import backend_of
@@ -308,4 +308,30 @@ def test_row_mode_has_no_surveys():
     engine.input_size = (1, 64)
     with pytest.raises(ValueError, match="in row mode SlicedData encodes inputs, and takes no survey"):
         engine.survey_inputs(np.ones((2, 64)), shape=(2, 64))
-    assert SlicedData is not None
+
+
+def test_a_report_knows_the_weights_of_a_part(rng):
+    engine = Engine(Device(var=0.05), weights=Format(granularity="per-matrix"), seed=1)
+    w = rng.standard_normal((128, 4))
+    found = joined(functools.partial(engine.survey_weights, shape=w.shape), [(w, (0, 0))])
+    part = engine.program(w[64:], origin=(64, 0), survey=found)
+    assert "weight quantisation" in str(part.report(w=w[64:]))
+    with pytest.raises(ValueError, match="w is not what was programmed"):
+        part.report(w=w[:64])
+
+
+def test_a_saved_part_stays_a_part(rng, tmp_path):
+    engine = Engine(weights=Format(granularity=(128, 6)), inputs=Format(granularity="per-row"), seed=1)
+    w = rng.standard_normal((256, 16))
+    found = joined(functools.partial(engine.survey_weights, shape=w.shape), [(w, (0, 0))])
+    for at, part in (((64, 5), w[64:, 5:]), ((0, 0), w[:192])):
+        matrix = engine.program(part, origin=at, survey=found)
+        matrix.save(tmp_path / "part.npz")
+        for other in (load(tmp_path / "part.npz"), pickle.loads(pickle.dumps(matrix)), matrix.in_stream("a")):
+            assert same_bits(other.decoded(), w_of(engine, w)[at[0] : at[0] + part.shape[0], at[1] :])
+            with pytest.raises(ValueError, match="gives one scale to inputs of this part"):
+                other.read(np.ones(192))
+
+
+def w_of(engine, w):
+    return engine.program(w).decoded()
