@@ -7,7 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from libraries import same_bits
+from strategies import examples, runners
 
 from mpimpy import ADC, DAC, Device, Drift, Engine, Format, Relaxation, Tile, load
 from mpimpy._parts import encode_inputs_of
@@ -416,7 +419,7 @@ def test_a_report_of_a_part_keeps_the_ratio_of_the_whole(rng):
 # drawn
 
 
-NUMBERS = st.sampled_from([1.0, 1.0, 1e-30, 1e30])
+NUMBERS = st.sampled_from([1.0, 1.0, 1e-12, 1e12])
 
 
 @st.composite
@@ -453,15 +456,14 @@ def test_parts_with_surveys_are_parts_of_the_whole(case, chosen):
     tile, (inputs, weights), (x, w), measured, used = case
     for _, make, backend in chosen:
         engine = Engine(Device(var=0.05), DAC(vnoise=0.01), ADC(256), tile, inputs, weights, seed=3, backend=backend)
-        given = make(x), make(w)
-        whole = engine.program(given[1])
-        found = surveys(engine, *given, measured)
-        assert found == surveys(Engine.from_config(engine.config, seed=3), x, w, measured[:1] + [[], []])
+        whole = engine.program(make(w))
+        found = surveys(engine, make(x), make(w), measured)
+        assert found == surveys(Engine.from_config(engine.config, seed=3), x, w, [*measured[:1], [], []])
         cells = np.asarray(whole.conductance())
         for (a, b), (c, d) in itertools.product(spans(used[1], w.shape[0]), spans(used[2], w.shape[1])):
             part = engine.program(make(w[a:b, c:d]), origin=(a, c), survey=found[1])
             assert same_bits(part.codes(), np.asarray(whole.codes())[..., a:b, c:d])
             assert same_bits(part.decoded(), np.asarray(whole.decoded())[a:b, c:d])
             assert same_bits(part.conductance(), cells[..., a:b, c:d])
-        y = np.asarray(whole.read(given[0], read=0))
+        y = np.asarray(whole.read(make(x), read=0))
         assert same_bits(cut_product(engine, x, w, used, found, make=make), y)
