@@ -9,11 +9,7 @@ import numpy as np
 import pytest
 from libraries import same_bits
 
-from mpimpy import DAC, Device, Engine, Format, Tile, load
-from mpimpy._parts import encode_inputs_of
-from mpimpy.crossbar.product import panels, reduce_panels
-from mpimpy.matrix import backend_of
-from mpimpy.operands import edge
+from mpimpy import DAC, Device, Engine, Format, Partial, Tile, load
 
 ROWS, PANEL = 2, 32  # rows of a tile, and of sixteen of them
 M, K, N = 6, 96, 5
@@ -50,12 +46,10 @@ def cut_product(engine, x, w, cuts, found=(None, None), **place):
         matrices = [engine.program(w[a:b, left:right], origin=(a, left), survey=of_w, **place) for a, b in depths]
         lines = []
         for top, bottom in rows:
-            sums = []
+            total = Partial()
             for W, (a, b) in zip(matrices, depths, strict=True):
-                operand = edge.accept("x", x[top:bottom, a:b])
-                encoded = encode_inputs_of(W, operand, top, of_x)
-                sums += panels(backend_of(W), W.programmed, encoded, 0, top)
-            lines.append(np.asarray(reduce_panels(sums, "float64")))
+                W.read(x[top:bottom, a:b], read=0, first_row=top, survey=of_x, into=total)
+            lines.append(np.asarray(total.result()))
         columns.append(np.concatenate(lines))
     return np.concatenate(columns, axis=1)
 
