@@ -11,6 +11,7 @@ from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
 from ._load import load
 from ._operator import CrossbarOperator
+from ._partial import Partial
 from .analysis.metrics import ABSE, RE, SNR
 from .analysis.report import Effect, Report
 from .backends import get_num_threads, set_num_threads
@@ -65,6 +66,7 @@ __all__ = [
     "MapReducedot",
     "Measured",
     "MpimpyWarning",
+    "Partial",
     "Ranges",
     "Relaxation",
     "Report",

@@ -5,7 +5,7 @@ from typing import Any
 
 from . import arrays, converters, noise
 from ._integers import ceil_div
-from ._linear import LinearOperand, as_complex, read_complex
+from ._linear import LinearOperand, as_complex, read_complex, refuse_into
 from ._view import MatrixView
 from .arrays import namespace
 from .checks import as_int
@@ -74,7 +74,7 @@ class TransposedMatrix(LinearOperand):
         array = self._matrix.decoded()
         return namespace(array).matrix_transpose(array)
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, into: Any = None) -> Any:
         """Multiply inputs by the transposed matrix: they drive the bit lines.
 
         The columns of a tile mostly have scales of their own, which cannot be applied once their currents are added
@@ -91,6 +91,8 @@ class TransposedMatrix(LinearOperand):
             Number of this read, which addresses its noise; by default the engine's next one.
         first_row : int
             Row of the first input in a larger input matrix, for the addresses of DAC noise.
+        into
+            Refused: parts of a matrix have no running sum over its columns.
 
         Returns
         -------
@@ -100,7 +102,7 @@ class TransposedMatrix(LinearOperand):
         ------
         TypeError
             If the weights have an offset, wires have resistance, or reference columns hold real cells that vary:
-            such cells have no transposed read. If `x` is not numeric, or of another library.
+            such cells have no transposed read. If `x` is not numeric, or of another library, or `into` is given.
         ValueError
             If its shape or device does not fit, or it holds a NaN or an infinity.
 
@@ -112,6 +114,7 @@ class TransposedMatrix(LinearOperand):
         >>> bool(np.all(W.T.read(np.ones(3), read=0) == W.T.read(np.ones(3), read=0)))
         True
         """
+        refuse_into(into, "the transposed face of a matrix")
         if reason := transposed_refusal(self._matrix):
             msg = f"{reason}: program the transposed matrix, engine.program(w.T), or both, engine.operator(w)"
             raise TypeError(msg)

@@ -13,6 +13,7 @@ from .config import Config
 from .crossbar import plan as plans
 from .crossbar.programmed import Age, Programmed
 from .crossbar.small import SharedByReads
+from .files import chips
 from .files.chips import Chip
 from .operands import encoding
 from .operands.edge import Operand, float_dtype
@@ -225,6 +226,38 @@ class MatrixView(CountedReads):
         if self.programmed is None:
             return self._empty(dtype=self._xp.float64)
         return self._public(encoding.decode(self.programmed.encoded)[0, :, :])
+
+    def save(self, path: Any) -> None:
+        """Write the matrix into a file: targets, cells, faults, wired cells, settings, seed and chip.
+
+        The file is an ``.npz`` of plain arrays, with JSON and a checksum, and no pickles. It appears whole or not
+        at all. `mpimpy.load` reads it, on any backend.
+
+        Parameters
+        ----------
+        path : str or path
+            Its name ends in ``.npz``.
+
+        Raises
+        ------
+        ValueError
+            If the name does not.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
+        """
+        self._save(path, self._prototype.dtype)
+
+    def _save(self, path: Any, dtype: Any) -> None:
+        chip = Chip(self.config, self._address, self.shape, self.programmed, self._whole)
+        chips.save(chip, path, dtype=str(dtype).rpartition(".")[2], reads=(self.reads, self.stream))
 
 
 def backend_of(matrix: MatrixView) -> Any:

@@ -7,6 +7,7 @@ from . import arrays, backends, converters, noise
 from ._ageing import AgeingMatrix
 from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
+from ._partial import Partial, add_part
 from ._parts import read_surveyed
 from ._recorded import recorded_product
 from ._transposed import TransposedMatrix
@@ -70,7 +71,15 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         found.gradient, found._source, found._statistics = self.gradient, self._source, self._statistics
         return found
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, survey: Survey | None = None) -> Any:
+    def read(
+        self,
+        x: Any,
+        read: int | None = None,
+        *,
+        first_row: int = 0,
+        survey: Survey | None = None,
+        into: Partial | None = None,
+    ) -> Any:
         """Multiply inputs by the programmed matrix.
 
         Parameters
@@ -85,10 +94,14 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         survey : Survey, optional
             Scales of a larger input matrix, from `mpimpy.Engine.survey_inputs`, of which `x` is a part: the rows from
             `first_row` on, and the columns that this matrix meets by its `origin`.
+        into : Partial, optional
+            Running sum to add the product to, if the matrix is a part, some rows of a larger one. All parts need the
+            same `read`.
 
         Returns
         -------
         array, shape (..., N)
+            Or `into`, whose `result` is the product.
 
         Raises
         ------
@@ -96,7 +109,8 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
             If `x` is not numeric, or of another library.
         ValueError
             If its shape or device does not fit, or it holds a NaN or an infinity; if it is a part that is known to
-            share scales with others, without a `survey` of these; if `survey` is of other inputs.
+            share scales with others, without a `survey` of these; if `survey` is of other inputs; if the part does not
+            come next in `into`, or does not belong to its product.
 
         Examples
         --------
@@ -106,6 +120,8 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
+        if into is not None:
+            return add_part(self, x, into, (read, first_row), survey)
         if survey is not None:
             return read_surveyed(self, x, read, first_row, survey)
         shared = self._known(x, arrays.plain_values(x, self._source))
@@ -197,38 +213,6 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         dtype = self._result_dtype(dtype)
         y = self._public(product(self._backend, programmed, encoded, number, first_row, self._kernel_dtype(dtype)))
         return y if y.dtype == dtype else arrays.rounded(y, dtype)
-
-    def save(self, path: Any) -> None:
-        """Write the matrix into a file: targets, cells, faults, wired cells, settings, seed and chip.
-
-        The file is an ``.npz`` of plain arrays, with JSON and a checksum, and no pickles. It appears whole or not
-        at all. `mpimpy.load` reads it, on any backend.
-
-        Parameters
-        ----------
-        path : str or path
-            Its name ends in ``.npz``.
-
-        Raises
-        ------
-        ValueError
-            If the name does not.
-        OSError
-            If the file cannot be written.
-
-        Examples
-        --------
-        >>> import pathlib, tempfile
-        >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
-        """
-        self._save(path, self._prototype.dtype)
-
-    def _save(self, path: Any, dtype: Any) -> None:
-        chip = chips.Chip(self.config, self._address, self.shape, self.programmed, self._whole)
-        chips.save(chip, path, dtype=str(dtype).rpartition(".")[2], reads=(self.reads, self.stream))
 
     def read_plan(self, x: Any) -> backends.Explanation:
         """Return the backend, the arithmetic and the path of each slice that ``x @ W`` takes, and why.

@@ -12,11 +12,7 @@ from hypothesis import strategies as st
 from libraries import same_bits
 from strategies import examples, runners
 
-from mpimpy import ADC, DAC, Device, Drift, Engine, Format, Relaxation, Tile, load
-from mpimpy._parts import encode_inputs_of
-from mpimpy.crossbar.product import panels, reduce_panels
-from mpimpy.matrix import backend_of
-from mpimpy.operands import edge
+from mpimpy import ADC, DAC, Device, Drift, Engine, Format, Partial, Relaxation, Tile, load
 
 ROWS, PANEL = 2, 32  # rows of a tile, and of sixteen of them
 M, K, N = 6, 96, 5
@@ -53,15 +49,10 @@ def cut_product(engine, x, w, cuts, found=(None, None), make=np.asarray, **place
         matrices = [engine.program(make(w[a:b, left:right]), origin=(a, left), survey=of_w, **place) for a, b in depths]
         lines = []
         for top, bottom in rows:
-            sums = []
+            total = Partial()
             for W, (a, b) in zip(matrices, depths, strict=True):
-                operand = edge.accept("x", make(x[top:bottom, a:b]))
-                if 0 in operand.shape or W.programmed is None:
-                    continue
-                encoded = encode_inputs_of(W, operand, top, of_x)
-                sums += panels(backend_of(W), W.programmed, encoded, 0, top)
-            empty = np.zeros((bottom - top, right - left), x.dtype)
-            lines.append(np.asarray(reduce_panels(sums, str(x.dtype))) if sums else empty)
+                W.read(make(x[top:bottom, a:b]), read=0, first_row=top, survey=of_x, into=total)
+            lines.append(np.asarray(total.result()))
         columns.append(np.concatenate(lines))
     return np.concatenate(columns, axis=1)
 
