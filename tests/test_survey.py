@@ -458,3 +458,76 @@ def test_parts_with_surveys_are_parts_of_the_whole(case, chosen):
             assert same_bits(part.conductance(), cells[..., a:b, c:d])
         y = np.asarray(whole.read(make(x), read=0))
         assert same_bits(cut_product(engine, x, w, used, found, make=make), y)
+
+
+# complex operands, and tensors with gradients
+
+
+def test_complex_parts_have_the_scales_of_the_whole(rng):
+    fine = {"bw_e": 6, "double": True}
+    engine = Engine(
+        Device(var=0.05),
+        tile=Tile(ROWS, 4),
+        inputs=Format(granularity="per-matrix", **fine),
+        weights=Format(granularity=(K, 3), **fine),
+        seed=3,
+    )
+    (x, ix), (w, iw) = rng.standard_normal((2, M, K)), rng.standard_normal((2, K, N))
+    x, w = x + 10j * ix, w + 1j * iw
+    whole = engine.program(w).read(x, read=0)
+    cuts = (3,), (32, 64), ()
+    of_x, of_w = surveys(engine, x, w, cuts)
+    assert (of_x.of.shape, of_w.of.shape) == ((2 * M, K), (K, 2 * N))
+    total = Partial()
+    for a, b in spans(cuts[1], K):
+        part = engine.program(w[a:b], origin=(a, 0), shape=w.shape, survey=of_w)
+        part.read(x[:, a:b], read=0, survey=of_x, into=total)
+        with pytest.raises(ValueError, match="gives one scale to elements of this part"):
+            engine.program(w[a:b], shape=w.shape, origin=(a, 0))
+    assert same_bits(total.result(), whole)
+    # some rows: real and imaginary parts apart
+    V = engine.program(w)
+    y = V.parts.read(x.real[2:4], read=0, first_row=2, survey=of_x)
+    iy = V.parts.read(x.imag[2:4], read=0, first_row=M + 2, survey=of_x)
+    assert same_bits(y[:, :N] - iy[:, N:], whole.real[2:4])
+    for rows in (slice(2, 4), slice(0, 2)):
+        with pytest.raises(ValueError, match=r"these are 2 complex rows from \d on: read x.real and x.imag apart"):
+            V.read(x[rows], read=0, first_row=rows.start, survey=of_x)
+    assert same_bits(V.read(x, read=0, survey=of_x), whole)
+
+
+def test_complex_rows_that_share_scales_are_not_cut(rng):
+    x, w = rng.standard_normal((8, 4)) + 1j, np.eye(4)
+    for weights in (w, w + 1j):
+        V = Engine(inputs=Format(granularity=(2, 64)), seed=1).program(weights)
+        with pytest.raises(
+            ValueError, match=r"scale to several rows, and first_row=2 to complex inputs: read x.real and"
+        ):
+            V.read(x[2:], read=0, first_row=2)
+        V = Engine(seed=1).program(weights)
+        assert same_bits(V.read(x[2:], read=0, first_row=2), V.read(x, read=0)[2:])
+
+
+def test_complex_columns_are_not_cut():
+    engine, w = Engine(seed=1), np.ones((4, 3)) * 1j
+    for call in (engine.program, engine.survey_weights):
+        with pytest.raises(
+            ValueError, match=r"of shape \(4, 3\) are some columns of a matrix of shape=\(4, 6\), whose"
+        ):
+            call(w, shape=(4, 6))
+
+
+def test_a_survey_has_no_gradient():
+    torch = pytest.importorskip("torch")
+    w = torch.eye(64, dtype=torch.float64)
+    of_w = ENGINE.survey_weights(w.clone().requires_grad_(), shape=(64, 64))
+    of_x = ENGINE.survey_inputs(w.clone().requires_grad_(), shape=(64, 64))
+    with pytest.raises(TypeError, match=r"a part with a survey has no gradient: give program\(w.detach\(\), survey=\)"):
+        ENGINE.program(w.clone().requires_grad_(), survey=of_w)
+    V = ENGINE.program(w, survey=of_w)
+    with pytest.raises(
+        TypeError, match=r"one with a survey has no gradient: detach its operands, or use torch.no_grad"
+    ):
+        V.read(w.clone().requires_grad_(), survey=of_x)
+    with torch.no_grad():
+        assert torch.equal(V.read(w.clone().requires_grad_(), 0, survey=of_x), V.read(w, 0))
