@@ -384,7 +384,7 @@ def test_a_part_has_no_ratio_of_its_own(rng):
             match=r"compensate=True would take the ratio of this part alone, of shape \(64, 4\) at \(\d+, 0\) of a larger "
             r"matrix: add up before, after = W.totals\(t\) of all parts, and give each compensate=before / after$",
         ):
-            part.at("1 d", compensate=True)
+            part.at("2 h").at("1 d", compensate=True)
         assert part.at("1 d").age.ratio != 1.0
     W = engine.program(w, shape=w.shape)
     assert W.at("1 d", compensate=True).age == engine.program(w).at("1 d", compensate=True).age
