@@ -25,7 +25,7 @@ def same_values(kept: Any, w: Any) -> bool:
 
 
 def version_on_card(w: Any) -> tuple[Any, ...] | None:
-    """Return the memory of a tensor on a card, and counts that grow when it is written to; None if torch counts nothing.
+    """Return the memory of a tensor on a card, and counts that grow when it is written to; None if nothing counts.
 
     To look at the numbers would make the host wait. Edits through ``.data`` stay unseen.
     """
