@@ -506,6 +506,11 @@ def test_complex_rows_that_share_scales_are_not_cut(rng):
             V.read(x[2:], read=0, first_row=2)
         V = Engine(seed=1).program(weights)
         assert same_bits(V.read(x[2:], read=0, first_row=2), V.read(x, read=0)[2:])
+        V = Engine(dac=DAC(vnoise=0.01), seed=1).program(weights)
+        with pytest.raises(
+            ValueError, match=r"vnoise draws by rows, and first_row=2 is one of complex inputs: read x.re"
+        ):
+            V.read(x[2:], read=0, first_row=2)
 
 
 def test_complex_columns_are_not_cut():
