@@ -179,12 +179,13 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
     def _read_shared(self, shared: SharedByReads, x: Any, read: Read, first_row: int) -> Any:
         number, stream = read
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - shared.dims[0] * shared.dims[1])
-        if self.programmed is None or shared.empty:
+        programmed = self.programmed
+        if programmed is None or shared.empty:
             return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
-        y = shared.small(self._backend, self.programmed, self._backend.to_backend(x), number, stream)
+        y = shared.small(self._backend, programmed, self._backend.to_backend(x), number, stream)
         if y is None:
             encoded = self._encode(x, shared.dims, shared.block)
-            y = self._multiply(self.programmed, encoded, (number, stream), first_row, shared.counts_as)
+            y = self._multiply(programmed, encoded, (number, stream), first_row, shared.counts_as)
             return self._xp.reshape(y, shared.shape)
         y = self._public(y)
         return y if y.dtype == shared.dtype else arrays.rounded(y, shared.dtype)
