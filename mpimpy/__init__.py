@@ -40,6 +40,7 @@ from .devices.measured import Measured
 from .engine import Engine
 from .matrix import CrossbarMatrix
 from .operands.edge import MpimpyWarning
+from .operands.survey import Survey
 
 __version__ = "2.0.0"
 
@@ -71,6 +72,7 @@ __all__ = [
     "Report",
     "Samples",
     "SlicedData",
+    "Survey",
     "Tile",
     "Wires",
     "WriteVerify",

@@ -14,6 +14,8 @@ from .crossbar.programmed import Age
 from .matrix import CrossbarMatrix
 from .operands import dtypes, edge
 from .operands.edge import Operand
+from .operands.place import check_complex
+from .operands.survey import Survey
 
 __all__ = ["ComplexMatrix", "side_by_side"]
 
@@ -182,14 +184,22 @@ class ComplexMatrix(LinearOperand):
             w = side_by_side(w).array
         return self.parts.report(x, w)
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, into: Partial | None = None) -> Any:
+    def read(
+        self,
+        x: Any,
+        read: int | None = None,
+        *,
+        first_row: int = 0,
+        survey: Survey | None = None,
+        into: Partial | None = None,
+    ) -> Any:
         """Multiply inputs by the programmed matrix.
 
         Parameters
         ----------
         x : array, shape (..., K) or (K,)
             Inputs, real or complex; an array of the library and on the device of the weights.
-        read, first_row, into
+        read, first_row, survey, into
             As for `CrossbarMatrix.read`.
 
         Returns
@@ -211,9 +221,11 @@ class ComplexMatrix(LinearOperand):
         array([-1.+0.j])
         """
         if into is not None:
-            return add_part(self, x, into, read, first_row)
+            return add_part(self, x, into, (read, first_row), survey)
         x = self._accept(x)
-        found = read_complex(lambda rows: self.parts.read(rows, read, first_row=first_row), x)
+        if x.complex:
+            check_complex(self.config.inputs, self.config.tile.rows, first_row, x.rows, survey)
+        found = read_complex(lambda rows: self.parts.read(rows, read, first_row=first_row, survey=survey), x)
         return assembled(found, self.shape[1])
 
     def __repr__(self) -> str:

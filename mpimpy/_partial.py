@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from . import arrays, backends, converters, noise
 from ._integers import ceil_div
 from ._linear import assembled, parts_of, stacked, unstacked
+from ._parts import encode_inputs_of
 from .arrays import device_of, namespace
 from .backends import PANEL
 from .checks import as_int, fail
@@ -14,6 +15,8 @@ from .config import Config
 from .crossbar.product import add_planes, panels
 from .crossbar.programmed import Age
 from .operands.edge import Operand, library
+from .operands.encoding import Encoded
+from .operands.place import check_complex
 
 __all__ = ["Partial", "add_part"]
 
@@ -191,7 +194,7 @@ def _refuse_recorded(x: Any, source: Any) -> None:
         )
 
 
-def add_part(matrix: Any, x: Any, into: Any, read: Any, first_row: Any) -> Partial:
+def add_part(matrix: Any, x: Any, into: Any, at: tuple[Any, Any], survey: Any = None) -> Partial:
     """Add the product of a part of a matrix to a running sum; see `mpimpy.CrossbarMatrix.read`.
 
     Parameters
@@ -199,7 +202,10 @@ def add_part(matrix: Any, x: Any, into: Any, read: Any, first_row: Any) -> Parti
     matrix : CrossbarMatrix or ComplexMatrix
     x : array, shape (..., K) or (K,)
     into : Partial
-    read, first_row : int
+    at : (int, int)
+        Number of the read, and row of the first input in a larger input matrix.
+    survey : Survey, optional
+        Of the larger input matrix.
 
     Raises
     ------
@@ -210,6 +216,7 @@ def add_part(matrix: Any, x: Any, into: Any, read: Any, first_row: Any) -> Parti
     """
     if not isinstance(into, Partial):
         fail(TypeError, f"into={into!r} is no running sum: give the same mpimpy.Partial() to all parts of a product")
+    read, first_row = at
     if read is None:
         msg = "a running sum needs the number of its read, since all parts of a product share its noise"
         fail(ValueError, f"{msg}: give each the same one, such as read=0")
@@ -217,12 +224,15 @@ def add_part(matrix: Any, x: Any, into: Any, read: Any, first_row: Any) -> Parti
     _refuse_recorded(x, cells._source)
     operand: Operand = matrix._accept(x)
     shared, rows = _shared(matrix, cells, operand, read, first_row)
+    if operand.complex:
+        check_complex(cells.config.inputs, cells.config.tile.rows, shared.first_row, operand.rows, survey)
     row, depth = cells.origin[0], cells.shape[0]
     into._check_next(row, depth, PANEL * cells.config.tile.rows)
     into._check_shared(shared)
     products = None if into._sum is None else into._sum.products
     if cells.programmed is not None and 0 not in rows.dims:
-        products = _added(cells, rows, products, shared)
+        encoded = encode_inputs_of(cells, rows, shared.first_row, survey)
+        products = _added(cells, (rows.rows, encoded), products, shared)
     into._sum = _Sum(shared, row + depth, products, cells._prototype)
     return into
 
@@ -249,10 +259,9 @@ def _shared(matrix: Any, cells: Any, operand: Operand, read: Any, first_row: Any
     return shared, rows
 
 
-def _added(cells: Any, rows: Operand, before: tuple[Any, ...] | None, shared: _Shared) -> tuple[Any, ...]:
-    # the products of all pairs of planes, with those of the panels of a part
-    config, programmed = cells.config, cells.programmed
-    encoded = cells._encode(rows.array, rows.dims)
+def _added(cells: Any, inputs: tuple[int, Encoded], before: tuple[Any, ...] | None, shared: _Shared) -> tuple[Any, ...]:
+    # the products of all pairs of planes, with those of the panels of a part; `inputs` are so many rows
+    config, programmed, (height, encoded) = cells.config, cells.programmed, inputs
     if (encoded.exponent, programmed.encoded.exponent) != (None, None):
         fail(
             ValueError,
@@ -260,7 +269,7 @@ def _added(cells: Any, rows: Operand, before: tuple[Any, ...] | None, shared: _S
             "scaled as a whole: multiply the operand by a power of two, and the result by its inverse",
         )
     last = ceil_div(cells.origin[0] + cells.shape[0], config.tile.rows)
-    converters.check_addresses(config, shared.first_row, rows.rows, last)
+    converters.check_addresses(config, shared.first_row, height, last)
     sums = panels(cells._backend, programmed, encoded, shared.read, shared.first_row)
     found = next(sums)
     if before is not None:

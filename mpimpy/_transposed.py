@@ -10,8 +10,9 @@ from ._view import MatrixView
 from .arrays import namespace
 from .checks import as_int
 from .crossbar.transposed import product_transposed, refusal, turned
-from .operands import edge, encoding
+from .operands import edge
 from .operands.edge import Operand
+from .operands.place import block_of_inputs, check_complex, check_rows
 from .reads import Read
 
 __all__ = ["TransposedMatrix", "transposed_refusal"]
@@ -119,9 +120,13 @@ class TransposedMatrix(LinearOperand):
             raise TypeError(msg)
         x = self._accept(x)
         config = turned(self._matrix.config)
-        encoding.block_shape(config.inputs, x.dims[1:], config.tile.rows, weight=False)
+        block_of_inputs(config.inputs, config.tile.rows, x.dims, self._matrix._place.turned())
         number = self._matrix._read_number(read)
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - 2 * x.rows)
+        if first_row:
+            check_rows(config.inputs, config.tile.rows, first_row, x.shape)
+            if x.complex:
+                check_complex(config.inputs, config.tile.rows, first_row, x.rows, None)
         parts = read_complex(lambda rows: self._multiply(rows, number, first_row), x)
         return parts[0] if len(parts) == 1 else as_complex(*parts)
 

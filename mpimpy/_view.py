@@ -18,6 +18,8 @@ from .files import chips
 from .files.chips import Chip
 from .operands import encoding
 from .operands.edge import Operand, float_dtype
+from .operands.place import Place
+from .operands.survey import Survey
 from .reads import CountedReads, ReadCounter
 
 __all__ = ["NAME", "MatrixView", "as_operand", "backend_of"]
@@ -42,11 +44,12 @@ class MatrixView(CountedReads):
 
     config: Config
     shape: tuple[int, int]
+    _survey: Survey | None = None  # scales of the whole matrix that it was encoded with, if it is a part
 
     def __init__(self, chip: Chip, prototype: Any, backend: Any, counter: ReadCounter) -> None:
         self.config, self.shape = chip.config, chip.shape
         self._programmed, self._recipe = chip.programmed, None  # the recipe of a pickle, until the cells are needed
-        self._prototype = prototype
+        self._prototype, self._whole = prototype, chip.whole
         self._backend, self._address, self._counter = backend, chip.address, counter
         self._operand = Operand(NAME, prototype, self.shape)
         self._shared: dict[Any, SharedByReads] = {}  # by shape and dtypes of the inputs
@@ -79,6 +82,10 @@ class MatrixView(CountedReads):
             self._programmed = recipe.write(self._backend, self._to_backend)
             self._recipe = None
         return self._programmed
+
+    @property
+    def _place(self) -> Place:
+        return Place(self.origin, self._whole)
 
     @property
     def age(self) -> Age | None:
@@ -285,7 +292,7 @@ class MatrixView(CountedReads):
         self._save(path, self._prototype.dtype)
 
     def _save(self, path: Any, dtype: Any) -> None:
-        chip = Chip(self.config, self._address, self.shape, self.programmed)
+        chip = Chip(self.config, self._address, self.shape, self.programmed, self._whole)
         chips.save(chip, path, dtype=str(dtype).rpartition(".")[2], reads=(self.reads, self.stream))
 
 

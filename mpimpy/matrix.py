@@ -7,6 +7,7 @@ from . import arrays, backends, converters, noise
 from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
 from ._partial import Partial, add_part
+from ._parts import read_surveyed
 from ._recorded import RecordedMatrix, recorded_product
 from ._transposed import TransposedMatrix
 from ._view import NAME, as_operand, backend_of
@@ -23,6 +24,8 @@ from .files import chips
 from .operands import edge, encoding
 from .operands.edge import Operand
 from .operands.encoding import Encoded
+from .operands.place import block_of_inputs, check_complex, check_rows, encode_part
+from .operands.survey import Survey
 from .reads import Read
 
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
@@ -110,12 +113,20 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         return self._with(aged(self._backend, self.programmed, time_s, compensate))
 
     def _with(self, programmed: Programmed | None) -> "CrossbarMatrix":
-        chip = chips.Chip(self.config, self._address, self.shape, programmed)
+        chip = chips.Chip(self.config, self._address, self.shape, programmed, self._whole)
         found = CrossbarMatrix(chip, self._prototype, self._backend, self._counter)
-        found.gradient, found._source = self.gradient, self._source
+        found.gradient, found._source, found._survey = self.gradient, self._source, self._survey
         return found
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, into: Partial | None = None) -> Any:
+    def read(
+        self,
+        x: Any,
+        read: int | None = None,
+        *,
+        first_row: int = 0,
+        survey: Survey | None = None,
+        into: Partial | None = None,
+    ) -> Any:
         """Multiply inputs by the programmed matrix.
 
         Parameters
@@ -127,6 +138,9 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
             Number of this read, which addresses its noise; by default the engine's next one.
         first_row : int
             Row of the first input in a larger input matrix, for the addresses of DAC noise.
+        survey : Survey, optional
+            Scales of a larger input matrix, from `mpimpy.Engine.survey_inputs`, of which `x` is a part: the rows from
+            `first_row` on, and the columns that this matrix meets by its `origin`.
         into : Partial, optional
             Running sum to add the product to, if the matrix is a part, some rows of a larger one. All parts need the
             same `read`.
@@ -141,8 +155,9 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         TypeError
             If `x` is not numeric, or of another library.
         ValueError
-            If its shape or device does not fit, or it holds a NaN or an infinity. If the part does not come next in
-            `into`, or does not belong to its product.
+            If its shape or device does not fit, or it holds a NaN or an infinity; if it is a part that is known to
+            share scales with others, without a `survey` of these; if `survey` is of other inputs; if the part does not
+            come next in `into`, or does not belong to its product.
 
         Examples
         --------
@@ -153,13 +168,16 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         True
         """
         if into is not None:
-            return add_part(self, x, into, read, first_row)
-        shared = self._known(x, x)
+            return add_part(self, x, into, (read, first_row), survey)
+        if survey is not None:
+            return read_surveyed(self, x, read, first_row, survey)
+        shared = self._known(x, arrays.plain_values(x, self._source))
         if shared is None:
             if arrays.recorded(x, self._source) and not arrays.is_complex(x):
                 return self._recorded(x, read, first_row)
             operand = self._accept(x)
             if operand.complex:
+                check_complex(self.config.inputs, self.config.tile.rows, first_row, operand.rows, None)
                 return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), operand))
             shared, x = self._share(x, operand), operand.array
         return self._read_shared(shared, x, self._read_number(read), first_row)
@@ -182,6 +200,8 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         programmed = self.programmed
         if programmed is None or shared.empty:
             return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
+        if first_row:
+            check_rows(self.config.inputs, self.config.tile.rows, first_row, shared.shape)
         y = shared.small(self._backend, programmed, self._backend.to_backend(x), number, stream)
         if y is None:
             encoded = self._encode(x, shared.dims, shared.block)
@@ -204,7 +224,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         if shared is None:
             if self._neighbours is not None:
                 self._neighbours = self._neighbours.meet(self)
-            block = encoding.block_shape(self.config.inputs, operand.dims[1:], self.config.tile.rows, weight=False)
+            block = self._block(operand.dims)
             dtype = self._result_dtype(operand.counts_as)
             shape, kinds = (*operand.shape[:-1], self.shape[1]), (operand.counts_as, dtype, self._kernel_dtype(dtype))
             shared = SharedByReads(operand.dims, shape, block, *kinds)
@@ -221,9 +241,11 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
     def _kernel_dtype(self, dtype: Any) -> str:
         return "float32" if dtype == self._xp.float32 else "float64"
 
+    def _block(self, dims: tuple[int, int, int]) -> tuple[int, int]:
+        return block_of_inputs(self.config.inputs, self.config.tile.rows, dims, self._place)
+
     def _encode(self, x: Any, dims: tuple[int, int, int], block: tuple[int, int] | None = None) -> Encoded:
-        if block is None:
-            block = encoding.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
+        block = self._block(dims) if block is None else block
         values = self._backend.to_backend(self._xp.reshape(x, dims))
         return encoding.encode(self._backend, values, self.config.inputs, block)
 
@@ -317,8 +339,11 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         """Raise ValueError unless weights are those that were programmed."""
         if self.programmed is None:
             return
-        same = self._xp.astype(w.array, self.dtype, copy=False)
-        check_weights(self._backend, self.programmed, self._backend.to_backend(same))
+        values = self._backend.to_backend(self._xp.astype(w.array, self.dtype, copy=False))
+        given = None
+        if self._survey is not None:
+            given = encode_part(self._backend, values[None, ...], self._survey, self.origin)
+        check_weights(self._backend, self.programmed, values, given)
 
     def __repr__(self) -> str:
         down, across, slices = self.tiles

@@ -17,6 +17,7 @@ from ..crossbar import plan as plans
 from ..crossbar.product import product
 from ..crossbar.programmed import Programmed, aged, wired, written
 from ..operands import encoding
+from ..operands.encoding import Encoded
 from . import metrics
 from .counts import counts
 
@@ -241,7 +242,7 @@ def _variants(config: Config, *, ageing: bool) -> dict[str, tuple[Variant, Varia
     }
 
 
-def check_weights(backend: Any, programmed: Programmed, w: Any) -> None:
+def check_weights(backend: Any, programmed: Programmed, w: Any, given: Encoded | None = None) -> None:
     """Raise ValueError if weights are not those that a matrix was programmed with: their integers must be the same.
 
     Parameters
@@ -251,9 +252,12 @@ def check_weights(backend: Any, programmed: Programmed, w: Any) -> None:
     programmed : Programmed
     w : real floating array, shape (K, N)
         As the backend takes it, of the dtype that the matrix was programmed with.
+    given : Encoded, optional
+        The same as integers, if it is a part with the scales of a larger matrix.
     """
     held, xp = programmed.encoded, array_namespace(programmed.encoded.digits)
-    given = encoding.encode(backend, w[None, ...], programmed.config.weights, held.block)
+    if given is None:
+        given = encoding.encode(backend, w[None, ...], programmed.config.weights, held.block)
     differ = xp.any(encoding.integers(given) != encoding.integers(held), axis=0)
     codes, scales = (int(xp.sum(xp.astype(array, xp.int64))) for array in (differ, given.scales != held.scales))
     if codes or scales:

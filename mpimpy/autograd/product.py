@@ -316,9 +316,18 @@ class _Eager(torch.autograd.Function):
 def _autocast(x: Any) -> Any:
     # dtype that torch.autocast gives a product, or None
     kind = x.device.type
-    if not torch.is_autocast_enabled(kind) or not x.is_floating_point() or x.dtype == torch.float64:
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return None
+    if not x.is_floating_point() or x.dtype == torch.float64:
         return None
     return torch.get_autocast_dtype(kind)
+
+
+def _unseen(x: Any) -> bool:
+    # a plain tensor, and nothing of torch's at work that would see or change the product, but gradients
+    if type(x) is not torch.Tensor or torch.compiler.is_compiling():
+        return False
+    return not (torch._C._len_torch_dispatch_stack() or torch._C._is_any_autocast_enabled())
 
 
 def next_read(factor: Any, *tensors: Any) -> Any:
@@ -351,6 +360,10 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False
     -------
     tensor, shape (..., N)
     """
+    if _unseen(x):
+        number = factor._count() if read is None else int(read)
+        asked = Asked(number, int(number + 1 if step is True else step), first_row, False)
+        return _recorded(factor, x, w, asked)
     dtype = _autocast(x)
     if dtype is not None:
         x = x.to(dtype)

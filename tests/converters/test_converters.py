@@ -298,7 +298,8 @@ def test_an_error_that_is_off_draws_nothing(monkeypatch, rng, off):
 
 
 def test_noise_says_where_its_addresses_end():
-    engine, w = bare(ADC(noise_lsb=1)), weights(1, 3)
+    finest = {"inputs": Format(), "weights": Format()}  # a part shares no scale
+    engine, w = bare(ADC(noise_lsb=1)).replace(**finest), weights(1, 3)
     matrix, x = engine.program(w), np.ones((2, ROWS))
     matrix.read(x, first_row=2**22 - 2)
     with pytest.raises(
@@ -320,7 +321,7 @@ def test_noise_says_where_its_addresses_end():
     with pytest.raises(ValueError, match=r"^324 pairs of slices"):
         Engine(adc=ADC(noise_lsb=1), inputs=double, weights=double, seed=1)(x, w)
     # what is frozen has an address for every column and array
-    frozen = bare(ADC(offset_lsb=1, gain_error=0.1))
+    frozen = bare(ADC(offset_lsb=1, gain_error=0.1)).replace(**finest)
     frozen.program(weights(1, 3), origin=(1024 * ROWS, 0)).read(np.ones((2, ROWS)), first_row=2**22)
 
 
