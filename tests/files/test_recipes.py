@@ -63,6 +63,9 @@ def written(draw):
     faults = draw(st.sampled_from([None, None, (shape[0], width), whole]))
     faults = faults and rng.choice([0, 1, -1], faults, p=[1 - share, share / 2, share / 2])
     origin = config.tile.rows * draw(st.integers(0, 3)), 0
+    if origin[0]:  # parts share no scales
+        parts = "inputs", "weights"
+        config = config.replace(**{p: dataclasses.replace(getattr(config, p), granularity="finest") for p in parts})
     ages = config.device.drift is not None or config.device.relaxation is not None
     age = draw(st.sampled_from([None, ("1 h", False), ("30 d", True)])) if ages else None
     return config, w, faults, origin, age
