@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 from . import arrays, backends, converters, noise
-from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
 from ._partial import Partial, add_part
 from ._parts import read_surveyed
@@ -256,8 +255,9 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         number, stream = read
         if stream is not None:
             programmed = dataclasses.replace(programmed, address=programmed.address.in_stream(stream))
-        height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
-        converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
+        height = encoded.digits.shape[2] * encoded.digits.shape[3]
+        converters.check_addresses(programmed.config, first_row, height)
+        converters.check_tiles(programmed.config, self.origin[0], self.shape[0])
         dtype = self._result_dtype(dtype)
         y = self._public(product(self._backend, programmed, encoded, number, first_row, self._kernel_dtype(dtype)))
         return y if y.dtype == dtype else arrays.rounded(y, dtype)
