@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from . import arrays, backends, converters, noise
-from ._integers import ceil_div
 from ._linear import assembled, parts_of, stacked, unstacked
 from ._parts import encode_inputs_of
 from .arrays import device_of, namespace
@@ -268,8 +267,7 @@ def _added(cells: Any, inputs: tuple[int, Encoded], before: tuple[Any, ...] | No
             "x or the matrix has blocks whose largest magnitude is below 2**-340 or above 2**340, whose sums are "
             "scaled as a whole: multiply the operand by a power of two, and the result by its inverse",
         )
-    last = ceil_div(cells.origin[0] + cells.shape[0], config.tile.rows)
-    converters.check_addresses(config, shared.first_row, height, last)
+    converters.check_addresses(config, shared.first_row, height)
     sums = panels(cells._backend, programmed, encoded, shared.read, shared.first_row)
     found = next(sums)
     if before is not None:
