@@ -40,7 +40,8 @@ def _multiply(xp: Any, engine: Engine, x: Any, w: Any, result: Any) -> Any:
         counts_as = result if dtypes.kind_of(xp, array.dtype) == "complex floating" else real
         return edge.Operand(name, array, tuple(array.shape), counts_as)
 
-    return engine.program(operand("w", w)).read(operand("x", x))
+    # no other matrix lives beside this one: it needs no look at what else is on its cells
+    return engine._program(operand("w", w), engine._address()).read(operand("x", x))
 
 
 def _operands(a: Any, b: Any, complex_too: bool = True) -> tuple[edge.Operand, edge.Operand]:

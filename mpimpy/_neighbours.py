@@ -50,7 +50,9 @@ def _frozen(config: Config) -> bool:
     # whether cells or the converters below them have random numbers that last from one read to the next
     device, adc = config.device, config.adc
     written = device.write_var, device.stuck_HGS, device.stuck_LGS, adc.offset_lsb, adc.gain_error
-    return any(each != 0 for each in written) or device.drift is not None or device.relaxation is not None
+    drifts = 0.0 if device.drift is None else device.drift.nu_spread
+    spreads = drifts if isinstance(drifts, tuple) else (drifts,)
+    return any(each != 0 for each in (*written, *spreads)) or device.relaxation is not None
 
 
 def _differ(first: Any, second: Any) -> bool:

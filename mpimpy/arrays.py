@@ -28,6 +28,7 @@ __all__ = [
     "namespace",
     "on_card",
     "only_shapes",
+    "plain_values",
     "quiet",
     "recorded",
     "register_lazy",
@@ -81,7 +82,7 @@ def is_plain(value: Any) -> bool:
 
 def all_finite(array: Any) -> bool:
     """Return whether an array holds no NaN and no infinity."""
-    if is_torch_cpu(array) and array.is_floating_point() and array.dtype.itemsize > 2:
+    if not is_plain(array) and is_torch_cpu(array) and array.is_floating_point() and array.dtype.itemsize > 2:
         # NumPy is over ten times as fast as torch on a thread; inside its transforms a tensor shows no values
         with contextlib.suppress(RuntimeError):
             array = array.detach().resolve_neg().numpy()
@@ -106,6 +107,20 @@ def shown(tensor: Any) -> Any:
         return None
 
 
+def plain_values(array: Any, *beside: Any) -> Any:
+    """Return the values of an array as NumPy's, without a copy; None if torch records it, or they are not at hand.
+
+    Parameters
+    ----------
+    array : object
+    *beside : tensors
+        What else takes part in the operation that torch may record.
+    """
+    if is_plain(array):
+        return array
+    return shown(array) if is_torch(array) and not recorded(array, *beside) else None
+
+
 def is_torch(array: Any) -> bool:
     """Return whether `array` is a torch tensor."""
     torch = sys.modules.get("torch")
@@ -119,7 +134,7 @@ def is_torch_cpu(array: Any) -> bool:
 
 def on_card(array: Any) -> bool:
     """Return whether `array` is a torch tensor whose values the host has to wait for: on a card such as CUDA's."""
-    return is_torch(array) and array.device.type not in ("cpu", "meta")
+    return is_torch(array) and not (array.is_cpu or array.is_meta)
 
 
 def in_cpu_memory(array: Any) -> bool:

@@ -37,7 +37,7 @@ class Card(torch.Tensor):
     """A tensor on the card."""
 
     device = DEVICE
-    is_cuda = True
+    is_cuda, is_cpu = True, False
 
     @staticmethod
     def __new__(cls, held):

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mpimpy import ADC, Device, DPETensor, Drift, Engine, MpimpyWarning
+from mpimpy import ADC, Device, DPETensor, Drift, Engine, Format, MpimpyWarning
 
 A, B = np.random.default_rng(0).standard_normal((2, 64, 64))
 X = np.ones((1, 64))
@@ -26,6 +26,7 @@ def engine():
         dict(device=Device(stuck_LGS=0.01)),
         dict(device=Device(stuck_HGS=0.01)),
         dict(device=Device(drift=Drift(0.05, nu_spread=0.01))),
+        dict(device=Device(g_level=2, drift=Drift(0.05, nu_spread=(0.0, 0.01))), weights=Format([1, 1, 1, 1])),
         dict(adc=ADC(offset_lsb=1)),
         dict(adc=ADC(gain_error=0.1)),
     ],
@@ -70,9 +71,10 @@ def test_nothing_is_told_where_nothing_is_shared(engine):
         for matrix in live:
             np.ones((1, matrix.shape[0])) @ matrix
         engine(X, B)
-        exact = DPETensor(seed=0)
-        for matrix in [exact.program(A), exact.program(B)]:
-            X @ matrix
+        same_decay = Engine(Device(drift=Drift(0.05)), seed=0)  # of every cell
+        for exact in (DPETensor(seed=0), same_decay):
+            for matrix in [exact.program(A), exact.program(B)]:
+                X @ matrix
 
 
 def test_a_matrix_that_no_longer_lives_is_forgotten(engine):

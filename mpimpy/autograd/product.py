@@ -12,6 +12,7 @@ import torch
 
 from ..arrays import only_shapes, traced_by_torch
 from ..checks import fail
+from .recall import number_of
 from .slots import Asked, factor_in
 
 __all__ = ["multiply", "next_read"]
@@ -316,18 +317,27 @@ class _Eager(torch.autograd.Function):
 def _autocast(x: Any) -> Any:
     # dtype that torch.autocast gives a product, or None
     kind = x.device.type
-    if not torch.is_autocast_enabled(kind) or not x.is_floating_point() or x.dtype == torch.float64:
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return None
+    if not x.is_floating_point() or x.dtype == torch.float64:
         return None
     return torch.get_autocast_dtype(kind)
 
 
+def _unseen(x: Any) -> bool:
+    # a plain tensor, and nothing of torch's at work that would see or change the product, but gradients
+    if type(x) is not torch.Tensor or torch.compiler.is_compiling():
+        return False
+    return not (torch._C._len_torch_dispatch_stack() or torch._C._is_any_autocast_enabled())
+
+
 def next_read(factor: Any, *tensors: Any) -> Any:
     """Return the code of a factor's next read, and count it: an int, or a tensor where torch traces `tensors`."""
-    return _next(factor, traced_by_torch(*tensors))
+    return _next(factor, tensors[0], traced_by_torch(*tensors))
 
 
-def _next(factor: Any, traced: bool) -> Any:
-    return _count_op(_TICK, factor.slot) if traced else factor._count()
+def _next(factor: Any, x: Any, traced: bool) -> Any:
+    return _count_op(_TICK, factor.slot) if traced else number_of(factor, x)
 
 
 def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False, first_row: int = 0) -> Any:
@@ -351,6 +361,10 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False
     -------
     tensor, shape (..., N)
     """
+    if _unseen(x):
+        number = number_of(factor, x) if read is None else int(read)
+        asked = Asked(number, int(number + 1 if step is True else step), first_row, False)
+        return _recorded(factor, x, w, asked)
     dtype = _autocast(x)
     if dtype is not None:
         x = x.to(dtype)
@@ -358,7 +372,7 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False
     if only_shapes(x):
         return x.new_empty((*x.shape[:-1], columns), dtype=_result(x, w) if dtype is None else dtype)
     traced = traced_by_torch(x, w)
-    number = _next(factor, traced) if read is None else read
+    number = _next(factor, x, traced) if read is None else read
     at = number + 1 if step is True else step
     if traced:
         codes = (torch.as_tensor(code, dtype=torch.int64) for code in (number, at))

@@ -208,9 +208,11 @@ def as_tensors(x: Any, w: Any, x_name: str, w_name: str) -> tuple[Any, Any]:
 
 def check_device(array: Any, wanted: Any, name: str, owner: str) -> None:
     """Raise ValueError if `array` is not on the device that its `owner` was given."""
+    if wanted is None:
+        return
     found = str(device_of(array))
     # torch: "cuda" is the current CUDA device, whose full name ends in a number
-    if wanted is not None and str(wanted).removesuffix(":0") != found.removesuffix(":0"):
+    if str(wanted).removesuffix(":0") != found.removesuffix(":0"):
         msg = f"{name} is on device {found} but {owner} has device={wanted}: move the array, or leave device out"
         raise ValueError(msg)
 

@@ -9,7 +9,7 @@ from .._integers import ceil_div
 from ..arrays import constant, device_of, namespace
 from ..backends import BlockScales, Slicing
 from ..config import Format
-from .powers import LOWEST, exponent_of, power, power_in_halves, shift_for
+from .powers import LOWEST, exponent_of, power, power_in_halves, shift_between, shift_for
 from .statistics import BlockStatistics, measure
 
 __all__ = [
@@ -175,6 +175,11 @@ def unsliced(fmt: Format) -> Format:
     return replace(fmt, slices=(1, fmt.bits - 1), mapping="signed")
 
 
+@functools.lru_cache(maxsize=256)
+def _shifts(fmt: Format) -> tuple[int, ...]:
+    return fmt.shifts
+
+
 def encode(
     backend: Any,
     values: Any,
@@ -211,7 +216,9 @@ def encode(
     xp = namespace(peak)
     # magnitudes of float32 and of narrower floats are in the band
     narrow = values.dtype == xp.float32 or getattr(values.dtype, "itemsize", 8) == 2
-    exponent = None if narrow else shift_for(xp, peak)
+    exponent = None
+    if not narrow:
+        exponent = shift_for(xp, peak) if statistics.span is None else shift_between(*statistics.span)
     planes = []
     if fmt.bw_e is None:
         top = top_code(fmt)
@@ -242,7 +249,7 @@ def encode(
         arrays = digits[0][None, ...], scales[0][None, ...]
     else:
         arrays = xp.stack(digits, axis=0), xp.stack(scales, axis=0)
-    return Encoded(*arrays, block, cut.bits, cut.strides, fmt.shifts, fmt.offset, exponent)
+    return Encoded(*arrays, block, cut.bits, cut.strides, _shifts(fmt), fmt.offset, exponent)
 
 
 def flat_slices(digits: Any) -> Any:

@@ -209,6 +209,30 @@ def test_autocast_gives_the_dtype_of_torch():
     assert (x @ W).dtype == torch.float32
 
 
+def test_inputs_of_a_known_shape_are_no_way_past_torch():
+    x, w = operands()
+    W = DPETensor(seed=1).program(w)
+    plain, kept = W.read(x, 0), W.read(x, 0)
+    assert torch.equal(plain, kept)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert W.read(x, 0).dtype == torch.bfloat16
+    assert torch.equal(torch.vmap(lambda row: W.read(row, 0))(x), plain)
+    assert torch.equal(torch.func.jvp(lambda v: W.read(v, 0), (x,), (x,))[0], plain)
+    assert torch.equal(make_fx(lambda v: W.read(v, 0))(x)(x), plain)
+    leaf = x.clone().requires_grad_()
+    assert W.read(leaf, 0).requires_grad
+    with torch.no_grad():
+        assert not W.read(leaf, 0).requires_grad
+    with FakeTensorMode() as mode:
+        assert W.read(mode.from_tensor(x), 0).shape == (5, 9)
+    with pytest.raises(ValueError, match="x has nan at index"):
+        W.read(torch.full_like(x, torch.nan), 0)
+    with pytest.raises(TypeError, match="is on the meta device, without values"):
+        W.read(x.to("meta"), 0)
+    with pytest.raises(TypeError, match="is on the meta device, without values"), torch.autocast("cpu", torch.bfloat16):
+        W.read(x.to("meta").requires_grad_(), 0)
+
+
 def compiled(function, backend="aot_eager"):
     torch._dynamo.reset()
     return torch.compile(function, fullgraph=True, backend=backend)
