@@ -261,7 +261,9 @@ def test_a_part_of_another_product_is_refused(operands, message, other):
 
 def test_parts_have_one_age(operands):
     x, w = operands
-    engine = Engine(Device(drift=Drift(0.05)), tile=Tile(4, 8), seed=1)
+    engine = Engine(Device(write_var=0.1, drift=Drift(0.05, 0.01)), tile=Tile(4, 8), seed=1)
+    whole = engine.program(w).at("1 d").read(x, read=3)
+    assert same_bits(summed(engine, np.asarray, x, w, [0, 64], age="1 d").result(), whole)
     parts = engine.program(w[:64]), engine.program(w[64:], origin=(64, 0))
     total = parts[0].at("1 d").read(x[:, :64], read=0, into=Partial())
     message = r"the age 2 d after programming, not compensated, and the parts before it 1 d after programming"
