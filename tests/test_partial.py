@@ -46,7 +46,9 @@ def cut_products(draw):
         redraw = draw(st.sampled_from(["slice", "row"]))
         if redraw == "slice" or (config.adc.radc is not None and config.adc.per == "slice"):
             with contextlib.suppress(ValueError):  # laws that a row cannot be drawn with
-                config = config.replace(device={"redraw": redraw})
+                changed = config.replace(device={"redraw": redraw} | ({"var": 0.02} if redraw == "row" else {}))
+                plans.choose_grid(changed)
+                config = changed
     rng, panel = np.random.default_rng(draw(st.integers(0, 2**32 - 1))), PANEL * rows
     depth = draw(st.integers(1, 2 * panel + 3))
     edges = draw(st.lists(st.sampled_from(range(panel, max(depth, panel + 1), panel)), max_size=2, unique=True))
