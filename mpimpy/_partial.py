@@ -224,7 +224,7 @@ def add_part(matrix: Any, x: Any, into: Any, at: tuple[Any, Any], survey: Any = 
     operand: Operand = matrix._accept(x)
     shared, rows = _shared(matrix, cells, operand, read, first_row)
     if operand.complex:
-        check_complex(cells.config.inputs, cells.config.tile.rows, shared.first_row, operand.rows, survey)
+        check_complex(cells.config, shared.first_row, operand.rows, survey)
     row, depth = cells.origin[0], cells.shape[0]
     into._check_next(row, depth, PANEL * cells.config.tile.rows)
     into._check_shared(shared)

@@ -125,7 +125,7 @@ class TransposedMatrix(LinearOperand):
         if first_row:
             check_rows(config.inputs, config.tile.rows, first_row, x.shape)
             if x.complex:
-                check_complex(config.inputs, config.tile.rows, first_row, x.rows, None)
+                check_complex(config, first_row, x.rows, None)
         parts = read_complex(lambda rows: self._multiply(rows, number, first_row), x)
         return parts[0] if len(parts) == 1 else as_complex(*parts)
 

@@ -129,7 +129,7 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
                 return self._recorded(x, read, first_row)
             operand = self._accept(x)
             if operand.complex:
-                check_complex(self.config.inputs, self.config.tile.rows, first_row, operand.rows, None)
+                check_complex(self.config, first_row, operand.rows, None)
                 return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), operand))
             shared, x = self._share(x, operand), operand.array
         return self._read_shared(shared, x, self._read_number(read), first_row)
