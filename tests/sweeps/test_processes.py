@@ -1,6 +1,7 @@
 """Sweeps on processes of this machine and on dask, and processes that are killed in the middle of them."""
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -22,13 +23,6 @@ ENV = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path i
 
 def run(workload=sweeping.seed_of, store=None, space=SPACE, **options):
     return mpimpy.sweep(workload, space, store=store, progress=False, **options)
-
-
-LOCK = threading.Lock()
-
-
-def held(engine, lock=LOCK):
-    return 1.0
 
 
 def stored(path):
@@ -170,8 +164,8 @@ def test_a_script_without_a_guard_is_told(tmp_path):
 
 
 def test_an_unpicklable_workload_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(TypeError, match=r"held cannot be sent to other processes: it holds .* \(a lock\)"):
-        run(held, tmp_path / "s", client=2, version=1)
+    with pytest.raises(TypeError, match=r"seed_of cannot be sent to other processes: it holds lock \(a lock\)"):
+        run(functools.partial(sweeping.seed_of, lock=threading.Lock()), tmp_path / "s", client=2, version=1)
     assert not (tmp_path / "s").exists()
 
 
