@@ -64,8 +64,8 @@ class product:
             self.exact = self.x.astype(np.result_type(self.x, np.float64)) @ self.w
 
     def sweep_identity(self) -> str:
-        """Return a text of the operands, by which results are told from those of others."""
-        return (_digest(self.x) + _digest(self.w)).hex()
+        """Return a text of the computation and its operands, by which results are told from others."""
+        return "1 " + (_digest(self.x) + _digest(self.w)).hex()
 
     def __call__(self, engine: Any) -> dict[str, float]:
         """Return the SNR, dB, of the engine's read 0."""
@@ -125,8 +125,8 @@ class accuracy:
             )
 
     def sweep_identity(self) -> str:
-        """Return a text of model and data, by which results are told from those of others."""
-        parts = [repr(self.model).encode(), _digest(self.data), _digest(self.labels)]
+        """Return a text of the computation, its model and data, by which results are told from others."""
+        parts = [b"1", repr(self.model).encode(), _digest(self.data), _digest(self.labels)]
         for name, tensor in self.model.state_dict().items():
             parts += [name.encode(), _digest(_numpy(name, tensor))]
         return hashlib.sha256(b"".join(parts)).hexdigest()

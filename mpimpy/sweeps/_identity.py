@@ -28,7 +28,7 @@ def identify(workload: Any, version: Any = None) -> str:
 
     It is its name and a hash of its source and of the data that it holds: variables of an enclosing function,
     defaults, arguments of a partial, attributes of an object. With a version, it is name and version alone.
-    An object whose class has a method ``sweep_identity()`` says itself what it holds.
+    An object whose class has a method ``sweep_identity()`` says itself what it computes, and on which data.
 
     Raises
     ------
@@ -51,7 +51,6 @@ def identify(workload: Any, version: Any = None) -> str:
 
 def _parts(name: str, workload: Any) -> Iterator[bytes]:
     if hasattr(type(workload), "sweep_identity"):
-        yield _source(type(workload))
         yield workload.sweep_identity().encode()
     elif isinstance(workload, functools.partial):
         yield from _parts(name, workload.func)

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..config import Config
+from ..checks import fail
+from ..config import ARITHMETIC, Config
 from ._plain import encoded
 from ._space import engine
 
@@ -33,8 +34,20 @@ class Outcome(NamedTuple):
     killed: bool = False
 
 
-def run(workload: Callable[[Any], Any], tasks: list[Task]) -> list[Outcome]:
-    """Run a workload on the engine of each task. Errors are outcomes."""
+def run(workload: Callable[[Any], Any], tasks: list[Task], arithmetic: int = ARITHMETIC) -> list[Outcome]:
+    """Run a workload on the engine of each task. Errors are outcomes.
+
+    Raises
+    ------
+    ValueError
+        If the client computes with another version of the arithmetic.
+    """
+    if arithmetic != ARITHMETIC:
+        fail(
+            ValueError,
+            f"a worker's mpimpy computes with arithmetic {ARITHMETIC}, and the client's with {arithmetic}: "
+            "install the same mpimpy on both",
+        )
     found = []
     for task in tasks:
         start = time.perf_counter()

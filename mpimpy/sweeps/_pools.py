@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ..backends import get_num_threads, set_num_threads
 from ..checks import as_int, fail
+from ..config import ARITHMETIC
 from ._identity import pickled
 from ._outcome import Outcome, Task, run
 
@@ -202,6 +203,29 @@ class Processes:
 
 # -- dask ------------------------------------------------------------------------------------
 
+YOUNG_s, START_s = 60.0, 1.0  # age of a worker's process that may be starting still, and time that it gets for it
+SMALL = 100_000  # bytes of a workload that travel with each batch; workers that wait for another may wait long
+_last: tuple[bytes, Callable[[Any], Any]] | None = None
+
+
+def _run_there(payload: bytes, tasks: list[Task], arithmetic: int) -> list[Outcome]:
+    global _last
+    last = _last
+    if last is None:
+        _outlive_the_start()
+    if last is None or last[0] != payload:
+        last = _last = payload, pickle.loads(payload)
+    return run(last[1], tasks, arithmetic)
+
+
+def _outlive_the_start() -> None:
+    # A nanny gives up if its worker dies while it starts: a point that kills its workers would end the cluster.
+    import psutil
+    from distributed import get_worker
+
+    if get_worker().nanny is not None and time.time() - psutil.Process().create_time() < YOUNG_s:
+        time.sleep(START_s)
+
 
 class Dask:
     """The workers of a client, however many there are."""
@@ -213,9 +237,11 @@ class Dask:
         self._client = client
         self._executor = client.get_executor(pure=False)
         self._threads, self._counted = 1, 0.0
-        with self._connection():
-            # A result can be computed again when its worker is lost; scattered data could not.
-            self._workload = client.submit(pickle.loads, payload, pure=False)
+        self._payload: Any = payload
+        if len(payload) > SMALL:
+            # Sent once, as a result, which is computed again when its worker is lost; scattered data could not be.
+            with self._connection():
+                self._payload = client.submit(bytes, payload, pure=False)
 
     @contextlib.contextmanager
     def _connection(self) -> Any:
@@ -242,7 +268,7 @@ class Dask:
     def submit(self, tasks: list[Task]) -> Future:
         """Give a batch to the scheduler."""
         with self._connection():
-            found: Future = self._executor.submit(run, self._workload, tasks)
+            found: Future = self._executor.submit(_run_there, self._payload, tasks, ARITHMETIC)
         return found
 
     def mend(self) -> None:
@@ -257,4 +283,5 @@ class Dask:
         """Take back the batches that are not done."""
         with contextlib.suppress(Exception):  # the scheduler may be gone
             self._executor.shutdown(wait=False)
-            self._workload.release()
+            if not isinstance(self._payload, bytes):
+                self._payload.release()

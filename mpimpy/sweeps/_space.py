@@ -12,6 +12,7 @@ from ..checks import as_int, as_items, check_names, fail
 from ..compat.dpetensor import DPETensor
 from ..config import ARITHMETIC, Config
 from ..config._flat import ENGINE, SETTINGS, build
+from ._canonical import canonical
 from ._plain import plain, shown
 
 __all__ = ["Case", "Point", "Space", "engine", "named"]
@@ -176,7 +177,7 @@ def _canonical(case: Case, settings: Mapping[str, Any], workload: str, seed: int
         described = {"refused": described | case.varied}
     else:
         further = {name: plain(name, case.further[name]) for name in _DECIDING if name in case.further}
-        described = case.config.to_dict() | {"gradient": "straight", "input_size": None} | further
+        described = canonical(case.config) | {"gradient": "straight", "input_size": None} | further
     text = json.dumps([ARITHMETIC, workload, seed, described], sort_keys=True, separators=(",", ":"), default=str)
     return text.encode()
 

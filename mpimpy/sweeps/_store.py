@@ -75,7 +75,7 @@ def read_lines(data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
     for line in data.split(b"\n"):
         if line:
             body = b"{" + line[_BODY:]
-            whole = line.startswith(_HEAD) and line[len(_HEAD) : _BODY - 2] == b"%08x" % zlib.crc32(body)
+            whole = line[:_BODY] == b'%s%08x",' % (_HEAD, zlib.crc32(body))
             yield offset, json.loads(body) if whole else None
         offset += len(line) + 1
 
