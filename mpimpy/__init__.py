@@ -44,6 +44,7 @@ from .operands.edge import MpimpyWarning
 
 if TYPE_CHECKING:
     from . import workloads
+    from .designs import design, search
     from .sweeps import open_sweep, sweep
 
 __version__ = "2.0.0"
@@ -80,6 +81,7 @@ __all__ = [
     "WriteVerify",
     "backends",
     "bitslicedpe",
+    "design",
     "diffpairdpe",
     "explain",
     "fpmemdpe",
@@ -87,6 +89,7 @@ __all__ = [
     "load",
     "open_sweep",
     "presets",
+    "search",
     "set_num_threads",
     "sweep",
     "wires",
@@ -94,7 +97,13 @@ __all__ = [
 ]
 
 # names whose rooms are imported when they are asked for
-_LATER = {"open_sweep": "sweeps", "sweep": "sweeps", "workloads": "workloads"}
+_LATER = {
+    "design": "designs",
+    "open_sweep": "sweeps",
+    "search": "designs",
+    "sweep": "sweeps",
+    "workloads": "workloads",
+}
 
 
 def __getattr__(name: str) -> Any:

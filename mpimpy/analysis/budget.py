@@ -86,14 +86,15 @@ def find_law(programmed: Programmed, inputs: Encoded, exact: Any, errors: Mappin
     refusals = dict(_refusals(programmed))
     if inputs.exponent is not None or programmed.encoded.exponent is not None:
         refusals[""] = "its scales are near the ends of what float64 holds"
-    pairs, power = (), 0.0
+    pairs: tuple[Pair, ...] = ()
+    power = 0.0
     if config.adc.radc is not None and "" not in refusals:
-        pairs, power = tuple(_pairs(config, inputs, programmed.encoded)), _power(config, inputs, programmed.encoded)
-        power /= signal / math.prod(exact.shape) * peak**2
+        pairs = tuple(_pairs(config, inputs, programmed.encoded))
+        power = _power(config, inputs, programmed.encoded) / (signal / math.prod(exact.shape) * peak**2)
     device = config.device
-    spreads = [float(law) if isinstance(law, float) else 0.0 for law in (device.var, device.write_var)]
+    var, write_var = (law if isinstance(law, float) else 0.0 for law in (device.var, device.write_var))
     return Law(
-        Settings(config.radc_ascending, *spreads, config.dac.vnoise),
+        Settings(config.radc_ascending, var, write_var, config.dac.vnoise),
         tuple(name for name, _ in parts),
         tuple(map(tuple, gram)),
         pairs,

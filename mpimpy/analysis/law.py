@@ -217,7 +217,7 @@ class Law:
         for name, s in ((WRITE, own.write_var), (READ, own.var)):
             at = self.names.index(name)
             found.append((self.gram[at][at] - _mean(math, s) ** 2 * product) / _variance(math, s))
-        return max(0.0, sum(found) / 2)
+        return float(max(0.0, sum(found) / 2))
 
     def _rounding(self, f: Any, at: Any, cells: Any) -> tuple[Any, Any]:
         # Fourier series of the error of rounding, for currents that are normal about multiples of one digit product
@@ -233,18 +233,31 @@ class Law:
             least = 2 * math.pi**2 * (blur if f is math else blur.min())
             variance: Any = 1 / 12
             mean: Any = 0.0
+            shared_noise: Any = 0.0
             beyond: Any = 0.0
-            for k in range(1, HARMONICS + 1):
+            # what is left of the series: their sums without any spread, less the terms that are counted
+            place = (unit - f.floor(unit + 0.5)) * pair.mean - pair.origin
+            place = place - f.floor(place + 0.5)
+            left: Any = (place * place - 1 / 12, -place, -1 / 2)
+            for k in range(1, HARMONICS + 2):
                 if k * k * least > NOTHING:
                     break
                 off = k * unit - f.floor(k * unit + 0.5)
                 lattice = f.exp(-2 * math.pi**2 * (pair.spread * pair.spread) * (off * off))
-                sign = (-1.0) ** k / (math.pi * k)
-                angle = 2 * math.pi * (off * pair.mean - k * pair.origin)
                 seen = lattice * f.exp(-2 * math.pi**2 * k * k * blur)
-                variance = variance + sign / (math.pi * k) * f.cos(angle) * seen
-                mean = mean + sign * f.sin(angle) * seen
-                beyond = beyond + seen / (k * k)
+                angle = 2 * math.pi * (off * pair.mean - k * pair.origin)
+                sign = (-1.0) ** k / (math.pi * k)
+                terms = (sign / (math.pi * k) * f.cos(angle), sign * f.sin(angle), (-1.0) ** k * f.cos(angle))
+                if k > HARMONICS:
+                    terms = left
+                else:
+                    beyond = beyond + seen / (k * k)
+                    left = tuple(rest - term for rest, term in zip(left, terms, strict=True))
+                variance = variance + terms[0] * seen
+                mean = mean + terms[1] * seen
+                shared_noise = shared_noise + terms[2] * seen
+            # rounding takes away noise that does not reach the next code
+            variance = variance + 4 * blur * shared_noise
             squares = squares + weight * weight * (variance - mean * mean)
             shared = shared + weight * mean
             deviation = deviation + weight * weight * beyond
