@@ -57,10 +57,7 @@ def _refusals(programmed: Programmed) -> Iterator[tuple[str, str]]:
     if adc.radc is None:
         yield "radc", "it was simulated with ideal ADCs, radc=None"
     elif adc.errs and (adc.gain_error > 0 or isinstance(adc.radc, tuple)):
-        yield (
-            "radc",
-            "the ADCs have errors, which count in LSB and, of the gain or of several radc, in shares of currents",
-        )
+        yield "radc", "the ADCs have errors of their gain, or several radc: not all of them count in one LSB"
 
 
 def find_law(programmed: Programmed, inputs: Encoded, exact: Any, errors: Mapping[str, Any], quantised: Any) -> Law:

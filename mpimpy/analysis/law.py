@@ -7,12 +7,13 @@ from typing import Any
 
 from ..checks import as_int, as_items, as_sigma, fail
 
-__all__ = ["DEVIATION", "LEAST_RADC", "READ", "WRITE", "Law", "Pair", "Scaled", "Settings"]
+__all__ = ["DEVIATION", "LARGEST_SPREAD", "LEAST_RADC", "READ", "WRITE", "Law", "Pair", "Scaled", "Settings"]
 
 DAC, WRITE, READ, ERRORS, PRODUCT = "DAC noise", "write variation", "read variation", "ADC errors", "product"
 ROUNDING = "ADC rounding"
 LEAST_RADC = 32
 DEVIATION = 0.05  # of the ADC's error from a uniform one, beyond which no figure is given
+LARGEST_SPREAD = 0.3  # of cells, lognormal, write and read variation together: beyond, many of them clip
 HARMONICS = 3
 NOTHING = 18  # exponent of a harmonic that is not counted
 _SIMULATE = "simulate these settings, engine.replace(...).program(w).report(x, w)"
@@ -149,6 +150,10 @@ class Law:
         for name in given:
             given[name] = self._radc(given[name]) if name == "radc" else as_sigma(name, given[name])
         settings = dataclasses.replace(self.simulated, **given)
+        for one in (self.simulated, settings):
+            if ("var" in given or "write_var" in given) and math.hypot(one.var, one.write_var) > LARGEST_SPREAD:
+                msg = f"var={one.var:g} and write_var={one.write_var:g} together are more than {LARGEST_SPREAD}"
+                fail(ValueError, f"{msg}, where many cells clip and errors do not scale: {_SIMULATE}")
         parts, total, deviation = self.powers(math, settings)
         if deviation > DEVIATION:
             fail(ValueError, self._too_coarse(settings))

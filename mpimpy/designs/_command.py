@@ -12,9 +12,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     found = command("design", _design, text, settings=False)
     found.epilog = "See docs/designing.md for the file."
     found.add_argument("file", metavar="FILE.toml", help="matrices, settings, space and cost")
-    found.add_argument(
-        "--target", metavar="DB", type=float, help="SNR, dB (default: that of the file)"
-    )
+    found.add_argument("--target", metavar="DB", type=float, help="SNR, dB (default: that of the file)")
 
 
 def _design(args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis.counts import counts
-from ..analysis.law import DEVIATION, LEAST_RADC, Law, Settings
+from ..analysis.law import DEVIATION, LARGEST_SPREAD, LEAST_RADC, Law, Settings
 from ..checks import fail
 from ..engine import Engine
 from .costs import SCALED, Cost, cost_of, settings_of
@@ -141,7 +141,7 @@ def _figures(group: Group, law: Law) -> tuple[Any, Any]:
         axes[name] = np.reshape(np.asarray(values, dtype=np.float64), shape)
         if law.refusal(name) is not None:
             # the simulated value needs no law
-            unknown |= axes[name] != max(values)
+            unknown |= axes[name] != values[group.simulated()[at]]
     if law.refusal("") is not None:
         unknown |= True
     radc: Any = own.radc
@@ -152,6 +152,8 @@ def _figures(group: Group, law: Law) -> tuple[Any, Any]:
         radc = tuple(np.asarray(float(one)) for one in own.radc)
     numbers: dict[str, Any] = {name: np.asarray(axes.get(name, getattr(own, name))) for name in SCALED[1:]}
     settings = Settings(radc, **numbers)
+    largest = np.hypot(own.var, own.write_var)
+    coarse = coarse | (np.maximum(np.hypot(settings.var, settings.write_var), largest) > LARGEST_SPREAD)
     parts, power, deviation = law.powers(np, settings)
     # rounding takes away no more than noise
     least = parts["input quantisation"] + parts["weight quantisation"]

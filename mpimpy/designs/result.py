@@ -76,7 +76,7 @@ class DesignResult:
     """
 
     settings: dict[str, Any]
-    engine: Engine
+    engine: Engine = field(compare=False)
     snr_dB: float
     cost: float
     target_dB: float

@@ -12,6 +12,9 @@ from .costs import SCALED
 __all__ = ["Group", "as_space", "groups"]
 
 
+UNCLIPPED = 0.2  # lognormal spread of a variation
+
+
 @dataclass(frozen=True)
 class Group:
     """Designs that differ in radc, var, write_var and vnoise alone, by numbers.
@@ -20,11 +23,14 @@ class Group:
     ----------
     fixed : dict
         Flat settings that all of them share.
+    order : tuple of str
+        Names of all settings, in the order of the space.
     axes : tuple of tuples of numbers
         Values of radc, var, write_var and vnoise; an empty one has its value in `fixed`, or its default.
     """
 
     fixed: dict[str, Any]
+    order: tuple[str, ...]
     axes: tuple[tuple[Any, ...], ...]
 
     @property
@@ -35,11 +41,15 @@ class Group:
     def settings(self, index: tuple[int, ...]) -> dict[str, Any]:
         """Return the flat settings of a design of the group."""
         chosen = {name: axis[i] for name, axis, i in zip(SCALED, self.axes, index, strict=True) if axis}
-        return self.fixed | chosen
+        both = self.fixed | chosen
+        return {name: both[name] for name in self.order}
 
     def simulated(self) -> tuple[int, ...]:
-        """Return the index of the design whose budget is simulated: that of the largest numbers."""
-        return tuple(axis.index(max(axis)) if axis else 0 for axis in self.axes)
+        """Return the index of the design whose budget is simulated: of the largest numbers that clip no cells."""
+        return tuple(
+            axis.index(max([v for v in axis if name == "radc" or v <= UNCLIPPED] or [min(axis)])) if axis else 0
+            for name, axis in zip(SCALED, self.axes, strict=True)
+        )
 
 
 def as_space(space: Any) -> dict[str, tuple[Any, ...]]:
@@ -100,4 +110,4 @@ def groups(space: Mapping[str, tuple[Any, ...]]) -> Iterator[Group]:
                 axes[name] = value
             else:
                 fixed[name] = value[0]
-        yield Group(fixed, tuple(axes.values()))
+        yield Group(fixed, tuple(space), tuple(axes.values()))

@@ -186,7 +186,10 @@ class _Designs:
         self.trials: dict[int, Trial] = {}
         repeats = sweep.space.repeats
         self._points = [sweep.points[at : at + repeats] for at in range(0, len(sweep.points), repeats)]
-        self.skipped = sum(points[0].case.error is not None for points in self._points)
+        self._refused = {at: why for at, points in enumerate(self._points) if (why := _refusal(points[0]))}
+        self.skipped = len(self._refused)
+        if self.skipped == len(self._points):
+            fail(ValueError, f"none of {self.skipped} designs can be built: {self._refused[0]}")
         self._pool = pool_of(None, sweep.workload)
 
     @contextmanager
@@ -223,9 +226,9 @@ class _Designs:
         """Return a design, evaluated; None if it cannot be built."""
         if at in self.trials:
             return self.trials[at]
-        points = self._points[at]
-        if points[0].case.error is not None:
+        if at in self._refused:
             return None
+        points = self._points[at]
         self._sweep._run(self._pool, points, "raise", progress=False)
         records = [self._sweep.store.best(point.address) for point in points]
         values = [_number(record.result) for record in records if record is not None]
@@ -237,6 +240,17 @@ class _Designs:
         found = Trial(dict(reversed(settings.items())), cost, sum(values) / len(values))
         self.trials[at] = found
         return found
+
+
+def _refusal(point: Point) -> str | None:
+    # a sweep leaves the slices to workloads that bring slices of their own
+    if point.case.config is None:
+        return point.case.error
+    try:
+        point.case.config.check("inputs", "weights")
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _number(result: Any) -> float:
