@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from array_api_compat import array_namespace
+from array_api_compat import device as device_of
 
+from .._integers import ceil_div
 from ..cells.memristors import strides
 from ..config import Config
 from ..converters import adc_windows, conversions
@@ -96,15 +98,10 @@ def find_law(programmed: Programmed, inputs: Encoded, exact: Any, errors: Mappin
         tuple(map(tuple, gram)),
         pairs,
         power,
-        len(_tiles(config, inputs)),
+        ceil_div(inputs.digits.shape[-1], config.tile.rows),
         config.adc.noise_lsb,
         tuple(refusals.items()),
     )
-
-
-def _tiles(config: Config, inputs: Encoded) -> list[slice]:
-    depth, rows = inputs.digits.shape[-1], config.tile.rows
-    return [slice(start, min(start + rows, depth)) for start in range(0, depth, rows)]
 
 
 def _power(config: Config, inputs: Encoded, weights: Encoded) -> float:
@@ -124,36 +121,52 @@ def _thinned(xp: Any, digits: Any, axis: int) -> Any:
     return xp.concat([picked[plane, ...] for plane in range(picked.shape[0])], axis=axis - 2)
 
 
+def _tiled(xp: Any, digits: Any, rows: int) -> Any:
+    # float64, shape (slices, tiles, A, rows) of (slices, A, K), with zeros after the last row and some of many tiles
+    slices, many, depth = digits.shape
+    tiles = ceil_div(depth, rows)
+    if tiles * rows > depth:
+        more = xp.zeros((slices, many, tiles * rows - depth), dtype=xp.float64, device=device_of(digits))
+        digits = xp.concat([digits, more], axis=2)
+    found = xp.permute_dims(xp.reshape(digits, (slices, many, tiles, rows)), (0, 2, 1, 3))
+    return found[:, :: max(1, tiles // SAMPLE), :, :]
+
+
 def _pairs(config: Config, inputs: Encoded, weights: Encoded) -> Iterator[Pair]:
     xp, device, seen = array_namespace(inputs.digits), config.device, conversions(config)
     levels = strides(config.weights.ascending, device.g_level)
     windows = adc_windows(config, 1, seen, levels)
     rho = device.LGS / device.step_S
-    x, w = _thinned(xp, inputs.digits, 3), _thinned(xp, weights.digits, 4)
+    x, w = _thinned(xp, inputs.digits, 3), xp.matrix_transpose(_thinned(xp, weights.digits, 4))
     if config.adc.per == "product":
-        shift = xp.reshape(xp.asarray([float(a) for a in inputs.shifts], dtype=xp.float64), (-1, 1, 1))
-        x = xp.sum(x * shift, axis=0)[None, ...]
+        shifts = [float(a) for a in inputs.shifts]
+        shift = xp.asarray(shifts, dtype=xp.float64, device=device_of(x))
+        x = xp.sum(x * xp.reshape(shift, (-1, 1, 1)), axis=0)[None, ...]
+    x, w = (_tiled(xp, digits, config.tile.rows)[:, None, ...] for digits in (x, w))
+    w = xp.matrix_transpose(xp.permute_dims(w, (1, 0, 2, 3, 4)))
+    # weights are held with their strides, and an offset's unit column takes half a range away
+    halves = [0.0] * len(levels)
+    if config.weights.offset:
+        halves[-1] = float(levels[-1] * 2 ** (config.weights.ascending[-1] - 1))
+    half = xp.reshape(xp.asarray(halves, dtype=xp.float64, device=device_of(w)), (1, -1, 1, 1, 1))
+    # shape (input slices, weight slices): all but the rows of a tile and the cells of a column are averaged
+    axes = (2, 3, 4)
+    sums = x @ (w - half)
+    mean, spread = xp.mean(sums, axis=axes), xp.std(sums, axis=axes)
+    by_cells = xp.mean(x**2 @ ((xp.abs(w) + rho) ** 2 + rho**2), axis=axes)
+    by_volts = xp.mean(x**2 @ (w - half) ** 2, axis=axes)
     radc = config.radc_ascending
     assert radc is not None
-    tiles = _tiles(config, inputs)
     for j, v in enumerate(levels):
-        # weights are held with their strides, and an offset's unit column takes half a range away
-        column = w[j, ...]
-        half = v * 2 ** (config.weights.ascending[-1] - 1) if config.weights.offset and j == len(levels) - 1 else 0
-        squares = (xp.abs(column) + rho) ** 2 + rho**2
         for i, (u, a) in enumerate(zip(seen.strides, seen.shifts, strict=True)):
             step, codes = float(windows.steps[j][i]), radc[j] - 1
-            rows = x[i, ...] * u
-            sums = xp.stack([rows[:, t] @ (column[t, :] - half) for t in tiles]) / (u * v)
-            by_cells = sum(float(xp.mean(rows[:, t] ** 2 @ squares[t, :])) for t in tiles) / len(tiles)
-            by_volts = sum(float(xp.mean(rows[:, t] ** 2 @ (column[t, :] - half) ** 2)) for t in tiles) / len(tiles)
             yield Pair(
                 slice=j,
                 weight=a * weights.shifts[j] / (u * v * step) * codes,
                 unit=u * v * step / codes,
                 origin=float(windows.origins[j][i]),
-                mean=float(xp.mean(sums)),
-                spread=float(xp.std(sums)),
-                cells=by_cells * (step / codes) ** 2,
-                voltages=by_volts * (step / codes) ** 2,
+                mean=float(mean[i, j]) / v,
+                spread=float(spread[i, j]) / v,
+                cells=float(by_cells[i, j]) * (u * step / codes) ** 2,
+                voltages=float(by_volts[i, j]) * (u * step / codes) ** 2,
             )
