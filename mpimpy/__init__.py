@@ -13,6 +13,7 @@ from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
 from ._load import load
 from ._operator import CrossbarOperator
+from ._partial import Partial
 from .analysis.metrics import ABSE, RE, SNR
 from .analysis.report import Effect, Report
 from .backends import get_num_threads, set_num_threads
@@ -41,6 +42,7 @@ from .devices.measured import Measured
 from .engine import Engine
 from .matrix import CrossbarMatrix
 from .operands.edge import MpimpyWarning
+from .operands.survey import Survey
 
 if TYPE_CHECKING:
     from . import workloads
@@ -71,11 +73,13 @@ __all__ = [
     "MapReducedot",
     "Measured",
     "MpimpyWarning",
+    "Partial",
     "Ranges",
     "Relaxation",
     "Report",
     "Samples",
     "SlicedData",
+    "Survey",
     "Tile",
     "Wires",
     "WriteVerify",

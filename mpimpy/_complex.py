@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ._linear import LinearOperand, as_complex, parts_of, read_complex, read_together
+from ._linear import LinearOperand, as_complex, assembled, parts_of, read_complex, read_together, refuse_into
+from ._partial import Partial, add_part
 from ._view import NAME
 from .analysis.programming import Programming
 from .analysis.report import Report
@@ -13,6 +14,8 @@ from .crossbar.programmed import Age
 from .matrix import CrossbarMatrix
 from .operands import dtypes, edge
 from .operands.edge import Operand
+from .operands.place import check_complex
+from .operands.survey import Survey
 
 __all__ = ["ComplexMatrix", "side_by_side"]
 
@@ -152,9 +155,13 @@ class ComplexMatrix(LinearOperand):
         values, width = self.parts.decoded(), self.shape[1]
         return as_complex(values[:, :width], values[:, width:])
 
-    def at(self, t: float | str, compensate: bool = False) -> "ComplexMatrix":
+    def at(self, t: float | str, compensate: bool | float = False) -> "ComplexMatrix":
         """Return the matrix as it is at a time after programming; see `CrossbarMatrix.at`."""
         return ComplexMatrix(self.parts.at(t, compensate), self._prototype)
+
+    def totals(self, t: float | str) -> tuple[int, int]:
+        """Return the total conductances of the real matrix; see `CrossbarMatrix.totals`."""
+        return self.parts.totals(t)
 
     def save(self, path: Any) -> None:
         """Write the matrix into a file; see `CrossbarMatrix.save`. `mpimpy.load` returns a `ComplexMatrix`."""
@@ -181,19 +188,28 @@ class ComplexMatrix(LinearOperand):
             w = side_by_side(w).array
         return self.parts.report(x, w)
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(
+        self,
+        x: Any,
+        read: int | None = None,
+        *,
+        first_row: int = 0,
+        survey: Survey | None = None,
+        into: Partial | None = None,
+    ) -> Any:
         """Multiply inputs by the programmed matrix.
 
         Parameters
         ----------
         x : array, shape (..., K) or (K,)
             Inputs, real or complex; an array of the library and on the device of the weights.
-        read, first_row
+        read, first_row, survey, into
             As for `CrossbarMatrix.read`.
 
         Returns
         -------
         complex array, shape (..., N)
+            Or `into`.
 
         Raises
         ------
@@ -208,12 +224,13 @@ class ComplexMatrix(LinearOperand):
         >>> F.read(np.array([1j])).round(1)
         array([-1.+0.j])
         """
-        width, x = self.shape[1], self._accept(x)
-        found = read_complex(lambda rows: self.parts.read(rows, read, first_row=first_row), x)
-        real, imaginary = found[0][..., :width], found[0][..., width:]
-        if len(found) == 2:
-            real, imaginary = real - found[1][..., width:], imaginary + found[1][..., :width]
-        return as_complex(real, imaginary)
+        if into is not None:
+            return add_part(self, x, into, (read, first_row), survey)
+        x = self._accept(x)
+        if x.complex:
+            check_complex(self.config, first_row, x.rows, survey)
+        found = read_complex(lambda rows: self.parts.read(rows, read, first_row=first_row, survey=survey), x)
+        return assembled(found, self.shape[1])
 
     def __repr__(self) -> str:
         return f"<ComplexMatrix {self.shape[0]} x {self.shape[1]} in {self.parts!r}>"
@@ -230,7 +247,8 @@ class _TransposedComplex(LinearOperand):
     def T(self) -> LinearOperand:
         return self._matrix
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, into: Any = None) -> Any:
+        refuse_into(into, "the transposed face of a matrix")
         x = self._accept(x)
         xp = namespace(x.array)
         real, imaginary = (*parts_of(xp, x.array), xp.zeros_like(x.array))[:2]

@@ -10,7 +10,8 @@ from .operands import dtypes, edge
 from .operands.edge import Operand
 from .operators import RightOperand
 
-__all__ = ["LinearOperand", "as_complex", "parts_of", "read_complex", "read_together"]
+__all__ = ["LinearOperand", "as_complex", "assembled", "parts_of", "read_complex", "read_together", "refuse_into"]
+__all__ += ["stacked", "unstacked"]
 
 
 def _is_complex(array: Any) -> bool:
@@ -61,12 +62,46 @@ def read_together(read: Callable[[Operand], Any], x: Operand, parts: list[Any]) 
     -------
     list of arrays, shape (..., M, N) or (N,)
     """
-    xp, vectors = namespace(x.array), len(x.shape) == 1
-    rows = xp.concat([part[None, :] for part in parts] if vectors else parts, axis=-2)
-    y = read(Operand(x.name, rows, tuple(rows.shape), dtypes.real_dtype(xp, x.counts_as)))
-    height = y.shape[-2] // len(parts)
-    found = [y[..., i * height : (i + 1) * height, :] for i in range(len(parts))]
+    return unstacked(read(stacked(x, parts)), len(parts), len(x.shape) == 1)
+
+
+def stacked(x: Operand, parts: list[Any]) -> Operand:
+    """Return real arrays that were made of inputs as one operand, whose rows are those of all of them."""
+    xp = namespace(x.array)
+    rows = xp.concat([part[None, :] for part in parts] if len(x.shape) == 1 else parts, axis=-2)
+    return Operand(x.name, rows, tuple(rows.shape), dtypes.real_dtype(xp, x.counts_as))
+
+
+def unstacked(y: Any, count: int, vectors: bool) -> list[Any]:
+    """Return the products of `count` arrays, vectors or matrices, that `stacked` put together."""
+    if count == 1:
+        return [y]
+    height = y.shape[-2] // count
+    found = [y[..., i * height : (i + 1) * height, :] for i in range(count)]
     return [part[0, :] for part in found] if vectors else found
+
+
+def assembled(found: list[Any], width: int | None) -> Any:
+    """Return a product from those of the real parts and, if there are any, the imaginary parts of inputs.
+
+    Parameters
+    ----------
+    found : list of one or two real arrays, shape (..., N)
+    width : int or None
+        Columns of complex weights, whose real and imaginary parts lie side by side; None: weights are real.
+    """
+    if width is None:
+        return found[0] if len(found) == 1 else as_complex(*found)
+    real, imaginary = found[0][..., :width], found[0][..., width:]
+    if len(found) == 2:
+        real, imaginary = real - found[1][..., width:], imaginary + found[1][..., :width]
+    return as_complex(real, imaginary)
+
+
+def refuse_into(into: Any, what: str) -> None:
+    """Raise TypeError if a running sum is given to a face that has none."""
+    if into is not None:
+        fail(TypeError, f"{what} adds nothing to a running sum, into=: program it as a matrix of its own")
 
 
 class LinearOperand(RightOperand):
@@ -79,7 +114,7 @@ class LinearOperand(RightOperand):
     shape: tuple[int, int]
     _operand: Operand
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, into: Any = None) -> Any:
         """Return ``x @ W``: a subclass does it."""
         raise NotImplementedError
 
@@ -203,7 +238,8 @@ class _Conjugate(LinearOperand):
     def conj(self) -> LinearOperand:
         return self._conjugated
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, into: Any = None) -> Any:
+        refuse_into(into, "a conjugate matrix")
         x = self._accept(x)
         xp = namespace(x.array)
         if _is_complex(x.array):

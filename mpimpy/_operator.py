@@ -51,9 +51,9 @@ class CrossbarOperator(LinearOperand):
         """The transposed operator, on the same cells."""
         return CrossbarOperator(self.transposed, self.matrix)
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, into: Any = None) -> Any:
         """Return ``x @ A``; parameters as for `CrossbarMatrix.read`."""
-        return self.matrix.read(x, read, first_row=first_row)
+        return self.matrix.read(x, read, first_row=first_row, into=into)
 
     def __repr__(self) -> str:
         return f"<CrossbarOperator {self.shape[0]} x {self.shape[1]}: {self.matrix!r}, {self.transposed!r}>"

@@ -4,14 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 from . import arrays, converters, noise
-from ._integers import ceil_div
-from ._linear import LinearOperand, as_complex, read_complex
+from ._linear import LinearOperand, as_complex, read_complex, refuse_into
 from ._view import MatrixView
 from .arrays import namespace
-from .checks import as_int
+from .checks import as_int, fail
 from .crossbar.transposed import product_transposed, refusal, turned
-from .operands import edge, encoding
+from .operands import edge
 from .operands.edge import Operand
+from .operands.place import block_of_inputs, check_complex, check_rows
 from .reads import Read
 
 __all__ = ["TransposedMatrix", "transposed_refusal"]
@@ -73,7 +73,7 @@ class TransposedMatrix(LinearOperand):
         array = self._matrix.decoded()
         return namespace(array).matrix_transpose(array)
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(self, x: Any, read: int | None = None, *, first_row: int = 0, into: Any = None) -> Any:
         """Multiply inputs by the transposed matrix: they drive the bit lines.
 
         The columns of a tile mostly have scales of their own, which cannot be applied once their currents are added
@@ -90,6 +90,8 @@ class TransposedMatrix(LinearOperand):
             Number of this read, which addresses its noise; by default the engine's next one.
         first_row : int
             Row of the first input in a larger input matrix, for the addresses of DAC noise.
+        into
+            Refused: parts of a matrix have no running sum over its columns.
 
         Returns
         -------
@@ -99,7 +101,7 @@ class TransposedMatrix(LinearOperand):
         ------
         TypeError
             If the weights have an offset, wires have resistance, or reference columns hold real cells that vary:
-            such cells have no transposed read. If `x` is not numeric, or of another library.
+            such cells have no transposed read. If `x` is not numeric, or of another library, or `into` is given.
         ValueError
             If its shape or device does not fit, or it holds a NaN or an infinity.
 
@@ -111,14 +113,19 @@ class TransposedMatrix(LinearOperand):
         >>> bool(np.all(W.T.read(np.ones(3), read=0) == W.T.read(np.ones(3), read=0)))
         True
         """
+        refuse_into(into, "the transposed face of a matrix")
         if reason := transposed_refusal(self._matrix):
             msg = f"{reason}: program the transposed matrix, engine.program(w.T), or both, engine.operator(w)"
             raise TypeError(msg)
         x = self._accept(x)
         config = turned(self._matrix.config)
-        encoding.block_shape(config.inputs, x.dims[1:], config.tile.rows, weight=False)
+        block_of_inputs(config.inputs, config.tile.rows, x.dims, self._matrix._place.turned())
         number = self._matrix._read_number(read)
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - 2 * x.rows)
+        if first_row:
+            check_rows(config.inputs, config.tile.rows, first_row, x.shape)
+            if x.complex:
+                check_complex(config, first_row, x.rows, None)
         parts = read_complex(lambda rows: self._multiply(rows, number, first_row), x)
         return parts[0] if len(parts) == 1 else as_complex(*parts)
 
@@ -128,8 +135,12 @@ class TransposedMatrix(LinearOperand):
         shape, config = (*x.shape[:-1], self.shape[1]), turned(matrix.config)
         if matrix.programmed is None or 0 in x.dims:
             return xp.zeros(shape, dtype=dtype, device=self.device)
-        tiles = ceil_div(matrix.origin[1] + self.shape[0], config.tile.rows)
-        converters.check_addresses(config, first_row, x.rows, tiles)
+        converters.check_addresses(config, first_row, x.rows)
+        if converters.has_more_keys(config, 0, columns := matrix.origin[1] + self.shape[0]):
+            msg = (
+                f"the ADC noise of a transposed read has addresses for 1024 arrays side by side, and {columns} columns"
+            )
+            fail(ValueError, f"{msg} take more: program the transposed matrix, engine.program(w.T)")
         values = matrix._backend.to_backend(xp.reshape(x.array, x.dims))
         kernel_dtype = "float32" if dtype == xp.float32 else "float64"
         programmed, (number, stream) = matrix.programmed, read

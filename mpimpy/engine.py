@@ -3,23 +3,22 @@
 from collections.abc import Iterable
 from typing import Any, Unpack
 
-from . import backends, noise
-from ._complex import ComplexMatrix, side_by_side
+from . import noise
+from ._complex import ComplexMatrix
 from ._neighbours import Neighbours
 from ._operator import CrossbarOperator
-from ._recorded import RecordedEngine
+from ._survey import SurveyingEngine
 from ._transposed import transposed_refusal
-from ._writing import calibrated, write_real
-from .arrays import detach, device_of, is_complex, namespace, recorded, wants_gradient
-from .autograd.slots import GRADIENTS
-from .checks import as_choice, as_int, as_int_pair, fail
+from ._writing import calibrated, place_of
+from .arrays import detach, is_complex, namespace, recorded, wants_gradient
+from .checks import fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
 from .config._hints import hinted, hinted_call
 from .crossbar import plan as plans
 from .matrix import CrossbarMatrix
-from .noise import Address
 from .operands import edge
+from .operands.survey import Survey
 from .operators import CrossbarOperand, RightOperand
 from .reads import ReadCounter
 
@@ -27,7 +26,7 @@ __all__ = ["Engine"]
 
 
 @hinted
-class Engine(RecordedEngine):
+class Engine(SurveyingEngine):
     """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters
@@ -169,12 +168,10 @@ class Engine(RecordedEngine):
     ) -> None:
         config.check(*parts)
         plans.choose_grid(config)  # raises now if currents cannot be exact
-        if backend is not None:
-            backends.check(backend)
+        # each is checked when it is set
         self.config, self.backend = config, backend
-        self.seed = noise.new_seed() if seed is None else as_int("seed", seed, 0, noise.MAX_SEED)
-        self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
-        self.gradient = as_choice("gradient", gradient, GRADIENTS)
+        self.seed, self.chip = noise.new_seed() if seed is None else seed, chip
+        self.gradient = gradient
         self._counter, self._neighbours = ReadCounter(), Neighbours()
         self._take_slot()
 
@@ -186,6 +183,8 @@ class Engine(RecordedEngine):
         name: str | None = None,
         chip: int | None = None,
         origin: tuple[int, int] = (0, 0),
+        shape: tuple[int, int] | None = None,
+        survey: Survey | None = None,
         faults: Any = None,
     ) -> CrossbarMatrix | ComplexMatrix:
         """Write a matrix into crossbars, once.
@@ -203,6 +202,10 @@ class Engine(RecordedEngine):
         origin : (int, int)
             Row and column of ``w[0, 0]`` in a larger matrix, if `w` is a part of one. Its cells then have
             the random numbers that they have in the whole. The row must be a multiple of the tile's rows.
+        shape : (int, int), optional
+            (K, N) of the larger matrix. Without it nobody knows whether the first part of a matrix is one.
+        survey : Survey, optional
+            Scales of the larger matrix, from `survey_weights`; a part needs it if it shares scales with others.
         faults : integer array, shape (K, N) or that of ``W.conductance()``, optional
             Map of stuck cells: 1 at HGS, -1 at LGS, 0 neither. Slices as in `CrossbarMatrix.conductance`,
             most significant first; (K, N) holds for all of them. The device's rates make further cells stuck.
@@ -215,7 +218,8 @@ class Engine(RecordedEngine):
         Raises
         ------
         TypeError, ValueError
-            If `w` is not numeric and finite, or not two-dimensional; if `faults` does not fit it.
+            If `w` is not numeric and finite, or not two-dimensional; if `faults` does not fit it; if it is a part that
+            is known to share scales with others, without a `survey` of these; if `survey` is of another matrix.
 
         Examples
         --------
@@ -225,7 +229,10 @@ class Engine(RecordedEngine):
         """
         source = w if wants_gradient(w) and not is_complex(w) else None
         weights = self._weights(w if source is None else detach(w))
-        matrix = self._program(weights, self._address(name, chip), origin, faults)
+        place = place_of(self, weights, origin, shape, survey)
+        if source is not None and survey is not None:
+            fail(TypeError, "a part with a survey has no gradient: give program(w.detach(), survey=)")
+        matrix = self._program(weights, self._address(name, chip), place, faults)
         if isinstance(matrix, CrossbarMatrix):
             matrix._source = source
         if name is None:
@@ -276,36 +283,6 @@ class Engine(RecordedEngine):
         return CrossbarOperator(
             matrix, self._program(edge.Operand("w", array, operand.shape[::-1], operand.dtype), twin)
         )
-
-    def _weights(self, w: Any) -> edge.Operand:
-        operand = edge.accept("w", w, complex_too=True)
-        if len(operand.shape) != 2:
-            fail(ValueError, f"w has shape {operand.shape}: weights are one matrix, (K, N)")
-        return operand
-
-    def _program(
-        self, w: edge.Operand, address: Address, origin: tuple[int, int] = (0, 0), faults: Any = None
-    ) -> CrossbarMatrix | ComplexMatrix:
-        if not w.complex:
-            return write_real(self, w, address, origin, faults)
-        if as_int_pair("origin", origin, 0, noise.MAX_ROW)[1]:
-            msg = f"origin={origin} is inside a complex matrix, whose real and imaginary parts lie side by side"
-            fail(ValueError, f"{msg}: program them apart, w.real and w.imag")
-        xp = namespace(w.array)
-        parts = write_real(self, side_by_side(w), address, origin, faults)
-        return ComplexMatrix(parts, xp.zeros((0,), dtype=w.counts_as, device=device_of(w.array)))
-
-    def _address(self, name: str | None = None, chip: int | None = None) -> Address:
-        # of the first cell of a matrix
-        chip = self.chip if chip is None else as_int("chip", chip, 0, noise.MAX_CHIP)
-        return Address(self.seed if name is None else self._key_of(name), chip, 0, 0)
-
-    def _key_of(self, name: str) -> int:
-        if not isinstance(name, str):
-            fail(TypeError, f"name={name!r} must be a text, such as name='layer1'")
-        if not name:
-            fail(ValueError, "name='' names nothing: give a text, such as name='layer1', or leave it out")
-        return noise.derive(self.seed, "matrix", name)
 
     @hinted_call
     def calibrate(

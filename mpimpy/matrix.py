@@ -4,24 +4,26 @@ import dataclasses
 from typing import Any
 
 from . import arrays, backends, converters, noise
-from ._integers import ceil_div
+from ._ageing import AgeingMatrix
 from ._linear import LinearOperand, as_complex, read_complex
-from ._recorded import RecordedMatrix, recorded_product
+from ._partial import Partial, add_part
+from ._parts import read_surveyed
+from ._recorded import recorded_product
 from ._transposed import TransposedMatrix
 from ._view import NAME, as_operand, backend_of
 from .analysis.report import Report, check_weights, measure
-from .cells import laws
-from .checks import as_bool, as_int, fail
+from .checks import as_int, fail
 from .config import Format
-from .config._variation import seconds
 from .crossbar.explain import explain
 from .crossbar.product import product
-from .crossbar.programmed import Programmed, aged
+from .crossbar.programmed import Programmed
 from .crossbar.small import SharedByReads
 from .files import chips
 from .operands import edge, encoding
 from .operands.edge import Operand
 from .operands.encoding import Encoded
+from .operands.place import block_of_inputs, check_complex, check_rows
+from .operands.survey import Survey
 from .reads import Read
 
 __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_inputs", "read_codes"]
@@ -30,7 +32,7 @@ __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_i
 KINDS = 32  # entries of shapes and dtypes of inputs for which a matrix keeps what reads share
 
 
-class CrossbarMatrix(RecordedMatrix, LinearOperand):
+class CrossbarMatrix(AgeingMatrix, LinearOperand):
     """Matrix in crossbars, written by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it. ``W @ x`` and
@@ -62,59 +64,21 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         """The transposed matrix: ``x @ W.T`` reads the same cells from their bit lines; see `TransposedMatrix.read`."""
         return TransposedMatrix(self)
 
-    def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
-        """Return the matrix as it is at a time after programming; this one does not change.
-
-        Cells decay by the device's `Drift`, or relax by its `Relaxation`. Each cell keeps its exponent, or its
-        random number, at all times, real reference cells too; ideal reference columns have the mean exponent, or the
-        shift, of LGS. Stuck cells do not move. `Flicker` noise has the strength of that time.
-
-        Parameters
-        ----------
-        t : float or str
-            Time since programming: seconds, or text such as "30 d" (s, min, h, d or y).
-        compensate : bool
-            Multiply every product by one number: the matrix's total conductance as programmed, over
-            its total at that time, reference columns left out. A part of a matrix is compensated by its own total.
-
-        Returns
-        -------
-        CrossbarMatrix
-
-        Raises
-        ------
-        ValueError
-            If `t` is no time, or beyond the times of the device's laws, or if time changes nothing.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mpimpy import Device, Drift, Engine
-        >>> W = Engine(Device(var=0, drift=Drift(0.05)), seed=1).program(np.eye(64))
-        >>> print(W.at("30 d").age)
-        30 d after programming, not compensated
-        """
-        time_s, compensate = seconds("t", t), as_bool("compensate", compensate)
-        start = laws.ages(self.config.device)
-        if start is None:
-            fail(ValueError, "time changes nothing: give the device a drift, such as Device(drift=Drift(nu=0.05))")
-        if time_s < start:
-            since = f"t={time_s:g} s is before t0_s={start:g} s, from when on the device's drift is known"
-            fail(ValueError, f"{since}: use a later time")
-        if time_s > (end := laws.known_until(self.config.device)):
-            since = f"t={time_s:g} s is after {end:g} s, until when the device's relaxation is known"
-            fail(ValueError, f"{since}: use an earlier time")
-        if self.programmed is None:
-            return self._with(None)
-        return self._with(aged(self._backend, self.programmed, time_s, compensate))
-
     def _with(self, programmed: Programmed | None) -> "CrossbarMatrix":
-        chip = chips.Chip(self.config, self._address, self.shape, programmed)
+        chip = chips.Chip(self.config, self._address, self.shape, programmed, self._whole)
         found = CrossbarMatrix(chip, self._prototype, self._backend, self._counter)
-        found.gradient, found._source = self.gradient, self._source
+        found.gradient, found._source, found._statistics = self.gradient, self._source, self._statistics
         return found
 
-    def read(self, x: Any, read: int | None = None, *, first_row: int = 0) -> Any:
+    def read(
+        self,
+        x: Any,
+        read: int | None = None,
+        *,
+        first_row: int = 0,
+        survey: Survey | None = None,
+        into: Partial | None = None,
+    ) -> Any:
         """Multiply inputs by the programmed matrix.
 
         Parameters
@@ -126,17 +90,26 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
             Number of this read, which addresses its noise; by default the engine's next one.
         first_row : int
             Row of the first input in a larger input matrix, for the addresses of DAC noise.
+        survey : Survey, optional
+            Scales of a larger input matrix, from `mpimpy.Engine.survey_inputs`, of which `x` is a part: the rows from
+            `first_row` on, and the columns that this matrix meets by its `origin`.
+        into : Partial, optional
+            Running sum to add the product to, if the matrix is a part, some rows of a larger one. All parts need the
+            same `read`.
 
         Returns
         -------
         array, shape (..., N)
+            Or `into`, whose `result` is the product.
 
         Raises
         ------
         TypeError
             If `x` is not numeric, or of another library.
         ValueError
-            If its shape or device does not fit, or it holds a NaN or an infinity.
+            If its shape or device does not fit, or it holds a NaN or an infinity; if it is a part that is known to
+            share scales with others, without a `survey` of these; if `survey` is of other inputs; if the part does not
+            come next in `into`, or does not belong to its product.
 
         Examples
         --------
@@ -146,12 +119,17 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         >>> bool(np.all(W.read(np.ones(3), read=0) == W.read(np.ones(3), read=0)))
         True
         """
+        if into is not None:
+            return add_part(self, x, into, (read, first_row), survey)
+        if survey is not None:
+            return read_surveyed(self, x, read, first_row, survey)
         shared = self._known(x, arrays.plain_values(x, self._source))
         if shared is None:
             if arrays.recorded(x, self._source) and not arrays.is_complex(x):
                 return self._recorded(x, read, first_row)
             operand = self._accept(x)
             if operand.complex:
+                check_complex(self.config, first_row, operand.rows, None)
                 return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), operand))
             shared, x = self._share(x, operand), operand.array
         return self._read_shared(shared, x, self._read_number(read), first_row)
@@ -171,12 +149,15 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
     def _read_shared(self, shared: SharedByReads, x: Any, read: Read, first_row: int) -> Any:
         number, stream = read
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - shared.dims[0] * shared.dims[1])
-        if self.programmed is None or shared.empty:
+        programmed = self.programmed
+        if programmed is None or shared.empty:
             return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
-        y = shared.small(self._backend, self.programmed, self._backend.to_backend(x), number, stream)
+        if first_row:
+            check_rows(self.config.inputs, self.config.tile.rows, first_row, shared.shape)
+        y = shared.small(self._backend, programmed, self._backend.to_backend(x), number, stream)
         if y is None:
             encoded = self._encode(x, shared.dims, shared.block)
-            y = self._multiply(self.programmed, encoded, (number, stream), first_row, shared.counts_as)
+            y = self._multiply(programmed, encoded, (number, stream), first_row, shared.counts_as)
             return self._xp.reshape(y, shared.shape)
         y = self._public(y)
         return y if y.dtype == shared.dtype else arrays.rounded(y, shared.dtype)
@@ -195,7 +176,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         if shared is None:
             if self._neighbours is not None:
                 self._neighbours = self._neighbours.meet(self)
-            block = encoding.block_shape(self.config.inputs, operand.dims[1:], self.config.tile.rows, weight=False)
+            block = self._block(operand.dims)
             dtype = self._result_dtype(operand.counts_as)
             shape, kinds = (*operand.shape[:-1], self.shape[1]), (operand.counts_as, dtype, self._kernel_dtype(dtype))
             shared = SharedByReads(operand.dims, shape, block, *kinds)
@@ -212,9 +193,11 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
     def _kernel_dtype(self, dtype: Any) -> str:
         return "float32" if dtype == self._xp.float32 else "float64"
 
+    def _block(self, dims: tuple[int, int, int]) -> tuple[int, int]:
+        return block_of_inputs(self.config.inputs, self.config.tile.rows, dims, self._place)
+
     def _encode(self, x: Any, dims: tuple[int, int, int], block: tuple[int, int] | None = None) -> Encoded:
-        if block is None:
-            block = encoding.block_shape(self.config.inputs, dims[1:], self.config.tile.rows, weight=False)
+        block = self._block(dims) if block is None else block
         values = self._backend.to_backend(self._xp.reshape(x, dims))
         return encoding.encode(self._backend, values, self.config.inputs, block)
 
@@ -225,43 +208,12 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         number, stream = read
         if stream is not None:
             programmed = dataclasses.replace(programmed, address=programmed.address.in_stream(stream))
-        height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
-        converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
+        height = encoded.digits.shape[2] * encoded.digits.shape[3]
+        converters.check_addresses(programmed.config, first_row, height)
+        converters.check_tiles(programmed.config, self.origin[0], self.shape[0])
         dtype = self._result_dtype(dtype)
         y = self._public(product(self._backend, programmed, encoded, number, first_row, self._kernel_dtype(dtype)))
         return y if y.dtype == dtype else arrays.rounded(y, dtype)
-
-    def save(self, path: Any) -> None:
-        """Write the matrix into a file: targets, cells, faults, wired cells, settings, seed and chip.
-
-        The file is an ``.npz`` of plain arrays, with JSON and a checksum, and no pickles. It appears whole or not
-        at all. `mpimpy.load` reads it, on any backend.
-
-        Parameters
-        ----------
-        path : str or path
-            Its name ends in ``.npz``.
-
-        Raises
-        ------
-        ValueError
-            If the name does not.
-        OSError
-            If the file cannot be written.
-
-        Examples
-        --------
-        >>> import pathlib, tempfile
-        >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     Engine(seed=1).program(np.eye(3)).save(pathlib.Path(folder) / "chip.npz")
-        """
-        self._save(path, self._prototype.dtype)
-
-    def _save(self, path: Any, dtype: Any) -> None:
-        chip = chips.Chip(self.config, self._address, self.shape, self.programmed)
-        chips.save(chip, path, dtype=str(dtype).rpartition(".")[2], reads=(self.reads, self.stream))
 
     def read_plan(self, x: Any) -> backends.Explanation:
         """Return the backend, the arithmetic and the path of each slice that ``x @ W`` takes, and why.
@@ -340,8 +292,8 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         """Raise ValueError unless weights are those that were programmed."""
         if self.programmed is None:
             return
-        same = self._xp.astype(w.array, self.dtype, copy=False)
-        check_weights(self._backend, self.programmed, self._backend.to_backend(same))
+        values = self._backend.to_backend(self._xp.astype(w.array, self.dtype, copy=False))
+        check_weights(self._backend, self.programmed, values, self._statistics)
 
     def __repr__(self) -> str:
         down, across, slices = self.tiles

@@ -10,7 +10,7 @@ SPACE = {"radc": [16, 32, 64, 128], "var": [0.0, 0.05, 0.1]}
 
 def seed_of(engine):
     """Numbers that tell seed and settings, two of them not finite."""
-    return {"seed": engine.seed >> 40, "nan": float("nan"), "inf": float("-inf"), "radc": engine.config.adc.radc}
+    return {"seed": engine.seed >> 40, "nan": float("nan"), "inf": float("-inf"), "radc": engine.config.adc.radc or -1}
 
 
 def fails(engine):

@@ -71,7 +71,7 @@ def run(code):
 
 
 def test_importing_mpimpy_imports_no_heavy_library():
-    heavy = ["torch", "triton", "matplotlib", "numba", "scipy"]
+    heavy = ["torch", "triton", "matplotlib", "numba", "scipy", "xarray", "distributed", "multiprocessing"]
     found = run(f"import sys, mpimpy; print([name for name in {heavy} if name in sys.modules])")
     assert found == "[]"
 

@@ -13,7 +13,7 @@ from ..checks import fail
 from ..config import ARITHMETIC
 from ..config._hints import hinted_call
 from ..crossbar.product import product
-from ..crossbar.programmed import Programmed, aged, wired, written
+from ..crossbar.programmed import Programmed, aged, given_ratio, wired, written
 from ..operands import encoding
 from . import metrics
 from .budget import effects_on, find_law
@@ -182,7 +182,7 @@ def _probe(xp: Any, depth: int, where: Any) -> Any:
     return xp.reshape(factor, (PROBE_ROWS, depth))
 
 
-def check_weights(backend: Any, programmed: Programmed, w: Any) -> None:
+def check_weights(backend: Any, programmed: Programmed, w: Any, statistics: Any = None) -> None:
     """Raise ValueError if weights are not those that a matrix was programmed with: their integers must be the same.
 
     Parameters
@@ -192,9 +192,11 @@ def check_weights(backend: Any, programmed: Programmed, w: Any) -> None:
     programmed : Programmed
     w : real floating array, shape (K, N)
         As the backend takes it, of the dtype that the matrix was programmed with.
+    statistics : BlockStatistics, optional
+        Of the blocks, if the matrix is a part with the scales of a larger one.
     """
     held, xp = programmed.encoded, array_namespace(programmed.encoded.digits)
-    given = encoding.encode(backend, w[None, ...], programmed.config.weights, held.block)
+    given = encoding.encode(backend, w[None, ...], programmed.config.weights, held.block, statistics=statistics)
     differ = xp.any(encoding.integers(given) != encoding.integers(held), axis=0)
     codes, scales = (int(xp.sum(xp.astype(array, xp.int64))) for array in (differ, given.scales != held.scales))
     if codes or scales:
@@ -288,7 +290,9 @@ class _Bench:
             if given.age is None:
                 matrix = wired(backend, matrix)
             else:
-                matrix = aged(backend, matrix, given.age.time_s, given.age.compensate)
+                moves = config.device.drift is not None or config.device.relaxation is not None
+                ratio = given_ratio(given) if moves else None  # that of a larger matrix
+                matrix = aged(backend, matrix, given.age.time_s, given.age.compensate if ratio is None else ratio)
             self._done[variant] = product(backend, matrix, self._inputs, 0, 0, "float64")
         return self._done[variant]
 

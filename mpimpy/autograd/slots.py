@@ -76,6 +76,7 @@ class Slotted:
     """
 
     slot: int
+    _trains: bool = False  # its reads may be made again in a backward pass, though torch does not record them now
 
     def _take_slot(self) -> None:
         self.slot = next(_numbers)

@@ -25,7 +25,7 @@ from ..reads import check_stream
 __all__ = ["CellNumbers", "Codes", "Description", "describe", "parse"]
 
 _KEYS = ("format", "version", "config", "seed", "chip", "origin", "shape", "dtype", "reads", "encoded", "states")
-_OPTIONAL = ("arithmetic", "stream")  # files had none before there was one
+_OPTIONAL = ("arithmetic", "stream", "whole")  # files had none before there was one
 _DTYPE = re.compile(r"bool|u?int[0-9]{1,2}|(b?float|complex)[0-9]{1,3}(_[a-z0-9]+)*")
 _LARGEST_BLOCK = 1 << 62
 
@@ -86,6 +86,8 @@ class Description:
         Reads made so far.
     stream : str or None
         Their stream.
+    whole : (int, int) or None
+        Shape of the whole matrix that this is a part of, if the file says one.
     codes : Codes or None
         None for a matrix without elements.
     fresh : CellNumbers or None
@@ -103,6 +105,7 @@ class Description:
     dtype: str
     reads: int
     stream: str | None = None
+    whole: tuple[int, int] | None = None
     codes: Codes | None = None
     fresh: CellNumbers | None = None
     aged: CellNumbers | None = None
@@ -162,19 +165,22 @@ def describe(meta: dict[str, Any]) -> Description:
     if dtype.startswith("complex") and shape[1] % 2:
         fail(ValueError, f"shape={shape} has no columns of imaginary parts beside as many of real parts")
     stream = None if "stream" not in meta else check_stream(meta["stream"])
+    whole = _whole(address, shape, meta)
     states = _mapping("states", meta["states"])
     if 0 in shape:
         if meta["encoded"] is not None or states:
             fail(ValueError, f"a matrix of shape {shape} has no cells")
-        return Description(config, address, shape, dtype, reads, stream)
+        return Description(config, address, shape, dtype, reads, stream, whole)
     _check_products(config)
     codes = _codes(config, shape, _mapping("encoded", meta["encoded"]))
     if "fresh" not in states:
         _check_keys("states", states, ("now",))
-        return Description(config, address, shape, dtype, reads, stream, codes, _fresh(config, states["now"]))
+        return Description(config, address, shape, dtype, reads, stream, whole, codes, _fresh(config, states["now"]))
     _check_keys("states", states, ("now", "fresh"))
     fresh = _fresh(config, states["fresh"])
-    return Description(config, address, shape, dtype, reads, stream, codes, fresh, *_aged(config, fresh, states["now"]))
+    return Description(
+        config, address, shape, dtype, reads, stream, whole, codes, fresh, *_aged(config, fresh, states["now"])
+    )
 
 
 def _config(meta: dict[str, Any]) -> Config:
@@ -206,6 +212,15 @@ def _address(config: Config, shape: tuple[int, int], meta: dict[str, Any]) -> Ad
         fail(ValueError, f"origin={origin} cuts through a tile of {rows} x {cols}")
     seed, chip = as_int("seed", meta["seed"], 0, noise.MAX_SEED), as_int("chip", meta["chip"], 0, noise.MAX_CHIP)
     return Address(seed, chip, 0, 0, *origin)
+
+
+def _whole(address: Address, shape: tuple[int, int], meta: dict[str, Any]) -> tuple[int, int] | None:
+    if "whole" not in meta:
+        return None
+    whole = as_int_pair("whole", meta["whole"], 0, noise.MAX_ROW)
+    if address.row + shape[0] > whole[0] or address.col + shape[1] > whole[1]:
+        fail(ValueError, f"whole={whole} does not hold a part of shape {shape} at {address.row, address.col}")
+    return whole
 
 
 def _check_products(config: Config) -> None:
@@ -244,7 +259,9 @@ def _codes(config: Config, shape: tuple[int, int], encoded: dict[str, Any]) -> C
             right = encoding.block_shape(fmt, shape, config.tile.rows, weight=True)
         except ValueError:
             right = None
-        if block != right:
+        # a part that was encoded by a survey may hold pieces of blocks
+        wide = fmt.granularity[1] if isinstance(fmt.granularity, tuple) else 1
+        if block != right and (block[0] % config.tile.rows or wide % block[1]):
             fail(ValueError, f"encoded.block={block} is no block of the format of the weights")
     strides = tuple(encoded["strides"])
     exponent = encoded.get("exponent")

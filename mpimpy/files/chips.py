@@ -44,12 +44,15 @@ class Chip:
         (K, N).
     programmed : Programmed or None
         None if K or N is 0.
+    whole : (int, int), optional
+        Shape of the whole matrix, if this is known to be a part of it.
     """
 
     config: Config
     address: Address
     shape: tuple[int, int]
     programmed: Programmed | None
+    whole: tuple[int, int] | None = None
 
 
 def save(chip: Chip, path: Any, *, dtype: str, reads: Read) -> None:
@@ -99,6 +102,8 @@ def save(chip: Chip, path: Any, *, dtype: str, reads: Read) -> None:
     }
     if reads[1] is not None:
         meta["stream"] = reads[1]
+    if chip.whole is not None:
+        meta["whole"] = chip.whole
     text = json.dumps(meta).encode()
     if len(text) > MOST_JSON:
         fail(

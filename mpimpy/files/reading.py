@@ -98,7 +98,7 @@ def _read(path: Any, source: Source) -> Saved:
         arrays |= {name: npz.read_array(source, entries[name]) for name in wanted}
         if npz.digest({name: arrays[name] for name in (META, *wanted)}) != arrays[SEAL].tobytes().decode():
             fail(ValueError, "its contents do not fit its checksum: it was altered")
-        chip = Chip(about.config, about.address, about.shape, programmed(about, arrays))
+        chip = Chip(about.config, about.address, about.shape, programmed(about, arrays), about.whole)
         return Saved(chip, about.dtype, about.reads, about.stream)
 
 

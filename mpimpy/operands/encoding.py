@@ -9,7 +9,7 @@ from .._integers import ceil_div
 from ..arrays import constant, device_of, namespace
 from ..backends import BlockScales, Slicing
 from ..config import Format
-from .powers import LOWEST, exponent_of, power, power_in_halves, shift_for
+from .powers import LOWEST, exponent_of, power, power_in_halves, shift_between, shift_for
 from .statistics import BlockStatistics, measure
 
 __all__ = [
@@ -216,7 +216,9 @@ def encode(
     xp = namespace(peak)
     # magnitudes of float32 and of narrower floats are in the band
     narrow = values.dtype == xp.float32 or getattr(values.dtype, "itemsize", 8) == 2
-    exponent = None if narrow else shift_for(xp, peak)
+    exponent = None
+    if not narrow:
+        exponent = shift_for(xp, peak) if statistics.span is None else shift_between(*statistics.span)
     planes = []
     if fmt.bw_e is None:
         top = top_code(fmt)

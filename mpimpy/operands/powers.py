@@ -15,6 +15,7 @@ __all__ = [
     "multiply_by_powers",
     "power",
     "power_in_halves",
+    "shift_between",
     "shift_for",
     "split_powers",
 ]
@@ -63,6 +64,11 @@ def shift_for(xp: Any, peak: Any) -> int | None:
         low, top = float(xp.min(peak)), float(xp.max(peak))
     if low < BAND[0]:
         low = float(xp.min(xp.where(peak > 0, peak, xp.ones_like(peak))))
+    return shift_between(low, top)
+
+
+def shift_between(low: float, top: float) -> int | None:
+    """Return the exponent of `shift_for`, given the least magnitude above 0 and the largest one."""
     if BAND[0] <= low and top <= BAND[1]:
         return None
     # small scales move up, as far as the large ones let them: numbers below the normal ones have few bits

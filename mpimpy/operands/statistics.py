@@ -8,7 +8,7 @@ from ..arrays import device_of, namespace
 from ..config import Format
 from .powers import LOWEST, exponent_of, power_in_halves
 
-__all__ = ["BlockStatistics", "block_means", "block_totals", "measure"]
+__all__ = ["BlockStatistics", "block_means", "block_totals", "fixed_point", "measure"]
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,18 @@ class BlockStatistics:
         Of a double exponent: the mean magnitude, which splits a block.
     below : float64 array of that shape, or None
         Of a double exponent: the largest magnitude that is not above the mean.
+    span : (float, float), optional
+        Least maximum above 0 and largest maximum of the blocks of the whole operand, if these are only some of them.
     """
 
     maximum: Any
     mean: Any = None
     below: Any = None
+    span: tuple[float, float] | None = None
 
 
-def _fixed_point(xp: Any, maximum: Any, block: tuple[int, int]) -> tuple[Any, int]:
-    # (exponents, places) of the fixed point in which the magnitudes of each block are summed
+def fixed_point(xp: Any, maximum: Any, block: tuple[int, int]) -> tuple[Any, int]:
+    """Return (exponents, places) of the fixed point in which the magnitudes of each block are summed."""
     return xp.clip(exponent_of(xp, maximum), LOWEST, None), min(53, 62 - math.ceil(math.log2(block[0] * block[1])))
 
 
@@ -42,7 +45,7 @@ def block_totals(backend: Any, values: Any, block: tuple[int, int], maximum: Any
     of parts of a block add up to those of the block, if its maximum is given.
     """
     xp, (_, rows, cols) = namespace(maximum), values.shape
-    exponent, places = _fixed_point(xp, maximum, block)
+    exponent, places = fixed_point(xp, maximum, block)
     sums = backend.block_sums(values, block, *power_in_halves(xp, places - 1 - exponent))
     where = device_of(maximum)
 
@@ -57,7 +60,7 @@ def block_totals(backend: Any, values: Any, block: tuple[int, int], maximum: Any
 def block_means(maximum: Any, block: tuple[int, int], sums: Any, counts: Any) -> Any:
     """Return the mean magnitude of each block, from `block_totals`: no order of summation shows in it."""
     xp = namespace(maximum)
-    exponent, places = _fixed_point(xp, maximum, block)
+    exponent, places = fixed_point(xp, maximum, block)
     unit_1, unit_2 = power_in_halves(xp, exponent + 1 - places)
     # Rounded down to the fixed-point grid: elements that all equal their mean are not above it.
     return xp.astype(sums // counts, xp.float64) * unit_1 * unit_2

@@ -88,7 +88,8 @@ def _client(address: str | None) -> Iterator[Any]:
     try:
         yield client
     finally:
-        client.close()
+        with contextlib.suppress(Exception):  # a scheduler that is lost does not answer, which the sweep has said
+            client.close(timeout=5)
 
 
 def _plot(args: argparse.Namespace) -> None:

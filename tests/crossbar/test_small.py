@@ -42,11 +42,18 @@ def usual(monkeypatch):
     return read
 
 
+def far(config):
+    """An origin where blocks of drawn granularities begin, as far from (0, 0) as these allow it."""
+    of_x, of_w = config.inputs.granularity, config.weights.granularity
+    row = 0 if {of_x, of_w} & {"per-matrix", "per-row", "per-col"} else config.tile.rows * 6
+    return row, 0 if of_w == "per-matrix" else config.tile.cols * 12
+
+
 @given(case=products(drift=True))
 @settings(max_examples=examples(100))
 def test_a_small_read_has_the_bits_of_the_usual_way(case):
     config, x, w = case
-    matrix = Engine.from_config(config, seed=7, chip=2).program(w, origin=(config.tile.rows * 3, config.tile.cols))
+    matrix = Engine.from_config(config, seed=7, chip=2).program(w, origin=far(config))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(small, "takes_small_reads", lambda backend: False)
         wanted = [copy.copy(matrix).read(x, number) for number in (0, 9)]

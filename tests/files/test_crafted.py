@@ -147,6 +147,7 @@ DESCRIPTIONS = {
     "chip": (-1, r"chip=-1 is out of range"),
     "reads": (2**40, r"reads=1099511627776 is out of range"),
     "stream": (7, r"stream=7 must be a text"),
+    "whole": ((1, 1), r"whole=\(1, 1\) does not hold a part of shape"),
     "stream ": ("\ud800", r"stream='\\ud800' is no name"),
     "origin": ((1, 0), r"origin=\(1, 0\) cuts through a tile of 64 x 64"),
     "origin ": ((2**32, 0), r"origin=4294967296 is out of range"),
