@@ -77,11 +77,13 @@ def test_coherent_part_of_large_variation(operands):
     simulated = SNR(DPETensor(**(BASE | quiet | {"var": 0.3})).program(w).read(x, 0), x @ w)
     assert found.scaled(var=0.3).snr_dB == pytest.approx(simulated, abs=0.4)
     law = found.law
-    product = law.gram[-1][-1]
-    noise = [law.powers(math, Settings(None, s, 0.0, 0.0))[1] for s in (0.1, 0.3)]
-    # without the mean part, power would follow the variance
-    grown = (noise[1] - math.expm1(0.045) ** 2 * product) / (noise[0] - math.expm1(0.005) ** 2 * product)
-    assert grown == pytest.approx(variance(0.3) / variance(0.1), rel=0.05)
+    gram = np.zeros((len(law.names),) * 2)
+    for at, row in enumerate(law.gram):
+        gram[at, : at + 1] = gram[: at + 1, at] = row
+    factor = math.sqrt(variance(0.3) / variance(0.002))
+    factors = {"read variation": factor, "product": math.expm1(0.045) - factor * math.expm1(0.002**2 / 2)}
+    vector = np.array([factors.get(name, 1.0) for name in law.names])
+    assert law.powers(math, Settings(None, 0.3, 0.0, 0.0))[1] == pytest.approx(vector @ gram @ vector)
 
 
 def test_parts_that_do_not_scale_stay(operands):

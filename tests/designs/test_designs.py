@@ -48,6 +48,20 @@ def test_the_answer_is_that_of_every_simulation(operands):
         assert len(found.checks) <= 10
 
 
+def test_designs_a_little_below_their_target_are_simulated(operands):
+    space = {"radc": [*range(700, 2100, 100)], "var": [0.05], "w_mapping": ["twos", "pair"]}
+    grid, snr = exhaustive(operands, space, "conversions*codes")
+    better = snr - grid.snr_dB
+    tried = 0
+    for at in np.flatnonzero(grid.holds & (better > 0.01) & (better < 0.5)):
+        target = float(snr[at])
+        best = grid.costs[snr >= target].min()
+        if best == grid.costs[at]:
+            tried += 1
+            assert mpimpy.design(*operands, space, target_dB=target, cost="conversions*codes").cost == best
+    assert tried
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "var"), [(0, 0.02), (1, 0.05)])
 def test_a_larger_space_against_every_simulation(seed, var):
