@@ -17,7 +17,7 @@ from .space import as_space
 __all__ = ["design"]
 
 # by how much a simulation may exceed a scaled figure, dB, where the error of an ADC deviates from a uniform one: 0.5 dB
-# as long as the law holds, and what 2,300 simulations found beyond
+# as long as the law holds, and what 2,200 simulations found beyond
 DEVIATIONS, MARGINS_DB = (0.05, 0.1, 0.15, 0.5, 0.7, 1.0), (0.5, 1.2, 2.0, 2.2, 3.0, 5.0)
 CHIPS = 3
 _FROZEN = ("write_var", "stuck_fault_ratio", "stuck_HGS", "stuck_LGS", "offset_lsb", "gain_error")
