@@ -6,11 +6,12 @@
 (2, 3)
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import backends, wires
 from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
+from ._later import later
 from ._load import load
 from ._operator import CrossbarOperator
 from ._partial import Partial
@@ -46,6 +47,7 @@ from .operands.survey import Survey
 
 if TYPE_CHECKING:
     from . import workloads
+    from .designs import design, search
     from .sweeps import open_sweep, sweep
 
 __version__ = "2.0.0"
@@ -84,6 +86,7 @@ __all__ = [
     "WriteVerify",
     "backends",
     "bitslicedpe",
+    "design",
     "diffpairdpe",
     "explain",
     "fpmemdpe",
@@ -91,6 +94,7 @@ __all__ = [
     "load",
     "open_sweep",
     "presets",
+    "search",
     "set_num_threads",
     "sweep",
     "wires",
@@ -98,16 +102,14 @@ __all__ = [
 ]
 
 # names whose rooms are imported when they are asked for
-_LATER = {"open_sweep": "sweeps", "sweep": "sweeps", "workloads": "workloads"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    from importlib import import_module
-
-    room = import_module(f".{_LATER[name]}", __name__)
-    found = room if name == _LATER[name] else getattr(room, name)
-    globals()[name] = found
-    return found
+__getattr__ = later(
+    __name__,
+    {
+        "design": "designs",
+        "open_sweep": "sweeps",
+        "search": "designs",
+        "sweep": "sweeps",
+        "workloads": "workloads",
+    },
+    globals(),
+)

@@ -19,6 +19,7 @@ from .analysis.metrics import SNR
 from .checks import check_names
 from .compat.dpetensor import DPETensor
 from .config._flat import ENGINE, SETTINGS
+from .designs import _command as designs
 from .files import tables
 from .operands.edge import MpimpyWarning
 from .sweeps import _command as sweeps
@@ -109,6 +110,7 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
     dot.add_argument("--explain", action="store_true", help="print size, conversions and the cost of each effect")
 
     sweeps.add(command)
+    designs.add(command)
     command("info", _info, "Print versions, threads and backends.", settings=False)
     return parser, commands.choices
 

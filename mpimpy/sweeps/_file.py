@@ -112,9 +112,9 @@ def _imported(spec: Spec, name: Any, key: tuple[str, ...], *, by_value: bool) ->
     return found
 
 
-def _array(spec: Spec, given: dict[str, Any], name: str) -> Any:
-    # a matrix in a file, or one of normal random numbers
-    value, key = given.get(name), ("parameters", name)
+def _array(spec: Spec, given: dict[str, Any], name: str, key: tuple[str, ...] | None = None) -> Any:
+    # a matrix in a file, or one of normal random numbers; by default it is one of the parameters
+    value, key = given.get(name), ("parameters", name) if key is None else key
     if isinstance(value, str):
         ending, folder = re.search(r"(?i)\.npz(:.+)$", value), Path(spec.path).parent
         path = value[: ending.start(1)] if ending else value
