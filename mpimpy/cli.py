@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from . import __version__, backends, noise
 from ._dot import MapReducedot, explain
+from ._warm import warm
 from .analysis.metrics import SNR
 from .checks import check_names
 from .compat.dpetensor import DPETensor
@@ -111,7 +112,8 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
 
     sweeps.add(command)
     designs.add(command)
-    command("info", _info, "Print versions, threads and backends.", settings=False)
+    info = command("info", _info, "Print versions, threads and backends.", settings=False)
+    info.add_argument("--warm", action="store_true", help="compile the kernels of common products, and keep them")
     return parser, commands.choices
 
 
@@ -222,6 +224,9 @@ def _info(args: argparse.Namespace) -> None:
     for backend in backends.available():
         state = "" if backend.available else "not available: "
         print(f"  {backend.name:<10}{state}{backend.detail}; for {backend.runs}")
+    if args.warm:
+        warm()
+        print("kernels of common products are compiled")
 
 
 def _complain(text: str) -> None:

@@ -475,6 +475,14 @@ def test_info_says_what_is_missing(run, monkeypatch):
     assert "  numba     not available: not installed: pip install numba; for arrays\n" in out
 
 
+def test_info_compiles_kernels(run, monkeypatch):
+    done = []
+    monkeypatch.setattr(cli, "warm", lambda: done.append("warm"))
+    assert run("info", "--warm").endswith("kernels of common products are compiled\n")
+    run("info")
+    assert done == ["warm"]
+
+
 def test_version_and_help(run):
     assert run("--version") == f"mpimpy {mpimpy.__version__}\n"
     assert re.search(r"demo .*\n +dot .*\n +sweep .*\n +plot .*\n(?: +.*\n)* +info ", run("--help"))

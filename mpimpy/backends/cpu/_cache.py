@@ -2,14 +2,18 @@
 
 Numba lets every error of its files out, and takes whatever a file holds for machine code. Here a file is sealed
 with its checksum, and names the source and the signature that it was compiled for. What does not fit is compiled anew.
+Processes that want one kernel at the same time wait for the first of them, which compiles it.
 """
 
 import hashlib
+import os
 import pickle
 import sys
 import warnings
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+from ._locks import FileLock
 
 __all__ = ["KernelCache"]
 
@@ -61,19 +65,35 @@ class KernelCache(FunctionCache):
     def __init__(self, function):
         super().__init__(function)
         files = self._cache_file
-        self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base, files._source_stamp)
+        name = self._impl.filename_base
+        self._cache_file = _SealedFiles(self._cache_path, name, files._source_stamp)
+        self._lock = FileLock(os.path.join(self._cache_path, f"{name}.lock"))
 
     def load_overload(self, sig, target_context):
-        """Return what was compiled for a signature; if there is nothing, tell once in a process what it waits for."""
-        global _told
+        """Return what was compiled for a signature; if there is nothing, tell once in a process what it waits for.
+
+        If nothing is returned, this process is the one to compile: others wait until `release`.
+        """
         found = super().load_overload(sig, target_context)
-        if found is None and not _told and sys.stderr is not None:
+        if found is not None:
+            return found
+        self._tell()
+        if self._lock.acquire() and (found := super().load_overload(sig, target_context)) is not None:
+            self.release()  # another process has compiled it meanwhile
+        return found
+
+    def release(self):
+        """Let other processes compile, or read what this one has saved."""
+        self._lock.release()
+
+    def _tell(self):
+        global _told
+        if not _told and sys.stderr is not None:
             _told = True
             print(
                 f"mpimpy: compiling kernels for this machine, once, some seconds; they are kept in {self._cache_path}",
                 file=sys.stderr,
             )
-        return found
 
     def save_overload(self, sig, data):
         """Save what was compiled for a signature; tell once in a process if that is not possible."""

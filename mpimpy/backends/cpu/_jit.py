@@ -23,13 +23,26 @@ PIECES = 8  # pieces of work a thread: a thread that finishes early takes more o
 SHARED = 100  # microseconds of work that pay for one more thread
 
 
+def _keep(dispatcher, cache):
+    # what is compiled is kept in a cache, whose lock is given back however a compilation ends
+    compile_ = dispatcher.compile
+
+    def compile_once(sig):
+        try:
+            return compile_(sig)
+        finally:
+            cache.release()
+
+    dispatcher._cache, dispatcher.compile = cache, compile_once
+
+
 def _compiler(**options):
     def decorate(function):
         compiled = numba.njit(**options, **_OPTIONS)(function)
         if compiled is not function:  # with NUMBA_DISABLE_JIT it is
             # without a folder that could hold the cache, it is compiled anew in every process
             with contextlib.suppress(RuntimeError, OSError):
-                compiled._cache = KernelCache(function)
+                _keep(compiled, KernelCache(function))
         return compiled
 
     return decorate
