@@ -8,13 +8,14 @@
 
 from typing import TYPE_CHECKING
 
-from . import backends, wires
+from . import _lazy, backends, wires  # noqa: F401
 from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
 from ._later import later
 from ._load import load
 from ._operator import CrossbarOperator
 from ._partial import Partial
+from ._warm import warm
 from .analysis.metrics import ABSE, RE, SNR
 from .analysis.report import Effect, Report
 from .backends import get_num_threads, set_num_threads
@@ -97,6 +98,7 @@ __all__ = [
     "search",
     "set_num_threads",
     "sweep",
+    "warm",
     "wires",
     "workloads",
 ]

@@ -7,7 +7,7 @@ from ._partial import Partial, add_part
 from ._view import NAME
 from .analysis.programming import Programming
 from .analysis.report import Report
-from .arrays import namespace
+from .arrays import lazy_of, namespace
 from .checks import fail
 from .config import Config
 from .crossbar.programmed import Age
@@ -224,6 +224,8 @@ class ComplexMatrix(LinearOperand):
         >>> F.read(np.array([1j])).round(1)
         array([-1.+0.j])
         """
+        if (lazy := lazy_of(x)) is not None and lazy.read is not None:
+            return lazy.read(self, x, read, {"first_row": first_row, "survey": survey, "into": into})
         if into is not None:
             return add_part(self, x, into, (read, first_row), survey)
         x = self._accept(x)

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace, device, is_array_api_obj
 
@@ -24,6 +24,7 @@ __all__ = [
     "is_plain",
     "is_torch",
     "is_torch_cpu",
+    "lazy_of",
     "lazy_product",
     "namespace",
     "on_card",
@@ -319,27 +320,43 @@ def quiet() -> Any:
     return np.errstate(all="ignore")
 
 
-_LAZY: dict[str, Callable[..., Any]] = {}  # by library: the product of arrays that are not computed yet
+class Lazy(NamedTuple):
+    """The functions of a library whose arrays are not computed yet; see `register_lazy`."""
+
+    product: Callable[..., Any]
+    program: Callable[..., Any] | None = None
+    multiply: Callable[..., Any] | None = None
+    read: Callable[..., Any] | None = None
 
 
-def register_lazy(library: str, product: Callable[..., Any]) -> None:
-    """Register the product of a library whose arrays are not computed yet, such as dask's.
+_LAZY: dict[str, Lazy] = {}  # by library
 
-    `MapReducedot` hands arrays of such a library over, instead of computing them.
+
+def register_lazy(library: str, product: Callable[..., Any], **others: Callable[..., Any]) -> None:
+    """Register the products of a library whose arrays are not computed yet, such as dask's.
+
+    `MapReducedot`, engines and programmed matrices hand arrays of such a library over, instead of computing them.
 
     Parameters
     ----------
     library : str
         The top module of the arrays' type, such as "dask".
     product : function
-        Called as ``product(a, b, engine, settings)``.
+        Called as ``product(a, b, engine, settings)``, for `MapReducedot`.
+    **others : functions, optional
+        ``program(engine, w, options)``, for ``engine.program(w)``; ``multiply(engine, x, w, read)``, for
+        ``engine(x, w)``; ``read(matrix, x, read, options)``, for ``matrix.read(x)``.
     """
-    _LAZY[library] = product
+    _LAZY[library] = Lazy(product, **others)
+
+
+def lazy_of(*values: Any) -> Lazy | None:
+    """Return the registered functions of the first value whose library is lazy, or None."""
+    libraries = (type(value).__module__.partition(".")[0] for value in values)
+    return next((_LAZY[name] for name in libraries if name in _LAZY), None)
 
 
 def lazy_product(*values: Any) -> Callable[..., Any] | None:
     """Return the registered product of the first value whose library is lazy, or None."""
-    if not _LAZY:
-        return None
-    libraries = (type(value).__module__.partition(".")[0] for value in values)
-    return next((_LAZY[name] for name in libraries if name in _LAZY), None)
+    lazy = lazy_of(*values)
+    return None if lazy is None else lazy.product

@@ -10,7 +10,7 @@ from ._operator import CrossbarOperator
 from ._survey import SurveyingEngine
 from ._transposed import transposed_refusal
 from ._writing import calibrated, place_of
-from .arrays import detach, is_complex, namespace, recorded, wants_gradient
+from .arrays import detach, is_complex, lazy_of, namespace, recorded, wants_gradient
 from .checks import fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
@@ -227,6 +227,10 @@ class Engine(SurveyingEngine):
         >>> Engine(seed=1).program(np.eye(100)).tiles
         (2, 2, 4)
         """
+        if (lazy := lazy_of(w)) is not None and lazy.program is not None:
+            options = {"name": name, "chip": chip, "origin": origin, "shape": shape, "survey": survey}
+            found: CrossbarMatrix = lazy.program(self, w, {**options, "faults": faults})
+            return found
         source = w if wants_gradient(w) and not is_complex(w) else None
         weights = self._weights(w if source is None else detach(w))
         place = place_of(self, weights, origin, shape, survey)
@@ -372,6 +376,8 @@ class Engine(SurveyingEngine):
         if isinstance(w, RightOperand):
             self.config.check_written_with(w.config)
             return w.read(x, read)
+        if (lazy := lazy_of(x, w)) is not None and lazy.multiply is not None:
+            return lazy.multiply(self, x, w, read)
         if recorded(x, w) and not is_complex(x) and not is_complex(w):
             return self._recorded(x, w, read)
         w = edge.accept("w", w, edge.like(x), complex_too=True)

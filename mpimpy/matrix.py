@@ -125,6 +125,8 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
             return read_surveyed(self, x, read, first_row, survey)
         shared = self._known(x, arrays.plain_values(x, self._source))
         if shared is None:
+            if (lazy := arrays.lazy_of(x)) is not None and lazy.read is not None:
+                return lazy.read(self, x, read, {"first_row": first_row})
             if arrays.recorded(x, self._source) and not arrays.is_complex(x):
                 return self._recorded(x, read, first_row)
             operand = self._accept(x)
