@@ -155,9 +155,13 @@ class ComplexMatrix(LinearOperand):
         values, width = self.parts.decoded(), self.shape[1]
         return as_complex(values[:, :width], values[:, width:])
 
-    def at(self, t: float | str, compensate: bool = False) -> "ComplexMatrix":
+    def at(self, t: float | str, compensate: bool | float = False) -> "ComplexMatrix":
         """Return the matrix as it is at a time after programming; see `CrossbarMatrix.at`."""
         return ComplexMatrix(self.parts.at(t, compensate), self._prototype)
+
+    def totals(self, t: float | str) -> tuple[int, int]:
+        """Return the total conductances of the real matrix; see `CrossbarMatrix.totals`."""
+        return self.parts.totals(t)
 
     def save(self, path: Any) -> None:
         """Write the matrix into a file; see `CrossbarMatrix.save`. `mpimpy.load` returns a `ComplexMatrix`."""

@@ -1,4 +1,4 @@
-"""Parts of products on programmed matrices: inputs with the scales of a larger input matrix, drift with its ratio."""
+"""Parts of input matrices, read with the scales of the whole."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ from .files.chips import Chip
 from .operands import encoding
 from .operands.edge import Operand, float_dtype
 from .operands.place import Place
-from .operands.survey import Survey
+from .operands.statistics import BlockStatistics
 from .reads import CountedReads, ReadCounter
 
 __all__ = ["NAME", "MatrixView", "as_operand", "backend_of"]
@@ -44,7 +44,7 @@ class MatrixView(CountedReads):
     config: Config
     programmed: Programmed | None
     shape: tuple[int, int]
-    _survey: Survey | None = None  # scales of the whole matrix that it was encoded with, if it is a part
+    _statistics: BlockStatistics | None = None  # of a part that was encoded with the scales of the whole
 
     def __init__(self, chip: Chip, prototype: Any, backend: Any, counter: ReadCounter) -> None:
         self.config, self.programmed, self.shape = chip.config, chip.programmed, chip.shape

@@ -16,8 +16,8 @@ from .matrix import CrossbarMatrix, backend_of, encode_inputs
 from .noise import Address
 from .operands import edge, encoding
 from .operands.edge import Operand
-from .operands.place import WHOLE, Place, as_shape, block_of_weights, check_survey, encode_part, inside
-from .operands.survey import Survey, SurveyOf
+from .operands.place import WHOLE, Place, as_shape, block_of_weights, check_survey, inside
+from .operands.survey import Survey, SurveyOf, part_statistics
 
 __all__ = ["WritingEngine", "calibrated", "choose_backend", "place_of", "real_shape", "write", "write_real"]
 
@@ -118,7 +118,7 @@ def write(
     address: Address | None = None,
     config: Config | None = None,
     faults: Any = None,
-    place: Place = WHOLE,
+    whole: tuple[int, int] | None = None,
 ) -> CrossbarMatrix:
     """Write encoded weights into an engine's crossbars.
 
@@ -133,17 +133,17 @@ def write(
         Address of the first cell, and settings; by default the engine's.
     faults : int8 array, optional
         As for `mpimpy.crossbar.programmed.program`.
-    place : Place, optional
-        Of the weights in a larger matrix.
+    whole : (int, int), optional
+        Shape of a larger matrix that they are a part of.
     """
     config = engine.config if config is None else config
     address = engine._address() if address is None else address
     backend, xp = choose_backend(engine, w.array), namespace(w.array)
     cells = None if encoded is None else program(backend, config, encoded, address, faults)
     prototype = xp.zeros((0,), dtype=w.counts_as, device=device_of(w.array))
-    chip = Chip(config, address, (w.shape[0], w.shape[1]), cells, place.shape)
+    chip = Chip(config, address, (w.shape[0], w.shape[1]), cells, whole)
     matrix = CrossbarMatrix(chip, prototype, backend, engine._counter)
-    matrix.gradient, matrix._survey = engine.gradient, place.survey
+    matrix.gradient = engine.gradient
     return matrix
 
 
@@ -169,20 +169,19 @@ def write_real(engine: Any, w: Operand, address: Address, place: Place = WHOLE, 
     if config.wires is not None and origin[1] % cols:
         cut = f"origin={origin} cuts through a tile of {cols} columns"
         fail(ValueError, f"{cut}, which its wires join: use a multiple of {cols}")
-    if place.survey is None:
-        block_of_weights(config.weights, rows, shape, place)
+    block = (0, 0) if place.survey is not None else block_of_weights(config.weights, rows, shape, place)
     if faults is not None:
         faults = edge.as_faults(faults, shape, config.weights)
-    backend, encoded = choose_backend(engine, w.array), None
+    backend, encoded, statistics = choose_backend(engine, w.array), None, None
     if 0 not in shape:
         cell_format, values = plans.cell_format(config), backend.to_backend(w.array[None, ...])
-        cut_as = cell_format.strides, cell_format.level_dtype
+        strides, dtype = cell_format.strides, cell_format.level_dtype
         if place.survey is not None:
-            encoded = encode_part(backend, values, place.survey, origin, cut_as)
-        else:
-            block = block_of_weights(config.weights, rows, shape, place)
-            encoded = encoding.encode(backend, values, config.weights, block, *cut_as)
-    return write(engine, w, encoded, address._replace(row=origin[0], col=origin[1]), faults=faults, place=place)
+            statistics, block = part_statistics(place.survey, values, origin)
+        encoded = encoding.encode(backend, values, config.weights, block, strides, dtype, statistics)
+    matrix = write(engine, w, encoded, address._replace(row=origin[0], col=origin[1]), faults=faults, whole=place.shape)
+    matrix._statistics = statistics
+    return matrix
 
 
 def calibrated(engine: Any, x: Any, w: Operand, *, method: str, percentile: float | None, ratios: str) -> Any:

@@ -4,27 +4,26 @@ import dataclasses
 from typing import Any
 
 from . import arrays, backends, converters, noise
+from ._ageing import AgeingMatrix
 from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
 from ._partial import Partial, add_part
 from ._parts import read_surveyed
-from ._recorded import RecordedMatrix, recorded_product
+from ._recorded import recorded_product
 from ._transposed import TransposedMatrix
 from ._view import NAME, as_operand, backend_of
 from .analysis.report import Report, check_weights, measure
-from .cells import laws
-from .checks import as_bool, as_int, fail
+from .checks import as_int, fail
 from .config import Format
-from .config._variation import seconds
 from .crossbar.explain import explain
 from .crossbar.product import product
-from .crossbar.programmed import Programmed, aged
+from .crossbar.programmed import Programmed
 from .crossbar.small import SharedByReads
 from .files import chips
 from .operands import edge, encoding
 from .operands.edge import Operand
 from .operands.encoding import Encoded
-from .operands.place import block_of_inputs, check_complex, check_rows, encode_part
+from .operands.place import block_of_inputs, check_complex, check_rows
 from .operands.survey import Survey
 from .reads import Read
 
@@ -34,7 +33,7 @@ __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_i
 KINDS = 32  # entries of shapes and dtypes of inputs for which a matrix keeps what reads share
 
 
-class CrossbarMatrix(RecordedMatrix, LinearOperand):
+class CrossbarMatrix(AgeingMatrix, LinearOperand):
     """Matrix in crossbars, written by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it. ``W @ x`` and
@@ -66,56 +65,10 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         """The transposed matrix: ``x @ W.T`` reads the same cells from their bit lines; see `TransposedMatrix.read`."""
         return TransposedMatrix(self)
 
-    def at(self, t: float | str, compensate: bool = False) -> "CrossbarMatrix":
-        """Return the matrix as it is at a time after programming; this one does not change.
-
-        Cells decay by the device's `Drift`, or relax by its `Relaxation`. Each cell keeps its exponent, or its
-        random number, at all times, real reference cells too; ideal reference columns have the mean exponent, or the
-        shift, of LGS. Stuck cells do not move. `Flicker` noise has the strength of that time.
-
-        Parameters
-        ----------
-        t : float or str
-            Time since programming: seconds, or text such as "30 d" (s, min, h, d or y).
-        compensate : bool
-            Multiply every product by one number: the matrix's total conductance as programmed, over
-            its total at that time, reference columns left out. A part of a matrix is compensated by its own total.
-
-        Returns
-        -------
-        CrossbarMatrix
-
-        Raises
-        ------
-        ValueError
-            If `t` is no time, or beyond the times of the device's laws, or if time changes nothing.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mpimpy import Device, Drift, Engine
-        >>> W = Engine(Device(var=0, drift=Drift(0.05)), seed=1).program(np.eye(64))
-        >>> print(W.at("30 d").age)
-        30 d after programming, not compensated
-        """
-        time_s, compensate = seconds("t", t), as_bool("compensate", compensate)
-        start = laws.ages(self.config.device)
-        if start is None:
-            fail(ValueError, "time changes nothing: give the device a drift, such as Device(drift=Drift(nu=0.05))")
-        if time_s < start:
-            since = f"t={time_s:g} s is before t0_s={start:g} s, from when on the device's drift is known"
-            fail(ValueError, f"{since}: use a later time")
-        if time_s > (end := laws.known_until(self.config.device)):
-            since = f"t={time_s:g} s is after {end:g} s, until when the device's relaxation is known"
-            fail(ValueError, f"{since}: use an earlier time")
-        if self.programmed is None:
-            return self._with(None)
-        return self._with(aged(self._backend, self.programmed, time_s, compensate))
-
     def _with(self, programmed: Programmed | None) -> "CrossbarMatrix":
         chip = chips.Chip(self.config, self._address, self.shape, programmed, self._whole)
         found = CrossbarMatrix(chip, self._prototype, self._backend, self._counter)
-        found.gradient, found._source, found._survey = self.gradient, self._source, self._survey
+        found.gradient, found._source, found._statistics = self.gradient, self._source, self._statistics
         return found
 
     def read(
@@ -339,10 +292,7 @@ class CrossbarMatrix(RecordedMatrix, LinearOperand):
         if self.programmed is None:
             return
         values = self._backend.to_backend(self._xp.astype(w.array, self.dtype, copy=False))
-        given = None
-        if self._survey is not None:
-            given = encode_part(self._backend, values[None, ...], self._survey, self.origin)
-        check_weights(self._backend, self.programmed, values, given)
+        check_weights(self._backend, self.programmed, values, self._statistics)
 
     def __repr__(self) -> str:
         down, across, slices = self.tiles

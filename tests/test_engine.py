@@ -671,4 +671,5 @@ def test_public_names_of_an_engine_and_of_a_matrix():
         "rmatmat",
         "rmatvec",
         "save",
+        "totals",
     }

@@ -7,9 +7,12 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from libraries import same_bits
+from strategies import examples, runners
 
-from mpimpy import DAC, Device, Engine, Format, Partial, Tile, load
+from mpimpy import ADC, DAC, Device, Drift, Engine, Format, Partial, Relaxation, Tile, load
 
 ROWS, PANEL = 2, 32  # rows of a tile, and of sixteen of them
 M, K, N = 6, 96, 5
@@ -37,18 +40,18 @@ def surveys(engine, x, w, cuts):
     return of_x, joined(functools.partial(engine.survey_weights, shape=w.shape), w_parts)
 
 
-def cut_product(engine, x, w, cuts, found=(None, None), **place):
+def cut_product(engine, x, w, cuts, found=(None, None), make=np.asarray, **place):
     """The product, put together from the parts between the cuts."""
     of_x, of_w = found
     rows, depths, cols = map(spans, cuts, (x.shape[0], *w.shape))
     columns = []
     for left, right in cols:
-        matrices = [engine.program(w[a:b, left:right], origin=(a, left), survey=of_w, **place) for a, b in depths]
+        matrices = [engine.program(make(w[a:b, left:right]), origin=(a, left), survey=of_w, **place) for a, b in depths]
         lines = []
         for top, bottom in rows:
             total = Partial()
             for W, (a, b) in zip(matrices, depths, strict=True):
-                W.read(x[top:bottom, a:b], read=0, first_row=top, survey=of_x, into=total)
+                W.read(make(x[top:bottom, a:b]), read=0, first_row=top, survey=of_x, into=total)
             lines.append(np.asarray(total.result()))
         columns.append(np.concatenate(lines))
     return np.concatenate(columns, axis=1)
@@ -329,3 +332,202 @@ def test_a_saved_part_stays_a_part(rng, tmp_path):
 
 def w_of(engine, w):
     return engine.program(w).decoded()
+
+
+# parts age by the ratio of the whole
+
+
+AGES = [
+    Device(drift=Drift(0.05, 0.02), write_var=0.05),
+    Device(var=0, drift=Drift(0.1)),
+    Device(relaxation=Relaxation([1, 1e8], [1e-7, 4e-7])),
+]
+
+
+@pytest.mark.parametrize("device", AGES, ids=["drift", "plain drift", "relaxation"])
+@pytest.mark.parametrize("kind", ["real", "complex"])
+def test_parts_age_by_the_ratio_of_the_whole(rng, device, kind):
+    engine = Engine(device, tile=Tile(16, 8), seed=1)
+    w, x = rng.standard_normal((2, 64, 10))
+    w, x = (w + 1j * rng.standard_normal(w.shape) if kind == "complex" else w), x.T
+    cols = [(0, 10)] if kind == "complex" else [(0, 3), (3, 10)]
+    places = [(slice(*rows), slice(*some)) for rows in ((0, 32), (32, 64)) for some in cols]
+    parts = [engine.program(w[at], origin=(at[0].start, at[1].start), shape=w.shape) for at in places]
+    before, after = map(sum, zip(*(part.totals("30 d") for part in parts), strict=True))
+    whole = engine.program(w)
+    assert whole.totals("30 d") == (before, after)
+    aged = whole.at("30 d", compensate=True)
+    assert before / after == aged.age.ratio != 1.0
+    for at, part in zip(places, parts, strict=True):
+        old = part.at("30 d", compensate=before / after)
+        assert old.age == aged.age
+        # only this part's rows drive the whole
+        drive = np.zeros_like(x)
+        drive[:, at[0]] = x[:, at[0]]
+        assert np.array_equal(old.read(x[:, at[0]], read=0), aged.read(drive, read=0)[:, at[1]])
+
+
+def test_columns_of_an_aged_matrix_have_its_bits(rng):
+    engine = Engine(Device(drift=Drift(0.05, 0.02)), tile=Tile(16, 8), seed=1)
+    w, x = rng.standard_normal((64, 10)), rng.standard_normal((3, 64))
+    parts = [engine.program(w[:, a:b], origin=(0, a)) for a, b in ((0, 3), (3, 10))]
+    before, after = map(sum, zip(*(part.totals("30 d") for part in parts), strict=True))
+    found = [part.at("30 d", compensate=before / after).read(x, read=0) for part in parts]
+    assert same_bits(np.concatenate(found, axis=1), engine.program(w).at("30 d", compensate=True).read(x, read=0))
+
+
+def test_a_part_has_no_ratio_of_its_own(rng):
+    engine, w = Engine(Device(drift=Drift(0.05, 0.02)), seed=1), rng.standard_normal((128, 4))
+    for part in (engine.program(w[64:], origin=(64, 0)), engine.program(w[:64], shape=w.shape)):
+        with pytest.raises(
+            ValueError,
+            match=r"compensate=True would take the ratio of this part alone, of shape \(64, 4\) at \(\d+, 0\) of a larger "
+            r"matrix: add up before, after = W.totals\(t\) of all parts, and give each compensate=before / after$",
+        ):
+            part.at("1 d", compensate=True)
+        assert part.at("1 d").age.ratio != 1.0
+    W = engine.program(w, shape=w.shape)
+    assert W.at("1 d", compensate=True).age == engine.program(w).at("1 d", compensate=True).age
+    for wrong, error in ((0.0, ValueError), (-1.0, ValueError), (float("nan"), ValueError), (2, TypeError)):
+        with pytest.raises(error, match=r"^compensate="):
+            W.at("1 d", compensate=wrong)
+    with pytest.raises(ValueError, match="time changes nothing"):
+        Engine(seed=1).program(w).totals("1 d")
+    assert engine.program(w[:0]).totals("1 d") == (0, 0)
+
+
+def test_a_report_of_a_part_keeps_the_ratio_of_the_whole(rng):
+    engine, w = Engine(Device(var=0, drift=Drift(0.2, 0.1)), adc=ADC(None), seed=1), rng.standard_normal((64, 8))
+    W = engine.program(w)
+    own = W.at("1 y", compensate=True)
+    assert str(own.report()) == str(W.at("1 y", compensate=own.age.ratio).report())
+    wide = W.at("1 y", compensate=1.5 * own.age.ratio).report()
+    assert wide.snr_dB < own.report().snr_dB - 3
+    without = [{each.name: each.without_dB for each in of.effects}["drift"] for of in (own.report(), wide)]
+    assert without[0] == without[1]
+
+
+# drawn
+
+
+NUMBERS = st.sampled_from([1.0, 1.0, 1e-12, 1e12])
+
+
+@st.composite
+def cut_operands(draw):
+    """A configuration, operands, and cuts of both along all axes, some of them inside tiles and blocks."""
+    rows = draw(st.integers(1, 3))
+    formats = []
+    for weight in (False, True):
+        bw_e = draw(st.sampled_from([None, 3, 8]))
+        double = bw_e is not None and draw(st.booleans())
+        block = (rows * draw(st.integers(1, 5)), draw(st.integers(1, 4)))
+        names = ["finest", "per-matrix", "per-col" if weight else "per-row", block if weight else block[::-1]]
+        formats.append(Format((1, 1, 2), bw_e=bw_e, double=double, granularity=draw(st.sampled_from(names))))
+    shape = [draw(st.integers(1, 5)), draw(st.integers(1, 40)), draw(st.integers(1, 5))]
+    dtype, seed = draw(st.sampled_from(["float32", "float64"])), draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    x, w = (
+        (rng.standard_normal(size) * 10.0 ** rng.integers(-2, 3, size) * draw(NUMBERS)).astype(dtype)
+        for size in (shape[:2], shape[1:])
+    )
+    w[rng.random(w.shape) < draw(st.sampled_from([0.0, 0.5, 1.0]))] = 0
+    measured = [sorted(draw(st.sets(st.integers(0, size), max_size=3))) for size in shape]
+    step = (1, PANEL // ROWS * rows, 1)  # products of parts are added panel by panel
+    used = [
+        sorted({cut // s * s for cut in draw(st.sets(st.integers(0, n), max_size=3))})
+        for n, s in zip(shape, step, strict=True)
+    ]
+    return Tile(rows, 4), formats, (x, w), measured, used
+
+
+@given(cut_operands(), runners())
+@settings(max_examples=examples(40))
+def test_parts_with_surveys_are_parts_of_the_whole(case, chosen):
+    tile, (inputs, weights), (x, w), measured, used = case
+    for _, make, backend in chosen:
+        engine = Engine(Device(var=0.05), DAC(vnoise=0.01), ADC(256), tile, inputs, weights, seed=3, backend=backend)
+        whole = engine.program(make(w))
+        found = surveys(engine, make(x), make(w), measured)
+        assert found == surveys(Engine.from_config(engine.config, seed=3), x, w, [*measured[:1], [], []])
+        cells = np.asarray(whole.conductance())
+        for (a, b), (c, d) in itertools.product(spans(used[1], w.shape[0]), spans(used[2], w.shape[1])):
+            part = engine.program(make(w[a:b, c:d]), origin=(a, c), survey=found[1])
+            assert same_bits(part.codes(), np.asarray(whole.codes())[..., a:b, c:d])
+            assert same_bits(part.decoded(), np.asarray(whole.decoded())[a:b, c:d])
+            assert same_bits(part.conductance(), cells[..., a:b, c:d])
+        y = np.asarray(whole.read(make(x), read=0))
+        assert same_bits(cut_product(engine, x, w, used, found, make=make), y)
+
+
+# complex operands, and tensors with gradients
+
+
+def test_complex_parts_have_the_scales_of_the_whole(rng):
+    fine = {"bw_e": 6, "double": True}
+    engine = Engine(
+        Device(var=0.05),
+        tile=Tile(ROWS, 4),
+        inputs=Format(granularity="per-matrix", **fine),
+        weights=Format(granularity=(K, 3), **fine),
+        seed=3,
+    )
+    (x, ix), (w, iw) = rng.standard_normal((2, M, K)), rng.standard_normal((2, K, N))
+    x, w = x + 10j * ix, w + 1j * iw
+    whole = engine.program(w).read(x, read=0)
+    cuts = (3,), (32, 64), ()
+    of_x, of_w = surveys(engine, x, w, cuts)
+    assert (of_x.of.shape, of_w.of.shape) == ((2 * M, K), (K, 2 * N))
+    total = Partial()
+    for a, b in spans(cuts[1], K):
+        part = engine.program(w[a:b], origin=(a, 0), shape=w.shape, survey=of_w)
+        part.read(x[:, a:b], read=0, survey=of_x, into=total)
+        with pytest.raises(ValueError, match="gives one scale to elements of this part"):
+            engine.program(w[a:b], shape=w.shape, origin=(a, 0))
+    assert same_bits(total.result(), whole)
+    # some rows: real and imaginary parts apart
+    V = engine.program(w)
+    y = V.parts.read(x.real[2:4], read=0, first_row=2, survey=of_x)
+    iy = V.parts.read(x.imag[2:4], read=0, first_row=M + 2, survey=of_x)
+    assert same_bits(y[:, :N] - iy[:, N:], whole.real[2:4])
+    for rows in (slice(2, 4), slice(0, 2)):
+        with pytest.raises(ValueError, match=r"these are 2 complex rows from \d on: read x.real and x.imag apart"):
+            V.read(x[rows], read=0, first_row=rows.start, survey=of_x)
+    assert same_bits(V.read(x, read=0, survey=of_x), whole)
+
+
+def test_complex_rows_that_share_scales_are_not_cut(rng):
+    x, w = rng.standard_normal((8, 4)) + 1j, np.eye(4)
+    for weights in (w, w + 1j):
+        V = Engine(inputs=Format(granularity=(2, 64)), seed=1).program(weights)
+        with pytest.raises(
+            ValueError, match=r"scale to several rows, and first_row=2 to complex inputs: read x.real and"
+        ):
+            V.read(x[2:], read=0, first_row=2)
+        V = Engine(seed=1).program(weights)
+        assert same_bits(V.read(x[2:], read=0, first_row=2), V.read(x, read=0)[2:])
+
+
+def test_complex_columns_are_not_cut():
+    engine, w = Engine(seed=1), np.ones((4, 3)) * 1j
+    for call in (engine.program, engine.survey_weights):
+        with pytest.raises(
+            ValueError, match=r"of shape \(4, 3\) are some columns of a matrix of shape=\(4, 6\), whose"
+        ):
+            call(w, shape=(4, 6))
+
+
+def test_a_survey_has_no_gradient():
+    torch = pytest.importorskip("torch")
+    w = torch.eye(64, dtype=torch.float64)
+    of_w = ENGINE.survey_weights(w.clone().requires_grad_(), shape=(64, 64))
+    of_x = ENGINE.survey_inputs(w.clone().requires_grad_(), shape=(64, 64))
+    with pytest.raises(TypeError, match=r"a part with a survey has no gradient: give program\(w.detach\(\), survey=\)"):
+        ENGINE.program(w.clone().requires_grad_(), survey=of_w)
+    V = ENGINE.program(w, survey=of_w)
+    with pytest.raises(
+        TypeError, match=r"one with a survey has no gradient: detach its operands, or use torch.no_grad"
+    ):
+        V.read(w.clone().requires_grad_(), survey=of_x)
+    with torch.no_grad():
+        assert torch.equal(V.read(w.clone().requires_grad_(), 0, survey=of_x), V.read(w, 0))

@@ -15,9 +15,8 @@ from ..config import ADC, ARITHMETIC, Config, Device, Ranges, Samples
 from ..config._adc import MOST_LSB
 from ..crossbar import plan as plans
 from ..crossbar.product import product
-from ..crossbar.programmed import Programmed, aged, wired, written
+from ..crossbar.programmed import Programmed, aged, given_ratio, wired, written
 from ..operands import encoding
-from ..operands.encoding import Encoded
 from . import metrics
 from .counts import counts
 
@@ -242,7 +241,7 @@ def _variants(config: Config, *, ageing: bool) -> dict[str, tuple[Variant, Varia
     }
 
 
-def check_weights(backend: Any, programmed: Programmed, w: Any, given: Encoded | None = None) -> None:
+def check_weights(backend: Any, programmed: Programmed, w: Any, statistics: Any = None) -> None:
     """Raise ValueError if weights are not those that a matrix was programmed with: their integers must be the same.
 
     Parameters
@@ -252,12 +251,11 @@ def check_weights(backend: Any, programmed: Programmed, w: Any, given: Encoded |
     programmed : Programmed
     w : real floating array, shape (K, N)
         As the backend takes it, of the dtype that the matrix was programmed with.
-    given : Encoded, optional
-        The same as integers, if it is a part with the scales of a larger matrix.
+    statistics : BlockStatistics, optional
+        Of the blocks, if the matrix is a part with the scales of a larger one.
     """
     held, xp = programmed.encoded, array_namespace(programmed.encoded.digits)
-    if given is None:
-        given = encoding.encode(backend, w[None, ...], programmed.config.weights, held.block)
+    given = encoding.encode(backend, w[None, ...], programmed.config.weights, held.block, statistics=statistics)
     differ = xp.any(encoding.integers(given) != encoding.integers(held), axis=0)
     codes, scales = (int(xp.sum(xp.astype(array, xp.int64))) for array in (differ, given.scales != held.scales))
     if codes or scales:
@@ -338,7 +336,9 @@ class _Bench:
             if given.age is None:
                 matrix = wired(backend, matrix)
             else:
-                matrix = aged(backend, matrix, given.age.time_s, given.age.compensate)
+                moves = config.device.drift is not None or config.device.relaxation is not None
+                ratio = given_ratio(given) if moves else None  # that of a larger matrix
+                matrix = aged(backend, matrix, given.age.time_s, given.age.compensate if ratio is None else ratio)
             self._done[variant] = product(backend, matrix, self._inputs, 0, 0, "float64")
         return self._done[variant]
 

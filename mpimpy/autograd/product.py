@@ -12,6 +12,7 @@ import torch
 
 from ..arrays import only_shapes, traced_by_torch
 from ..checks import fail
+from .recall import number_of
 from .slots import Asked, factor_in
 
 __all__ = ["multiply", "next_read"]
@@ -332,11 +333,11 @@ def _unseen(x: Any) -> bool:
 
 def next_read(factor: Any, *tensors: Any) -> Any:
     """Return the code of a factor's next read, and count it: an int, or a tensor where torch traces `tensors`."""
-    return _next(factor, traced_by_torch(*tensors))
+    return _next(factor, tensors[0], traced_by_torch(*tensors))
 
 
-def _next(factor: Any, traced: bool) -> Any:
-    return _count_op(_TICK, factor.slot) if traced else factor._count()
+def _next(factor: Any, x: Any, traced: bool) -> Any:
+    return _count_op(_TICK, factor.slot) if traced else number_of(factor, x)
 
 
 def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False, first_row: int = 0) -> Any:
@@ -361,7 +362,7 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False
     tensor, shape (..., N)
     """
     if _unseen(x):
-        number = factor._count() if read is None else int(read)
+        number = number_of(factor, x) if read is None else int(read)
         asked = Asked(number, int(number + 1 if step is True else step), first_row, False)
         return _recorded(factor, x, w, asked)
     dtype = _autocast(x)
@@ -371,7 +372,7 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False
     if only_shapes(x):
         return x.new_empty((*x.shape[:-1], columns), dtype=_result(x, w) if dtype is None else dtype)
     traced = traced_by_torch(x, w)
-    number = _next(factor, traced) if read is None else read
+    number = _next(factor, x, traced) if read is None else read
     at = number + 1 if step is True else step
     if traced:
         codes = (torch.as_tensor(code, dtype=torch.int64) for code in (number, at))

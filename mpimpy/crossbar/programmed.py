@@ -14,7 +14,18 @@ from ..operands import encoding
 from ..operands.encoding import Encoded
 from . import plan as plans
 
-__all__ = ["Age", "Programmed", "aged", "program", "settled", "target_levels", "wired", "written"]
+__all__ = [
+    "Age",
+    "Programmed",
+    "aged",
+    "given_ratio",
+    "program",
+    "settled",
+    "target_levels",
+    "totals",
+    "wired",
+    "written",
+]
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,7 @@ class Age:
     compensate : bool
         Whether products are multiplied by `ratio`.
     ratio : float
-        Total conductance as programmed, over the total at that time.
+        Total conductance as programmed, over the total at that time: of the matrix, or of one that it is a part of.
     """
 
     time_s: float
@@ -142,7 +153,41 @@ def program(backend: Any, config: Config, encoded: Encoded, address: Address, fa
     return wired(backend, written(backend, config, encoded, address, faults))
 
 
-def aged(backend: Any, programmed: Programmed, time_s: float, compensate: bool) -> Programmed:
+def _cells_at(backend: Any, fresh: Programmed, time_s: float) -> Cells:
+    # the cells of a matrix as programmed, at a time after it
+    if laws.ages(fresh.config.device) is None:
+        return fresh.as_programmed
+    targets = Targets(target_levels(fresh.config, fresh.encoded), fresh.address, fresh.faults)
+    cell_format = plans.cell_format(fresh.config)
+    return references.age(backend, fresh.config, cell_format, fresh.as_programmed, targets, time_s)
+
+
+def totals(backend: Any, programmed: Programmed, time_s: float) -> tuple[int, int]:
+    """Return the total conductance of a matrix as programmed, and at a time after it, in grid units.
+
+    Parameters
+    ----------
+    backend, programmed, time_s
+        As for `aged`.
+    """
+    fresh = programmed.youngest
+    return memristors.total(fresh.as_programmed), memristors.total(_cells_at(backend, fresh, time_s))
+
+
+def _own_ratio(fresh: Programmed, cells: Cells) -> float:
+    before, after = memristors.total(fresh.as_programmed), memristors.total(cells)
+    return before / after if after else 1.0
+
+
+def given_ratio(programmed: Programmed) -> float | None:
+    """Return the ratio by which an aged matrix is compensated, if it is not its own; see `mpimpy.CrossbarMatrix.at`."""
+    age = programmed.age
+    if age is None or not age.compensate or age.ratio == _own_ratio(programmed.youngest, programmed.as_programmed):
+        return None
+    return age.ratio
+
+
+def aged(backend: Any, programmed: Programmed, time_s: float, compensate: bool | float) -> Programmed:
     """Return a matrix as it is at a time after programming; see `mpimpy.CrossbarMatrix.at`.
 
     Parameters
@@ -153,22 +198,18 @@ def aged(backend: Any, programmed: Programmed, time_s: float, compensate: bool) 
         Of any age: ageing starts from the matrix as programmed.
     time_s : float
         s, not before the earliest time of the device's laws.
-    compensate : bool
-        Multiply the scales by the ratio of total conductances.
+    compensate : bool or float
+        Multiply the scales by the ratio of total conductances; by another ratio, if it is a float.
     """
-    fresh, ratio = programmed.youngest, 1.0
-    config, cells = fresh.config, fresh.as_programmed
-    if laws.ages(config.device) is not None:
-        targets = Targets(target_levels(config, fresh.encoded), fresh.address, fresh.faults)
-        cells = references.age(backend, config, plans.cell_format(config), cells, targets, time_s)
-        before, after = memristors.total(fresh.as_programmed), memristors.total(cells)
-        ratio = before / after if after else 1.0
+    fresh = programmed.youngest
+    cells = _cells_at(backend, fresh, time_s)
+    ratio = compensate if isinstance(compensate, float) else _own_ratio(fresh, cells)
     found = dataclasses.replace(
         fresh,
         scales=fresh.scales * ratio if compensate else fresh.scales,
         as_programmed=cells,
         as_read=cells,
-        age=Age(time_s, compensate, ratio),
+        age=Age(time_s, bool(compensate), ratio),
         fresh=fresh,
     )
     return wired(backend, found)

@@ -13,6 +13,7 @@ from ..checks import fail
 from ..config import Ranges
 from ..engine import Engine
 from ..operands import edge
+from ._changes import same_values, version_on_card
 from ._flag import Flag, not_finite, spoilt
 from ._shards import Shard
 
@@ -37,9 +38,9 @@ class _Written:
     # a matrix, and by what to see that it is still the right one
     matrix: Any
     weights: Any  # a copy of them
-    version: Any
     settings: Any
-    held: Any  # the weights' memory, so that no later tensor gets its address while the version is compared
+    version: Any = None  # on a card: see `version_on_card`
+    held: Any = None  # the weights' memory, so that no later tensor gets its address while the version is compared
     bad: Any = None  # on a card: whether they hold a NaN or an infinity
 
 
@@ -122,7 +123,8 @@ class LayerCells(Slotted):
         step : int
             Number of the training step whose cells are wanted, from 1; 0: those of the chip.
         traced : bool
-            Whether to compare the weights themselves: a tensor of a graph has no version that tells of changes.
+            Whether to compare the weights themselves on a card too: a tensor of a graph has no version that tells of
+            changes.
 
         Returns
         -------
@@ -132,19 +134,20 @@ class LayerCells(Slotted):
 
     def _matrix(self, w: Any, step: int, traced: bool) -> tuple[Any, Any]:
         # the matrix, and on a card whether its weights hold a NaN or an infinity
-        settings = self._settings(w, step)
-        version = None if traced or w.is_inference() else (w.data_ptr(), w._version, w.stride())
-        found = self._written
+        settings, card, found = self._settings(w, step), on_card(w), self._written
+        version = None if traced or not card else version_on_card(w)
         if found is not None and found.settings == settings:
             if version is not None and version == found.version:
                 return found.matrix, found.bad
             # on a card, comparing makes the host wait: memory that was written to since counts as other weights
-            changed = on_card(w) and version is not None and version[0] == (found.version or (None,))[0]
-            if not changed and found.weights.shape == w.shape and torch.equal(found.weights, w):
-                self._written = dataclasses.replace(found, version=version, held=w.detach())
+            changed = version is not None and version[0] == (found.version or (None,))[0]
+            if not changed and same_values(found.weights, w):
+                if card:
+                    self._written = dataclasses.replace(found, version=version, held=w.detach())
                 return found.matrix, found.bad
         matrix, bad = self._write(w, step, None if step else self.age)
-        self._written = _Written(matrix, w.detach().clone(), version, settings, w.detach(), bad)
+        held = w.detach() if card else None
+        self._written = _Written(matrix, w.detach().clone(), settings, version, held, bad)
         return matrix, bad
 
     def _write(self, w: Any, step: int, age: Any = None) -> tuple[Any, Any]:
@@ -159,7 +162,7 @@ class LayerCells(Slotted):
 
     def keep(self, matrix: Any, w: Any) -> None:
         """Take a matrix that was programmed elsewhere as that of weights, until something changes."""
-        self._written = _Written(matrix, w.detach().clone(), None, self._settings(w, 0), None)
+        self._written = _Written(matrix, w.detach().clone(), self._settings(w, 0))
 
     def _settings(self, w: Any, step: int) -> tuple[Any, ...]:
         # all but the weights that a written matrix depends on

@@ -158,7 +158,9 @@ class CrossbarLayer(LearnedRanges):
         raise NotImplementedError
 
     def _clip(self) -> None:
-        # before a step in training, as `Training.clip_weights` says
+        # first of all in a forward pass: in training, weights are clipped as `Training.clip_weights` says
+        for cells in self._every_cells():
+            cells.trains = self.training  # type: ignore[attr-defined]
         sigmas = self.training_settings.clip_weights
         if sigmas is None or not self.training:  # type: ignore[attr-defined]
             return

@@ -227,9 +227,7 @@ def check_complex(fmt: Format, rows: int, first_row: int, height: int, survey: A
         fail(ValueError, f"{msg} to complex inputs: {apart}")
 
 
-def encode_part(
-    backend: Any, values: Any, survey: Survey, origin: Block, cut: tuple[Any, Any] = (None, None)
-) -> Encoded:
+def encode_part(backend: Any, values: Any, survey: Survey, origin: Block) -> Encoded:
     """Return a part of an operand in the codes that it has in the whole.
 
     Parameters
@@ -241,11 +239,9 @@ def encode_part(
         Of the whole, checked by `check_survey`.
     origin : (int, int)
         Row and column of the first element in the whole.
-    cut : (tuple of int, str), optional
-        Strides and dtype, as for `encode`.
     """
     statistics, block = part_statistics(survey, values, origin)
-    return encoding.encode(backend, values, survey.of.format, block, *cut, statistics)
+    return encoding.encode(backend, values, survey.of.format, block, statistics=statistics)
 
 
 def check_same_operand(name: str, survey: Any, of: SurveyOf) -> None:

@@ -83,6 +83,28 @@ def test_a_small_model_never_makes_the_host_wait(monkeypatch, training):
     assert torch.equal(pretended.from_card(found), expected)
 
 
+def test_steps_of_fused_optimisers_are_written_without_a_look_at_the_weights(monkeypatch):
+    model, x = small(DPETensor(**PLAIN))
+    model, x = pretended.to_card(model), pretended.to_card(x)
+    with pretended.card(monkeypatch, tables=True), torch.no_grad():
+        before = model(x)
+        kept = model[0]._cells[""]._written
+        # a step that torch does not count: not a word of it in the weights' version
+        model[0].weight.held.mul_(-1)
+        after = model(x)
+        assert model[0]._cells[""]._written is kept
+        optimiser = torch.optim.SGD([torch.nn.Parameter(torch.ones(1), False)])
+        optimiser.step()
+        assert model[0]._cells[""]._written is kept
+        optimiser.param_groups[0]["fused"] = True
+        optimiser.param_groups[0]["params"].clear()
+        optimiser.step()
+        written = model(x)
+        assert model[0]._cells[""]._written is not kept
+    assert pretended.from_card(before).shape == pretended.from_card(after).shape
+    assert not torch.equal(pretended.from_card(written), pretended.from_card(before))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("attention", ["projections", "all"])
 def test_inference_never_makes_the_host_wait(monkeypatch, attention):

@@ -308,6 +308,11 @@ def test_weights_are_written_when_something_changed():
         layer.weight.data = layer.weight.data + 1  # torch does not count this change
         assert not torch.equal(layer(x), y)
         layer.weight.data = layer.weight.data - 1
+        y = layer(x)
+        layer.weight.data *= 2  # nor this one
+        assert not torch.equal(layer(x), y)
+        layer.weight.detach().numpy()[...] /= 2
+        assert torch.equal(layer(x), y)
     z = layer(x)
     layer.engine = engine.replace(device={"write_var": 0.0})
     assert not torch.equal(layer(x), z)
@@ -322,6 +327,21 @@ def test_weights_are_written_when_something_changed():
         first = inference(x)
         inference.weight.mul_(2)
         assert not torch.equal(inference(x), first)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+def test_steps_of_fused_optimisers_are_written(kind):
+    # torch does not count what they change
+    model, x = torch.nn.Sequential(torch.nn.Linear(6, 3)), inputs(8, 6)
+    ann.convert_(model, DPETensor(seed=1, var=0, radc=None, format="fp32"), training=ann.Training(noise="frozen"))
+    optimiser = kind(model.parameters(), lr=0.1, fused=True)
+    for _ in range(3):
+        before = model[0].weight.detach().clone()
+        model(x).square().sum().backward()
+        optimiser.step()
+        assert not torch.equal(model[0].weight, before)
+        digital = torch.nn.functional.linear(x, model[0].weight, model[0].bias)
+        torch.testing.assert_close(model(x), digital, rtol=1e-4, atol=1e-4)
 
 
 def test_settings_of_an_engine_that_change_after_conversion_take_effect():
