@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -79,10 +79,13 @@ def _parts(model: torch.nn.Module, batch: Any, where: str) -> Call:
 def _of_list(model: torch.nn.Module, batch: list[Any], where: str) -> tuple[Any, ...]:
     number = len(batch)
     least, most, shown = _places(model)
-    if number < 2 or number == least:
-        return tuple(batch)
-    if least == most and number > least:
-        return tuple(batch[: int(least)])
+    several = number > 1 and number != least
+    if several and (least != most or number < least):
+        _fail_of_list(where, number, shown)
+    return tuple(batch[: int(least)] if several else batch)
+
+
+def _fail_of_list(where: str, number: int, shown: str) -> NoReturn:
     fail(
         TypeError,
         f"{where} is a list of {number} elements, and forward takes {shown}: which of them are its arguments? Give "

@@ -9,7 +9,7 @@ from .._recorded import recorded_product
 from ..checks import fail
 from ..engine import Engine
 from ._cells import LayerCells
-from ._learned import LearnedRanges
+from ._learned import LearnedRanges, use_engine
 from ._training import Training, check_training
 
 __all__ = ["CrossbarLayer", "check_engine"]
@@ -124,7 +124,9 @@ class CrossbarLayer(LearnedRanges):
         if "forward" in self.__dict__:
             fail(TypeError, f"{name} has a forward of its own, which a hook or a wrapper put there: remove that first")
         if kind is not self._crossbar_class and not _parametrized(kind, self._crossbar_class):
-            fail(TypeError, f"{name} is a {kind.__name__}, which something made of it after conversion: undo that first")
+            fail(
+                TypeError, f"{name} is a {kind.__name__}, which something made of it after conversion: undo that first"
+            )
 
     def to_digital(self) -> torch.nn.Module:
         """Return torch's own layer, with the same parameters; this one stays on crossbars."""
@@ -140,14 +142,14 @@ class CrossbarLayer(LearnedRanges):
 
     @property
     def engine(self) -> Engine:
-        """Engine of its cells. A new one takes effect at the next forward pass."""
+        """Engine of its cells. A new one takes effect at the next forward pass; it brings its own range of the ADCs."""
         return next(iter(self._cells.values())).engine
 
     @engine.setter
     def engine(self, engine: Engine) -> None:
         check_engine(engine)
         for cells in self._cells.values():
-            cells.use(engine)
+            use_engine(cells, engine)
 
     def _every_cells(self) -> list[LayerCells]:
         """Return the cells of its weight matrices, and those that data are written into."""
@@ -168,7 +170,7 @@ class CrossbarLayer(LearnedRanges):
             for weight in self._clipped():
                 if weight.numel() < 2:
                     continue
-                # without a spread there is nothing to clip to; a number that is no number is left for the product to find
+                # without a spread there is nothing to clip to; a NaN is left for the product, which names it
                 low, high = torch.aminmax(weight)
                 deviation = weight.std()
                 bound = torch.where((high > low) & (deviation > 0), sigmas * deviation, torch.inf)

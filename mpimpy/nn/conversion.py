@@ -10,9 +10,9 @@ import torch
 from ..checks import as_choice, fail
 from ..engine import Engine
 from ._fast_path import close_fast_paths, open_fast_paths
+from ._kinds import crossbar_class, kept_digital, owned_by, reason_for, unlisted
 from ._layer import CrossbarLayer
 from ._training import Training, check_training
-from ._kinds import crossbar_class, kept_digital, owned_by, reason_for, unlisted
 from .attention import ATTENTIONS, MultiheadAttention
 
 __all__ = ["Conversion", "convert_", "layers", "revert_"]

@@ -121,7 +121,9 @@ def test_products_that_no_layer_makes_are_named():
     assert converted == ["head.registered"]
     assert list(reasons) == ["head", "head.blocks[0]", "head.blocks[1]['inner'][0]", "head.table['look']"]
     assert "Head has no layer on crossbars; products with its own w (64 x 10) stay digital" in reasons["head"]
-    assert reasons["head.blocks[0]"].startswith("this Linear is in a plain list, where torch does not look: use torch.nn")
+    assert reasons["head.blocks[0]"].startswith(
+        "this Linear is in a plain list, where torch does not look: use torch.nn"
+    )
     assert reasons["head.table['look']"].endswith("plain dict, where torch does not look: use torch.nn.ModuleDict")
     assert type(model["head"].blocks[0]) is torch.nn.Linear
 

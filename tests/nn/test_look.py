@@ -142,7 +142,9 @@ def test_lists_of_a_loader_are_arguments_as_far_as_forward_takes_them():
         model = Keeps(FORWARDS[forward])
         ann.convert_(model, DPETensor(seed=1))
         if number > 1:
-            with pytest.raises(TypeError, match=r"batch 0 of data is a list of 2 elements, and forward takes \(.*tuples"):
+            with pytest.raises(
+                TypeError, match=r"batch 0 of data is a list of 2 elements, and forward takes \(.*tuples"
+            ):
                 ann.calibrate_(model, [[x, labels]])
         else:
             with pytest.raises(TypeError, match=r"missing 1 required positional argument"):
@@ -160,7 +162,11 @@ NO_BATCHES = {
     "an array": (np.ones((3, 5)), TypeError, "data is a NumPy ndarray: give a tensor, such as torch.from_numpy"),
     "arrays": ([np.ones((3, 5))], TypeError, "batch 0 of data is a NumPy ndarray"),
     "arrays in a tuple": ((np.ones((3, 5)),), TypeError, "an element of data is a NumPy ndarray"),
-    "text": ("hello", TypeError, "data is a str: give a batch, or an iterable of batches. A batch is a tensor, a tuple"),
+    "text": (
+        "hello",
+        TypeError,
+        "data is a str: give a batch, or an iterable of batches. A batch is a tensor, a tuple",
+    ),
     "texts": (["a"], TypeError, "batch 0 of data is a str"),
     "nothing": ([None], TypeError, "batch 0 of data is a NoneType"),
     "no rows": (torch.ones(0, 5), ValueError, r"data is empty \(\(0, 5\)\): give some typical inputs"),
@@ -236,7 +242,22 @@ def test_layers_that_no_data_reaches_stay_as_they_are():
     assert model[1].engine.config.adc.range == "full"
     found = ann.report(model, inputs(9, 4))
     assert (found.layers["1"].rows, found.layers["1"].counts.cells) == (0, 64)
-    assert str(found).splitlines()[2].split() == "1 4 x 4 1 x 1 x 4 64 0 0 not reached".split()
+    assert str(found).splitlines()[2].split() == [
+        "1",
+        "4",
+        "x",
+        "4",
+        "1",
+        "x",
+        "1",
+        "x",
+        "4",
+        "64",
+        "0",
+        "0",
+        "not",
+        "reached",
+    ]
 
 
 def test_what_gives_no_currents_is_not_calibrated_in_silence():
