@@ -81,8 +81,8 @@ def kept_digital(module: torch.nn.Module) -> str | None:
         )
     if any(each.is_complex() for each in module.parameters()):
         return (
-            f"this {kind} has complex weights, and cells of layers hold real ones: give real and imaginary parts layers "
-            "of their own"
+            f"this {kind} has complex weights, and cells of layers hold real ones: give real and imaginary parts "
+            "layers of their own"
         )
     return None
 

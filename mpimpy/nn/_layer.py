@@ -23,7 +23,8 @@ def check_engine(engine: Any) -> None:
 
 def _copied(module: Any) -> Any:
     # a module that shares parameters and submodules with another, but no dict or list of them
-    other = type(module).__new__(type(module))
+    kind: Any = type(module)
+    other = kind.__new__(kind)
     other.__dict__ = {
         key: copy.copy(value) if isinstance(value, (dict, list)) else value for key, value in module.__dict__.items()
     }
