@@ -6,6 +6,8 @@
 (2, 3)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import backends, wires
 from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
@@ -41,6 +43,10 @@ from .engine import Engine
 from .matrix import CrossbarMatrix
 from .operands.edge import MpimpyWarning
 from .operands.survey import Survey
+
+if TYPE_CHECKING:
+    from . import workloads
+    from .sweeps import open_sweep, sweep
 
 __version__ = "2.0.0"
 
@@ -83,7 +89,25 @@ __all__ = [
     "fpmemdpe",
     "get_num_threads",
     "load",
+    "open_sweep",
     "presets",
     "set_num_threads",
+    "sweep",
     "wires",
+    "workloads",
 ]
+
+# names whose rooms are imported when they are asked for
+_LATER = {"open_sweep": "sweeps", "sweep": "sweeps", "workloads": "workloads"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    room = import_module(f".{_LATER[name]}", __name__)
+    found = room if name == _LATER[name] else getattr(room, name)
+    globals()[name] = found
+    return found

@@ -228,7 +228,7 @@ class ComplexMatrix(LinearOperand):
             return add_part(self, x, into, (read, first_row), survey)
         x = self._accept(x)
         if x.complex:
-            check_complex(self.config.inputs, self.config.tile.rows, first_row, x.rows, survey)
+            check_complex(self.config, first_row, x.rows, survey)
         found = read_complex(lambda rows: self.parts.read(rows, read, first_row=first_row, survey=survey), x)
         return assembled(found, self.shape[1])
 

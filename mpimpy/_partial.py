@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from . import arrays, backends, converters, noise
-from ._integers import ceil_div
 from ._linear import assembled, parts_of, stacked, unstacked
 from ._parts import encode_inputs_of
 from .arrays import device_of, namespace
@@ -225,7 +224,7 @@ def add_part(matrix: Any, x: Any, into: Any, at: tuple[Any, Any], survey: Any = 
     operand: Operand = matrix._accept(x)
     shared, rows = _shared(matrix, cells, operand, read, first_row)
     if operand.complex:
-        check_complex(cells.config.inputs, cells.config.tile.rows, shared.first_row, operand.rows, survey)
+        check_complex(cells.config, shared.first_row, operand.rows, survey)
     row, depth = cells.origin[0], cells.shape[0]
     into._check_next(row, depth, PANEL * cells.config.tile.rows)
     into._check_shared(shared)
@@ -268,8 +267,7 @@ def _added(cells: Any, inputs: tuple[int, Encoded], before: tuple[Any, ...] | No
             "x or the matrix has blocks whose largest magnitude is below 2**-340 or above 2**340, whose sums are "
             "scaled as a whole: multiply the operand by a power of two, and the result by its inverse",
         )
-    last = ceil_div(cells.origin[0] + cells.shape[0], config.tile.rows)
-    converters.check_addresses(config, shared.first_row, height, last)
+    converters.check_addresses(config, shared.first_row, height)
     sums = panels(cells._backend, programmed, encoded, shared.read, shared.first_row)
     found = next(sums)
     if before is not None:

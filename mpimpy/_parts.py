@@ -77,7 +77,7 @@ def read_surveyed(matrix: Any, x: Any, read: int | None, first_row: Any, survey:
     number = matrix._read_number(read)
     first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - 2 * operand.rows)
     if operand.complex:
-        check_complex(matrix.config.inputs, matrix.config.tile.rows, first_row, operand.rows, survey)
+        check_complex(matrix.config, first_row, operand.rows, survey)
         return as_complex(*read_complex(lambda rows: _product(matrix, rows, number, first_row, survey), operand))
     return _product(matrix, operand, number, first_row, survey)
 

@@ -116,8 +116,8 @@ class RecordedMatrix(MatrixView, CountedFactor):
         found._source = self._source
         return found
 
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_source": None}
+    def _state(self) -> dict[str, Any]:
+        return super()._state() | {"_source": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -4,11 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from . import arrays, converters, noise
-from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex, refuse_into
 from ._view import MatrixView
 from .arrays import namespace
-from .checks import as_int
+from .checks import as_int, fail
 from .crossbar.transposed import product_transposed, refusal, turned
 from .operands import edge
 from .operands.edge import Operand
@@ -126,7 +125,7 @@ class TransposedMatrix(LinearOperand):
         if first_row:
             check_rows(config.inputs, config.tile.rows, first_row, x.shape)
             if x.complex:
-                check_complex(config.inputs, config.tile.rows, first_row, x.rows, None)
+                check_complex(config, first_row, x.rows, None)
         parts = read_complex(lambda rows: self._multiply(rows, number, first_row), x)
         return parts[0] if len(parts) == 1 else as_complex(*parts)
 
@@ -136,8 +135,12 @@ class TransposedMatrix(LinearOperand):
         shape, config = (*x.shape[:-1], self.shape[1]), turned(matrix.config)
         if matrix.programmed is None or 0 in x.dims:
             return xp.zeros(shape, dtype=dtype, device=self.device)
-        tiles = ceil_div(matrix.origin[1] + self.shape[0], config.tile.rows)
-        converters.check_addresses(config, first_row, x.rows, tiles)
+        converters.check_addresses(config, first_row, x.rows)
+        if converters.has_more_keys(config, 0, columns := matrix.origin[1] + self.shape[0]):
+            msg = (
+                f"the ADC noise of a transposed read has addresses for 1024 arrays side by side, and {columns} columns"
+            )
+            fail(ValueError, f"{msg} take more: program the transposed matrix, engine.program(w.T)")
         values = matrix._backend.to_backend(xp.reshape(x.array, x.dims))
         kernel_dtype = "float32" if dtype == xp.float32 else "float64"
         programmed, (number, stream) = matrix.programmed, read

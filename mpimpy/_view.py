@@ -1,7 +1,8 @@
 """Views of a programmed matrix: shape, seed, tiles, conductances, codes, and statistics of verified writing."""
 
+import copy
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 from . import backends
 from .analysis.counts import counts
@@ -42,12 +43,12 @@ class MatrixView(CountedReads):
     """
 
     config: Config
-    programmed: Programmed | None
     shape: tuple[int, int]
     _statistics: BlockStatistics | None = None  # of a part that was encoded with the scales of the whole
 
     def __init__(self, chip: Chip, prototype: Any, backend: Any, counter: ReadCounter) -> None:
-        self.config, self.programmed, self.shape = chip.config, chip.programmed, chip.shape
+        self.config, self.shape = chip.config, chip.shape
+        self._programmed, self._recipe = chip.programmed, None  # the recipe of a pickle, until the cells are needed
         self._prototype, self._whole = prototype, chip.whole
         self._backend, self._address, self._counter = backend, chip.address, counter
         self._operand = Operand(NAME, prototype, self.shape)
@@ -74,24 +75,59 @@ class MatrixView(CountedReads):
         return self._address.row, self._address.col
 
     @property
+    def programmed(self) -> Programmed | None:
+        """Cells, scales and faults as one value; None for a matrix without elements."""
+        recipe: Any = self._recipe
+        if recipe is not None:
+            self._programmed = recipe.write(self._backend, self._to_backend)
+            self._recipe = None
+        return self._programmed
+
+    @property
     def _place(self) -> Place:
         return Place(self.origin, self._whole)
 
     @property
     def age(self) -> Age | None:
         """Age of a matrix that `at` returned; None as programmed."""
-        return None if self.programmed is None else self.programmed.age
+        found: Any = self._recipe or self._programmed
+        return None if found is None else found.age
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _to_backend(self, array: Any) -> Any:
+        # a NumPy array, as the backend takes it
+        return array if self._backend.NAME == "numba" else self._xp.asarray(array, device=self.device)
+
+    def _state(self) -> dict[str, Any]:
         # a module has no pickle: the copy finds it by its name; what reads share is made anew
         kept = {name: value for name, value in self.__dict__.items() if name not in ("_backend", "_shared")}
         return kept | {"backend_name": self._backend.NAME}
+
+    def __getstate__(self) -> dict[str, Any]:
+        state, programmed = self._state(), self._programmed
+        if state["_recipe"] is None and programmed is not None and not programmed.stored:
+            from .files.recipes import recipe_of  # it imports NumPy
+
+            state |= {"_recipe": recipe_of(programmed), "_programmed": None}
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         name = state.pop("backend_name")
         self.__dict__.update(state)
         self._shared = {}
         self._backend = backends.select(self._prototype, name)
+
+    def __copy__(self) -> Self:
+        found = type(self).__new__(type(self))
+        found.__setstate__(self._state())
+        return found
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        found = memo[id(self)] = type(self).__new__(type(self))
+        state = self._state()
+        for cells in (state["_programmed"], state["_recipe"]):
+            memo[id(cells)] = cells  # they never change: copies share them
+        found.__setstate__(copy.deepcopy(state, memo))
+        return found
 
     @property
     def _xp(self) -> Any:

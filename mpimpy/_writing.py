@@ -1,5 +1,6 @@
 """Weights into an engine's crossbars: encoded, then written."""
 
+from collections.abc import Callable
 from typing import Any
 
 from . import backends, noise
@@ -7,7 +8,8 @@ from ._complex import ComplexMatrix, side_by_side
 from ._recorded import RecordedEngine
 from .analysis import calibration, sampling
 from .arrays import device_of, namespace
-from .checks import as_int, as_int_pair, fail
+from .autograd.slots import GRADIENTS
+from .checks import as_choice, as_int, as_int_pair, fail
 from .config import Config
 from .crossbar import plan as plans
 from .crossbar.programmed import program
@@ -22,11 +24,42 @@ from .operands.survey import Survey, SurveyOf, part_statistics
 __all__ = ["WritingEngine", "calibrated", "choose_backend", "place_of", "real_shape", "write", "write_real"]
 
 
+def _settings(config: Any) -> Config:
+    if not isinstance(config, Config):
+        fail(TypeError, f"config={config!r} must be a Config, such as engine.config.replace(adc={{'radc': 1024}})")
+    return config
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "config": _settings,
+    "seed": lambda seed: as_int("seed", seed, 0, noise.MAX_SEED),
+    "chip": lambda chip: as_int("chip", chip, 0, noise.MAX_CHIP),
+    "backend": lambda backend: None if backend is None else backends.check(backend),
+    "gradient": lambda gradient: as_choice("gradient", gradient, GRADIENTS),
+}
+
+
+def _annotated(kind: type, name: str) -> bool:
+    return any(name in vars(each).get("__annotations__", ()) for each in kind.__mro__)
+
+
 class WritingEngine(RecordedEngine):
     """Engine that writes weights: it turns them into operands, and names into addresses."""
 
     seed: int
     chip: int
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # an attribute that nothing reads would be a setting without effect
+        if name in _CHECKS:
+            value = _CHECKS[name](value)
+        elif not name.startswith("_") and not _annotated(type(self), name):
+            fail(
+                AttributeError,
+                f"an engine has no attribute {name!r} to set, and its settings do not change: "
+                "engine.replace(adc={'radc': 1024}) returns an engine with others",
+            )
+        super().__setattr__(name, value)
 
     def _weights(self, w: Any) -> Operand:
         operand = edge.accept("w", w, complex_too=True)

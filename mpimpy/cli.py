@@ -1,4 +1,4 @@
-"""The command line: ``mpimpy demo``, ``mpimpy dot`` and ``mpimpy info``."""
+"""The command line: ``mpimpy demo``, ``mpimpy dot``, ``mpimpy sweep``, ``mpimpy plot`` and ``mpimpy info``."""
 
 import argparse
 import contextlib
@@ -21,6 +21,7 @@ from .compat.dpetensor import DPETensor
 from .config._flat import ENGINE, SETTINGS
 from .files import tables
 from .operands.edge import MpimpyWarning
+from .sweeps import _command as sweeps
 
 __all__ = ["main"]
 
@@ -107,6 +108,7 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     dot.add_argument("--explain", action="store_true", help="print size, conversions and the cost of each effect")
 
+    sweeps.add(command)
     command("info", _info, "Print versions, threads and backends.", settings=False)
     return parser, commands.choices
 

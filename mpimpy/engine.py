@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Unpack
 
-from . import backends, noise
+from . import noise
 from ._complex import ComplexMatrix
 from ._neighbours import Neighbours
 from ._operator import CrossbarOperator
@@ -11,8 +11,7 @@ from ._survey import SurveyingEngine
 from ._transposed import transposed_refusal
 from ._writing import calibrated, place_of
 from .arrays import detach, is_complex, namespace, recorded, wants_gradient
-from .autograd.slots import GRADIENTS
-from .checks import as_choice, as_int, fail
+from .checks import fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
 from .config._config import Parts
 from .config._hints import hinted, hinted_call
@@ -169,12 +168,10 @@ class Engine(SurveyingEngine):
     ) -> None:
         config.check(*parts)
         plans.choose_grid(config)  # raises now if currents cannot be exact
-        if backend is not None:
-            backends.check(backend)
+        # each is checked when it is set
         self.config, self.backend = config, backend
-        self.seed = noise.new_seed() if seed is None else as_int("seed", seed, 0, noise.MAX_SEED)
-        self.chip = as_int("chip", chip, 0, noise.MAX_CHIP)
-        self.gradient = as_choice("gradient", gradient, GRADIENTS)
+        self.seed, self.chip = noise.new_seed() if seed is None else seed, chip
+        self.gradient = gradient
         self._counter, self._neighbours = ReadCounter(), Neighbours()
         self._take_slot()
 

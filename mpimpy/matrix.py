@@ -5,7 +5,6 @@ from typing import Any
 
 from . import arrays, backends, converters, noise
 from ._ageing import AgeingMatrix
-from ._integers import ceil_div
 from ._linear import LinearOperand, as_complex, read_complex
 from ._partial import Partial, add_part
 from ._parts import read_surveyed
@@ -130,7 +129,7 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
                 return self._recorded(x, read, first_row)
             operand = self._accept(x)
             if operand.complex:
-                check_complex(self.config.inputs, self.config.tile.rows, first_row, operand.rows, None)
+                check_complex(self.config, first_row, operand.rows, None)
                 return as_complex(*read_complex(lambda rows: self.read(rows, read, first_row=first_row), operand))
             shared, x = self._share(x, operand), operand.array
         return self._read_shared(shared, x, self._read_number(read), first_row)
@@ -150,14 +149,15 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
     def _read_shared(self, shared: SharedByReads, x: Any, read: Read, first_row: int) -> Any:
         number, stream = read
         first_row = as_int("first_row", first_row, 0, noise.MAX_ROW - shared.dims[0] * shared.dims[1])
-        if self.programmed is None or shared.empty:
+        programmed = self.programmed
+        if programmed is None or shared.empty:
             return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
         if first_row:
             check_rows(self.config.inputs, self.config.tile.rows, first_row, shared.shape)
-        y = shared.small(self._backend, self.programmed, self._backend.to_backend(x), number, stream)
+        y = shared.small(self._backend, programmed, self._backend.to_backend(x), number, stream)
         if y is None:
             encoded = self._encode(x, shared.dims, shared.block)
-            y = self._multiply(self.programmed, encoded, (number, stream), first_row, shared.counts_as)
+            y = self._multiply(programmed, encoded, (number, stream), first_row, shared.counts_as)
             return self._xp.reshape(y, shared.shape)
         y = self._public(y)
         return y if y.dtype == shared.dtype else arrays.rounded(y, shared.dtype)
@@ -208,8 +208,9 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         number, stream = read
         if stream is not None:
             programmed = dataclasses.replace(programmed, address=programmed.address.in_stream(stream))
-        height, depth = encoded.digits.shape[2] * encoded.digits.shape[3], self.origin[0] + self.shape[0]
-        converters.check_addresses(programmed.config, first_row, height, ceil_div(depth, self.config.tile.rows))
+        height = encoded.digits.shape[2] * encoded.digits.shape[3]
+        converters.check_addresses(programmed.config, first_row, height)
+        converters.check_tiles(programmed.config, self.origin[0], self.shape[0])
         dtype = self._result_dtype(dtype)
         y = self._public(product(self._backend, programmed, encoded, number, first_row, self._kernel_dtype(dtype)))
         return y if y.dtype == dtype else arrays.rounded(y, dtype)

@@ -25,6 +25,7 @@ from mpimpy import (
     SlicedData,
     Tile,
 )
+from mpimpy.compat.engines import bitslicedpe
 from mpimpy.operands import encoding, values
 
 needs_torch = pytest.mark.skipif(torch is None, reason="the torch extra is not installed")
@@ -634,6 +635,27 @@ def test_inference_programs_the_arrays_that_the_data_is_cut_for(x, w, paral_size
         assert sw.programmed(engine).config.tile.rows == rows
         found.append(engine(sx, sw, read=0))
     assert same_bits(*found)
+
+
+@pytest.mark.parametrize("kind", [Engine, DPETensor, bitslicedpe])
+def test_nothing_that_is_set_on_an_engine_is_ignored(kind, x, w):
+    engine = kind(seed=1)
+    for name in ("var", "radc", "array_size", "nonsense"):
+        with pytest.raises(AttributeError):
+            setattr(engine, name, 4)
+    with pytest.raises(AttributeError, match=r"an engine has no attribute 'radc' to set.*engine.replace"):
+        engine.radc = 4
+    for name, value, error, message in (
+        ("seed", -1, ValueError, "seed=-1 is out of range"),
+        ("chip", 2**20, ValueError, "chip=1048576 is out of range"),
+        ("gradient", "none", ValueError, "gradient"),
+        ("backend", "none", ValueError, "backend 'none' is unknown"),
+        ("config", None, TypeError, "config=None must be a Config"),
+    ):
+        with pytest.raises(error, match=message):
+            setattr(engine, name, value)
+    engine.seed, engine.chip, engine.config = 2, 3, engine.config
+    assert np.array_equal(engine.program(w).read(x, 0), kind(seed=2, chip=3).program(w).read(x, 0))
 
 
 def test_public_names_of_an_engine_and_of_a_matrix():

@@ -384,7 +384,7 @@ def test_a_part_has_no_ratio_of_its_own(rng):
             match=r"compensate=True would take the ratio of this part alone, of shape \(64, 4\) at \(\d+, 0\) of a larger "
             r"matrix: add up before, after = W.totals\(t\) of all parts, and give each compensate=before / after$",
         ):
-            part.at("1 d", compensate=True)
+            part.at("2 h").at("1 d", compensate=True)
         assert part.at("1 d").age.ratio != 1.0
     W = engine.program(w, shape=w.shape)
     assert W.at("1 d", compensate=True).age == engine.program(w).at("1 d", compensate=True).age
@@ -506,6 +506,11 @@ def test_complex_rows_that_share_scales_are_not_cut(rng):
             V.read(x[2:], read=0, first_row=2)
         V = Engine(seed=1).program(weights)
         assert same_bits(V.read(x[2:], read=0, first_row=2), V.read(x, read=0)[2:])
+        V = Engine(dac=DAC(vnoise=0.01), seed=1).program(weights)
+        with pytest.raises(
+            ValueError, match=r"vnoise draws by rows, and first_row=2 is one of complex inputs: read x.re"
+        ):
+            V.read(x[2:], read=0, first_row=2)
 
 
 def test_complex_columns_are_not_cut():
@@ -531,3 +536,21 @@ def test_a_survey_has_no_gradient():
         V.read(w.clone().requires_grad_(), survey=of_x)
     with torch.no_grad():
         assert torch.equal(V.read(w.clone().requires_grad_(), 0, survey=of_x), V.read(w, 0))
+
+
+def test_a_part_of_a_matrix_that_could_not_be_written_is_refused():
+    # blocks that end inside a tile reach to the end of the matrix: no part lies behind them
+    engine = Engine(tile=Tile(ROWS, 4), weights=Format(granularity=(33, 1)), seed=1)
+    assert engine.program(np.ones((20, 2))).shape == (20, 2)
+    with pytest.raises(ValueError, match=r"one scale to elements of this part.*or cut through no rows$"):
+        engine.program(np.ones((20, 2)), origin=(66, 0))
+
+
+def test_parts_of_numbers_near_the_ends_of_float64_have_the_bits_of_the_whole(rng):
+    # a power of two is split off all scales of an operand alike, where some would leave the range
+    engine = Engine(weights=Format(granularity="per-col"), seed=1)
+    w = rng.standard_normal((192, 4)) * np.array([1e-320, 1e-310, 1.0, 1e300])
+    x, found = rng.standard_normal((3, 192)), engine.survey_weights(w, shape=w.shape)
+    whole = engine.program(w).read(x, read=0)
+    parts = [engine.program(w[:, a:b], origin=(0, a), survey=found) for a, b in ((0, 2), (2, 4))]
+    assert same_bits(np.concatenate([part.read(x, read=0) for part in parts], axis=1), whole)

@@ -78,7 +78,7 @@ def number_of(factor: Any, x: Any) -> int:
     task = torch._C._current_graph_task_id()
     if task < 0:
         code: int = factor._count()
-        if torch.is_grad_enabled() or factor.trains:
+        if torch.is_grad_enabled() or factor._trains:
             _READS.keep(_kind(factor, x), code)
         return code
     found = _READS.recall(_kind(factor, x), task)

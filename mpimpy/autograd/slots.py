@@ -73,12 +73,10 @@ class Slotted:
     ----------
     slot : int
         A whole number, unlike that of any other factor of the process.
-    trains : bool
-        Its reads may be made again in a backward pass, though torch does not record them now.
     """
 
     slot: int
-    trains: bool = False
+    _trains: bool = False  # its reads may be made again in a backward pass, though torch does not record them now
 
     def _take_slot(self) -> None:
         self.slot = next(_numbers)

@@ -34,5 +34,5 @@ def column_entries(zeros: Any, table: bytes, purpose: int, errors: Errors, pertu
     -------
     int32 array, flat
     """
-    address = errors.address._replace(read=0, row=errors.tile, purpose=purpose)
+    address = errors.address._replace(read=0, row=errors.before + errors.tile, purpose=purpose)
     return perturb(zeros, _entries(table), address)[errors.array :, :, :].reshape(-1)

@@ -176,7 +176,7 @@ class Errors:
     address : mpimpy.noise.Address
         Row of the first input, column of the first output, in the whole product.
     tile : int
-        Number of the first tile along the summed axis, in the whole matrix.
+        Number of the first tile along the summed axis, among those that share the key of the noise.
     array, pair, pairs : int
         Number of the first weight slice; number of the first pair of slices; and by how much the
         number of a pair grows from one weight slice to the next.
@@ -187,6 +187,8 @@ class Errors:
         for each weight slice and input slice.
     noise : tuple of tuples of int, or None
         Standard deviation of the noise of each conversion, likewise.
+    before : int
+        Tiles of the whole matrix before those that `tile` counts from: gains and offsets count all of them.
     """
 
     address: noise.Address
@@ -197,6 +199,7 @@ class Errors:
     gain: bytes | None
     offset: Codes | None
     noise: Codes | None
+    before: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +231,7 @@ class RowDraw:
     address : mpimpy.noise.Address
         Row of the first input, column of the first output, in the whole product.
     tile : int
-        Number of the first tile along the summed axis, in the whole matrix.
+        As of `Errors`.
     pair, pairs : int
         As of `Errors`.
     drop : int

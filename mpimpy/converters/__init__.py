@@ -14,16 +14,17 @@ from .adc import (
 )
 from .conversions import Conversions, conversions, digit_bounds
 from .dac import drive, voltage_bits
-from .errors import MOST_TILES, check_addresses, errors
+from .errors import TilePlace, check_addresses, check_tiles, errors, has_more_keys, tile_place
 from .shift_add import ShiftWeights, shift_weights, single
 
 __all__ = [
-    "MOST_TILES",
     "AdcWindows",
     "Conversions",
     "ShiftWeights",
+    "TilePlace",
     "adc_windows",
     "check_addresses",
+    "check_tiles",
     "column_share",
     "conversions",
     "digit_bounds",
@@ -32,11 +33,13 @@ __all__ = [
     "finest_step",
     "full_scale",
     "full_scale_amperes",
+    "has_more_keys",
     "highest_current",
     "highest_digit_share",
     "outermost_codes",
     "radc_ascending",
     "shift_weights",
     "single",
+    "tile_place",
     "voltage_bits",
 ]

@@ -333,6 +333,8 @@ def product(backend: Any, programmed: Programmed, inputs: Encoded, read: int, fi
     -------
     array, shape (batch * M, N)
     """
+    if converters.has_more_keys(programmed.config, programmed.address.row, programmed.shape[0]):
+        return reduce_panels(panels(backend, programmed, inputs, read, first_row), dtype)
     products = _pair_products(backend, programmed, inputs, read, first_row, dtype)
     # they are nobody else's: the first one takes the others up
     return add_planes([functools.reduce(operator.iadd, products)], dtype)

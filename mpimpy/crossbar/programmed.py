@@ -76,6 +76,8 @@ class Programmed:
         None for a matrix as programmed.
     fresh : Programmed or None
         Of an aged matrix, the matrix as programmed.
+    stored : bool
+        The cells come from a file: programming might give others.
     """
 
     config: Config
@@ -87,6 +89,7 @@ class Programmed:
     address: Address
     age: Age | None = None
     fresh: "Programmed | None" = None
+    stored: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:

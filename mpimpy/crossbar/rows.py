@@ -5,6 +5,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from .. import converters
 from ..backends import BesideDraw, RowDraw
 from ..cells import moments, references
 from ..cells.memristors import Cells
@@ -30,8 +31,9 @@ def row_draw(config: Config, cells: Cells, address: Address, first_row: int) -> 
     cell_format, cols = plans.cell_format(config), config.tile.cols
     pairs = config.inputs.planes * len(config.inputs.digits)
     drop, bits = moments.code_drop(cell_format), moments.variance_bits(config, cell_format, cells.time_s)
-    tile, first = address.row // config.tile.rows, address._replace(row=first_row)
-    draw = RowDraw(first, tile, 0, pairs, drop, bits, None)
+    place = converters.tile_place(config, address)
+    address = place.address
+    draw = RowDraw(address._replace(row=first_row), place.tile, 0, pairs, drop, bits, None)
     if cells.columns is None:
         return draw
     at = references.array_address(config, address)._replace(row=first_row)

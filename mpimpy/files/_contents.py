@@ -118,7 +118,7 @@ def _state(about: Description, encoded: Encoded, name: str, cells: Cells, scales
         if (beside := arrays.get(f"{name}/wired/columns")) is not None and cells.columns is not None:
             _check_range(f"{name}/wired/columns", beside, -bound, bound)
             as_read = as_read._replace(columns=cells.columns._replace(cells=beside, level_shift=0))
-    found = Programmed(about.config, encoded, scales, cells, cells, arrays.get("faults"), about.address)
+    found = Programmed(about.config, encoded, scales, cells, cells, arrays.get("faults"), about.address, stored=True)
     return settled(backends.select(cells.cells, None), found, as_read)
 
 

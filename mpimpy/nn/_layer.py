@@ -163,7 +163,7 @@ class CrossbarLayer(LearnedRanges):
     def _clip(self) -> None:
         # first of all in a forward pass: in training, weights are clipped as `Training.clip_weights` says
         for cells in self._every_cells():
-            cells.trains = self.training  # type: ignore[attr-defined]
+            cells._trains = self.training  # type: ignore[attr-defined]
         sigmas = self.training_settings.clip_weights
         if sigmas is None or not self.training:  # type: ignore[attr-defined]
             return

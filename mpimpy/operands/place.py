@@ -5,7 +5,7 @@ from typing import Any
 
 from .._integers import ceil_div
 from ..checks import as_int_pair, fail
-from ..config import Format
+from ..config import Config, Format
 from . import encoding
 from .encoding import Encoded
 from .survey import Survey, SurveyOf, part_statistics
@@ -204,14 +204,14 @@ def check_rows(fmt: Format, rows: int, first_row: int, shape: tuple[int, ...]) -
         fail(ValueError, f"{msg}, or cut at multiples of {unit} rows" if unit else msg)
 
 
-def check_complex(fmt: Format, rows: int, first_row: int, height: int, survey: Any) -> None:
-    """Raise ValueError if rows of complex inputs share scales with others: their imaginary parts are further rows.
+def check_complex(config: Config, first_row: int, height: int, survey: Any) -> None:
+    """Raise ValueError if some rows of complex inputs cannot be what they are in the whole.
+
+    Their imaginary parts are further rows, which lie behind those of the real parts of the whole.
 
     Parameters
     ----------
-    fmt : Format
-    rows : int
-        Rows of a tile.
+    config : Config
     first_row, height : int
         Of the inputs.
     survey : Survey or None
@@ -220,7 +220,13 @@ def check_complex(fmt: Format, rows: int, first_row: int, height: int, survey: A
     apart = "read x.real and x.imag apart: the rows of the imaginary parts come behind those of all real parts"
     if isinstance(survey, Survey) and (first_row or 2 * height != survey.of.shape[0]):
         fail(ValueError, f"survey= is of {survey.of}, and these are {height} complex rows from {first_row} on: {apart}")
-    if first_row and survey is None and _row_unit(fmt, rows) != 1:
+    if not first_row:
+        return
+    noises = {"vnoise": config.dac.noisy, "noise_lsb": config.adc.noise_lsb > 0, "redraw": config.device.draws_rows}
+    if drawn := [name for name, on in noises.items() if on]:
+        fail(ValueError, f"{drawn[0]} draws by rows, and first_row={first_row} is one of complex inputs: {apart}")
+    fmt = config.inputs
+    if survey is None and _row_unit(fmt, config.tile.rows) != 1:
         msg = (
             f"granularity {fmt.granularity!r} of the inputs gives one scale to several rows, and first_row={first_row}"
         )

@@ -9,6 +9,7 @@ from ._conversions import adc_codes
 from ._figure import new_axes
 from ._measured import measured
 from ._products import compression, error, error_budget, grey, scatter
+from ._sweeps import sweep
 
 __all__ = [
     "adc_codes",
@@ -22,4 +23,5 @@ __all__ = [
     "measured",
     "new_axes",
     "scatter",
+    "sweep",
 ]

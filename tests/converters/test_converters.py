@@ -303,18 +303,17 @@ def test_noise_says_where_its_addresses_end():
     matrix, x = engine.program(w), np.ones((2, ROWS))
     matrix.read(x, first_row=2**22 - 2)
     with pytest.raises(
-        ValueError, match=r"^4194305 input rows are more than ADC noise has addresses for, 4194304: cut"
+        ValueError,
+        match=r"^4194305 input rows are more than ADC noise has addresses for in one read, 4194304: give the",
     ):
         matrix.read(x, first_row=2**22 - 1)
     engine.program(w, origin=(1023 * ROWS, 0)).read(x)
-    with pytest.raises(ValueError, match=r"^1025 tiles along the summed axis are more than .* for, 1024: cut the prod"):
-        engine.program(w, origin=(1024 * ROWS, 0)).read(x)
     many = [Format((1,) * bits) for bits in (16, 17)]
     x, w = np.ones((1, 4)), np.ones((4, 1))
     Engine(adc=ADC(noise_lsb=1), inputs=many[0], weights=many[0], seed=1)(x, w)
     seventeen = Engine(adc=ADC(noise_lsb=1), inputs=many[0], weights=many[1], seed=1)
     with pytest.raises(
-        ValueError, match=r"^272 pairs of slices are more than ADC noise has addresses for, 256: cut the"
+        ValueError, match=r"^272 pairs of slices are more than ADC noise has addresses for, 256: use formats"
     ):
         seventeen(x, w)
     double = Format((1,) * 9, bw_e=8, double=True)

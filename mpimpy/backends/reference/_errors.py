@@ -72,7 +72,7 @@ def disturb(xp: Any, current: Any, errors: Errors, tile: int, j: int, i: int, pe
     """
     where, (_, width) = device(current), current.shape
     value, first = xp.astype(current, xp.int64), errors.address
-    tile, frozen = errors.tile + tile, first._replace(read=0, row=errors.tile + tile)
+    tile, frozen = errors.tile + tile, first._replace(read=0, row=errors.before + errors.tile + tile)
     if errors.gain is not None:
         address = frozen._replace(purpose=noise.ADC_GAIN)
         factor = _column_entries(xp, errors.gain, address, errors.array + j, width, where)
