@@ -1,4 +1,4 @@
-"""A look at any code on crossbars, without conversion: every product of torch inside a ``with`` is read from cells."""
+"""A look at any code on crossbars, without conversion: inside a ``with``, products of torch are read from cells."""
 
 import functools
 import inspect
@@ -22,7 +22,7 @@ __all__ = ["crossbars"]
 
 
 class crossbars(TorchFunctionMode):
-    """Context in which every product of two tensors is read from crossbars.
+    """Context in which the products that functions of torch make are read from crossbars.
 
     ``linear``, ``matmul`` and ``@``, ``mm``, ``bmm``, ``mv``, ``dot``, ``vecdot``, ``addmm`` and its kin, ``einsum``,
     ``tensordot``, ``inner``, convolutions, ``bilinear`` and ``scaled_dot_product_attention`` are sent there, of any

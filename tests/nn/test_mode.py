@@ -415,3 +415,10 @@ def test_dropout_of_attention_and_gradients_of_convolutions():
     x.grad = w.grad = None
     F.conv_transpose2d(x, w).sum().backward()
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(exact, (x.grad, w.grad), strict=True))
+
+
+def test_shapes_of_fake_tensors_are_those_of_torch():
+    with torch._subclasses.FakeTensorMode() as fake:
+        a, b = fake.from_tensor(A), fake.from_tensor(B)
+        with ann.crossbars(IDEAL):
+            assert (a @ b).shape == (3, 5)
