@@ -415,8 +415,8 @@ def test_clipped_weights():
 
 
 def test_weights_without_a_spread_are_not_clipped():
-    layers = [torch.nn.Linear(1, 1), torch.nn.Linear(4, 4, dtype=torch.bfloat16)]
-    for layer, value in zip(layers, (0.3, 0.1), strict=True):
+    layers = [torch.nn.Linear(1, 1), torch.nn.Linear(4, 4, dtype=torch.bfloat16), torch.nn.Linear(4, 4)]
+    for layer, value in zip(layers, (0.3, 0.1, 0.1), strict=True):
         torch.nn.init.constant_(layer.weight, value)
         before = layer.weight.clone()
         ann.convert_(layer, DPETensor(seed=1), training=ann.Training(clip_weights=1.5))

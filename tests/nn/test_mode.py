@@ -15,6 +15,7 @@ if torch is None:
 import torch.nn.functional as F
 from torch.nn.attention.bias import causal_lower_right
 from torch.overrides import get_overridable_functions, resolve_name
+from torch.utils.flop_counter import FlopCounterMode
 
 import mpimpy.nn as ann
 from mpimpy import DPETensor
@@ -422,3 +423,11 @@ def test_shapes_of_fake_tensors_are_those_of_torch():
         a, b = fake.from_tensor(A), fake.from_tensor(B)
         with ann.crossbars(IDEAL):
             assert (a @ b).shape == (3, 5)
+
+
+def test_other_modes_of_torch_may_be_inside():
+    with ann.crossbars(IDEAL, "digital") as run, FlopCounterMode(display=False):
+        C @ C.mT
+        y = A @ B
+    assert torch.allclose(y, A @ B, rtol=1e-4, atol=1e-4)
+    assert (run.products, run.passed) == (1, {"torch.Tensor.matmul of complex numbers": 1})
