@@ -41,6 +41,7 @@ def report(name, begin, points):
 
 
 def overhead(points):
+    mpimpy.sweep(nothing, {}, progress=False)  # imports
     begin = clocks()
     ready = Sweep(nothing, Space.of({"radc": list(range(64, 64 + points))}, None, 1, 0), Store(None))
     report("configurations and addresses, each of its own", begin, points)

@@ -1,7 +1,7 @@
 """Running sums: a product cut along the summed axis, added up part by part, with the bits of the whole."""
 
 import operator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from . import arrays, backends, converters, noise
@@ -246,7 +246,7 @@ def _shared(matrix: Any, cells: Any, operand: Operand, read: Any, first_row: Any
         seed=cells.seed,
         chip=cells.chip,
         columns=(cells.origin[1], cells.shape[1]),
-        age=cells.age,
+        age=_age(cells.age),
         read=as_int("read", read, 0, noise.MAX_READ),
         first_row=as_int("first_row", first_row, 0, noise.MAX_ROW - rows.rows),
         inputs=shape,
@@ -256,6 +256,11 @@ def _shared(matrix: Any, cells: Any, operand: Operand, read: Any, first_row: Any
         backend=cells._backend.NAME,
     )
     return shared, rows
+
+
+def _age(age: Age | None) -> Age | None:
+    # the ratio of a part's own conductances counts only if products are multiplied by it
+    return age if age is None or age.compensate else replace(age, ratio=1.0)
 
 
 def _added(cells: Any, inputs: tuple[int, Encoded], before: tuple[Any, ...] | None, shared: _Shared) -> tuple[Any, ...]:

@@ -477,7 +477,7 @@ def test_info_says_what_is_missing(run, monkeypatch):
 
 def test_version_and_help(run):
     assert run("--version") == f"mpimpy {mpimpy.__version__}\n"
-    assert re.search(r"demo .*\n +dot .*\n +info ", run("--help"))
+    assert re.search(r"demo .*\n +dot .*\n +sweep .*\n +plot .*\n +info ", run("--help"))
     assert run("demo", "-h").startswith("usage: mpimpy demo ")
 
 

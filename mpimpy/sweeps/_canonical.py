@@ -1,9 +1,10 @@
 """Settings in the one form from which the addresses of points follow."""
 
 import dataclasses
+import functools
 from typing import Any
 
-from ..config import Config
+from ..config import ARITHMETIC, Config, to_dict
 from ..config._plain import _KINDS, _to_plain
 
 __all__ = ["canonical"]
@@ -30,8 +31,16 @@ FIRST = {
 
 def canonical(config: Config) -> dict[str, Any]:
     """Return a configuration as plain values; fields that are not in `FIRST` are left out at their defaults."""
-    found: dict[str, Any] = _pruned(config.to_dict())
-    return found
+    parts = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    found = {name: None if part is None else _part(part) for name, part in parts.items()}
+    off = _later("Config")
+    kept = {name: part for name, part in found.items() if name not in off or part != off[name]}
+    return {"kind": "Config", "arithmetic": ARITHMETIC} | kept
+
+
+@functools.lru_cache(1024)  # most configurations of a sweep differ in one part
+def _part(part: Any) -> Any:
+    return _pruned(to_dict(part))
 
 
 def _pruned(value: Any) -> Any:

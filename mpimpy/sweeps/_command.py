@@ -13,7 +13,7 @@ from ..files import tables
 
 __all__ = ["add"]
 
-_SWEEP = "Run a workload at every point of a space of settings, or show how far a sweep is."
+_SWEEP = "Run a workload over settings, or show how far it is."
 _EXAMPLES = "See docs/sweeps.md for the file, and for parts in a job array."
 
 
@@ -88,7 +88,8 @@ def _client(address: str | None) -> Iterator[Any]:
     try:
         yield client
     finally:
-        client.close()
+        with contextlib.suppress(Exception):  # a scheduler that is lost does not answer, which the sweep has said
+            client.close(timeout=5)
 
 
 def _plot(args: argparse.Namespace) -> None:

@@ -200,3 +200,14 @@ def test_a_pickle_of_another_arithmetic_is_refused(rng, monkeypatch):
     )
     with pytest.raises(ValueError, match=message):
         pickle.loads(data)
+
+
+def test_a_part_that_was_aged_by_the_ratio_of_the_whole_keeps_it(rng):
+    x, w = rng.standard_normal((2, 64)), rng.standard_normal((64, 9))
+    engine = Engine(Device(write_var=0.1, drift=Drift(0.05, 0.01)), seed=1)
+    for ratio in (False, 1.25):
+        part = engine.program(w, origin=(64, 0)).at("1 d", compensate=ratio)
+        other = through_pickle(part)
+        assert other.age == part.age
+        same_matrices(part, other)
+        assert same_bits(other.read(x, read=0), part.read(x, read=0))

@@ -1,5 +1,7 @@
 """Sweeps on processes of this machine and on dask, and processes that are killed in the middle of them."""
 
+import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -16,17 +18,11 @@ from mpimpy.sweeps._store import Store
 
 pytest.importorskip("xarray")
 SPACE = sweeping.SPACE
+ENV = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
 
 
 def run(workload=sweeping.seed_of, store=None, space=SPACE, **options):
     return mpimpy.sweep(workload, space, store=store, progress=False, **options)
-
-
-LOCK = threading.Lock()
-
-
-def held(engine, lock=LOCK):
-    return 1.0
 
 
 def stored(path):
@@ -99,12 +95,12 @@ def test_a_client_that_is_killed_twice_goes_on(tmp_path, processes):
     store = tmp_path / "s"
     command = [sys.executable, sweeping.__file__, str(store), str(processes)]
     for number in (20, 60):
-        with subprocess.Popen(command) as client:
+        with subprocess.Popen(command, env=ENV) as client:
             while stored(store) < number and client.poll() is None:
                 time.sleep(0.005)
             client.kill()
     assert number <= stored(store) < 120
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, env=ENV)
     found = mpimpy.open_sweep(store)
     workload = sweeping.seed_of  # of the same results
     assert found.drop_attrs().equals(_as_main(workload).drop_attrs())
@@ -125,7 +121,7 @@ def _as_main(workload):
 def test_two_runs_on_one_store_at_once(tmp_path):
     store = tmp_path / "s"
     command = [sys.executable, sweeping.__file__, str(store), "0"]
-    both = [subprocess.Popen(command) for _ in range(2)]
+    both = [subprocess.Popen(command, env=ENV) for _ in range(2)]
     assert [one.wait() for one in both] == [0, 0]
     assert status(store).done == 120
     assert mpimpy.open_sweep(store).equals(_as_main(sweeping.slowly))
@@ -140,7 +136,9 @@ def test_processes_end_with_a_client_that_was_killed(tmp_path):
         "    print(next(iter(pool._pool._processes)), flush=True); time.sleep(600)\n"
     )
     (tmp_path / "client.py").write_text(code)
-    with subprocess.Popen([sys.executable, tmp_path / "client.py"], stdout=subprocess.PIPE, text=True) as client:
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "client.py"], stdout=subprocess.PIPE, text=True, env=ENV
+    ) as client:
         child = int(client.stdout.readline())
         os.kill(child, 0)
         client.kill()
@@ -159,13 +157,15 @@ def _lives(pid):
 @pytest.mark.slow
 def test_a_script_without_a_guard_is_told(tmp_path):
     (tmp_path / "script.py").write_text("import mpimpy\nmpimpy.sweep(len, {'radc': [16]}, client=1, version=1)\n")
-    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=False, env=ENV
+    )
     assert "RuntimeError: processes for the sweep cannot be started. A script must begin its work under" in done.stderr
 
 
 def test_an_unpicklable_workload_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(TypeError, match=r"held cannot be sent to other processes: it holds .* \(a lock\)"):
-        run(held, tmp_path / "s", client=2, version=1)
+    with pytest.raises(TypeError, match=r"seed_of cannot be sent to other processes: it holds lock \(a lock\)"):
+        run(functools.partial(sweeping.seed_of, lock=threading.Lock()), tmp_path / "s", client=2, version=1)
     assert not (tmp_path / "s").exists()
 
 
@@ -188,9 +188,7 @@ def test_what_is_no_client_is_refused():
 @pytest.mark.filterwarnings("ignore")
 def test_a_lost_scheduler_names_the_store_and_the_call(tmp_path):
     distributed = pytest.importorskip("distributed")
-    port = "127.0.0.1:0"
-    command = [sys.executable, "-c", LOST, port]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as scheduler:
+    with subprocess.Popen([sys.executable, "-c", LOST], stdout=subprocess.PIPE, text=True, env=ENV) as scheduler:
         address = scheduler.stdout.readline().strip()
         client = distributed.Client(address, set_as_default=False)
 
@@ -199,20 +197,25 @@ def test_a_lost_scheduler_names_the_store_and_the_call(tmp_path):
                 time.sleep(0.01)
             scheduler.kill()
 
-        killer = threading.Thread(target=kill)
+        killer = threading.Thread(target=kill, daemon=True)
         killer.start()
         text = rf"scheduler {address} is lost after \d+ of 360 points, which are in {tmp_path}\. To go on, .* store='{tmp_path}'\)"
-        with pytest.raises(ConnectionError, match=text):
-            run(sweeping.slowly, tmp_path, repeats=30, client=client)
-        killer.join()
-        client.close(timeout=0.1)
+        try:
+            with pytest.raises(ConnectionError, match=text):
+                run(sweeping.slowly, tmp_path, repeats=30, client=client)
+        finally:
+            scheduler.kill()
+            with contextlib.suppress(TimeoutError):
+                client.close(timeout=0.1)
     assert run(sweeping.slowly, tmp_path, repeats=30).error.values.ravel().tolist() == [""] * 360
 
 
 LOST = """
 import time
 from distributed import LocalCluster
-cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
+cluster = LocalCluster(
+    n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None
+)
 print(cluster.scheduler_address, flush=True)
 time.sleep(600)
 """

@@ -51,9 +51,11 @@ def test_a_later_setting_that_is_off_changes_no_address(monkeypatch):
     first = _canonical.FIRST | {"Device": _canonical.FIRST["Device"].replace(" var ", " ")}
     monkeypatch.setattr(_canonical, "FIRST", first)
     monkeypatch.setattr(_canonical, "_kept", {})
+    _canonical._part.cache_clear()
     pruned, still = addresses({"var": [0.05, 0.1]})
     assert (pruned != before, still == other) == (True, True)  # 0.05 is the default
     [again] = addresses({"g_level": [16]})
+    _canonical._part.cache_clear()
     assert again == pruned
 
 
