@@ -28,6 +28,8 @@ def _operands(measured: Any, exact: Any) -> tuple[Any, Any, Any]:
     if measured.shape != exact.shape:
         msg = f"measured has shape {tuple(measured.shape)} and exact {tuple(exact.shape)}: they must be the same"
         raise ValueError(msg)
+    for name, value in (("measured", measured), ("exact", exact)):
+        edge.check_finite(name, value)
     return xp, measured, exact
 
 
@@ -55,7 +57,7 @@ def SNR(measured: Any, exact: Any) -> float:
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ, or a number is NaN or infinite.
     TypeError
         If the libraries differ, or something holds no numbers.
 

@@ -110,12 +110,16 @@ class Config:
                 "inputs": ("input", "rdac", self.dac.rdac),
                 "weights": ("weight", "g_level", self.device.g_level),
             }[part]
-            widest = max(getattr(self, part).digits)
+            widest, most = max(getattr(self, part).digits), int(math.log2(levels))
             if 2**widest > levels:
+                mend, fmt = f"use slices of at most {most} bits", getattr(self, part)
+                if fmt.digits[0] == widest > fmt.slices[1]:
+                    there = f"at most {most - 1} bits there and {most} in the others" if most > 1 else "another mapping"
+                    mend = f"an offset makes the slice of {widest - 1} bits after the sign's one bit wider: use {there}"
                 fail(
                     ValueError,
                     f"{operand} slice of {widest} bits needs {2**widest} levels but {name}={levels}: "
-                    f"use slices of at most {int(math.log2(levels))} bits, or {name}={2**widest}",
+                    f"{mend}, or {name}={2**widest}",
                 )
         radc, ranges = self.adc.radc, self.adc.range
         count = len(self.weights.digits)

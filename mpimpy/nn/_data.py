@@ -1,57 +1,47 @@
-"""Batches of data, as a model takes them."""
+"""A model that runs on data, and the cells that are looked at meanwhile."""
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from ..checks import fail
+from ._batches import A_BATCH, all_zero, calls
 from ._cells import LayerCells, Observer
 from .conversion import layers
 
 __all__ = ["each_cells", "every_cells", "run", "watched"]
 
 
-def _batches(data: Any) -> Iterable[Any]:
-    if isinstance(data, torch.Tensor | tuple | dict) or hasattr(data, "keys"):
-        return [data]
-    if not isinstance(data, Iterable):
-        fail(
-            TypeError,
-            f"data is a {type(data).__name__}: give a batch (tensor, tuple or dict), or an iterable of batches",
-        )
-    return data
-
-
-def run(model: torch.nn.Module, data: Any) -> int:
+def run(model: torch.nn.Module, data: Any, *, currents: bool = False) -> int:
     """Run a model on batches of data, in eval mode and without gradients, and return how many there were.
 
     Parameters
     ----------
     model : torch.nn.Module
-    data : tensor, tuple, dict, or iterable of them
-        A batch, or several: a tensor is the model's only argument, a tuple are its arguments, a dict its keywords.
+    data : tensor, tuple, dict, or iterable of batches
+        As `mpimpy.nn._batches` takes them.
+    currents : bool
+        Refuse data that are zero throughout, which give no currents.
     """
     modes = [(module, module.training) for module in model.modules()]
-    count = 0
+    count, zero = 0, True
     try:
         model.eval()
         with torch.no_grad():
-            for batch in _batches(data):
+            for args, keywords in calls(model, data):
                 count += 1
-                if isinstance(batch, tuple):
-                    model(*batch)
-                elif isinstance(batch, dict) or hasattr(batch, "keys"):
-                    model(**batch)
-                else:
-                    model(batch)
+                zero = zero and currents and all_zero(args, keywords)
+                model(*args, **keywords)
     finally:
         for module, mode in modes:
             module.training = mode
     if not count:
-        fail(ValueError, "data holds no batch: give some typical inputs")
+        fail(ValueError, f"data holds no batch: give some typical inputs. {A_BATCH}")
+    if currents and zero:
+        fail(ValueError, f"data are zero throughout, and give no currents: give typical inputs. {A_BATCH}")
     return count
 
 
@@ -86,12 +76,12 @@ def every_cells(model: torch.nn.Module) -> list[LayerCells]:
 
 @contextlib.contextmanager
 def watched(model: torch.nn.Module, observer: Observer) -> Iterator[None]:
-    """Let an observer look at all products of a model."""
-    every = every_cells(model)
+    """Let an observer look at all products of a model, whose reads are numbered as if nobody had looked."""
+    every = [(cells, cells.reads) for cells in every_cells(model)]
     try:
-        for cells in every:
+        for cells, _ in every:
             cells.observer = observer
         yield
     finally:
-        for cells in every:
-            cells.observer = None
+        for cells, reads in every:
+            cells.observer, cells.reads = None, reads

@@ -9,8 +9,8 @@ from .._recorded import recorded_product
 from ..checks import fail
 from ..engine import Engine
 from ._cells import LayerCells
-from ._learned import LearnedRanges
-from ._training import Training
+from ._learned import LearnedRanges, use_engine
+from ._training import Training, check_training
 
 __all__ = ["CrossbarLayer", "check_engine"]
 
@@ -23,11 +23,25 @@ def check_engine(engine: Any) -> None:
 
 def _copied(module: Any) -> Any:
     # a module that shares parameters and submodules with another, but no dict or list of them
-    other = copy.copy(module)
+    kind: Any = type(module)
+    other = kind.__new__(kind)
     other.__dict__ = {
         key: copy.copy(value) if isinstance(value, (dict, list)) else value for key, value in module.__dict__.items()
     }
     return other
+
+
+def _parametrized(kind: type, crossbars: type) -> bool:
+    # whether torch.nn.utils.parametrize made a class of one of layers on crossbars
+    return kind.__bases__ == (crossbars,) and kind.__name__ == f"Parametrized{crossbars.__name__}"
+
+
+def _left(kind: type, crossbars: type, digital: type) -> type:
+    # the class of a layer without its crossbars; what parametrize put into its class goes with it
+    if kind is crossbars:
+        return digital
+    own = {name: value for name, value in vars(kind).items() if name not in ("__dict__", "__weakref__", "__module__")}
+    return type(kind.__name__, (digital,), own)
 
 
 class CrossbarLayer(LearnedRanges):
@@ -49,6 +63,7 @@ class CrossbarLayer(LearnedRanges):
     batch_axis: ClassVar[int | None] = 0  # of inputs as `_product` takes them; None: the model decides
     name: str
     _digital_class: type
+    _crossbar_class: type
 
     @classmethod
     def from_digital(cls, module: torch.nn.Module, engine: Engine, name: str, training: Training | None = None) -> Self:
@@ -79,7 +94,8 @@ class CrossbarLayer(LearnedRanges):
         if not cls._fits(type(module)):
             fail(TypeError, f"{name or 'the model'} is a {type(module).__name__}, not a {cls.digital.__name__}")
         check_engine(engine)
-        module._digital_class, module.__class__ = type(module), cls
+        check_training(training)
+        module._digital_class, module._crossbar_class, module.__class__ = type(module), cls, cls
         layer: Self = module
         layer.name = name or "(root)"
         layer.training_settings = Training() if training is None else training
@@ -94,13 +110,24 @@ class CrossbarLayer(LearnedRanges):
 
     def leave(self) -> torch.nn.Module:
         """Make it torch's own layer again, in place, and return it: the same parameters, without crossbars."""
+        self.check_leave()
         module: Any = self
         module._drop_ranges()
-        module.__class__ = module._digital_class
-        for own in ("name", "training_settings", "_cells", "_digital_class"):
+        module.__class__ = _left(type(module), module._crossbar_class, module._digital_class)
+        for own in ("name", "training_settings", "_cells", "_digital_class", "_crossbar_class"):
             del module.__dict__[own]
         found: torch.nn.Module = module
         return found
+
+    def check_leave(self) -> None:
+        """Raise TypeError if something that was done to the layer after conversion would not outlive `leave`."""
+        kind, name = type(self), f"layer {self.name!r}"
+        if "forward" in self.__dict__:
+            fail(TypeError, f"{name} has a forward of its own, which a hook or a wrapper put there: remove that first")
+        if kind is not self._crossbar_class and not _parametrized(kind, self._crossbar_class):
+            fail(
+                TypeError, f"{name} is a {kind.__name__}, which something made of it after conversion: undo that first"
+            )
 
     def to_digital(self) -> torch.nn.Module:
         """Return torch's own layer, with the same parameters; this one stays on crossbars."""
@@ -116,14 +143,14 @@ class CrossbarLayer(LearnedRanges):
 
     @property
     def engine(self) -> Engine:
-        """Engine of its cells. A new one takes effect at the next forward pass."""
+        """Engine of its cells. A new one takes effect at the next forward pass; it brings its own range of the ADCs."""
         return next(iter(self._cells.values())).engine
 
     @engine.setter
     def engine(self, engine: Engine) -> None:
         check_engine(engine)
         for cells in self._cells.values():
-            cells.use(engine)
+            use_engine(cells, engine)
 
     def _every_cells(self) -> list[LayerCells]:
         """Return the cells of its weight matrices, and those that data are written into."""
@@ -142,7 +169,12 @@ class CrossbarLayer(LearnedRanges):
             return
         with torch.no_grad():
             for weight in self._clipped():
-                bound = sigmas * weight.std()
+                if weight.numel() < 2:
+                    continue
+                # without a spread there is nothing to clip to; a NaN is left for the product, which names it
+                low, high = torch.aminmax(weight)
+                deviation = weight.std()
+                bound = torch.where((high > low) & (deviation > 0), sigmas * deviation, torch.inf)
                 weight.copy_(torch.minimum(torch.maximum(weight, -bound), bound))
 
     def _clipped(self) -> list[Any]:

@@ -1,6 +1,7 @@
 """The few things that a layer on crossbars has beside torch's parameters: ranges that were learned or calibrated."""
 
 import dataclasses
+import json
 import re
 from typing import Any
 
@@ -9,11 +10,12 @@ import torch
 from ..checks import fail
 from ..config import Config, Ranges
 from ..config._sense import warn
+from ..engine import Engine
 from ._cells import LayerCells
 from ._ranges import clip_inputs
 from ._training import Training
 
-__all__ = ["LearnedRanges"]
+__all__ = ["LearnedRanges", "use_engine"]
 
 _STASH = "_crossbar_ranges"  # of a layer that left its crossbars, for the next conversion
 
@@ -36,19 +38,46 @@ def _deciding(config: Config) -> dict[str, Any]:
     }
 
 
+def _changed(config: Config, before: dict[str, Any]) -> list[str]:
+    # the names of deciding settings that are not those of before
+    return [name for name, value in _deciding(config).items() if value != before[name]]
+
+
 def _take_range(cells: LayerCells, found: Ranges | str, before: dict[str, Any]) -> None:
     # the range of an earlier conversion, where the settings are still those that it was found with
-    now = _deciding(cells.engine.config)
-    changed = [name for name, value in now.items() if value != before[name]]
+    changed = _changed(cells.engine.config, before)
     if cells.engine.config.adc.range not in ("full", found):
         changed.append("adc.range")
     if not changed:
         cells.use_range(found)
         return
-    warn(
-        f"layer {cells.name!r}: its ADC range is dropped, which an earlier conversion found with other settings "
-        f"({', '.join(changed)}): run mpimpy.nn.calibrate_(model, data) again"
-    )
+    _warn_of(cells, "its ADC range is dropped, which an earlier conversion found with other settings", changed)
+
+
+def _warn_of(cells: LayerCells, what: str, changed: list[str]) -> None:
+    shown = f" ({', '.join(changed)})" if changed else ""
+    warn(f"layer {cells.name!r}: {what}{shown}: run mpimpy.nn.calibrate_(model, data) again")
+
+
+def use_engine(cells: LayerCells, engine: Engine) -> None:
+    """Give cells another engine, with a warning if it lacks their calibrated range or decides other currents.
+
+    Parameters
+    ----------
+    cells : LayerCells
+    engine : Engine
+    """
+    kept, before = cells.calibrated, _deciding(cells.engine.config)
+    cells.use(engine)
+    if kept is None:
+        return
+    changed, own = _changed(engine.config, before), engine.config.adc.range
+    if not changed and own == kept:
+        cells.calibrated = kept
+    elif own == kept:
+        _warn_of(cells, "its new engine has an ADC range that was found with other settings", changed)
+    else:
+        _warn_of(cells, "its calibrated ADC range is dropped, which its new engine does not have", changed)
 
 
 class LearnedRanges:
@@ -110,6 +139,7 @@ class LearnedRanges:
             if (found := cells.calibrated) is not None:
                 ends = [found.low, found.span] if isinstance(found, Ranges) else []
                 destination[f"{prefix}adc_range{_suffix(part)}"] = torch.tensor(ends, dtype=torch.float64)
+                destination[f"{prefix}adc_range_settings{_suffix(part)}"] = _settings_as_tensor(cells.engine.config)
 
     def _load_from_state_dict(
         self,
@@ -127,15 +157,34 @@ class LearnedRanges:
             for own in (f"{prefix}input_range{_suffix(part)}", f"{prefix}input_range_seen{_suffix(part)}"):
                 if own in missing_keys:
                     missing_keys.remove(own)
-            key = f"{prefix}adc_range{_suffix(part)}"
+            key, found_with = (f"{prefix}{name}{_suffix(part)}" for name in ("adc_range", "adc_range_settings"))
+            for own in {key, found_with}.intersection(unexpected_keys):
+                unexpected_keys.remove(own)
             if key not in state_dict:
                 continue
-            if key in unexpected_keys:
-                unexpected_keys.remove(key)
             try:
-                cells.use_range(_range_of(state_dict[key]))
+                _load_range(cells, state_dict[key], state_dict.get(found_with))
             except (TypeError, ValueError) as error:
                 error_msgs.append(f"{key}: {error}")
+
+
+def _settings_as_tensor(config: Config) -> Any:
+    # JSON text: state dicts hold tensors, and some readers of theirs nothing else
+    plain = config.replace(adc={"range": "full"}).to_dict()
+    return torch.tensor(list(json.dumps(plain).encode()), dtype=torch.uint8)
+
+
+def _load_range(cells: LayerCells, ends: Any, found_with: Any) -> None:
+    # a range of a state dict, in A, which other settings would make wrong
+    found = _range_of(ends)
+    if found_with is not None:
+        plain = json.loads(bytes(found_with.tolist()))
+        changed = _changed(cells.engine.config, _deciding(Config.from_dict(plain)))
+        if changed:
+            what = "its ADC range stays as it is; that of the state dict was found with other settings"
+            _warn_of(cells, what, changed)
+            return
+    cells.use_range(found)
 
 
 def _range_of(ends: Any) -> Ranges | str:

@@ -11,7 +11,7 @@ from . import _mode_convolutions as convolutions
 from . import _mode_products as products
 from ._mode_einsum import einsum
 
-__all__ = ["PRODUCTS", "REFUSED", "Handler"]
+__all__ = ["NOTED", "PRODUCTS", "REFUSED", "Handler"]
 
 
 class Handler(NamedTuple):
@@ -157,3 +157,11 @@ def _refused() -> dict[Any, str]:
 
 
 REFUSED: dict[Any, str] = _refused()
+
+# outer products sum nothing, and are elementwise below: they are digital, by the names that users know
+NOTED: dict[Any, str] = {
+    function: f"torch.{name}"
+    for name in ("outer", "ger", "kron")
+    for function in (getattr(torch, name), getattr(torch.Tensor, name, None))
+    if function is not None
+}

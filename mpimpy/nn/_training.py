@@ -1,10 +1,11 @@
 """How converted layers behave in training."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..checks import as_choice, as_float, as_int, fail, set_fields
 
-__all__ = ["InputRanges", "Training"]
+__all__ = ["InputRanges", "Training", "check_training"]
 
 _NOISES = ("step", "frozen")
 
@@ -66,7 +67,7 @@ class Training:
         learns to bear any chip. ``"frozen"``: into those of the engine's chip, the cells that inference uses.
     clip_weights : float or None
         Weights are clipped, before each forward pass in training mode, to this many standard deviations of their
-        matrix; None: they are not.
+        matrix, if they have a spread; None: they are not.
     input_ranges : InputRanges or None
         Ranges of inputs that the layers learn; None: inputs are not clipped.
 
@@ -91,3 +92,9 @@ class Training:
             set_fields(self, clip_weights=as_float("clip_weights", self.clip_weights, 0.0, above=True))
         if self.input_ranges is not None and not isinstance(self.input_ranges, InputRanges):
             fail(TypeError, f"input_ranges={self.input_ranges!r} must be InputRanges(), or None")
+
+
+def check_training(training: Any) -> None:
+    """Raise TypeError if a layer is given anything but a `Training` or None."""
+    if training is not None and not isinstance(training, Training):
+        fail(TypeError, f"training={training!r} must be a Training, such as Training(noise='step'), or None")

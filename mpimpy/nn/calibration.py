@@ -5,12 +5,14 @@ from typing import Any
 import torch
 
 from ..checks import as_int, fail
+from ..config._sense import warn
 from ._cells import LayerCells
 from ._data import each_cells, run, watched
 
 __all__ = ["calibrate_"]
 
 ROWS = 512  # inputs of each weight matrix that are kept
+_SHOWN = 8  # matrices that a warning names
 
 
 class _Recorder:
@@ -66,8 +68,8 @@ def calibrate_(
     ----------
     model : torch.nn.Module
         With layers on crossbars.
-    data : tensor, tuple, dict, or iterable of them
-        A batch or several, as forward takes them: typical inputs.
+    data : tensor, tuple, dict, list of batches or other iterable of them
+        A batch or several, as for `mpimpy.nn.report`: typical inputs.
     method, percentile, ratios
         As for `mpimpy.Engine.calibrate`.
     rows : int
@@ -77,12 +79,13 @@ def calibrate_(
     -------
     dict
         From the name of each weight matrix to its range: `mpimpy.Ranges`, or ``"full"``. Each matrix has an engine
-        of its own then, with this range.
+        of its own then, with this range. Matrices that the data do not reach, or whose inputs are all zero, keep the
+        range that they have; a warning names them. The numbers of reads stay as they were.
 
     Raises
     ------
-    ValueError
-        If no layer is on crossbars, `data` is empty, or an ADC is ideal.
+    TypeError, ValueError
+        If no layer is on crossbars, `data` is empty, zero throughout or no batch, or an ADC is ideal.
 
     Examples
     --------
@@ -97,14 +100,17 @@ def calibrate_(
     """
     recorder = _Recorder(as_int("rows", rows, 8))
     with watched(model, recorder):
-        run(model, data)
-    found = {}
+        run(model, data, currents=True)
+    found: dict[str, Any] = {}
+    left: dict[str, list[str]] = {}
     for cells, weights in each_cells(model):
-        if cells.name not in recorder.kept:
-            continue  # this data never reaches the layer
+        if cells.name not in recorder.kept or not len(recorder.kept[cells.name]):
+            left.setdefault("the data never reach", []).append(cells.name)
+            continue
         x, w = recorder.sample(cells.name), weights()
         if bool((x == 0).all()) or bool((w == 0).all()):
-            continue  # there are no currents to look at
+            left.setdefault("inputs or weights are zero throughout in", []).append(cells.name)
+            continue
         engine = cells.engine
         try:
             engine = engine.calibrate(x, w, method=method, percentile=percentile, ratios=ratios)
@@ -113,4 +119,8 @@ def calibrate_(
         found_range: Any = engine.config.adc.range
         cells.use_range(found_range)
         found[cells.name] = found_range
+    for why, names in left.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        shown = ", ".join(map(repr, names[:_SHOWN])) + more
+        warn(f"calibrate_: {why} {shown}: the ADC ranges there stay as they are")
     return found

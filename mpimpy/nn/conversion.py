@@ -10,41 +10,15 @@ import torch
 from ..checks import as_choice, fail
 from ..engine import Engine
 from ._fast_path import close_fast_paths, open_fast_paths
+from ._kinds import crossbar_class, kept_digital, owned_by, reason_for, unlisted
 from ._layer import CrossbarLayer
-from ._training import Training
+from ._training import Training, check_training
 from .attention import ATTENTIONS, MultiheadAttention
-from .bilinear import Bilinear
-from .conv import Conv1d, Conv2d, Conv3d
-from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .linear import Conv1D, Linear
-from .recurrent import GRU, LSTM, RNN
-from .recurrent_cells import GRUCell, LSTMCell, RNNCell
 
-__all__ = ["Conversion", "convert_", "crossbar_class", "layers", "revert_"]
+__all__ = ["Conversion", "convert_", "layers", "revert_"]
 
 Filter = Callable[[torch.nn.Module, str], bool]
 Engines = Mapping[Any, Engine | None]
-
-KINDS: tuple[type[CrossbarLayer], ...] = (
-    Linear,
-    Conv1D,
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-    Bilinear,
-    MultiheadAttention,
-    RNN,
-    LSTM,
-    GRU,
-    RNNCell,
-    LSTMCell,
-    GRUCell,
-)
-# modules of torch with weights and without a product that cells could hold
-_NO_PRODUCT = (torch.nn.Embedding, torch.nn.EmbeddingBag)
 
 
 @dataclass
@@ -79,43 +53,6 @@ class Conversion:
         lines += [f"{name} is the layer {first}" for name, first in self.shared.items()]
         lines += [f"digital: {name}: {reason}" for name, reason in self.skipped]
         return "\n".join(lines)
-
-
-def crossbar_class(module: torch.nn.Module) -> type[CrossbarLayer] | None:
-    """Return the class of layers on crossbars that stands for a module of torch, or None."""
-    return next((kind for kind in KINDS if kind._fits(type(module))), None)
-
-
-def owned_by(name: str, module: torch.nn.Module) -> set[str]:
-    """Return the qualified names of the submodules whose weights a layer on crossbars multiplies by, itself.
-
-    Parameters
-    ----------
-    name : str
-        Qualified name of the layer.
-    module : torch.nn.Module
-        Of torch's class of the layer, or on crossbars already.
-    """
-    kind = type(module) if isinstance(module, CrossbarLayer) else crossbar_class(module)
-    return {f"{name}.{part}".lstrip(".") for part in getattr(kind, "owned", ())}
-
-
-def reason_for(module: torch.nn.Module) -> str | None:
-    """Return the reason why a module with weights of its own has no layer on crossbars; None if it has none to name."""
-    kind = type(module).__name__
-    if next(module.parameters(recurse=False), None) is None:
-        return None
-    if isinstance(module, _NO_PRODUCT):
-        return f"{kind} looks rows up, and multiplies nothing"
-    base = next(
-        (each.digital for each in KINDS if each.digital is not torch.nn.Module and isinstance(module, each.digital)),
-        None,
-    )
-    if base is not None:
-        return (
-            f"{kind} is a subclass of {base.__name__}, whose products may be others; only the class itself is converted"
-        )
-    return f"{kind} has no layer on crossbars"
 
 
 def layers(model: torch.nn.Module) -> Iterator[tuple[str, CrossbarLayer]]:
@@ -227,6 +164,7 @@ def convert_(
     if engine is not None and not isinstance(engine, Engine):
         fail(TypeError, f"engine={engine!r} must be an Engine, such as DPETensor(var=0.05), or None")
     as_choice("attention", attention, ATTENTIONS)
+    check_training(training)
     return convert_named("", model, Choice(engine, engines), filter_fn, training, attention)
 
 
@@ -260,12 +198,15 @@ def convert_named(
                 found.skipped.append((name, reason))
             continue
         chosen = choice(name, module)
-        if filter_fn is not None and not filter_fn(module, name):
+        if reason := kept_digital(module):
+            found.skipped.append((name, reason))
+        elif filter_fn is not None and not filter_fn(module, name):
             found.skipped.append((name, "filter_fn leaves it out"))
         elif chosen is None:
             found.skipped.append((name, "engines gives it None" if choice.default is not None else "it has no engine"))
         else:
             wanted.append((name, module, kind, chosen))
+    found.skipped += unlisted(prefix, model)
     choice.check()
     if attention != "projections" and not any(kind is MultiheadAttention for _, _, kind, _ in wanted):
         fail(ValueError, f"attention={attention!r} is for MultiheadAttention, and none is converted: leave it out")
@@ -288,6 +229,12 @@ def revert_(model: torch.nn.Module) -> list[str]:
     ----------
     model : torch.nn.Module
 
+    Raises
+    ------
+    TypeError
+        If something changed the class of a layer after conversion, other than `torch.nn.utils.parametrize`, or put a
+        ``forward`` of its own there. No layer is changed then.
+
     Examples
     --------
     >>> import mpimpy
@@ -297,6 +244,8 @@ def revert_(model: torch.nn.Module) -> list[str]:
     (['0'], True)
     """
     found = list(layers(model))
+    for _, layer in found:
+        layer.check_leave()
     for _, layer in found:
         layer.leave()
     open_fast_paths(model)

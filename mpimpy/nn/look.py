@@ -11,9 +11,10 @@ from ..analysis.counts import Counts, counts
 from ..compat.dpetensor import DPETensor
 from ..engine import Engine
 from ._cells import LayerCells
-from ._data import run, watched
+from ._data import each_cells, run, watched
 from ._data_cells import DataCells
-from .conversion import crossbar_class, owned_by, reason_for
+from ._kinds import crossbar_class, kept_digital, owned_by, reason_for, unlisted
+from ._layer import CrossbarLayer
 from .finite import check
 
 __all__ = ["Inspection", "LayerReport", "ModelReport", "inspect", "report"]
@@ -32,7 +33,7 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `convert_` would do with a model.
+    """What `convert_` would do with a model, or has done.
 
     Attributes
     ----------
@@ -40,6 +41,8 @@ class Inspection:
         From the name of a weight matrix to (class of its layer, (K, N), `Counts` of its cells).
     skipped : list of (str, str)
         Names of modules that stay digital, and why.
+    converted : list of str
+        Names of those matrices that are on crossbars already.
 
     Examples
     --------
@@ -50,6 +53,7 @@ class Inspection:
 
     matrices: dict[str, tuple[str, tuple[int, int], Counts]]
     skipped: list[tuple[str, str]]
+    converted: list[str] = field(default_factory=list)
 
     @property
     def arrays(self) -> int:
@@ -68,6 +72,7 @@ class Inspection:
         ]
         total = ("all", "", "", f"{self.arrays:,} arrays", f"{self.cells:,}")
         lines = [_table(("matrix", "layer", "K x N", "tiles", "cells"), [*rows, total])]
+        lines += [f"on crossbars already: {', '.join(self.converted)}"] if self.converted else []
         return "\n".join(lines + [f"digital: {name}: {reason}" for name, reason in self.skipped])
 
 
@@ -78,7 +83,8 @@ def inspect(model: torch.nn.Module, engine: Engine | None = None) -> Inspection:
     ----------
     model : torch.nn.Module
     engine : Engine, optional
-        Its settings decide how many tiles and cells a matrix takes; by default those of `DPETensor`.
+        Its settings decide how many tiles and cells a matrix takes; by default those of `DPETensor`. Layers that are
+        on crossbars already count with their own engines.
 
     Returns
     -------
@@ -100,14 +106,20 @@ def inspect(model: torch.nn.Module, engine: Engine | None = None) -> Inspection:
         if name in owned:
             continue
         kind, owned = crossbar_class(module), owned | owned_by(name, module)
-        if kind is None:
-            if reason := reason_for(module):
+        if isinstance(module, CrossbarLayer):
+            layer, shown = module, module._digital_class.__name__
+        elif kind is None or kept_digital(module):
+            if reason := reason_for(module) if kind is None else kept_digital(module):
                 found.skipped.append((name, reason))
             continue
-        layer = kind.from_digital(module, engine, name)
+        else:
+            layer, shown = kind.from_digital(module, engine, name), type(module).__name__
         for part, w in layer._weights().items():
-            shape = (w.shape[0], w.shape[1])
-            found.matrices[layer._part_name(part)] = type(module).__name__, shape, counts(engine.config, 0, *shape)
+            shape, cells = (w.shape[0], w.shape[1]), layer._cells[part]
+            found.matrices[cells.name] = shown, shape, counts(cells.engine.config, 0, *shape)
+            if layer is module:
+                found.converted.append(cells.name)
+    found.skipped.extend(unlisted("", model))
     return found
 
 
@@ -122,9 +134,9 @@ class LayerReport:
     counts : Counts
         Of the cells, and of all products that were seen.
     rows : int
-        Input rows that were read.
+        Input rows that were read; 0, if the data did not reach the matrix.
     snr_dB : float
-        Of these products against those of the same inputs and weights in float64.
+        Of these products against those of the same inputs and weights in float64; NaN, if they are all zero.
     data : bool
         Both operands are data: `MultiheadAttention` with ``attention="all"`` writes keys and values for one product.
         No cells keep them, so `counts` has conversions alone, and `shape` is that of the largest matrix.
@@ -154,7 +166,8 @@ class ModelReport:
     Attributes
     ----------
     layers : dict
-        From the name of a weight matrix to its `LayerReport`; two rows more for the products of data of each
+        From the name of a weight matrix to its `LayerReport`, in the order in which the data reach them, then those
+        that they do not reach; two rows more for the products of data of each
         `MultiheadAttention` with ``attention="all"``.
     batches : int
 
@@ -180,7 +193,7 @@ class ModelReport:
                 "" if found.data else f"{found.counts.cells:,}",
                 f"{found.rows:,}",
                 f"{found.counts.adc_conversions:,}",
-                "" if math.isnan(found.snr_dB) else f"{found.snr_dB:.1f}",
+                _decibels(found),
             )
             for name, found in self.layers.items()
         ]
@@ -189,6 +202,12 @@ class ModelReport:
         conversions = f"{sum(c.adc_conversions for c in every):,}"
         total = ("all", "", f"{arrays} arrays", cells, "", conversions, "")
         return _table(("matrix", "K x N", "tiles", "cells", "rows", "conversions", "dB"), [*rows, total])
+
+
+def _decibels(found: LayerReport) -> str:
+    if found.rows == 0:
+        return "not reached"
+    return "" if math.isnan(found.snr_dB) else f"{found.snr_dB:.1f}"
 
 
 @dataclass
@@ -237,9 +256,12 @@ def report(model: torch.nn.Module, data: Any) -> ModelReport:
     Parameters
     ----------
     model : torch.nn.Module
-        With layers on crossbars. It runs in eval mode, and its reads are counted.
-    data : tensor, tuple, dict, or iterable of them
-        A batch or several, as forward takes them.
+        With layers on crossbars. It runs in eval mode, and keeps the numbers of its reads: a report changes nothing
+        in what the model gives later.
+    data : tensor, tuple, dict, list of batches or other iterable of them
+        A batch or several: a tensor, a tuple of arguments of forward, or a dict of keywords. In an iterable, such as a
+        DataLoader, a batch may be a list: its tensors are the first arguments of forward, and what forward has no
+        place for, such as labels, is left out.
 
     Returns
     -------
@@ -249,8 +271,8 @@ def report(model: torch.nn.Module, data: Any) -> ModelReport:
 
     Raises
     ------
-    ValueError
-        If no layer is on crossbars, or `data` is empty.
+    TypeError, ValueError
+        If no layer is on crossbars, or `data` is empty or no batch, or a list may be one in several ways.
 
     Examples
     --------
@@ -265,4 +287,9 @@ def report(model: torch.nn.Module, data: Any) -> ModelReport:
     with watched(model, comparison):
         batches = run(model, data)
     check(model)
-    return ModelReport({name: seen.report() for name, seen in comparison.found.items()}, batches)
+    found = {name: seen.report() for name, seen in comparison.found.items()}
+    for cells, weights in each_cells(model):
+        if cells.name not in found:
+            shape = tuple(weights().shape)
+            found[cells.name] = LayerReport(shape, counts(cells.engine.config, 0, *shape), 0, math.nan)
+    return ModelReport(found, batches)

@@ -1,4 +1,4 @@
-"""A look at any code on crossbars, without conversion: every product of torch inside a ``with`` is read from cells."""
+"""A look at any code on crossbars, without conversion: inside a ``with``, products of torch are read from cells."""
 
 import functools
 import inspect
@@ -14,28 +14,35 @@ from ..engine import Engine
 from ._cells import LayerCells
 from ._flag import raise_flagged
 from ._layer import check_engine
+from ._mode_below import Below
 from ._mode_products import matmul
-from ._mode_table import PRODUCTS, REFUSED, Handler
+from ._mode_table import NOTED, PRODUCTS, REFUSED, Handler
 
 __all__ = ["crossbars"]
 
 
 class crossbars(TorchFunctionMode):
-    """Context in which every product of two tensors is read from crossbars.
+    """Context in which the products that functions of torch make are read from crossbars.
 
     ``linear``, ``matmul`` and ``@``, ``mm``, ``bmm``, ``mv``, ``dot``, ``vecdot``, ``addmm`` and its kin, ``einsum``,
     ``tensordot``, ``inner``, convolutions, ``bilinear`` and ``scaled_dot_product_attention`` are sent there, of any
-    code. Outer products, which sum nothing, are digital. The right factor is programmed, the left one drives it: a
+    code. Outer products and solvers, which are no sums of products of their operands, are digital, and listed in
+    `passed`. The right factor is programmed, the left one drives it: a
     parameter has cells of its own as long as the context lasts, data are written for each product. Models that are kept
     are converted instead, by `mpimpy.nn.convert_`.
+
+    It sees the functions and operators of torch, in its own thread. It cannot see products in other threads, those that
+    elementwise functions spell out, such as ``(a * b).sum()``, and those inside of custom operators and of other
+    libraries. Gradients are digital.
 
     Parameters
     ----------
     engine : Engine
     composites : str
         ``"error"``: functions that torch computes as a whole, such as those of nn.LSTM and nn.MultiheadAttention,
-        are refused, since their products cannot be seen. ``"digital"``: they are computed digitally, and
-        listed in `passed`.
+        are refused, since their products cannot be seen, and so are products of operators that are called below
+        torch's functions: by ``torch.ops``, by ``torch.jit``, by exported graphs. ``"digital"``: they are computed
+        digitally, and listed in `passed`.
 
     Attributes
     ----------
@@ -43,7 +50,7 @@ class crossbars(TorchFunctionMode):
         Products that were read from crossbars.
     passed : dict
         From the name of a composite to how often it was computed digitally. Products of integers, which are exact,
-        are always listed here.
+        outer products and solvers are always listed here.
 
     Raises
     ------
@@ -70,9 +77,19 @@ class crossbars(TorchFunctionMode):
         self.products = 0
         self.passed: dict[str, int] = {}
         self._cells: dict[tuple[int, str], tuple[Any, LayerCells]] = {}
+        self._below = Below(self._refuse_below, self._note)
+        self._refused_below: Exception | None = None
+
+    def __enter__(self) -> Any:
+        found = super().__enter__()  # type: ignore[no-untyped-call]
+        self._below.__enter__()  # type: ignore[no-untyped-call]
+        return found
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._below.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
         super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        if isinstance(error, RuntimeError) and self._refused_below is not None:
+            raise self._refused_below from error  # the interpreter of torch.jit raises an error without a reason
         if error is None:  # on a card, what parameters have met is seen here
             raise_flagged((cells.name, cells.flag) for _, cells in self._cells.values())
 
@@ -83,7 +100,14 @@ class crossbars(TorchFunctionMode):
             return self._read(function, handler, args, options)
         if (name := REFUSED.get(function)) is not None:
             self._pass(name, "is computed as a whole, and the products inside it cannot be sent to crossbars")
+            return self._digital(function, args, options)
+        if (name := NOTED.get(function)) is not None:
+            self._note(name)
         return function(*args, **options)
+
+    def _digital(self, function: Any, args: Any, options: dict[str, Any]) -> Any:
+        with self._below.away():
+            return function(*args, **options)
 
     def _read(self, function: Any, handler: Handler, args: Any, options: dict[str, Any]) -> Any:
         name = "torch.mm" if function is torch.mm else resolve_name(function)  # torch.spmm is the same function
@@ -94,16 +118,20 @@ class crossbars(TorchFunctionMode):
         if any(each.is_complex() for each in tensors):
             # no TypeError, which Python's @ would hide
             self._pass(f"{name} of complex numbers", "has no cells: multiply real and imaginary parts", ValueError)
-            return function(*args, **options)
+            return self._digital(function, args, options)
         if not all(each.is_floating_point() for each in tensors):
             kind = next(each.dtype for each in tensors if not each.is_floating_point())
             self._note(f"{name} of {kind}")  # indices and counts are exact
-            return function(*args, **options)
+            return self._digital(function, args, options)
         try:
             _signature(handler.call).bind(self, *given, **rest)
         except TypeError as error:
             fail(TypeError, f"{name} on crossbars: {error}: leave that out, or use mpimpy.nn.convert_(model, engine)")
-        y = handler.call(self, *given, **rest)
+        before = self.products
+        with self._below.away():
+            y = handler.call(self, *given, **rest)
+        if self.products == before and len(tensors) > 1 and y.numel():
+            self._note(name)  # an outer product, or an axis that torch spreads
         return args[0].copy_(y) if handler.in_place else y
 
     def _pass(self, name: str, reason: str, error: type[Exception] = TypeError) -> None:
@@ -112,6 +140,13 @@ class crossbars(TorchFunctionMode):
             msg = f"{name} {reason}: use mpimpy.nn.convert_(model, engine), or composites='digital' to let it pass"
             fail(error, msg)
         self._note(name)
+
+    def _refuse_below(self, name: str) -> None:
+        try:
+            self._pass(name, _BELOW)
+        except TypeError as error:
+            self._refused_below = error
+            raise
 
     def _note(self, name: str) -> None:
         self.passed[name] = self.passed.get(name, 0) + 1
@@ -141,6 +176,10 @@ class crossbars(TorchFunctionMode):
         return matmul(self, a, b)
 
 
+_BELOW = (
+    "is an operator below the functions of torch, called directly, by torch.jit or by an exported graph, and cannot be "
+    "sent to crossbars"
+)
 _signature = functools.cache(inspect.signature)
 
 

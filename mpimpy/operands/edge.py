@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import arrays
 from ..arrays import device_of, namespace
-from ..checks import MpimpyWarning
+from ..checks import MpimpyWarning, fail
 from ..config import Format
 from . import dtypes, values
 from .dtypes import kind_of, result_dtype
@@ -91,15 +91,21 @@ def _check_real(name: str, array: Any, complex_too: bool) -> str | None:
     return kind
 
 
+def check_finite(name: str, array: Any) -> None:
+    """Raise ValueError, with the place, if a number of an array of floats is NaN or infinite."""
+    if arrays.all_finite(array):
+        return
+    xp = namespace(array)
+    index = first_index(xp, ~xp.isfinite(array))
+    value = complex(array[index]) if xp.isdtype(array.dtype, "complex floating") else float(array[index])
+    fail(ValueError, f"{name} has {value} at index {index}: every element must be finite")
+
+
 def _finite(name: str, array: Any, complex_too: bool) -> Any:
     # the array, without its history of gradients
-    xp, kind = namespace(array), _check_real(name, array, complex_too)
-    imaginary = kind == "complex floating"
-    if kind not in ("bool", "integral") and not arrays.all_finite(array):
-        index = first_index(xp, ~xp.isfinite(array))
-        value = complex(array[index]) if imaginary else float(array[index])
-        msg = f"{name} has {value} at index {index}: every element must be finite"
-        raise ValueError(msg)
+    kind = _check_real(name, array, complex_too)
+    if kind not in ("bool", "integral"):
+        check_finite(name, array)
     if arrays.wants_gradient(array):
         warnings.warn(
             f"{name} requires a gradient, and none flows through a crossbar product: "

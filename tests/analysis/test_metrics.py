@@ -28,5 +28,9 @@ def test_anything_that_holds_numbers_is_measured(measure):
         measure(measured, exact[:2])
 
 
-def test_numbers_that_are_not_finite_are_measured():
-    assert math.isnan(ABSE([math.nan, 1.0], [1.0, 1.0]))
+@MEASURES
+def test_numbers_that_are_not_finite_are_refused(measure):
+    with pytest.raises(ValueError, match=r"measured has nan at index \(1,\): every element must be finite"):
+        measure([1.0, math.nan], [1.0, 1.0])
+    with pytest.raises(ValueError, match=r"exact has \(inf\+1j\) at index \(0,\): every element must be finite"):
+        measure([1.0, 1.0], [complex(math.inf, 1), 1.0])

@@ -128,9 +128,20 @@ REFUSED = [
     (lambda: Config(inputs=Format(mapping="offset")), ValueError, r"inputs cannot be mapped by an offset.*'signed'"),
     (lambda: Format(mapping="two"), ValueError, r"mapping 'two' is unknown: use 'twos', 'signed' \(for weights also"),
     (
-        lambda: Engine(weights=Format([1, 4], mapping="offset")),
+        lambda: Engine(weights=Format([1, 4, 4], mapping="offset")),
         ValueError,
-        r"weight slice of 5 bits needs 32 levels but",
+        r"weight slice of 5 bits needs 32 levels but g_level=16: an offset makes the slice of 4 bits after the sign's one "
+        r"bit wider: use at most 3 bits there and 4 in the others, or g_level=32",
+    ),
+    (
+        lambda: Engine(Device(g_level=2), weights=Format([1, 1], mapping="offset")),
+        ValueError,
+        r"needs 4 levels but g_level=2: an offset .* use another mapping, or g_level=4",
+    ),
+    (
+        lambda: Engine(weights=Format([1, 2, 5], mapping="offset")),
+        ValueError,
+        r"weight slice of 5 bits needs 32 levels but g_level=16: use slices of at most 4 bits, or g_level=32",
     ),
     (lambda: ADC(range="wide"), ValueError, r"range 'wide' is unknown: use 'full', 'lossless', or currents in A"),
     (lambda: ADC(range=0), ValueError, r"range=0 A is out of range: it must be above 0 A"),

@@ -73,6 +73,119 @@ def test_what_is_converted_and_what_is_not():
     assert "on crossbars already" in dict(again.skipped)["a"]
 
 
+def test_what_convert_is_given_for_training_is_checked_before():
+    model = mlp()
+    with pytest.raises(TypeError, match=r"training=True must be a Training, such as Training\(noise='step'\), or None"):
+        ann.convert_(model, DPETensor(seed=1), training=True)
+    assert type(model[0]) is torch.nn.Linear
+    with pytest.raises(TypeError, match="training='step' must be a Training"):
+        ann.Linear.from_digital(model[0], DPETensor(seed=1), "0", "step")
+
+
+def both(model):
+    # what inspect and convert_ say of modules that stay digital
+    found = ann.inspect(model).skipped
+    done = ann.convert_(model, DPETensor(seed=1))
+    assert done.skipped == found
+    return done.converted, dict(found)
+
+
+def test_layers_whose_forward_is_another_stay_digital():
+    model = mlp()
+    old = model[0].forward
+    model[0].forward = lambda *given: old(*given)
+    converted, reasons = both(model)
+    assert converted == ["3"]
+    assert reasons["0"].startswith("this Linear has a forward of its own, which a hook or a wrapper put there")
+
+
+def test_layers_of_complex_numbers_stay_digital():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3, dtype=torch.complex64), torch.nn.Linear(3, 3))
+    converted, reasons = both(model)
+    assert converted == ["1"]
+    assert "Linear has complex weights, and cells of layers hold real ones" in reasons["0"]
+
+
+def test_products_that_no_layer_makes_are_named():
+    class Head(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w, self.scale = torch.nn.Parameter(torch.ones(64, 10)), torch.nn.Parameter(torch.ones(10))
+            self.blocks = [torch.nn.Linear(3, 3), {"inner": (torch.nn.Sequential(torch.nn.LSTM(3, 3)),)}]
+            self.registered = torch.nn.Linear(3, 3)
+            self.again, self.free = [self.registered, torch.nn.ReLU()], {"a": 3}
+            self.table = {"look": torch.nn.Linear(2, 2)}
+
+    model = torch.nn.ModuleDict({"head": Head()})
+    converted, reasons = both(model)
+    assert converted == ["head.registered"]
+    assert list(reasons) == ["head", "head.blocks[0]", "head.blocks[1]['inner'][0]", "head.table['look']"]
+    assert "Head has no layer on crossbars; products with its own w (64 x 10) stay digital" in reasons["head"]
+    assert reasons["head.blocks[0]"].startswith(
+        "this Linear is in a plain list, where torch does not look: use torch.nn"
+    )
+    assert reasons["head.table['look']"].endswith("plain dict, where torch does not look: use torch.nn.ModuleDict")
+    assert type(model["head"].blocks[0]) is torch.nn.Linear
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_quantised_layers_are_named():
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU())
+    model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear})
+    converted, reasons = both(model)
+    assert converted == []
+    assert list(reasons) == ["0"]
+    assert reasons["0"].startswith("Linear multiplies packed, quantised weights: convert the model before torch")
+
+
+def test_parametrized_layers_are_named():
+    model = torch.nn.Sequential(torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(4, 4)))
+    converted, reasons = both(model)
+    assert converted == []
+    assert reasons == {"0": "Linear has parametrizations: convert the model first and register them then"}
+
+
+@pytest.mark.parametrize("name", ["weight_norm", "spectral_norm"])
+def test_parametrizations_outlive_a_conversion_back(name):
+    model, x = mlp(), inputs(3, 20)
+    twin = copy.deepcopy(model)
+    ann.convert_(model, DPETensor(seed=1))
+    for each in (model, twin):
+        torch.manual_seed(0)
+        getattr(torch.nn.utils.parametrizations, name)(each[0])
+        each.eval()
+    digital = twin(x)
+    assert not torch.equal(model(x), digital)
+    assert torch.equal(model[0].to_digital()(x), twin[0](x))
+    copied = copy.deepcopy(model)
+    assert ann.revert_(model) == ["0", "3"]
+    assert isinstance(model[0], torch.nn.Linear)
+    assert not isinstance(model[0], ann.Linear)
+    assert torch.equal(model(x), digital)
+    assert torch.equal(copy.deepcopy(model)(x), digital)
+    torch.nn.utils.parametrize.remove_parametrizations(model[0], "weight")
+    assert type(model[0]) is torch.nn.Linear
+    assert torch.allclose(model(x), digital)
+    torch.nn.utils.parametrize.remove_parametrizations(copied[0], "weight")
+    assert type(copied[0]) is ann.Linear
+
+
+def test_what_cannot_be_undone_is_refused_before_anything_changes():
+    model = mlp()
+    ann.convert_(model, DPETensor(seed=1))
+    kind = type(model[3])
+    model[3].__class__ = type("Sharded", (kind,), {})
+    with pytest.raises(TypeError, match=r"layer '3' is a Sharded, which something made of it after conversion: undo"):
+        ann.revert_(model)
+    model[3].__class__, model[3].forward = kind, model[3].forward
+    with pytest.raises(TypeError, match=r"layer '3' has a forward of its own, which a hook or a wrapper put there"):
+        ann.revert_(model)
+    assert type(model[0]) is ann.Linear
+    del model[3].forward
+    assert ann.revert_(model) == ["0", "3"]
+
+
 def test_a_root_that_is_a_layer():
     layer = torch.nn.Linear(4, 2)
     assert ann.convert_(layer, DPETensor(seed=1)).converted == ["(root)"]
@@ -299,6 +412,16 @@ def test_clipped_weights():
     assert layer.weight.abs().max() > bound
     layer.train()(inputs(1, 50))
     assert torch.isclose(layer.weight.abs().max(), bound)
+
+
+def test_weights_without_a_spread_are_not_clipped():
+    layers = [torch.nn.Linear(1, 1), torch.nn.Linear(4, 4, dtype=torch.bfloat16), torch.nn.Linear(4, 4)]
+    for layer, value in zip(layers, (0.3, 0.1, 0.1), strict=True):
+        torch.nn.init.constant_(layer.weight, value)
+        before = layer.weight.clone()
+        ann.convert_(layer, DPETensor(seed=1), training=ann.Training(clip_weights=1.5))
+        layer.train()(inputs(2, layer.in_features).to(layer.weight.dtype))
+        assert torch.equal(layer.weight, before)
 
 
 def test_a_training_step_moves_the_weights():

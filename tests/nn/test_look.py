@@ -1,5 +1,7 @@
 """A model in numbers, and ADC ranges by its own activations."""
 
+import functools
+
 import numpy as np
 import pytest
 from libraries import torch
@@ -8,7 +10,7 @@ if torch is None:
     pytest.skip("the torch extra is not installed", allow_module_level=True)
 
 import mpimpy.nn as ann
-from mpimpy import SNR, DPETensor
+from mpimpy import SNR, DPETensor, MpimpyWarning
 from mpimpy.analysis.counts import counts
 
 
@@ -37,6 +39,20 @@ def test_inspection_is_what_conversion_does():
     assert text[1].split() == ["0", "Linear", "100", "x", "70", "4", "x", "3", "x", "6", "42,000"]
     assert text[-1] == "digital: 2: LayerNorm has no layer on crossbars"
     assert ann.inspect(torch.nn.ReLU()).cells == 0
+
+
+def test_inspection_of_layers_that_are_on_crossbars_already():
+    model, engine = mlp(), DPETensor(seed=1, w_mapping="pair", array_size=(32, 32))
+    model[0].weight.requires_grad_(False)
+    ann.convert_(model, engine, engines={"3": None})
+    torch.nn.utils.parametrizations.weight_norm(model[0])
+    found = ann.inspect(model)
+    assert found.matrices["0"] == ("Linear", (100, 70), counts(engine.config, 0, 100, 70))
+    assert found.matrices["3"] == ("Linear", (70, 9), counts(DPETensor(seed=1).config, 0, 70, 9))
+    assert found.converted == ["0"]
+    assert [name for name, _ in found.skipped] == ["2"]
+    assert "on crossbars already: 0" in str(found).splitlines()
+    assert type(model[3]) is torch.nn.Linear
 
 
 def test_a_report_is_the_hardware_and_the_error_of_each_product():
@@ -81,6 +97,107 @@ def test_batches_are_taken_as_forward_takes_them():
         assert ann.report(model, data).layers["inner"].rows == 3
 
 
+class Keeps(torch.nn.Module):
+    # what forward was given
+    def __init__(self, forward):
+        super().__init__()
+        self.inner, self.given = torch.nn.Linear(5, 2), []
+        self.forward = functools.partial(forward, self)
+
+    def take(self, *args):
+        self.given.append(args)
+        return self.inner(args[0])
+
+
+FORWARDS = {
+    "one": lambda self, x: self.take(x),
+    "optional": lambda self, x, mask=None: self.take(x, mask),
+    "two": lambda self, x, y: self.take(x, y),
+    "any": lambda self, *args: self.take(*args),
+}
+
+
+def test_lists_of_a_loader_are_arguments_as_far_as_forward_takes_them():
+    x, labels = inputs(6, 5), torch.arange(6)
+
+    def given(forward, *tensors):
+        model = Keeps(FORWARDS[forward])
+        ann.convert_(model, DPETensor(seed=1))
+        loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*tensors), 3)
+        assert ann.report(model, loader).layers["inner"].rows == 6
+        return model.given[0]
+
+    for forward, tensors, taken in (
+        ("one", (x,), (x,)),
+        ("one", (x, labels), (x,)),
+        ("two", (x, labels), (x, labels)),
+        ("two", (x, x, labels), (x, x)),
+        ("any", (x,), (x,)),
+    ):
+        found = given(forward, *tensors)
+        assert len(found) == len(taken)
+        assert all(torch.equal(a, b[:3]) for a, b in zip(found, taken, strict=True))
+    assert given("optional", x)[1] is None
+    for forward, number in (("optional", 2), ("any", 2), ("two", 1)):
+        model = Keeps(FORWARDS[forward])
+        ann.convert_(model, DPETensor(seed=1))
+        if number > 1:
+            with pytest.raises(
+                TypeError, match=r"batch 0 of data is a list of 2 elements, and forward takes \(.*tuples"
+            ):
+                ann.calibrate_(model, [[x, labels]])
+        else:
+            with pytest.raises(TypeError, match=r"missing 1 required positional argument"):
+                ann.calibrate_(model, [[x]])
+
+
+def test_a_packed_sequence_is_one_argument():
+    layer = torch.nn.RNN(5, 2)
+    ann.convert_(layer, DPETensor(seed=1))
+    packed = torch.nn.utils.rnn.pack_sequence([inputs(4, 5), inputs(3, 5)])
+    assert ann.report(layer, packed).layers["(root)/weight_ih_l0"].rows == 7
+
+
+NO_BATCHES = {
+    "an array": (np.ones((3, 5)), TypeError, "data is a NumPy ndarray: give a tensor, such as torch.from_numpy"),
+    "arrays": ([np.ones((3, 5))], TypeError, "batch 0 of data is a NumPy ndarray"),
+    "arrays in a tuple": ((np.ones((3, 5)),), TypeError, "an element of data is a NumPy ndarray"),
+    "text": (
+        "hello",
+        TypeError,
+        "data is a str: give a batch, or an iterable of batches. A batch is a tensor, a tuple",
+    ),
+    "texts": (["a"], TypeError, "batch 0 of data is a str"),
+    "nothing": ([None], TypeError, "batch 0 of data is a NoneType"),
+    "no rows": (torch.ones(0, 5), ValueError, r"data is empty \(\(0, 5\)\): give some typical inputs"),
+    "no rows in a list": ([[torch.ones(0, 5)]], ValueError, r"batch 0 of data is empty"),
+    "an empty list": ([[]], ValueError, r"batch 0 of data is empty \(no tensor\)"),
+}
+
+
+@pytest.mark.parametrize("look", [ann.report, ann.calibrate_])
+@pytest.mark.parametrize("name", NO_BATCHES)
+def test_what_is_no_batch_is_refused(name, look):
+    data, error, message = NO_BATCHES[name]
+    model = torch.nn.Sequential(torch.nn.Linear(5, 2))
+    ann.convert_(model, DPETensor(seed=1))
+    with pytest.raises(error, match=message):
+        look(model, data)
+
+
+@pytest.mark.parametrize("look", [ann.report, ann.calibrate_])
+def test_a_look_leaves_the_numbers_of_reads(look):
+    torch.manual_seed(0)
+    layer, x = torch.nn.MultiheadAttention(8, 2, batch_first=True), inputs(3, 5, 8)
+    ann.convert_(layer, DPETensor(seed=1), attention="all")
+    layer(x, x, x)
+    before = [cells.reads for cells in layer._every_cells()]
+    look(layer, (x, x, x))
+    with pytest.raises(ValueError, match="x has nan"):
+        ann.report(layer, (x, x, x * np.nan))
+    assert [cells.reads for cells in layer._every_cells()] == before
+
+
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_calibration_makes_every_layer_better_on_its_data(seed):
     model, x = mlp(seed), inputs(200, 100, seed=seed)
@@ -120,9 +237,38 @@ def test_layers_that_no_data_reaches_stay_as_they_are():
     model = torch.nn.ModuleList([torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)])
     model.forward = lambda x: model[0](x)
     ann.convert_(model, DPETensor(seed=1))
-    assert list(ann.calibrate_(model, inputs(9, 4))) == ["0"]
+    with pytest.warns(MpimpyWarning, match=r"calibrate_: the data never reach '1': the ADC ranges there stay as they"):
+        assert list(ann.calibrate_(model, inputs(9, 4))) == ["0"]
     assert model[1].engine.config.adc.range == "full"
-    assert ann.calibrate_(model, torch.zeros(9, 4)) == {}
+    found = ann.report(model, inputs(9, 4))
+    assert (found.layers["1"].rows, found.layers["1"].counts.cells) == (0, 64)
+    assert str(found).splitlines()[2].split() == [
+        "1",
+        "4",
+        "x",
+        "4",
+        "1",
+        "x",
+        "1",
+        "x",
+        "4",
+        "64",
+        "0",
+        "0",
+        "not",
+        "reached",
+    ]
+
+
+def test_what_gives_no_currents_is_not_calibrated_in_silence():
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
+    ann.convert_(model, DPETensor(seed=1))
+    with torch.no_grad():
+        model[0].weight.zero_()
+    with pytest.warns(MpimpyWarning, match=r"calibrate_: inputs or weights are zero throughout in '0': the ADC ranges"):
+        assert list(ann.calibrate_(model, inputs(9, 4))) == ["1"]
+    with pytest.raises(ValueError, match=r"data are zero throughout, and give no currents: .* A batch is a tensor"):
+        ann.calibrate_(model, [torch.zeros(9, 4)] * 2)
 
 
 def test_products_of_data_have_rows_of_their_own():

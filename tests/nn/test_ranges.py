@@ -81,7 +81,7 @@ def test_only_what_was_found_has_keys():
     more = {f"{i}.{name}" for i in (0, 2) for name in ("input_range", "input_range_seen")}
     assert set(learned.state_dict()) == keys | more
     found = ann.calibrate_(plain, inputs(100, 20))
-    assert set(plain.state_dict()) == keys | {"0.adc_range", "2.adc_range"}
+    assert set(plain.state_dict()) == keys | {f"{i}.adc_range{of}" for i in (0, 2) for of in ("", "_settings")}
     # none of them need be there
     learned.load_state_dict(mlp().state_dict())
     other = mlp()
@@ -125,8 +125,15 @@ def test_ranges_outlive_a_conversion_back():
     ann.convert_(model, ENGINE, training=LEARN)
     assert model[0].input_range.item() == bound
     assert {name: layer.engine.config.adc.range for name, layer in ann.layers(model)} == found
-    model[0].engine = ENGINE
+    model[0].engine = model[0].engine.replace(device={"var": 0.1})  # the currents are the same on average
+    assert "0.adc_range" in model.state_dict()
+    with pytest.warns(MpimpyWarning, match=r"layer '0': its calibrated ADC range is dropped, which its new engine"):
+        model[0].engine = ENGINE
     assert "0.adc_range" not in model.state_dict()
+    with pytest.warns(
+        MpimpyWarning, match=r"layer '2': its new engine has an ADC range .*\(the levels of the device\)"
+    ):
+        model[2].engine = model[2].engine.replace(device={"HGS": 2e-5})
 
 
 @pytest.mark.parametrize(
@@ -157,7 +164,28 @@ def test_ranges_of_other_settings_are_dropped_with_a_warning(changes, named):
     ann.convert_(
         layer, ENGINE.replace(**changes).replace(device={"var": 0.0}, adc={"range": "full"})
     )  # moves no current on average
-    assert list(layer.state_dict()) == ["weight", "bias", "adc_range"]
+    assert list(layer.state_dict()) == ["weight", "bias", "adc_range", "adc_range_settings"]
+
+
+def test_a_state_dict_with_ranges_of_other_settings_is_loaded_without_them():
+    model, other = mlp(), mlp(engine=ENGINE.replace(dac={"vread": 0.2}))
+    found = ann.calibrate_(model, inputs(100, 20))
+    state = model.state_dict()
+    with pytest.warns(MpimpyWarning) as warned:
+        other.load_state_dict(state)
+    assert [str(each.message) for each in warned] == [
+        f"layer '{i}': its ADC range stays as it is; that of the state dict was found with other settings (dac): "
+        "run mpimpy.nn.calibrate_(model, data) again"
+        for i in (0, 2)
+    ]
+    assert other[0].engine.config.adc.range == "full"
+    # one of an earlier version says nothing of its settings
+    old = {name: value for name, value in state.items() if not name.endswith("_settings")}
+    twin = mlp()
+    twin.load_state_dict(old)
+    assert {name: layer.engine.config.adc.range for name, layer in ann.layers(twin)} == found
+    with pytest.raises(RuntimeError, match=r"0.adc_range: Expecting value"):
+        twin.load_state_dict(state | {"0.adc_range_settings": torch.tensor([1], dtype=torch.uint8)})
 
 
 def test_settings_are_checked():
