@@ -48,7 +48,14 @@ def test_shell_blocks_run(tmp_path, monkeypatch, capsys, rng):
     np.save("inputs.npy", rng.standard_normal((5, 70)))
     np.savetxt("weights.csv", rng.standard_normal((70, 4)), delimiter=",")
     lines = [line for mark, language, code in BLOCKS if language == "bash" and not mark for line in code.splitlines()]
-    assert len(lines) == 3
+    (tmp_path / "sweep.toml").write_text(
+        "workload = 'product'\n[parameters]\nx = 'inputs.npy'\nw = 'weights.csv'\n[space]\nradc = [64, 256]\n"
+    )
+    (tmp_path / "design.toml").write_text(
+        "x = {shape = [8, 32], seed = 0}\nw = {shape = [32, 8], seed = 1}\ncost = 'cells'\n"
+        "[settings]\nvar = 0.01\nw_mapping = 'pair'\n[space]\nradc = [1024, 4096]\n"
+    )
+    assert len(lines) == 6
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `demo matmul` prints the predecessor's warning
         for line in lines:
