@@ -153,7 +153,7 @@ def memory(size=12_000, limit="1.5GB"):
 
     # chunks that wait for their next task go to disk early: what is left is for the task that runs
     early = {"distributed.worker.memory.target": 0.3, "distributed.worker.memory.spill": 0.5}
-    with tempfile.TemporaryDirectory(dir=".") as folder, dask.config.set(early):
+    with tempfile.TemporaryDirectory() as folder, dask.config.set(early):
         folder = str(Path(folder).resolve())
         x, w = (_stored(folder, name, (size, size), 1024) for name in "xw")
         cluster, client = _cluster(2, limit)
