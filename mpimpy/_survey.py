@@ -50,8 +50,8 @@ class SurveyingEngine(WritingEngine):
         Examples
         --------
         >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> engine, w = Engine(weights={"granularity": "per-col"}, seed=1), np.eye(128)
+        >>> from mpimpy import Engine, Format
+        >>> engine, w = Engine(weights=Format(granularity="per-col"), seed=1), np.eye(128)
         >>> parts = [engine.survey_weights(w[k : k + 64], shape=(128, 128), origin=(k, 0)) for k in (0, 64)]
         >>> engine.program(w[64:], origin=(64, 0), survey=parts[0] | parts[1]).shape
         (64, 128)
@@ -93,8 +93,8 @@ class SurveyingEngine(WritingEngine):
         Examples
         --------
         >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> engine, x = Engine(inputs={"granularity": "per-row"}, seed=1), np.ones((5, 128))
+        >>> from mpimpy import Engine, Format
+        >>> engine, x = Engine(inputs=Format(granularity="per-row"), seed=1), np.ones((5, 128))
         >>> parts = [engine.survey_inputs(x[:, k : k + 64], shape=(5, 128), origin=(0, k)) for k in (0, 64)]
         >>> W = engine.program(np.eye(128)[64:], origin=(64, 0))
         >>> W.read(x[:, 64:], read=0, survey=parts[0] | parts[1]).shape

@@ -143,7 +143,6 @@ def test_nothing_reaches_the_target(operands):
         ({"radc": [None]}, {"cost": "conversions*bits"}, ValueError, "an ideal ADC, radc=None, has no number of codes"),
         ({"radc": [256]}, {"chips": 0}, ValueError, "chips=0 is out of range"),
     ],
-    ids=str,
 )
 def test_wrong_arguments(operands, space, more, error, says):
     with pytest.raises(error, match=says):
@@ -265,7 +264,6 @@ def test_search_of_what_cannot_be_built(operands):
         (lambda engine: 3.0, {"cost": 3}, TypeError, "cost=3 must be a function of an engine"),
         (lambda engine: 3.0, {"evaluations": 0}, ValueError, "evaluations=0 is out of range"),
     ],
-    ids=str,
 )
 def test_wrong_searches(workload, more, error, says):
     with pytest.raises(error, match=says):
