@@ -6,6 +6,7 @@ No array library is imported here: a tensor can only come from a torch that is i
 import contextlib
 import functools
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj
 
 __all__ = [
     "all_finite",
+    "are_own_operations",
     "asarray",
     "constant",
     "detach",
@@ -29,6 +31,7 @@ __all__ = [
     "namespace",
     "on_card",
     "only_shapes",
+    "own_operations",
     "plain_values",
     "quiet",
     "recorded",
@@ -278,6 +281,30 @@ def unusable(array: Any) -> str | None:
     if array.is_quantized:
         return "is a quantised tensor: pass its .dequantize()"
     return _transform(torch, array)
+
+
+class _Own(threading.local):
+    depth = 0
+
+
+_OWN = _Own()
+
+
+class own_operations:
+    """Context in which the operations of this thread are a backend's, and no part of the user's program."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        _OWN.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        _OWN.depth -= 1
+
+
+def are_own_operations() -> bool:
+    """Return whether this thread is inside `own_operations`."""
+    return _OWN.depth > 0
 
 
 def detach(array: Any) -> Any:

@@ -156,11 +156,12 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
             return self._xp.zeros(shared.shape, dtype=shared.dtype, device=self.device)
         if first_row:
             check_rows(self.config.inputs, self.config.tile.rows, first_row, shared.shape)
-        y = shared.small(self._backend, programmed, self._backend.to_backend(x), number, stream)
-        if y is None:
-            encoded = self._encode(x, shared.dims, shared.block)
-            y = self._multiply(programmed, encoded, (number, stream), first_row, shared.counts_as)
-            return self._xp.reshape(y, shared.shape)
+        with arrays.own_operations():
+            y = shared.small(self._backend, programmed, self._backend.to_backend(x), number, stream)
+            if y is None:
+                encoded = self._encode(x, shared.dims, shared.block)
+                y = self._multiply(programmed, encoded, (number, stream), first_row, shared.counts_as)
+                return self._xp.reshape(y, shared.shape)
         y = self._public(y)
         return y if y.dtype == shared.dtype else arrays.rounded(y, shared.dtype)
 

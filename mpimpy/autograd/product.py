@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..arrays import only_shapes, traced_by_torch
+from ..arrays import only_shapes, own_operations, traced_by_torch
 from ..checks import fail
 from .recall import number_of
 from .slots import Asked, factor_in
@@ -32,7 +32,8 @@ def _values(tensor: Any) -> Any:
 
 
 def _product(factor: Any, x: Any, w: Any, asked: Asked) -> Any:
-    return factor._multiply_values(_values(x), _values(w), asked).contiguous()
+    with own_operations():
+        return factor._multiply_values(_values(x), _values(w), asked).contiguous()
 
 
 def _floating(tensor: Any, like: Any) -> Any:

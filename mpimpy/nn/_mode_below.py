@@ -10,6 +10,8 @@ import torch
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _pop_mode, _push_mode
 
+from ..arrays import are_own_operations
+
 __all__ = ["Below"]
 
 _SUMS = r"mm|addmm|bmm|baddbmm|addbmm|mv|addmv|dot|vdot|vecdot|matmul|linear|einsum|tensordot|inner|trilinear|bilinear"
@@ -85,7 +87,7 @@ class Below(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         options = {} if kwargs is None else kwargs
-        if not self._away and torch._C._current_graph_task_id() == -1:
+        if not self._away and not are_own_operations() and torch._C._current_graph_task_id() == -1:
             if _weighted_bag(function, args, options):
                 self._refuse("torch.nn.functional.embedding_bag with per_sample_weights")
             elif (found := _name_of(function)) is not None:

@@ -9,6 +9,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
 from .._recorded import recorded_product
+from ..arrays import are_own_operations
 from ..checks import fail
 from ..engine import Engine
 from ._cells import LayerCells
@@ -95,6 +96,8 @@ class crossbars(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         options = {} if kwargs is None else dict(kwargs)
+        if are_own_operations():  # of a layer that is on crossbars already
+            return self._digital(function, args, options)
         handler = PRODUCTS.get(function)
         if handler is not None:
             return self._read(function, handler, args, options)

@@ -1,5 +1,6 @@
 """Any code of torch on crossbars, without conversion."""
 
+import copy
 import re
 import types
 
@@ -148,6 +149,22 @@ def test_noise_is_that_of_the_engine_and_parameters_keep_their_cells():
     assert torch.equal(first, W.read(A, 0))
     assert torch.equal(again, W.read(A, 1))
     assert torch.equal(data, engine.program(B).read(A, 0))
+
+
+@pytest.mark.parametrize("backend", ["numba", "reference"])
+def test_products_of_what_is_on_crossbars_already_are_left_alone(backend):
+    # the reference multiplies by torch's own functions
+    torch.manual_seed(0)
+    x, engine = torch.randn(3, 6), DPETensor(seed=0, backend=backend)
+    layer = torch.nn.Linear(6, 4)
+    ann.convert_(layer, engine)
+    W, wanted = engine.program(torch.ones(6, 4)), copy.deepcopy(layer)(x)
+    with ann.crossbars(DPETensor(seed=1, var=0.3)) as run:
+        assert torch.equal(layer(x), wanted)
+        y = W.read(x, 0)
+        layer(x.requires_grad_()).sum().backward()
+    assert torch.equal(y, W.read(x.detach(), 0))
+    assert (run.products, run.passed) == (0, {})
 
 
 def test_gradients_flow():
