@@ -4,13 +4,13 @@ import functools
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import pickle
 import types
-from collections.abc import Iterator
 from typing import Any
 
 from ..checks import as_text, fail
+from ._content import Content, OpaqueError
+from ._source import framed
 
 __all__ = ["identify", "name_of", "pickled"]
 
@@ -26,9 +26,10 @@ def name_of(workload: Any) -> str:
 def identify(workload: Any, version: Any = None) -> str:
     """Return the identity of a workload, by which its results are told from those of another.
 
-    It is its name and a hash of its source and of the data that it holds: variables of an enclosing function,
-    defaults, arguments of a partial, attributes of an object. With a version, it is name and version alone.
-    An object whose class has a method ``sweep_identity()`` says itself what it computes, and on which data.
+    It is its name and a hash of its code and of the data that it holds: variables of an enclosing function, defaults,
+    arguments of a partial, attributes of an object and of its classes, and the globals that its code names, with
+    theirs. With a version, it is name and version alone. An object whose class has a method ``sweep_identity()`` says
+    itself what it computes, and on which data.
 
     Raises
     ------
@@ -43,28 +44,21 @@ def identify(workload: Any, version: Any = None) -> str:
         if text is None:
             fail(TypeError, f"version={version!r} must be a text or a whole number, such as version='2'")
         return f"{name} version {text}"
-    digest = hashlib.sha256()
-    for part in _parts(name, workload):
-        digest.update(len(part).to_bytes(8, "little") + part)
-    return f"{name} {digest.hexdigest()[:16]}"
-
-
-def _parts(name: str, workload: Any) -> Iterator[bytes]:
-    if hasattr(type(workload), "sweep_identity"):
-        yield workload.sweep_identity().encode()
-    elif isinstance(workload, functools.partial):
-        yield from _parts(name, workload.func)
-        yield from _data(name, {f"argument {i}": value for i, value in enumerate(workload.args)})
-        yield from _data(name, workload.keywords)
-    elif isinstance(workload, types.MethodType):
-        yield from _parts(name, workload.__func__)
-        yield from _data(name, vars(workload.__self__) if hasattr(workload.__self__, "__dict__") else {})
-    elif isinstance(workload, types.FunctionType):
-        yield _source(workload)
-        yield from _data(name, _held(workload))
-    else:
-        yield _source(type(workload))
-        yield from _data(name, getattr(workload, "__dict__", {}))
+    kind = type(workload)
+    if "sweep_identity" in vars(kind):
+        own = str(workload.sweep_identity()).encode()
+        return f"{name} {hashlib.sha256(framed([own])).hexdigest()[:16]}"
+    content = Content(name)
+    try:
+        content.add(workload)
+    except (OpaqueError, RecursionError) as error:
+        part = str(error) if isinstance(error, OpaqueError) else "data that are nested too deeply"
+        msg = (
+            f"the workload {name} holds {part}, by which its results cannot be told from others: "
+            "give a version, such as version='1', and raise it when the workload changes"
+        )
+        raise TypeError(msg) from error
+    return f"{name} {content.digest().hex()[:16]}"
 
 
 def _held(function: types.FunctionType) -> dict[str, Any]:
@@ -78,37 +72,6 @@ def _held(function: types.FunctionType) -> dict[str, Any]:
     for index, value in enumerate(function.__defaults__ or ()):
         held[f"default {index}"] = value
     return held | (function.__kwdefaults__ or {})
-
-
-def _source(what: Any) -> bytes:
-    try:
-        return inspect.getsource(what).encode()
-    except (OSError, TypeError):
-        pass
-    code = getattr(what, "__code__", None)
-    return f"{what.__module__}.{what.__qualname__}".encode() if code is None else _code(code)
-
-
-def _code(code: types.CodeType) -> bytes:
-    # of a function without a file, such as one that was typed in
-    constants = b"".join(_code(c) if isinstance(c, types.CodeType) else repr(c).encode() for c in code.co_consts)
-    return code.co_code + repr((code.co_names, code.co_varnames)).encode() + constants
-
-
-def _data(name: str, held: dict[str, Any]) -> Iterator[bytes]:
-    for key, value in held.items():
-        yield str(key).encode()
-        if isinstance(value, types.FunctionType | types.MethodType | functools.partial):
-            yield from _parts(name, value)
-            continue
-        try:
-            yield pickle.dumps(value, protocol=5)
-        except Exception as error:  # any object may refuse
-            msg = (
-                f"the workload {name} holds {key} (a {type(value).__name__}), by which its results cannot be told "
-                f"from others: give a version, such as version='1', and raise it when the workload changes"
-            )
-            raise TypeError(msg) from error
 
 
 def pickled(workload: Any) -> bytes:
