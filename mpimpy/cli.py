@@ -76,7 +76,7 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
     lists += "Names may be written with - for _. Other laws of variation than numbers are for Python."
 
     def command(
-        name: str, run: Callable[[argparse.Namespace], None], text: str, *, settings: bool = True
+        name: str, run: Callable[[argparse.Namespace], int | None], text: str, *, settings: bool = True
     ) -> argparse.ArgumentParser:
         epilog = lists if settings else None
         sub = commands.add_parser(name, help=text, description=text, epilog=epilog, allow_abbrev=False)
@@ -249,8 +249,7 @@ def _run(argv: Sequence[str] | None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = show_once
         warnings.simplefilter("always", MpimpyWarning)
-        args.run(args)
-    return 0
+        return args.run(args) or 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -264,7 +263,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, or 2 after an error, which is one line on stderr.
+        Exit status: 0; 1 if points of a sweep failed; 2 after an error, which is one line on stderr.
 
     Examples
     --------

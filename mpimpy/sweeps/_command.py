@@ -14,7 +14,7 @@ from ..files import tables
 __all__ = ["add"]
 
 _SWEEP = "Run a workload over settings, or show how far it is."
-_EXAMPLES = "See docs/sweeps.md for the file, and for parts in a job array."
+_EXAMPLES = "The exit status is 1 if points failed. See docs/sweeps.md for the file, and for parts in a job array."
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -39,7 +39,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
 
 
-def _sweep(args: argparse.Namespace) -> None:
+def _sweep(args: argparse.Namespace) -> int:
     if args.status is not None:
         others = {"FILE": args.file, "--store": args.store, "--scheduler": args.scheduler, "--part": args.part}
         given = [name for name, value in (others | {"--processes": args.processes}).items() if value is not None]
@@ -48,16 +48,16 @@ def _sweep(args: argparse.Namespace) -> None:
         from ._open import status
 
         print(status(args.status, duplicates="first"))
-        return
+        return 0
     if args.file is None or args.store is None:
         fail(ValueError, "sweep needs a file and a folder: mpimpy sweep FILE.toml --store DIR; or --status DIR")
     if args.scheduler is not None and (args.part is not None or args.processes is not None):
         other = "--part" if args.part is not None else "--processes"
         fail(ValueError, f"--scheduler and {other} are two ways to share out the points: give one of them")
-    _run(args)
+    return _run(args)
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
     from .. import _spec
     from ._file import sweep_of
     from ._open import status
@@ -70,6 +70,7 @@ def _run(args: argparse.Namespace) -> None:
         # A process of its own for the points: one that ends it does not end the sweep.
         ready.run((args.processes or 1) if client is None else client, part=part)
     print(status(args.store, duplicates=ready.store.duplicates))
+    return int(ready.failed(part) > 0)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
 """Results of a sweep as a labelled dataset."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,13 +12,14 @@ from .. import __version__
 from ..checks import fail
 from ..config import ARITHMETIC
 from ..config._flat import SETTINGS
-from ._plain import decoded, shown
-from ._space import Point
+from ._plain import decoded, shape_of, shown
+from ._space import Point, named
 from ._store import Record, Run, Store
 
-__all__ = ["dataset", "need_xarray", "of_points"]
+__all__ = ["dataset", "failures", "need_xarray", "of_points"]
 
 NOT_RUN = "not run"
+Key = TypeVar("Key", bound=Hashable)
 
 
 def need_xarray() -> None:
@@ -26,10 +28,54 @@ def need_xarray() -> None:
         fail(ImportError, 'sweeps give datasets of xarray, which is not installed: pip install "mpimpy[sweep]"')
 
 
-def of_points(points: Sequence[Point], run: Run, store: Store) -> Any:
-    """Return the dataset of the points of one run, which are in order."""
-    records = [store.best(point.address) for point in points]
-    return dataset(run.space, run.repeats, enumerate(records), run)
+def of_points(points: Sequence[Point], run: Run, store: Store, errors: str = "record") -> Any:
+    """Return the dataset of the points of one run, which are in order.
+
+    Raises
+    ------
+    ValueError
+        If errors is "raise" and a result has another shape than those of other points.
+    """
+    records = [(place, store.best(point.address)) for place, point in enumerate(points)]
+    if errors == "raise":
+        for place, message in failures([(place, record) for place, record in records if record is not None]).items():
+            where = run.settings | points[place].case.varied
+            fail(ValueError, f"at the point {named(where, points[place].chip)}: {message}")
+    return dataset(run.space, run.repeats, records, run)
+
+
+def failures(records: Sequence[tuple[Key, Record]]) -> dict[Key, str]:
+    """Return the messages of points that failed, or whose results have another shape than those of most points.
+
+    Parameters
+    ----------
+    records : sequence of (key, Record)
+    """
+    found = {key: record.error for key, record in records if record.error is not None}
+    shapes = {
+        key: {name: shape_of(value) for name, value in _by_name(record).items()}
+        for key, record in records
+        if record.error is None
+    }
+    counts: dict[str, Counter[Any]] = {}
+    for one in shapes.values():
+        for name, shape in one.items():
+            counts.setdefault(name, Counter())[shape] += shape is not None
+    usual = {name: count.most_common(1)[0][0] for name, count in counts.items()}  # the first of several
+    for key, one in shapes.items():
+        for name, shape in one.items():
+            if shape is None:
+                found[key] = f"the workload's {name} holds lists of different lengths: return an array"
+            elif shape != usual[name]:
+                found[key] = (
+                    f"the workload's {name} has the shape {shape} here and {usual[name]} at most points: "
+                    "return one shape for all settings"
+                )
+    return found
+
+
+def _by_name(record: Record) -> dict[str, Any]:
+    return record.result if isinstance(record.result, dict) else {"value": record.result}
 
 
 def dataset(
@@ -49,11 +95,6 @@ def dataset(
     Returns
     -------
     xarray.Dataset
-
-    Raises
-    ------
-    ValueError
-        If results of one name have different shapes.
     """
     import xarray
 
@@ -61,23 +102,16 @@ def dataset(
     size = int(np.prod(shape, dtype=np.int64))
     errors = [NOT_RUN] * size
     found: dict[str, np.ndarray[Any, Any]] = {}
-    for place, record in records:
-        if record is None:
+    done = [(place, record) for place, record in records if record is not None]
+    failed = failures(done)
+    for place, record in done:
+        errors[place] = failed.get(place, "")
+        if place in failed:
             continue
-        errors[place] = record.error or ""
-        if record.error is not None:
-            continue
-        results = record.result if isinstance(record.result, dict) else {"value": record.result}
-        for name, value in results.items():
+        for name, value in _by_name(record).items():
             number = np.asarray(decoded(value), np.float64) if isinstance(value, list) else decoded(value)
             if name not in found:
                 found[name] = np.full((size, *np.shape(number)), np.nan)
-            if np.shape(number) != found[name].shape[1:]:
-                fail(
-                    ValueError,
-                    f"the workload's {name} has the shape {np.shape(number)} at some points and "
-                    f"{found[name].shape[1:]} at others: return one shape for all settings",
-                )
             found[name][place] = number
     dims = (*axes, "chip")
     variables: dict[str, Any] = {}

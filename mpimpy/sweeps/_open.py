@@ -11,7 +11,7 @@ from typing import Any
 
 from ..checks import fail
 from ..config._flat import SETTINGS
-from ._dataset import dataset, need_xarray
+from ._dataset import dataset, failures, need_xarray
 from ._plain import plain
 from ._progress import duration
 from ._space import named
@@ -68,6 +68,13 @@ def open_sweep(path: str | PathLike[str], *, duplicates: str = "equal") -> Any:
 
 def _latest(store: Store) -> list[Run]:
     # the runs of the latest one's workload and seed, in order of time
+    if not store.runs and (store.torn or store.lost):
+        fail(
+            ValueError,
+            f"{store.path} is damaged: {store.torn} lines are not as they were written (were the files copied as "
+            f"text?), and {store.lost} points have lost the first line of their file. Take a copy that is whole, or "
+            "run the sweep again, which computes what is not there",
+        )
     if not store.runs:
         fail(ValueError, f"{store.path} holds no run of a sweep yet")
     runs = sorted(store.runs, key=lambda run: run.at)
@@ -148,6 +155,8 @@ class Status:
         Points a second of the last 100, up to now; 0 if there are none.
     torn : int
         Lines that were dropped.
+    lost : int
+        Points that are not shown, since the first line of their file is not there; the same sweep finds them.
     errors : list of str
         A few messages, with their points.
     """
@@ -160,6 +169,7 @@ class Status:
     failed: int
     rate: float
     torn: int
+    lost: int
     errors: list[str]
 
     @property
@@ -177,6 +187,7 @@ class Status:
             f"left      {duration(self.left_s)}",
         ]
         lines += [f"torn      {self.torn} lines, dropped"] if self.torn else []
+        lines += [f"lost      {self.lost} points, without the first line of their file"] if self.lost else []
         return "\n".join(lines + [f"failed    {text}" for text in self.errors])
 
 
@@ -196,17 +207,22 @@ def status(path: str | PathLike[str], *, duplicates: str = "equal", errors: int 
     places = _planned(runs)
     axes, chips = _union(runs), max(run.repeats for run in runs)
     records = _placed(store, runs, axes, chips)
-    failed = [record for record in records.values() if record.error is not None]
+    failed = failures(list(records.items()))
     times = sorted(record.at for record in records.values())[-RECENT:]
     rate = len(times) / max(time.time() - times[0], 1e-3) if times else 0.0
-    shown = [f"{named(record.varied, record.chip)}: {_first_line(record.error)}" for record in failed[:errors]]
+    shown = [
+        f"{named(records[place].varied, records[place].chip)}: {_first_line(text)}"
+        for place, text in itertools.islice(failed.items(), errors)
+    ]
     done = len(records) - len(failed)
     identity = runs[-1]
-    return Status(str(path), identity.name, identity.seed, places, done, len(failed), rate, store.torn, shown)
+    return Status(
+        str(path), identity.name, identity.seed, places, done, len(failed), rate, store.torn, store.lost, shown
+    )
 
 
-def _first_line(text: str | None) -> str:
-    return (text or "").partition("\n")[0]
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def _planned(runs: Sequence[Run]) -> int:

@@ -54,11 +54,18 @@ def run(workload: Callable[[Any], Any], tasks: list[Task], arithmetic: int = ARI
         try:
             result = encoded(workload(engine(task.config, task.further, seed=task.seed, chip=task.chip)))
         except (Exception, SystemExit) as error:
-            message = f"{type(error).__name__}: {error}"[:LONGEST]
-            found.append(Outcome(None, message, time.perf_counter() - start, _pickled(error)))
+            found.append(Outcome(None, _message(error), time.perf_counter() - start, _pickled(error)))
         else:
             found.append(Outcome(result, None, time.perf_counter() - start))
     return found
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception as inner:  # any class may have a text that fails
+        text = f"(its message cannot be made: {type(inner).__name__})"
+    return f"{type(error).__name__}: {text}"[:LONGEST]
 
 
 def _pickled(error: BaseException) -> bytes | None:

@@ -6,7 +6,7 @@ from typing import Any
 from ..checks import fail
 from ..config import to_dict
 
-__all__ = ["decoded", "encoded", "plain", "shown"]
+__all__ = ["decoded", "encoded", "plain", "shape_of", "shown"]
 
 EXACT = 1 << 53  # a dataset holds float64, in which a larger integer may stand for its neighbour
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -56,14 +56,32 @@ def encoded(result: Any) -> Any:
     Raises
     ------
     TypeError, ValueError
-        If it is anything else, or an integer beyond 2**53.
+        If it is anything else, a list of lists of different lengths, or an integer beyond 2**53.
     """
     if isinstance(result, dict):
         for name in result:
             if not isinstance(name, str):
                 fail(TypeError, f"the workload returned the name {name!r}: names of results must be text")
-        return {name: _number(value) for name, value in result.items()}
-    return _number(result)
+        return {name: _array(value) for name, value in result.items()}
+    return _array(result)
+
+
+def _array(value: Any) -> Any:
+    found = _number(value)
+    if shape_of(found) is None:
+        fail(ValueError, "the workload returned lists of different lengths within one list: return an array")
+    return found
+
+
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    """Return the shape of an encoded result; None for lists of different lengths."""
+    if not isinstance(value, list):
+        return ()
+    inner = {shape_of(item) for item in value} if value and isinstance(value[0], list) else set()
+    if not inner and not any(isinstance(item, list) for item in value):
+        return (len(value),)
+    [first, *others] = inner or {None}
+    return None if others or first is None else (len(value), *first)
 
 
 def _number(value: Any) -> Any:

@@ -64,12 +64,16 @@ def pool_of(client: Any, workload: Callable[[Any], Any]) -> Pool:
     ------
     TypeError
         If `client` is no client, or the workload cannot be sent to its processes.
+    ConnectionError
+        If `client` is closed.
     """
     if client is None:
         return Here(workload)
     if hasattr(client, "get_executor") and hasattr(client, "scheduler_info"):
         if getattr(client, "asynchronous", False):
             fail(TypeError, "client is asynchronous, and sweep waits for results: give a Client(...) of its own")
+        if getattr(client, "status", None) in ("closed", "closing"):
+            fail(ConnectionError, "client is closed: give one that is connected, Client(...)")
         return Dask(client, pickled(workload))
     if isinstance(client, bool) or not hasattr(client, "__index__"):
         fail(TypeError, f"client={client!r} must be a distributed.Client, a number of processes, or None for this one")

@@ -183,9 +183,13 @@ class Store:
             if path.name == self._name:
                 continue  # its own lines are known
             begin = self._read_to.get(path.name, 0)
-            with path.open("rb") as file:
-                file.seek(begin)
-                data = file.read()
+            try:
+                with path.open("rb") as file:
+                    file.seek(begin)
+                    data = file.read()
+            except OSError as error:
+                msg = f"{path} cannot be read: {error.strerror or error}. Files of a store end so: move it away"
+                raise OSError(msg) from error
             whole = data.rfind(b"\n") + 1
             self._torn_ends[path.name] = False
             for offset, value in read_lines(data):
@@ -204,6 +208,11 @@ class Store:
     def torn(self) -> int:
         """Lines that were dropped, since they are not whole."""
         return sum(self._torn.values()) + sum(self._torn_ends.values())
+
+    @property
+    def lost(self) -> int:
+        """Points whose run is not known: the first line of their file is not there, or is not whole."""
+        return sum(record.run is None for records in self.records.values() for record in records)
 
     def _add_run(self, name: str, run: Run) -> None:
         self._last_run[name] = run

@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Any
 
 from ..checks import MpimpyWarning, as_choice, as_int, fail
-from ._dataset import need_xarray, of_points
+from ._dataset import failures, need_xarray, of_points
 from ._identity import identify, name_of
 from ._loop import run_points
 from ._outcome import Outcome
@@ -69,6 +69,12 @@ class Sweep:
         finally:
             pool.close()
             store.close()
+
+    def failed(self, part: tuple[int, int] = (0, 1)) -> int:
+        """Return the number of points of a part that failed."""
+        records = ((point.address, self.store.best(point.address)) for point in self.points)
+        wrong = failures([(address, record) for address, record in records if record is not None])
+        return sum(point.address in wrong for point in self.points[part[0] :: part[1]])
 
     def _run(self, pool: Pool, points: Sequence[Point], errors: str, progress: bool) -> None:
         waiting: list[Point] = []
@@ -132,7 +138,7 @@ class Sweep:
                 why = f"have seed {seed}, not {own.seed}"
             elif names[workload, seed] == own.name:
                 why = (
-                    f"are no longer valid: the source, the data or the version of the workload {own.name} has changed. "
+                    f"are no longer valid: the code, the data or the version of the workload {own.name} has changed. "
                     "If it computes what it did, give the same version= to both"
                 )
             else:
@@ -218,7 +224,7 @@ def sweep(
     settings : dict, optional
         Settings that are the same at all points.
     version : str or int, optional
-        Version of the workload. By default, the source and the data of the workload tell it from another.
+        Version of the workload. By default, its code and data tell it from another.
     duplicates : str
         For points that were computed twice: ``"equal"``, two results that differ end the sweep; ``"first"``, the
         first counts, for workloads that have randomness of their own.
@@ -239,9 +245,9 @@ def sweep(
         told from others.
     ValueError
         If a setting is out of range at every point; if a store is of another arithmetic; if two results of a point
-        differ.
+        differ; with ``errors="raise"``, if results have different shapes.
     ConnectionError
-        If the scheduler is lost. The message has the call that goes on.
+        If the scheduler is lost: the message has the call that goes on. If the client is closed.
     ImportError
         If xarray is not installed.
 
@@ -262,4 +268,4 @@ def sweep(
         fail(ValueError, f"part={part!r} needs a store: give store='folder', the same for all parts")
     ready = Sweep(workload, Space.of(space, settings, repeats, seed), Store(store, duplicates), version)
     ready.run(client, part=index, errors=errors, progress=progress)
-    return of_points(ready.points, ready.run_line, ready.store)
+    return of_points(ready.points, ready.run_line, ready.store, errors)

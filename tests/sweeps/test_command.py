@@ -90,6 +90,20 @@ def test_a_function_of_a_module_and_its_parameters(folder, capsys):
     assert mpimpy.open_sweep("s").value.item() == 192
 
 
+def test_the_exit_status_says_that_points_failed(folder, capsys):
+    (folder / "failing.py").write_text("def work(engine):\n    return 1 / (engine.config.adc.radc - 64)\n")
+    (folder / "sweep.toml").write_text('workload = "failing:work"\n[space]\nradc = [32, 64]\n')
+    try:
+        assert main(["sweep", "sweep.toml", "--store", "s", "--part", "0/2"]) == 0
+        assert main(["sweep", "sweep.toml", "--store", "s"]) == 1
+        assert main(["sweep", "sweep.toml", "--store", "s", "--part", "0/2"]) == 0
+    finally:
+        sys.path.remove(str(folder))
+        sys.modules.pop("failing", None)
+    assert "1 done, 1 failed, 0 to do" in capsys.readouterr().out
+    assert main(["sweep", "--status", "s"]) == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -104,7 +104,11 @@ def arrays(engine):
 
 
 def ragged(engine):
-    return [0.0] * (1 + engine.chip)
+    return [0.0] * (1 + (engine.chip == 1))
+
+
+def nested(engine):
+    return [[1.0], [1.0, 2.0]] if engine.chip else [[1.0, 2.0]]
 
 
 def test_results_may_be_arrays_of_one_shape(tmp_path):
@@ -112,8 +116,88 @@ def test_results_may_be_arrays_of_one_shape(tmp_path):
     assert found.value.dims == ("radc", "chip", "value_axis0", "value_axis1")
     np.testing.assert_array_equal(found.value.sel(radc=32, chip=1), [[1, math.nan], [1, 32]])
     assert open_sweep(tmp_path).identical(found)
-    with pytest.raises(ValueError, match=r"value has the shape \(2,\) at some points and \(1,\) at others"):
-        run(None, {"radc": [16]}, ragged, repeats=2)
+
+
+def test_a_result_of_another_shape_is_the_error_of_its_point(tmp_path):
+    found = run(tmp_path / "a", {"radc": [16]}, ragged, repeats=3)
+    message = "the workload's value has the shape (2,) here and (1,) at most points: return one shape for all settings"
+    assert found.error.values.tolist() == [["", message, ""]]
+    np.testing.assert_array_equal(found.value[0], [[0], [math.nan], [0]])
+    assert open_sweep(tmp_path / "a").identical(found)
+    assert (status(tmp_path / "a").done, status(tmp_path / "a").failed) == (2, 1)
+    assert f"radc=16, chip 1: {message}"[:60] in str(status(tmp_path / "a"))
+    with pytest.raises(
+        ValueError, match=r"at the point radc=16, chip 1: the workload's value has the shape \(2,\) here"
+    ):
+        run(None, {"radc": [16]}, ragged, repeats=3, errors="raise")
+    found = run(tmp_path / "b", {"radc": [16]}, nested, repeats=2)
+    message = "the workload returned lists of different lengths within one list: return an array"
+    assert found.error.values.tolist() == [["", f"ValueError: {message}"]]
+    assert open_sweep(tmp_path / "b").identical(found)
+    with pytest.raises(ValueError, match=message):
+        run(None, {"radc": [16]}, nested, repeats=2, errors="raise")
+
+
+def test_a_stored_list_of_lists_of_different_lengths_is_an_error(tmp_path):
+    ready = _ready(tmp_path)
+    ready.store.create().begin(ready.run_line)
+    for point, result in zip(ready.points, ([[1.0], [1.0, 2.0]], [1.0, [2.0]], [[1.0]]), strict=False):
+        ready.store.add(point, Outcome(result, None, 0.1))
+    ready.store.close()
+    found = open_sweep(tmp_path)
+    assert found.error.values.ravel()[:3].tolist() == [
+        *["the workload's value holds lists of different lengths: return an array"] * 2,
+        "",
+    ]
+    assert found.value.values.ravel()[2] == 1
+
+
+class MuteError(Exception):
+    def __str__(self):
+        return self.args[1]
+
+
+def mute(engine):
+    raise MuteError("x")
+
+
+def test_an_error_whose_message_fails_is_recorded():
+    found = run(None, {"radc": [16]}, mute)
+    assert found.error.item() == "MuteError: (its message cannot be made: IndexError)"
+
+
+def test_a_store_that_is_damaged_says_so(tmp_path):
+    expected = run(tmp_path, {"radc": [16, 32]})
+    [file] = tmp_path.glob("*.jsonl")
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"\n", b"\r\n"))
+    with pytest.raises(ValueError, match=r"is damaged: 3 lines are not as they were written .* and 0 points have lost"):
+        open_sweep(tmp_path)
+    file.write_bytes(whole.partition(b"\n")[2])
+    with pytest.raises(ValueError, match=r"is damaged: 0 lines are .* and 2 points have lost the first line"):
+        status(tmp_path)
+    assert run(tmp_path, {"radc": [16, 32]}).identical(expected)
+    assert "lost      2 points, without the first line" in str(status(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_is_no_file_of_a_store_is_named(tmp_path, kind):
+    run(tmp_path, {"radc": [16]})
+    if kind == "folder":
+        (tmp_path / "x.jsonl").mkdir()
+    else:
+        (tmp_path / "x.jsonl").symlink_to(tmp_path / "nothing")
+    with pytest.raises(OSError, match=r"x\.jsonl cannot be read: .*\. Files of a store end so: move it away"):
+        open_sweep(tmp_path)
+
+
+def test_a_closed_client_is_said():
+    class Client:
+        status = "closed"
+        get_executor = scheduler_info = None
+
+    with pytest.raises(ConnectionError, match="client is closed: give one that is connected"):
+        run(None, {"radc": [16]}, client=Client())
 
 
 def test_a_line_that_is_torn_at_any_byte_is_dropped(tmp_path):
@@ -249,9 +333,7 @@ def changed(engine, result=7.0):
 def test_a_changed_workload_is_said_and_never_mixed(tmp_path, monkeypatch):
     run(tmp_path, workload=changed)
     monkeypatch.setattr(changed, "__defaults__", (8.0,))
-    with pytest.warns(
-        MpimpyWarning, match=r"12 points .* are no longer valid: the source, .* the workload .*changed h"
-    ):
+    with pytest.warns(MpimpyWarning, match=r"12 points .* are no longer valid: the code, .* the workload .*changed h"):
         found = run(tmp_path, {"radc": [16]}, workload=changed)
     assert found.value.item() == 8.0
     with pytest.warns(MpimpyWarning) as told:
