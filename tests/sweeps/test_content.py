@@ -77,6 +77,10 @@ def test_decorators():
     differ(*(functools.lru_cache(one) for one in (base, twice(base))))
 
 
+def test_attributes_of_functions():
+    differ(with_attribute(of(1), 1), with_attribute(of(1), 2))
+
+
 def test_a_class_that_was_typed_in():
     found = []
     for result in ("1", "2", "self.a", "self.b"):
@@ -321,12 +325,13 @@ import dataclasses
 from collections import namedtuple
 {comment}
 NAMES, Pair = {{"a", "b", "c"}}, namedtuple("Pair", "a b")
+one, two = (lambda a: a in {{"x", "y", "z", "u", "v"}}), (lambda a: 2)
 @dataclasses.dataclass
 class Work:
     k: float = 1.0
     more: list = dataclasses.field(default_factory=list)
     def __call__(self, engine):
-        return (engine in {{"x", "y", "z"}}), NAMES, (lambda: 1)(), (lambda: 2)(), Pair(1, 2)
+        return (engine in {{"x", "y", "z"}}), NAMES, one(1), two(2), Pair(1, 2)
 from mpimpy.sweeps._identity import identify
 print(identify(Work()))
 """
