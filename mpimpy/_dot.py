@@ -158,6 +158,12 @@ def explain(a: Any, b: Any, engine: Engine | None = None, **settings: Unpack[Set
     (1, 1, 4)
     """
     engine = _engine(engine, settings)
+    if lazy_product(a, b) is not None:
+        msg = (
+            "explain measures operands that are in memory, and one of these is computed later: give some rows, "
+            "explain(a[:64].compute(), b.compute()), or use engine.program(b).report(a)"
+        )
+        raise TypeError(msg)
     first, second = _operands(a, b, complex_too=False)
     a, b = first.array, second.array
     if b.ndim == 1:

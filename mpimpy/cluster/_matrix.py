@@ -13,7 +13,7 @@ from ..analysis.report import Report
 from ..backends import PANEL
 from ..checks import as_bool, as_int, fail
 from ..config._variation import seconds
-from ..matrix import check_read
+from ..matrix import CrossbarMatrix, check_read
 from ..operands import dtypes, edge
 from ..operators import RightOperand
 from ._graph import Lazy, Weights, product_graph
@@ -241,6 +241,16 @@ class ClusterMatrix(RightOperand):
         matrix = Program(piece, faults)(recipe, [[part]], None)
         found: Report = matrix.report(some)
         return found
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and hasattr(CrossbarMatrix, name):
+            msg = (
+                f"a matrix of lazy weights has no {name}, which asks for cells in memory: program a part of them, "
+                f"engine.program(w[:1024, :256].compute()).{name}"
+            )
+            raise AttributeError(msg)
+        msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+        raise AttributeError(msg)
 
     def __repr__(self) -> str:
         down, across, slices = self.tiles

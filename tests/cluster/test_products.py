@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import pickle
 import warnings
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from libraries import same_bits
 from strategies import configs, examples
 
-from mpimpy import ADC, DAC, Device, Drift, Engine, Format, MapReducedot, MpimpyWarning, Tile
+from mpimpy import ADC, DAC, Device, Drift, Engine, Format, MapReducedot, MpimpyWarning, Tile, explain
 from mpimpy.backends import PANEL
 
 dask = pytest.importorskip("dask")
@@ -238,6 +239,20 @@ def test_a_task_may_run_twice(rng):
     (last,) = (key for key in graph if str(key[0]).startswith("mpimpy-product"))
     graph[middle] = dask.get(graph, middle)
     assert same_bits(dask.get(graph, last), dask.get(graph, last))
+
+
+def test_what_needs_cells_in_memory_is_refused():
+    x, w = da.ones((4, 6), chunks=3), da.ones((6, 3), chunks=2)
+    W = Engine(seed=1).program(w)
+    for name in ("read_plan", "conductance", "codes", "save"):
+        with pytest.raises(AttributeError, match=rf"a matrix of lazy weights has no {name}.*compute\(\)\)\.{name}"):
+            getattr(W, name)
+    with pytest.raises(AttributeError, match="'ClusterMatrix' object has no attribute 'nonsense'"):
+        _ = W.nonsense
+    assert pickle.loads(pickle.dumps(W)).shape == (6, 3)
+    for operands in ((x, w), (x, np.ones((6, 3))), (np.ones((4, 6)), w)):
+        with pytest.raises(TypeError, match=r"explain measures operands that are in memory.*report\(a\)"):
+            explain(*operands, seed=1)
 
 
 def test_wrong_chunks_are_refused(rng):
