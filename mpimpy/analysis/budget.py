@@ -47,6 +47,8 @@ def _refusals(programmed: Programmed) -> Iterator[tuple[str, str]]:
     if adc.snap or adc.range == "lossless":
         name = "snap=True" if adc.snap else "range='lossless'"
         yield "", f"{name} rounds to whole digit products, which takes small errors away and lets large ones through"
+    if adc.per == "product" and adc.radc is not None:
+        yield "", "per='product' converts sums of all input slices, whose rounding follows no law"
     for name, law in (("var", device.var), ("write_var", device.write_var)):
         if not isinstance(law, float):
             yield name, f"it was simulated with {name}={law!r}, and only one lognormal spread for all levels scales"
@@ -101,6 +103,7 @@ def find_law(programmed: Programmed, inputs: Encoded, exact: Any, errors: Mappin
         ceil_div(inputs.digits.shape[-1], config.tile.rows),
         config.adc.noise_lsb,
         tuple(refusals.items()),
+        config,
     )
 
 
@@ -138,10 +141,6 @@ def _pairs(config: Config, inputs: Encoded, weights: Encoded) -> Iterator[Pair]:
     windows = adc_windows(config, 1, seen, levels)
     rho = device.LGS / device.step_S
     x, w = _thinned(xp, inputs.digits, 3), xp.matrix_transpose(_thinned(xp, weights.digits, 4))
-    if config.adc.per == "product":
-        shifts = [float(a) for a in inputs.shifts]
-        shift = xp.asarray(shifts, dtype=xp.float64, device=device_of(x))
-        x = xp.sum(x * xp.reshape(shift, (-1, 1, 1)), axis=0)[None, ...]
     x, w = (_tiled(xp, digits, config.tile.rows)[:, None, ...] for digits in (x, w))
     w = xp.matrix_transpose(xp.permute_dims(w, (1, 0, 2, 3, 4)))
     # weights are held with their strides, and an offset's unit column takes half a range away

@@ -39,11 +39,11 @@ def design(
     """Return the cheapest design of ``x @ w`` that reaches an SNR.
 
     One error budget is simulated for each combination of settings other than radc, var, write_var and vnoise, and gives
-    the SNR of all designs; see `Report.scaled`. The designs whose SNR is no more than a margin below the target are then
-    simulated, the cheapest first, until one reaches it: 0.5 dB, up to 5 dB where the law holds less well, and more for
-    products of few outputs, or with few large ones, whose SNR scatters. Designs for which the budget does not scale
-    have no figure, and are simulated in their turn. If none reaches the target, the others are simulated too, at most
-    1,000 of them. Small products, of up to 16,384 multiplications, have every design simulated in its turn.
+    the SNR of all designs; see `Report.scaled`. The designs whose SNR is no more than a margin below the target are
+    then simulated, the cheapest first, until one reaches it. The margin is 0.5 dB, up to 5 dB where the law holds less
+    well, and more for products of few outputs, or with few large ones, whose SNR scatters. Designs for which the budget
+    does not scale have no figure, and are simulated in their turn. If none reaches the target, the others are simulated
+    too, at most 1,000 of them. Small products, of up to 16,384 multiplications, have every design simulated in turn.
 
     The simulated SNR is that of ``found.engine.program(w).read(x, read=0)``, or a mean over chips of
     ``found.engine.program(w, chip=chip)``.

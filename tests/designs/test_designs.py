@@ -296,6 +296,27 @@ def test_search_stays_within_its_evaluations(operands):
     assert all(trial.settings["rdac"] > 8 for trial in found.trials)
 
 
+@pytest.mark.parametrize("kind", ["raises", "NaN"])
+def test_designs_that_fail_are_left_out(kind, tmp_path):
+    calls = []
+
+    def workload(engine):
+        calls.append(engine.config.adc.radc)
+        if engine.config.adc.radc != 64:
+            return 30.0
+        if kind == "NaN":
+            return float("nan")
+        raise ArithmeticError("too few codes")
+
+    space = {"radc": [64, 128, 256], "var": [0.02, 0.05]}
+    found = mpimpy.search(workload, space, target=20, cost=bits, evaluations=6, repeats=2, store=tmp_path)
+    assert found.settings["radc"] == 128
+    assert (len(found.trials), found.failed) == (4, 2)
+    assert ("too few codes" if kind == "raises" else "returned NaN") in found.failed_because
+    assert f"; 2 failed: {found.failed_because}" in str(found)
+    assert len(calls) == 12  # failed designs are not tried again, and count as evaluations
+
+
 def test_search_of_what_cannot_be_built(operands):
     with pytest.raises(ValueError, match="none of 2 designs can be built: input slice of 4 bits needs 16 levels"):
         mpimpy.search(mpimpy.workloads.product(*operands), {"rdac": [2, 8]}, target=1, cost=bits)
@@ -307,7 +328,13 @@ def test_search_of_what_cannot_be_built(operands):
         (lambda engine: 1.0, {}, ValueError, "none of 2 evaluated designs reaches target=2: the best has 1, at cost"),
         (lambda engine: {"a": 1, "b": 2}, {}, ValueError, r"returns 2 figures \(a, b\), and search needs one"),
         (lambda engine: [1, 2], {}, ValueError, "the workload returns an array"),
-        (lambda engine: float("nan"), {}, ValueError, "the workload returned NaN"),
+        (lambda engine: float("nan"), {}, ValueError, "all of 2 evaluated designs failed: the workload returned NaN"),
+        (
+            lambda engine: 1 / 0,
+            {},
+            ValueError,
+            "all of 2 evaluated designs failed: ZeroDivisionError: division by zero",
+        ),
         (lambda engine: 3.0, {"cost": 3}, TypeError, "cost=3 must be a function of an engine"),
         (lambda engine: 3.0, {"evaluations": 0}, ValueError, "evaluations=0 is out of range"),
     ],
