@@ -104,7 +104,20 @@ def find_law(programmed: Programmed, inputs: Encoded, exact: Any, errors: Mappin
         config.adc.noise_lsb,
         tuple(refusals.items()),
         config,
+        _outputs(inputs, programmed.encoded, config.tile.rows),
     )
+
+
+def _outputs(inputs: Encoded, weights: Encoded, rows: int) -> float:
+    # number of outputs of equal scale whose squares have a mean that scatters as much
+    xp, number = array_namespace(inputs.scales), 1.0
+    for scales, axes in (
+        (encoding.input_scales(inputs, rows), (0, 2)),
+        (encoding.weight_scales(weights, rows), (0, 1)),
+    ):
+        powers = xp.sum((scales / (float(xp.max(scales)) or 1.0)) ** 2, axis=axes)
+        number *= float(xp.sum(powers)) ** 2 / (float(xp.sum(powers**2)) or 1.0)
+    return number
 
 
 def _power(config: Config, inputs: Encoded, weights: Encoded) -> float:
@@ -135,6 +148,21 @@ def _tiled(xp: Any, digits: Any, rows: int) -> Any:
     return found[:, :: max(1, tiles // SAMPLE), :, :]
 
 
+def _weights(inputs: Encoded, weights: Encoded, rows: int) -> Any:
+    # powers of the scales of what `_thinned` and `_tiled` pick, of mean 1, shape (tiles, A, B)
+    xp = array_namespace(inputs.digits)
+    x, w = encoding.input_scales(inputs, rows), xp.matrix_transpose(encoding.weight_scales(weights, rows))
+    found = []
+    for scales in (x, w):
+        picked = scales[:, :: max(1, scales.shape[1] // SAMPLE), :: max(1, scales.shape[2] // SAMPLE)]
+        powers = xp.concat(
+            [(picked[plane, ...] / (float(xp.max(picked)) or 1.0)) ** 2 for plane in range(picked.shape[0])], axis=0
+        )
+        found.append(xp.matrix_transpose(powers))
+    both = found[0][:, :, None] * found[1][:, None, :]
+    return both / (float(xp.mean(both)) or 1.0)
+
+
 def _pairs(config: Config, inputs: Encoded, weights: Encoded) -> Iterator[Pair]:
     xp, device, seen = array_namespace(inputs.digits), config.device, conversions(config)
     levels = strides(config.weights.ascending, device.g_level)
@@ -151,9 +179,12 @@ def _pairs(config: Config, inputs: Encoded, weights: Encoded) -> Iterator[Pair]:
     # shape (input slices, weight slices): all but the rows of a tile and the cells of a column are averaged
     axes = (2, 3, 4)
     sums = x @ (w - half)
-    mean, spread = xp.mean(sums, axis=axes), xp.std(sums, axis=axes)
-    by_cells = xp.mean(x**2 @ ((xp.abs(w) + rho) ** 2 + rho**2), axis=axes)
-    by_volts = xp.mean(x**2 @ (w - half) ** 2, axis=axes)
+    # the outputs and tiles of large scales make the error
+    counted = _weights(inputs, weights, config.tile.rows)
+    mean = xp.mean(counted * sums, axis=axes)
+    spread = xp.sqrt(xp.mean(counted * (sums - mean[:, :, None, None, None]) ** 2, axis=axes))
+    by_cells = xp.mean(counted * (x**2 @ ((xp.abs(w) + rho) ** 2 + rho**2)), axis=axes)
+    by_volts = xp.mean(counted * (x**2 @ (w - half) ** 2), axis=axes)
     radc = config.radc_ascending
     assert radc is not None
     for j, v in enumerate(levels):

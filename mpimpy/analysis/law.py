@@ -16,6 +16,7 @@ DAC, WRITE, READ, ERRORS, PRODUCT = "DAC noise", "write variation", "read variat
 ROUNDING = "ADC rounding"
 LEAST_RADC = 32
 DEVIATION = 0.05  # of the ADC's error from a uniform one, beyond which no figure is given
+LEAST_OUTPUTS = 32  # of equal scale: the SNR of fewer scatters by more than 1.1 dB, 10 / ln(10) sqrt(2 / n)
 LARGEST_SPREAD = 0.3  # of cells, lognormal, write and read variation together: beyond, many of them clip
 HARMONICS = 3
 NOTHING = 18  # exponent of a harmonic that is not counted
@@ -128,6 +129,8 @@ class Law:
         Settings that do not scale, with the reason; the setting "" stands for all.
     config : Config
         Of the simulation.
+    outputs : float
+        Number of outputs of equal scale whose error would scatter as much.
     """
 
     simulated: Settings
@@ -139,6 +142,7 @@ class Law:
     noise_lsb: float
     refusals: tuple[tuple[str, str], ...]
     config: Config = field(repr=False)
+    outputs: float
 
     def refusal(self, name: str) -> str | None:
         """Return why a setting does not scale; None if it does."""
@@ -165,6 +169,9 @@ class Law:
             if ("var" in given or "write_var" in given) and math.hypot(one.var, one.write_var) > LARGEST_SPREAD:
                 msg = f"var={one.var:g} and write_var={one.write_var:g} together are more than {LARGEST_SPREAD}"
                 fail(ValueError, f"{msg}, where many cells clip and errors do not scale: {simulate}")
+        if given and self.outputs < LEAST_OUTPUTS:
+            msg = f"the error of {self.outputs:.0f} outputs decides, by number and scale, and of fewer than"
+            fail(ValueError, f"{msg} {LEAST_OUTPUTS} it scatters by more than 1 dB: {simulate}")
         if given:
             plans.choose_grid(self.config.replace(**_by_part(given)))  # raises what an engine raises
         parts, total, deviation = self.powers(math, settings)

@@ -161,6 +161,32 @@ def test_what_is_as_simulated_needs_no_law(operands):
         measured.scaled(var=0)
 
 
+@pytest.mark.parametrize("per", [{}, {"adc_per": "product"}], ids=str)
+def test_an_outlier_channel_is_refused(per):
+    # nothing but one row of cells makes the error, and the law was 3 dB off
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((32, 128)), rng.standard_normal((128, 32))
+    plain = DPETensor(var=0.03, radc=1024, seed=0).program(w).report(x, w)
+    assert plain.scaled(radc=256).snr_dB == pytest.approx(
+        DPETensor(var=0.03, radc=256, seed=0).program(w).report(x, w).snr_dB, abs=0.5
+    )
+    x[:, 0] *= 100
+    with pytest.raises(ValueError, match=r"engine.replace\(adc=\{'radc': 256\}\)"):
+        DPETensor(var=0.03, radc=1024, seed=0, **per).program(w).report(x, w).scaled(radc=256)
+
+
+@pytest.mark.parametrize(("rows", "large"), [(1, 0), (64, 3)])
+def test_few_outputs_are_refused(rows, large):
+    x, w = np.random.default_rng(0).standard_normal((2, 64, 64))
+    x[:large] *= 1e3
+    found = DPETensor(var=0.05, radc=1024, seed=0).program(w[:, :8]).report(x[:rows], w[:, :8])
+    with pytest.raises(
+        ValueError, match=r"the error of \d+ outputs decides, .*it scatters by more than 1 dB: simulate"
+    ):
+        found.scaled(radc=512)
+    assert found.scaled().snr_dB == pytest.approx(found.snr_dB, abs=3)
+
+
 def test_engines_that_cannot_be_built_have_no_figures(operands):
     settings = {"redraw": "row", "array_size": (16, 16), "radc": 4096}
     found = report_of(operands, **settings)
