@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from ..backends import get_num_threads, set_num_threads
 from ..checks import as_int, fail
 from ..config import ARITHMETIC
+from ..config._sense import warn
 from ._identity import pickled
 from ._outcome import Outcome, Task, run
 
@@ -203,7 +204,8 @@ class Processes:
 
 # -- dask ------------------------------------------------------------------------------------
 
-YOUNG_s, START_s = 60.0, 1.0  # age of a worker's process that may be starting still, and time that it gets for it
+START_s = 60.0  # time in which a worker's process may be starting still
+LONELY_s = 60.0  # time without workers after which a sweep says that it waits for some
 SMALL = 100_000  # bytes of a workload that travel with each batch; workers that wait for another may wait long
 _last: tuple[bytes, Callable[[Any], Any]] | None = None
 
@@ -222,9 +224,24 @@ def _outlive_the_start() -> None:
     # A nanny gives up if its worker dies while it starts: a point that kills its workers would end the cluster.
     import psutil
     from distributed import get_worker
+    from distributed.utils import sync
 
-    if get_worker().nanny is not None and time.time() - psutil.Process().create_time() < YOUNG_s:
-        time.sleep(START_s)
+    worker, born = get_worker(), psutil.Process().create_time()
+    if worker.nanny is None:
+        return
+    nanny = str(worker.nanny)  # its address
+
+    async def ask() -> Any:
+        return await worker.rpc(nanny).run(function=pickle.dumps(_status_of))
+
+    while time.time() - born < START_s and sync(worker.loop, ask).get("result") != "running":
+        time.sleep(0.05)
+
+
+def _status_of(dask_worker: Any) -> str:
+    # dask calls it with the nanny, whose own status stays "running" while it starts a process anew
+    process = dask_worker.process
+    return "none" if process is None else str(process.status.name)
 
 
 class Dask:
@@ -237,6 +254,7 @@ class Dask:
         self._client = client
         self._executor = client.get_executor(pure=False)
         self._threads, self._counted = 1, 0.0
+        self._met: float | None = time.monotonic()  # when workers were there last; None: their lack was told
         self._payload: Any = payload
         if len(payload) > SMALL:
             # Sent once, as a result, which is computed again when its worker is lost; scattered data could not be.
@@ -261,9 +279,17 @@ class Dask:
         """Return the threads of all workers, which may come and go."""
         if time.monotonic() - self._counted > 5:
             with self._connection():
-                self._threads = max(1, sum(self._client.nthreads().values()))
-            self._counted = time.monotonic()
+                threads = sum(self._client.nthreads().values())
+            self._threads, self._counted = max(1, threads), time.monotonic()
+            self._note(threads)
         return self._threads
+
+    def _note(self, threads: int) -> None:
+        if threads:
+            self._met = self._counted
+        elif self._met is not None and self._counted - self._met > LONELY_s:
+            self._met = None
+            warn("the cluster has had no workers for a minute: the sweep goes on when some come; Ctrl-C ends it")
 
     def submit(self, tasks: list[Task]) -> Future:
         """Give a batch to the scheduler."""
@@ -275,9 +301,10 @@ class Dask:
         """Do nothing: nannies start new workers."""
 
     def check(self) -> None:
-        """Raise `SchedulerLostError` if the client has lost its scheduler."""
+        """Raise `SchedulerLostError` if the client has lost its scheduler; warn if no workers are there for long."""
         if self._client.status != "running":
             raise SchedulerLostError
+        self.cores()
 
     def close(self) -> None:
         """Take back the batches that are not done."""
