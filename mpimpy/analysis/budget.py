@@ -104,20 +104,22 @@ def find_law(programmed: Programmed, inputs: Encoded, exact: Any, errors: Mappin
         config.adc.noise_lsb,
         tuple(refusals.items()),
         config,
-        _outputs(inputs, programmed.encoded, config.tile.rows),
+        _outputs(inputs, programmed.encoded, config.tile.rows, exact),
     )
 
 
-def _outputs(inputs: Encoded, weights: Encoded, rows: int) -> float:
-    # number of outputs of equal scale whose squares have a mean that scatters as much
-    xp, number = array_namespace(inputs.scales), 1.0
-    for scales, axes in (
-        (encoding.input_scales(inputs, rows), (0, 2)),
-        (encoding.weight_scales(weights, rows), (0, 1)),
-    ):
-        powers = xp.sum((scales / (float(xp.max(scales)) or 1.0)) ** 2, axis=axes)
-        number *= float(xp.sum(powers)) ** 2 / (float(xp.sum(powers**2)) or 1.0)
-    return number
+def _outputs(inputs: Encoded, weights: Encoded, rows: int, exact: Any) -> float:
+    # number of outputs of equal scale whose squares have a mean that scatters as much: by scales, or by the product,
+    # where one scale serves rows of unlike size
+    xp = array_namespace(exact)
+    x, w = encoding.input_scales(inputs, rows), encoding.weight_scales(weights, rows)
+    by_scales = _equal(xp, x, (0, 2)) * _equal(xp, w, (0, 1))
+    return min(by_scales, _equal(xp, exact, 1) * _equal(xp, exact, 0))
+
+
+def _equal(xp: Any, values: Any, axes: Any) -> float:
+    powers = xp.sum((values / (float(xp.max(xp.abs(values))) or 1.0)) ** 2, axis=axes)
+    return float(xp.sum(powers)) ** 2 / (float(xp.sum(powers**2)) or 1.0)
 
 
 def _power(config: Config, inputs: Encoded, weights: Encoded) -> float:

@@ -175,11 +175,12 @@ def test_an_outlier_channel_is_refused(per):
         DPETensor(var=0.03, radc=1024, seed=0, **per).program(w).report(x, w).scaled(radc=256)
 
 
+@pytest.mark.parametrize("block", ["finest", "per-matrix"])
 @pytest.mark.parametrize(("rows", "large"), [(1, 0), (64, 3)])
-def test_few_outputs_are_refused(rows, large):
+def test_few_outputs_are_refused(rows, large, block):
     x, w = np.random.default_rng(0).standard_normal((2, 64, 64))
     x[:large] *= 1e3
-    found = DPETensor(var=0.05, radc=1024, seed=0).program(w[:, :8]).report(x[:rows], w[:, :8])
+    found = DPETensor(var=0.05, radc=1024, seed=0, x_quant_gran=block).program(w[:, :8]).report(x[:rows], w[:, :8])
     with pytest.raises(
         ValueError, match=r"the error of \d+ outputs decides, .*it scatters by more than 1 dB: simulate"
     ):
