@@ -47,6 +47,8 @@ def _refusals(programmed: Programmed) -> Iterator[tuple[str, str]]:
     if adc.snap or adc.range == "lossless":
         name = "snap=True" if adc.snap else "range='lossless'"
         yield "", f"{name} rounds to whole digit products, which takes small errors away and lets large ones through"
+    if adc.per == "product" and adc.radc is not None:
+        yield "", "per='product' converts sums of all input slices, whose rounding follows no law"
     for name, law in (("var", device.var), ("write_var", device.write_var)):
         if not isinstance(law, float):
             yield name, f"it was simulated with {name}={law!r}, and only one lognormal spread for all levels scales"
@@ -101,7 +103,23 @@ def find_law(programmed: Programmed, inputs: Encoded, exact: Any, errors: Mappin
         ceil_div(inputs.digits.shape[-1], config.tile.rows),
         config.adc.noise_lsb,
         tuple(refusals.items()),
+        config,
+        _outputs(inputs, programmed.encoded, config.tile.rows, exact),
     )
+
+
+def _outputs(inputs: Encoded, weights: Encoded, rows: int, exact: Any) -> float:
+    # number of outputs of equal scale whose squares have a mean that scatters as much: by scales, or by the product,
+    # where one scale serves rows of unlike size
+    xp = array_namespace(exact)
+    x, w = encoding.input_scales(inputs, rows), encoding.weight_scales(weights, rows)
+    by_scales = _equal(xp, x, (0, 2)) * _equal(xp, w, (0, 1))
+    return min(by_scales, _equal(xp, exact, 1) * _equal(xp, exact, 0))
+
+
+def _equal(xp: Any, values: Any, axes: Any) -> float:
+    powers = xp.sum((values / (float(xp.max(xp.abs(values))) or 1.0)) ** 2, axis=axes)
+    return float(xp.sum(powers)) ** 2 / (float(xp.sum(powers**2)) or 1.0)
 
 
 def _power(config: Config, inputs: Encoded, weights: Encoded) -> float:
@@ -132,16 +150,27 @@ def _tiled(xp: Any, digits: Any, rows: int) -> Any:
     return found[:, :: max(1, tiles // SAMPLE), :, :]
 
 
+def _weights(inputs: Encoded, weights: Encoded, rows: int) -> Any:
+    # powers of the scales of what `_thinned` and `_tiled` pick, of mean 1, shape (tiles, A, B)
+    xp = array_namespace(inputs.digits)
+    x, w = encoding.input_scales(inputs, rows), xp.matrix_transpose(encoding.weight_scales(weights, rows))
+    found = []
+    for scales in (x, w):
+        picked = scales[:, :: max(1, scales.shape[1] // SAMPLE), :: max(1, scales.shape[2] // SAMPLE)]
+        powers = xp.concat(
+            [(picked[plane, ...] / (float(xp.max(picked)) or 1.0)) ** 2 for plane in range(picked.shape[0])], axis=0
+        )
+        found.append(xp.matrix_transpose(powers))
+    both = found[0][:, :, None] * found[1][:, None, :]
+    return both / (float(xp.mean(both)) or 1.0)
+
+
 def _pairs(config: Config, inputs: Encoded, weights: Encoded) -> Iterator[Pair]:
     xp, device, seen = array_namespace(inputs.digits), config.device, conversions(config)
     levels = strides(config.weights.ascending, device.g_level)
     windows = adc_windows(config, 1, seen, levels)
     rho = device.LGS / device.step_S
     x, w = _thinned(xp, inputs.digits, 3), xp.matrix_transpose(_thinned(xp, weights.digits, 4))
-    if config.adc.per == "product":
-        shifts = [float(a) for a in inputs.shifts]
-        shift = xp.asarray(shifts, dtype=xp.float64, device=device_of(x))
-        x = xp.sum(x * xp.reshape(shift, (-1, 1, 1)), axis=0)[None, ...]
     x, w = (_tiled(xp, digits, config.tile.rows)[:, None, ...] for digits in (x, w))
     w = xp.matrix_transpose(xp.permute_dims(w, (1, 0, 2, 3, 4)))
     # weights are held with their strides, and an offset's unit column takes half a range away
@@ -152,9 +181,12 @@ def _pairs(config: Config, inputs: Encoded, weights: Encoded) -> Iterator[Pair]:
     # shape (input slices, weight slices): all but the rows of a tile and the cells of a column are averaged
     axes = (2, 3, 4)
     sums = x @ (w - half)
-    mean, spread = xp.mean(sums, axis=axes), xp.std(sums, axis=axes)
-    by_cells = xp.mean(x**2 @ ((xp.abs(w) + rho) ** 2 + rho**2), axis=axes)
-    by_volts = xp.mean(x**2 @ (w - half) ** 2, axis=axes)
+    # the outputs and tiles of large scales make the error
+    counted = _weights(inputs, weights, config.tile.rows)
+    mean = xp.mean(counted * sums, axis=axes)
+    spread = xp.sqrt(xp.mean(counted * (sums - mean[:, :, None, None, None]) ** 2, axis=axes))
+    by_cells = xp.mean(counted * (x**2 @ ((xp.abs(w) + rho) ** 2 + rho**2)), axis=axes)
+    by_volts = xp.mean(counted * (x**2 @ (w - half) ** 2), axis=axes)
     radc = config.radc_ascending
     assert radc is not None
     for j, v in enumerate(levels):

@@ -2,10 +2,13 @@
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks import as_int, as_items, as_sigma, fail
+from ..config import Config
+from ..crossbar import plan as plans
 
 __all__ = ["DEVIATION", "LARGEST_SPREAD", "LEAST_RADC", "READ", "WRITE", "Law", "Pair", "Scaled", "Settings"]
 
@@ -13,10 +16,11 @@ DAC, WRITE, READ, ERRORS, PRODUCT = "DAC noise", "write variation", "read variat
 ROUNDING = "ADC rounding"
 LEAST_RADC = 32
 DEVIATION = 0.05  # of the ADC's error from a uniform one, beyond which no figure is given
+LEAST_OUTPUTS = 32  # of equal scale: the SNR of fewer scatters by more than 1.1 dB, 10 / ln(10) sqrt(2 / n)
 LARGEST_SPREAD = 0.3  # of cells, lognormal, write and read variation together: beyond, many of them clip
 HARMONICS = 3
 NOTHING = 18  # exponent of a harmonic that is not counted
-_SIMULATE = "simulate these settings, engine.replace(...).program(w).report(x, w)"
+_PARTS = {"var": "device", "write_var": "device", "vnoise": "dac", "radc": "adc"}
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,10 @@ class Law:
         Noise of the ADCs, LSB.
     refusals : tuple of (str, str)
         Settings that do not scale, with the reason; the setting "" stands for all.
+    config : Config
+        Of the simulation.
+    outputs : float
+        Number of outputs of equal scale whose error would scatter as much.
     """
 
     simulated: Settings
@@ -132,49 +140,79 @@ class Law:
     power: float
     tiles: int
     noise_lsb: float
-    refusals: tuple[tuple[str, str], ...] = ()
+    refusals: tuple[tuple[str, str], ...]
+    config: Config = field(repr=False)
+    outputs: float
 
     def refusal(self, name: str) -> str | None:
         """Return why a setting does not scale; None if it does."""
         reasons = dict(self.refusals)
         return reasons.get("", reasons.get(name))
 
-    def scaled(self, radc: Any = None, var: Any = None, write_var: Any = None, vnoise: Any = None) -> Scaled:
+    def scaled(self, asked: Mapping[str, Any]) -> Scaled:
         """Return the figures at other settings; see `mpimpy.Report.scaled`."""
-        given = {"radc": radc, "var": var, "write_var": write_var, "vnoise": vnoise}
-        given = {name: value for name, value in given.items() if value is not None}
+        given: dict[str, Any] = {}
+        for name, value in asked.items():
+            checked = self._checked(name, value)
+            if not self._is_own(name, checked):
+                given[name] = checked
+        simulate = self._advice(given)
         for name in given or ("",):
             reason = self.refusal(name)
             if reason is not None:
-                fail(ValueError, f"{'this budget' if name == '' else name} does not scale, for {reason}: {_SIMULATE}")
-        for name in given:
-            given[name] = self._radc(given[name]) if name == "radc" else as_sigma(name, given[name])
+                fail(ValueError, f"{'this budget' if name == '' else name} does not scale, for {reason}: {simulate}")
+        if "radc" in given and min(given["radc"]) < LEAST_RADC:
+            msg = f"radc={asked['radc']} is below {LEAST_RADC} codes, where the errors of ADCs follow no law"
+            fail(ValueError, f"{msg}: {simulate}")
         settings = dataclasses.replace(self.simulated, **given)
         for one in (self.simulated, settings):
             if ("var" in given or "write_var" in given) and math.hypot(one.var, one.write_var) > LARGEST_SPREAD:
                 msg = f"var={one.var:g} and write_var={one.write_var:g} together are more than {LARGEST_SPREAD}"
-                fail(ValueError, f"{msg}, where many cells clip and errors do not scale: {_SIMULATE}")
+                fail(ValueError, f"{msg}, where many cells clip and errors do not scale: {simulate}")
+        if given and self.outputs < LEAST_OUTPUTS:
+            msg = f"the error of {self.outputs:.0f} outputs decides, by number and scale, and of fewer than"
+            fail(ValueError, f"{msg} {LEAST_OUTPUTS} it scatters by more than 1 dB: {simulate}")
+        if given:
+            plans.choose_grid(self.config.replace(**_by_part(given)))  # raises what an engine raises
         parts, total, deviation = self.powers(math, settings)
         if deviation > DEVIATION:
-            fail(ValueError, self._too_coarse(settings))
+            fail(ValueError, self._too_coarse(settings, simulate))
         return Scaled(_decibels(total), tuple((name, _decibels(power)) for name, power in parts.items()))
 
-    def _radc(self, radc: Any) -> tuple[int, ...]:
-        items, count = as_items("radc", radc), len(self.simulated.radc or ())
-        found = (radc,) * count if items is None else items[::-1]
-        if len(found) != count:
-            fail(ValueError, f"radc={radc} gives {len(found)} resolutions for {count} weight slices: give one for each")
-        found = tuple(as_int("radc", one, 2, 1 << 53) for one in found)
-        if min(found) < LEAST_RADC:
-            msg = f"radc={radc} is below {LEAST_RADC} codes, where the errors of ADCs follow no law"
-            fail(ValueError, f"{msg}: {_SIMULATE}")
-        return found
+    def _checked(self, name: str, value: Any) -> Any:
+        if name != "radc":
+            if value is None:
+                fail(TypeError, f"{name}=None is no number: give 0 for none, or leave {name} out to keep it")
+            return as_sigma(name, value)
+        own = self.simulated.radc
+        if value is None and own is not None:
+            msg = "radc=None is the ideal ADC, which has no step that a budget scales to: leave radc out to keep it, or"
+            fail(ValueError, f"{msg} {self._advice({'radc': None})}")
+        items = as_items("radc", value)
+        if value is None or own is None:
+            return None if value is None else (as_int("radc", value, 2, 1 << 53),) if items is None else items
+        found = (value,) * len(own) if items is None else items[::-1]
+        if len(found) != len(own):
+            msg = f"radc={value} gives {len(found)} resolutions for {len(own)} weight slices"
+            fail(ValueError, f"{msg}: give one for each")
+        return tuple(as_int("radc", one, 2, 1 << 53) for one in found)
 
-    def _too_coarse(self, settings: Settings) -> str:
+    def _is_own(self, name: str, value: Any) -> bool:
+        config = self.config
+        if name == "radc":
+            return bool(value == self.simulated.radc)
+        own = config.dac.vnoise if name == "vnoise" else getattr(config.device, name)
+        return isinstance(own, float) and bool(value == own)
+
+    def _advice(self, given: Mapping[str, Any]) -> str:
+        parts = ", ".join(f"{part}={values!r}" for part, values in _by_part(given).items())
+        return f"simulate these settings, engine{f'.replace({parts})' if parts else ''}.program(w).report(x, w)"
+
+    def _too_coarse(self, settings: Settings, simulate: str) -> str:
         codes = settings.radc[::-1] if settings.radc and len(set(settings.radc)) > 1 else (settings.radc or (0,))[0]
         msg = f"at radc={codes}, var={settings.var:g}, write_var={settings.write_var:g}, vnoise={settings.vnoise:g}"
         msg += " a step of the ADC is larger than the spread of the currents about multiples of one product of digits"
-        return f"{msg}, so that its error is not uniform: {_SIMULATE}, or take more codes or more variation"
+        return f"{msg}, so that its error is not uniform: {simulate}, or take more codes or more variation"
 
     def powers(self, f: Any, at: Any) -> tuple[dict[str, Any], Any, Any]:
         """Return the powers of the parts, the power of the whole error, and the deviation of the ADC's.
@@ -268,6 +306,16 @@ class Law:
             deviation = deviation + weight * weight * beyond
             weights = weights + weight * weight
         return self.power * (squares + self.tiles * shared * shared), deviation / weights
+
+
+def _by_part(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    # as `Config.replace` takes them
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in given.items():
+        if name == "radc" and value is not None:
+            value = value[0] if len(set(value)) == 1 else value[::-1]
+        found.setdefault(_PARTS[name], {})[name] = value
+    return found
 
 
 def _variance(f: Any, s: Any) -> Any:

@@ -26,6 +26,8 @@ __all__ = ["Effect", "Report", "check_weights", "measure"]
 PROBE_ROWS = 64
 PROBE_SEED = 0
 
+KEEP: Any = type("Keep", (), {"__repr__": lambda self: "<as simulated>"})()  # None is the ideal ADC
+
 _LASTING = {"product": "the whole product", "slice": "each input slice", "row": "each input row and slice"}
 
 
@@ -103,11 +105,14 @@ class Report:
     law: Law | None = field(default=None, repr=False, compare=False)
 
     @hinted_call
-    def scaled(self, *, radc: Any = None, var: Any = None, write_var: Any = None, vnoise: Any = None) -> Scaled:
-        """Return the figures of this budget at other settings, in microseconds, without a simulation.
+    def scaled(self, *, radc: Any = KEEP, var: Any = KEEP, write_var: Any = KEEP, vnoise: Any = KEEP) -> Scaled:
+        """Return an estimate of the figures of this budget at other settings, without a simulation.
 
-        Above 10 dB, they are within 0.2 dB (rms) of a simulation with the same seed; docs/designing.md has the formulas
-        and what was measured.
+        It is no guarantee. Against simulations with the same seed it was 0.1 to 0.4 dB off (rms) for Gaussian, integer
+        and rectified operands, 1 dB for sparse or low-rank ones, 2 dB for rows and columns of unlike scales and for
+        outliers, 4.5 dB for heavy tails, and 19 dB at worst: simulate what you decide on. docs/designing.md has the
+        formulas and what was measured. At the settings of the simulation, it may differ from `snr_dB` by some tenths of
+        a dB, for it computes the rounding of ADCs by a formula. A setting that is left out is kept.
 
         Parameters
         ----------
@@ -126,10 +131,13 @@ class Report:
 
         Raises
         ------
+        TypeError
+            For None, or what is no number.
         ValueError
-            Where the law does not hold: a setting that was off or ideal in the simulation, another law of variation
-            than one lognormal spread, ``snap``, ``"lossless"``, an aged matrix, an ADC whose step is larger than the
-            spread of the currents. Simulate there.
+            If an engine of these settings cannot be built; for ``radc=None``, the ideal ADC.
+            Where the law does not hold: ``adc_per="product"``, a setting that was off or ideal in the simulation,
+            another law of variation than one lognormal spread, ``snap``, ``"lossless"``, an aged matrix, an ADC whose
+            step is larger than the spread of the currents. Simulate there.
 
         Examples
         --------
@@ -142,7 +150,8 @@ class Report:
         """
         if self.law is None:
             fail(ValueError, "this report has no law to scale by: make it with W.report(x, w)")
-        return self.law.scaled(radc, var, write_var, vnoise)
+        given = {"radc": radc, "var": var, "write_var": write_var, "vnoise": vnoise}
+        return self.law.scaled({name: value for name, value in given.items() if value is not KEEP})
 
     def __str__(self) -> str:
         down, across, slices = self.tiles

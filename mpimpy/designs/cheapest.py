@@ -19,6 +19,9 @@ __all__ = ["design"]
 # by how much a simulation may exceed a scaled figure, dB, where the error of an ADC deviates from a uniform one: 0.5 dB
 # as long as the law holds, and what 2,200 simulations found beyond
 DEVIATIONS, MARGINS_DB = (0.05, 0.1, 0.15, 0.5, 0.7, 1.0), (0.5, 1.2, 2.0, 2.2, 3.0, 5.0)
+SCATTERS = 3  # a margin has at least so many times the scatter of the SNR
+SMALL = 1 << 14  # multiplications of a product whose simulation costs less than a budget: every design is simulated
+LAST = 1000  # designs that are simulated before a search fails, the most accurate by their figures
 CHIPS = 3
 _FROZEN = ("write_var", "stuck_fault_ratio", "stuck_HGS", "stuck_LGS", "offset_lsb", "gain_error")
 
@@ -36,9 +39,14 @@ def design(
     """Return the cheapest design of ``x @ w`` that reaches an SNR.
 
     One error budget is simulated for each combination of settings other than radc, var, write_var and vnoise, and gives
-    the SNR of all designs; see `Report.scaled`. The designs whose SNR is no more than 0.5 dB below the target are then
-    simulated, the cheapest first, until one reaches it. Designs for which the budget does not scale have no figure, and
-    are simulated in their turn, unless a rough one is 1 to 5 dB below the target, by how little the law holds.
+    the SNR of all designs; see `Report.scaled`. The designs whose SNR is no more than a margin below the target are
+    then simulated, the cheapest first, until one reaches it. The margin is 0.5 dB, up to 5 dB where the law holds less
+    well, and more for products of few outputs, or with few large ones, whose SNR scatters. Designs for which the budget
+    does not scale have no figure, and are simulated in their turn. If none reaches the target, the others are simulated
+    too, at most 1,000 of them. Small products, of up to 16,384 multiplications, have every design simulated in turn.
+
+    The simulated SNR is that of ``found.engine.program(w).read(x, read=0)``, or a mean over chips of
+    ``found.engine.program(w, chip=chip)``.
 
     Parameters
     ----------
@@ -67,8 +75,8 @@ def design(
     Raises
     ------
     TypeError, ValueError
-        If operands, names or values are wrong; if no design can be built; if none reaches the target: the message
-        has the best.
+        If operands, names or values are wrong; if no design can be built; if none that was simulated reaches
+        the target: the message has the best of them.
 
     Examples
     --------
@@ -119,11 +127,22 @@ class _Search:
 
     def up_to(self, target: float) -> int | None:
         """Return the cheapest design that a simulation confirms; None if there is none."""
+        grid, bench = self._grid, self._bench
+        if math.prod(bench.shape) <= SMALL:
+            return self._first(np.arange(len(grid.costs)), target)
+        margin = np.hypot(np.interp(grid.deviation, DEVIATIONS, MARGINS_DB), SCATTERS * bench.scatter_dB)
+        hopeful = grid.snr_dB >= target - margin
+        found = self._first(np.flatnonzero(hopeful), target)
+        if found is None:
+            others = np.flatnonzero(~hopeful)
+            best = np.argsort(-(grid.snr_dB + margin)[others], kind="stable")[:LAST]
+            found = self._first(others[best], target)
+        return found
+
+    def _first(self, designs: Any, target: float) -> int | None:
+        # the cheapest that reaches the target; of equal cost, the more accurate first
         grid = self._grid
-        margin = np.interp(grid.deviation, DEVIATIONS, MARGINS_DB)
-        hopeful = np.flatnonzero(grid.snr_dB >= target - margin)
-        # of equal cost, the more accurate first
-        order = hopeful[np.lexsort((hopeful, -grid.snr_dB[hopeful], grid.costs[hopeful]))]
+        order = designs[np.lexsort((designs, -grid.snr_dB[designs], grid.costs[designs]))]
         return next((at for at in map(int, order) if self._reaches(at, target)), None)
 
     def _reaches(self, at: int, target: float) -> bool:
@@ -138,15 +157,19 @@ class _Search:
     def failure(self, target: float) -> str:
         """Return a message with the best design."""
         grid = self._grid
-        for at in map(int, np.argsort(-grid.snr_dB, kind="stable")):
-            if not self.simulated and at not in self.unbuilt:
-                self._reaches(at, target)
+        number = len(grid.costs) - len(self.unbuilt)
         if not self.simulated:
             return f"none of {len(grid.costs)} designs can be built: {next(iter(self.unbuilt.values()))}"
         best = max(self.simulated, key=self.simulated.__getitem__)
-        reached = f"the best has {self.simulated[best]:.2f} dB, at cost {grid.costs[best]:.6g}"
+        some = len(self.simulated) < number
+        whole = (
+            f"none of {len(self.simulated)} simulated designs (of {number})" if some else f"none of {number} designs"
+        )
+        reached = (
+            f"the best{' of them' if some else ''} has {self.simulated[best]:.2f} dB, at cost {grid.costs[best]:.6g}"
+        )
         settings = ", ".join(f"{name}={value!r}" for name, value in grid.settings(best).items())
-        return f"none of {len(grid.costs)} designs reaches target_dB={target:g}: {reached} ({settings})"
+        return f"{whole} reaches target_dB={target:g}: {reached} ({settings})"
 
     def design(self, at: int) -> Design:
         """Return the `Design` of an index."""

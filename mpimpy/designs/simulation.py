@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class Bench:
     w : float array, shape (K, N)
     exact : float64 array, shape (M, N)
     seed : int
-        Of all simulations; each one is read 0.
+        Of all simulations; each one is ``engine.program(w).read(x, read=0)``.
     chips : int
         Chips 0 .. chips - 1, over which the power of the error is a mean.
     """
@@ -56,8 +57,18 @@ class Bench:
         """
         return Engine.from_config(flat.build(**settings), seed=self.seed, chip=chip)
 
+    @cached_property
+    def scatter_dB(self) -> float:
+        """Scatter of a simulated SNR, dB: that of a mean of the squares of so many normal errors, of unlike scales."""
+        rows, columns = (
+            np.max(np.abs(operand), axis=axis).astype(np.float64) for operand, axis in ((self.x, 1), (self.w, 0))
+        )
+        number = math.prod(_participating(np.square(scales / (np.max(scales) or 1.0))) for scales in (rows, columns))
+        return 10 / math.log(10) * math.sqrt(2 / number)
+
     def _written(self, engine: Engine, chip: int) -> CrossbarMatrix:
-        found = engine.program(self.w, name="design", chip=chip)
+        # without a name, as the engine that a user gets programs it
+        found = engine.program(self.w, chip=chip)
         assert isinstance(found, CrossbarMatrix)
         return found
 
@@ -82,6 +93,11 @@ class Bench:
         gram = np.mean([np.asarray(_full(law.gram)) for law in laws], axis=0)
         rows = tuple(tuple(map(float, row[: i + 1])) for i, row in enumerate(gram))
         return dataclasses.replace(laws[0], gram=rows)
+
+
+def _participating(powers: Any) -> float:
+    # number of equal powers whose sum scatters as much
+    return float(np.sum(powers)) ** 2 / (float(np.sum(np.square(powers))) or 1.0) or 1.0
 
 
 def _full(rows: tuple[tuple[float, ...], ...]) -> list[list[float]]:

@@ -64,6 +64,10 @@ class SearchResult:
         All evaluated designs, in order.
     skipped : int
         Designs of the space that cannot be built.
+    failed : int
+        Evaluated designs whose workload raised an error or returned NaN: they are left out.
+    failed_because : str
+        Message of the first of them; empty if there is none.
     """
 
     settings: dict[str, Any]
@@ -74,14 +78,17 @@ class SearchResult:
     front: tuple[Trial, ...]
     trials: tuple[Trial, ...]
     skipped: int
+    failed: int
+    failed_because: str
 
     def __str__(self) -> str:
         named = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        failed = f"; {self.failed} failed: {self.failed_because}" if self.failed else ""
         lines = [
             f"design    {named}",
             f"figure    {self.value:.6g}, {self.target:g} wanted",
             f"cost      {self.cost:.6g}",
-            f"searched  {len(self.trials)} designs evaluated; {self.skipped} cannot be built",
+            f"searched  {len(self.trials)} designs evaluated; {self.skipped} cannot be built{failed}",
             "",
             f"{'cost':<14}{'figure':<14}settings of the front",
         ]
@@ -103,7 +110,8 @@ def search(
 
     It is for figures that have no error budget, such as the accuracy of a network; for the SNR of a product, `design`
     needs fewer simulations and finds the cheapest. A design is evaluated once, and never again if a store has it. The
-    same seed gives the same trials.
+    same seed gives the same trials. A design whose workload raises an error or returns NaN on any chip counts as
+    evaluated and is left out; as in a sweep, the store keeps the message of an error, and the next search tries again.
 
     Parameters
     ----------
@@ -133,8 +141,8 @@ def search(
     ImportError
         If Optuna is not installed.
     TypeError, ValueError
-        If arguments are wrong; if no design can be built; if none that was evaluated reaches the target: the message
-        has the best.
+        If arguments are wrong; if no design can be built; if all that were evaluated failed; if none of them reaches
+        the target: the message has the best.
 
     Examples
     --------
@@ -157,6 +165,9 @@ def search(
     with designs.running(), _quiet():
         _ask_and_tell(designs, number)
     trials = tuple(designs.trials.values())
+    failed = designs.failed
+    if not trials:
+        fail(ValueError, f"all of {len(failed)} evaluated designs failed: {next(iter(failed.values()))}")
     good = [trial for trial in trials if trial.value >= wanted]
     if not good:
         best = max(trials, key=lambda trial: trial.value)
@@ -174,6 +185,8 @@ def search(
         front=_front(trials),
         trials=trials,
         skipped=designs.skipped,
+        failed=len(failed),
+        failed_because=next(iter(failed.values()), ""),
     )
 
 
@@ -184,6 +197,7 @@ class _Designs:
         self._sweep, self._cost = sweep, cost
         self.axes = sweep.space.axes
         self.trials: dict[int, Trial] = {}
+        self.failed: dict[int, str] = {}  # messages
         repeats = sweep.space.repeats
         self._points = [sweep.points[at : at + repeats] for at in range(0, len(sweep.points), repeats)]
         self._refused = {at: why for at, points in enumerate(self._points) if (why := _refusal(points[0]))}
@@ -206,7 +220,12 @@ class _Designs:
     @property
     def left(self) -> int:
         """Number of designs that are not evaluated."""
-        return len(self._points) - self.skipped - len(self.trials)
+        return len(self._points) - self.skipped - self.evaluated
+
+    @property
+    def evaluated(self) -> int:
+        """Number of designs that are evaluated, failed ones included."""
+        return len(self.trials) + len(self.failed)
 
     def index(self, chosen: Mapping[str, int]) -> int:
         """Return the index of a design by those of its values."""
@@ -223,15 +242,21 @@ class _Designs:
         return engine(point.case.config, point.case.further, seed=key, chip=point.chip)
 
     def trial(self, at: int) -> Trial | None:
-        """Return a design, evaluated; None if it cannot be built."""
+        """Return a design, evaluated; None if it cannot be built, or failed."""
         if at in self.trials:
             return self.trials[at]
-        if at in self._refused:
+        if at in self._refused or at in self.failed:
             return None
         points = self._points[at]
-        self._sweep._run(self._pool, points, "raise", progress=False)
-        records = [self._sweep.store.best(point.address) for point in points]
-        values = [_number(record.result) for record in records if record is not None]
+        self._sweep._run(self._pool, points, "record", progress=False)
+        records = [record for point in points if (record := self._sweep.store.best(point.address)) is not None]
+        wrong = next((record.error for record in records if record.error is not None), None)
+        values = [] if wrong is not None else [_number(record.result) for record in records]
+        if wrong is None and any(map(math.isnan, values)):
+            wrong = "the workload returned NaN, which is no figure to search by"
+        if wrong is not None:
+            self.failed[at] = wrong
+            return None
         cost = as_float("the cost of a design", self._cost(self.engine(at)), -math.inf)
         settings, rest = {}, at
         for name, choices in reversed(self.axes.items()):
@@ -262,10 +287,7 @@ def _number(result: Any) -> float:
         )
     if isinstance(values[0], list):
         fail(ValueError, "the workload returns an array, and search needs a number: return a mean, or a share")
-    found = float(decoded(values[0]))
-    if math.isnan(found):
-        fail(ValueError, "the workload returned NaN, which is no figure to search by")
-    return found
+    return float(decoded(values[0]))
 
 
 def _ask_and_tell(designs: _Designs, evaluations: int) -> None:
@@ -278,7 +300,7 @@ def _ask_and_tell(designs: _Designs, evaluations: int) -> None:
         for name, values in designs.axes.items()
     }
     for _ in range(ASKS * evaluations):
-        if len(designs.trials) >= evaluations or not designs.left:
+        if designs.evaluated >= evaluations or not designs.left:
             return
         asked = study.ask(choices)
         found = designs.trial(designs.index(asked.params))

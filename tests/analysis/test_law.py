@@ -110,6 +110,8 @@ def test_errors_of_adcs_count_in_lsb(operands):
         ({"gain_error": 0.01}, {"radc": 512}, "radc does not scale, for the ADCs have errors of their gain"),
         ({"var": Gaussian(1e-7)}, {"var": 0.1}, r"var does not scale, .*only one lognormal spread"),
         ({"var": [0.01] * 16}, {"var": 0.1}, r"var does not scale, .*only one lognormal spread"),
+        ({"adc_per": "product"}, {"radc": 512}, "this budget does not scale|radc does not scale, for per='product'"),
+        ({"adc_per": "product"}, {}, "this budget does not scale, for per='product' converts sums"),
         ({"snap": True}, {}, "this budget does not scale, for snap=True rounds"),
         ({"adc_range": "lossless", "radc": 256}, {"var": 0.1}, "for range='lossless' rounds"),
         ({"bw_e": 8, "dbfp_en": True}, {"var": 0.1}, "the planes of a double exponent"),
@@ -119,6 +121,7 @@ def test_errors_of_adcs_count_in_lsb(operands):
         ({}, {"radc": [1024, 1024]}, "gives 2 resolutions for 4 weight slices"),
         ({}, {"radc": 64, "var": 0.001, "write_var": 0.0, "vnoise": 0.0}, "larger than the spread of the currents"),
         ({}, {"var": -1}, "var=-1 is out of range"),
+        ({}, {"radc": None}, r"radc=None is the ideal ADC.* or simulate these .*replace\(adc=\{'radc': None\}\)"),
         ({"array_size": (32, 64)}, {"radc": 256, "var": 0, "write_var": 0, "vnoise": 0}, "larger than the spread"),
     ],
     ids=str,
@@ -127,6 +130,72 @@ def test_refused_where_the_law_does_not_hold(operands, built, asked, says):
     with pytest.raises(ValueError, match=says) as caught:
         report_of(operands, **built).scaled(**asked)
     assert "out of range" in says or "resolutions" in says or "simulate these settings" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["var", "write_var", "vnoise"])
+def test_none_is_no_number(report, name):
+    with pytest.raises(TypeError, match=f"{name}=None is no number: give 0 for none, or leave {name} out"):
+        report.scaled(**{name: None})
+
+
+def test_the_advice_is_a_call_that_works(operands):
+    x, w = operands
+    engine = DPETensor(**BASE)
+    with pytest.raises(ValueError, match="simulate") as caught:
+        engine.program(w).report(x, w).scaled(radc=[64, 64, 64, 16], var=0.0, write_var=0, vnoise=np.float32(0.5))
+    call = str(caught.value).split("simulate these settings, ")[1]
+    said = eval(call, {"engine": engine, "x": x, "w": w})
+    other = {"radc": [64, 64, 64, 16], "var": 0.0, "write_var": 0.0, "vnoise": 0.5}
+    assert said.snr_dB == DPETensor(**(BASE | other)).program(w).report(x, w).snr_dB
+
+
+def test_what_is_as_simulated_needs_no_law(operands):
+    found = report_of(operands, write_var=0.0, vnoise=0.0)
+    assert found.scaled(write_var=0, vnoise=0, radc=1024, var=0.05) == found.scaled()
+    ideal = report_of(operands, radc=None)
+    assert ideal.scaled(radc=None) == ideal.scaled()
+    with pytest.raises(ValueError, match="write_var does not scale"):
+        found.scaled(write_var=0.01)
+    measured = report_of(operands, var=Gaussian(1e-7))
+    with pytest.raises(ValueError, match="var does not scale"):
+        measured.scaled(var=0)
+
+
+@pytest.mark.parametrize("per", [{}, {"adc_per": "product"}], ids=str)
+def test_an_outlier_channel_is_refused(per):
+    # nothing but one row of cells makes the error, and the law was 3 dB off
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((32, 128)), rng.standard_normal((128, 32))
+    plain = DPETensor(var=0.03, radc=1024, seed=0).program(w).report(x, w)
+    assert plain.scaled(radc=256).snr_dB == pytest.approx(
+        DPETensor(var=0.03, radc=256, seed=0).program(w).report(x, w).snr_dB, abs=0.5
+    )
+    x[:, 0] *= 100
+    with pytest.raises(ValueError, match=r"engine.replace\(adc=\{'radc': 256\}\)"):
+        DPETensor(var=0.03, radc=1024, seed=0, **per).program(w).report(x, w).scaled(radc=256)
+
+
+@pytest.mark.parametrize("block", ["finest", "per-matrix"])
+@pytest.mark.parametrize(("rows", "large"), [(1, 0), (64, 3)])
+def test_few_outputs_are_refused(rows, large, block):
+    x, w = np.random.default_rng(0).standard_normal((2, 64, 64))
+    x[:large] *= 1e3
+    found = DPETensor(var=0.05, radc=1024, seed=0, x_quant_gran=block).program(w[:, :8]).report(x[:rows], w[:, :8])
+    with pytest.raises(
+        ValueError, match=r"the error of \d+ outputs decides, .*it scatters by more than 1 dB: simulate"
+    ):
+        found.scaled(radc=512)
+    assert found.scaled().snr_dB == pytest.approx(found.snr_dB, abs=3)
+
+
+def test_engines_that_cannot_be_built_have_no_figures(operands):
+    settings = {"redraw": "row", "array_size": (16, 16), "radc": 4096}
+    found = report_of(operands, **settings)
+    with pytest.raises(ValueError, match="have a skewness of") as caught:
+        DPETensor(**(BASE | settings | {"var": 0.15}))
+    with pytest.raises(ValueError, match="have a skewness of") as scaled:
+        found.scaled(var=0.15)
+    assert str(scaled.value) == str(caught.value)
 
 
 def test_refused_for_verified_and_aged_cells(operands):
@@ -176,7 +245,6 @@ def test_other_mappings_scale_as_well(operands):
     for settings in (
         {"w_mapping": "pair", "x_mapping": "signed"},
         {"w_mapping": "offset"},
-        {"adc_per": "product", "radc": 4096},
         {"reference": "ideal", "redraw": "slice"},
         {"redraw": "row", "bw_e": 8},
     ):

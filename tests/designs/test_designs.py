@@ -1,7 +1,6 @@
-"""mpimpy.design, mpimpy.search and their costs: against the simulation of every design."""
+"""mpimpy.design and its costs: against the simulation of every design."""
 
 import textwrap
-import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import mpimpy
 from mpimpy import DPETensor, cli
 from mpimpy.analysis.counts import counts
 from mpimpy.designs import COSTS, looks_at
+from mpimpy.designs import grid as grids
 from mpimpy.designs.costs import cost_of
 from mpimpy.designs.grid import make_grid
 from mpimpy.designs.simulation import make_bench
@@ -93,11 +93,57 @@ def test_means_over_chips_where_cells_are_frozen(operands):
     assert found.chips == 3
     x, w = operands
     engine = found.engine
-    errors = [engine.program(w, name="design", chip=chip).read(x, 0) - x @ w for chip in range(3)]
+    errors = [engine.program(w, chip=chip).read(x, 0) - x @ w for chip in range(3)]
     mean = np.mean([np.sum(error**2) for error in errors])
     assert found.snr_dB == pytest.approx(10 * np.log10(np.sum((x @ w) ** 2) / mean))
     assert mpimpy.design(*operands, space, target_dB=10, cost="cells", chips=1).chips == 1
     assert mpimpy.design(*operands, space, target_dB=10, cost="cells") == found
+
+
+def test_the_engine_of_the_answer_gives_its_snr(operands):
+    x, w = operands
+    found = mpimpy.design(x, w, {"radc": [256, 512], "var": [0.02]}, target_dB=20, cost="cells", seed=5)
+    assert found.snr_dB == pytest.approx(mpimpy.SNR(found.engine.program(w).read(x, read=0), x @ w), abs=1e-9)
+
+
+@pytest.mark.parametrize("trial", [0, 6, 7])
+def test_products_of_few_outputs_are_simulated(trial):
+    # the SNR of four outputs is some dB away from that of a law
+    rng = np.random.default_rng(3)
+    for _ in range(trial + 1):
+        x, w = rng.standard_normal((4, 64)), rng.standard_normal((64, 1))
+    space = {"radc": [48, 64, 128, 192, 256, 512, 1024], "var": [0.01, 0.03], "w_mapping": ["twos", "pair"]}
+    grid, snr = exhaustive((x, w), space, "conversions*codes")
+    for target in (24, 30, 36):
+        if np.any(snr >= target):
+            found = mpimpy.design(x, w, space, target_dB=target, cost="conversions*codes")
+            assert found.cost == grid.costs[snr >= target].min()
+
+
+def test_margins_are_wide_where_few_outputs_count():
+    x, w = np.random.default_rng(0).standard_normal((2, 64, 64))
+    assert make_bench(x, w, 0, 1).scatter_dB < 0.15
+    assert make_bench(x[:8], w[:, :8], 0, 1).scatter_dB == pytest.approx(0.77, abs=0.15)
+    assert make_bench(x * 10.0 ** np.arange(64)[:, None], w, 0, 1).scatter_dB > 0.7
+    assert make_bench(x * 0, w, 0, 1).scatter_dB > 0.7
+
+
+def test_all_designs_are_simulated_before_a_search_fails(operands, monkeypatch):
+    # figures that are 60 dB too low hide every design
+    def low(group, law):
+        snr, deviation = figures(group, law)
+        return snr - 60, deviation
+
+    figures = grids._figures
+    monkeypatch.setattr(grids, "_figures", low)
+    _, snr = exhaustive(operands, SPACE, "conversions*codes")
+    found = mpimpy.design(*operands, SPACE, target_dB=20, cost="conversions*codes")
+    assert found.snr_dB >= 20
+    with pytest.raises(ValueError, match=f"none of 48 designs reaches target_dB=90: the best has {snr.max():.2f} dB"):
+        mpimpy.design(*operands, SPACE, target_dB=90, cost="cells")
+    monkeypatch.setattr("mpimpy.designs.cheapest.LAST", 3)
+    with pytest.raises(ValueError, match=r"none of 3 simulated designs \(of 48\) reaches .*: the best of them has"):
+        mpimpy.design(*operands, SPACE, target_dB=90, cost="cells")
 
 
 def test_where_budgets_do_not_scale_designs_are_simulated(operands):
@@ -208,72 +254,6 @@ def test_groups_share_what_does_not_scale():
     found = list(groups(space))
     assert sum(int(np.prod(group.shape)) for group in found) == 12
     assert found[0].settings(found[0].simulated()) == {"radc": 512, "var": 0.1, "rdac": 16}
-
-
-# ---- search
-
-
-def bits(engine):
-    return float(np.log2(engine.config.adc.radc))
-
-
-def test_search_finds_the_cheapest_and_repeats(operands, tmp_path):
-    calls = []
-
-    def workload(engine):
-        calls.append(engine.config.adc.radc)
-        return mpimpy.workloads.product(*operands)(engine)["SNR"]
-
-    space = {"radc": [64, 128, 256, 1024], "w_mapping": ["twos", "pair"], "var": [0.02]}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = mpimpy.search(workload, space, target=15, cost=bits, evaluations=50, store=tmp_path)
-    assert len(found.trials) == len(calls) == 8  # no design twice
-    assert found.cost == min(trial.cost for trial in found.trials if trial.value >= 15)
-    assert workload(found.engine) == found.value
-    calls.clear()
-    again = mpimpy.search(workload, space, target=15, cost=bits, evaluations=50, store=tmp_path)
-    assert calls == []  # all of them are in the store
-    assert again.trials == found.trials
-    assert "8 designs evaluated" in str(found)
-    pytest.importorskip("xarray")
-    assert int((mpimpy.open_sweep(tmp_path)["error"] == "").sum()) == 8
-
-
-def test_search_stays_within_its_evaluations(operands):
-    space = {"radc": [64, 100, 128, 200, 256, 400, 512, 1024], "rdac": [8, 16, 32], "var": [0.02]}
-    workload = mpimpy.workloads.product(*operands)
-    found = mpimpy.search(workload, space, target=1, cost=bits, evaluations=6, seed=3)
-    assert len(found.trials) == 6
-    assert found.skipped == 8
-    assert all(trial.settings["rdac"] > 8 for trial in found.trials)
-
-
-def test_search_of_what_cannot_be_built(operands):
-    with pytest.raises(ValueError, match="none of 2 designs can be built: input slice of 4 bits needs 16 levels"):
-        mpimpy.search(mpimpy.workloads.product(*operands), {"rdac": [2, 8]}, target=1, cost=bits)
-
-
-@pytest.mark.parametrize(
-    ("workload", "more", "error", "says"),
-    [
-        (lambda engine: 1.0, {}, ValueError, "none of 2 evaluated designs reaches target=2: the best has 1, at cost"),
-        (lambda engine: {"a": 1, "b": 2}, {}, ValueError, r"returns 2 figures \(a, b\), and search needs one"),
-        (lambda engine: [1, 2], {}, ValueError, "the workload returns an array"),
-        (lambda engine: float("nan"), {}, ValueError, "the workload returned NaN"),
-        (lambda engine: 3.0, {"cost": 3}, TypeError, "cost=3 must be a function of an engine"),
-        (lambda engine: 3.0, {"evaluations": 0}, ValueError, "evaluations=0 is out of range"),
-    ],
-)
-def test_wrong_searches(workload, more, error, says):
-    with pytest.raises(error, match=says):
-        mpimpy.search(workload, {"radc": [64, 128]}, **({"target": 2, "cost": bits} | more))
-
-
-def test_search_without_optuna(monkeypatch):
-    monkeypatch.setattr("mpimpy.designs.trials.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'pip install "mpimpy\[search\]"'):
-        mpimpy.search(len, {"radc": [64]}, target=1, cost=bits)
 
 
 # ---- the command
