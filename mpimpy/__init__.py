@@ -6,7 +6,8 @@
 (2, 3)
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from . import _lazy, backends, wires  # noqa: F401
 from ._complex import ComplexMatrix
@@ -104,7 +105,7 @@ __all__ = [
 ]
 
 # names whose rooms are imported when they are asked for
-__getattr__ = later(
+__getattr__: Callable[[str], Any] = later(
     __name__,
     {
         "design": "designs",

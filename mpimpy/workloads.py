@@ -7,7 +7,7 @@ others.
 import copy
 import hashlib
 import importlib.util
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -52,7 +52,10 @@ class product:
     {'SNR': inf}
     """
 
-    units = {"SNR": "dB"}  # noqa: RUF012
+    units: ClassVar[dict[str, str]] = {"SNR": "dB"}
+    x: Any
+    w: Any
+    exact: Any
 
     def __init__(self, x: Any, w: Any) -> None:
         from threadpoolctl import threadpool_limits
@@ -105,7 +108,11 @@ class accuracy:
     {'accuracy': 1.0}
     """
 
-    units = {"accuracy": "1"}  # noqa: RUF012
+    units: ClassVar[dict[str, str]] = {"accuracy": "1"}
+    model: Any
+    data: Any
+    labels: Any
+    batch: int
 
     def __init__(self, model: Any, data: Any, labels: Any, batch: int = 256) -> None:
         if importlib.util.find_spec("torch") is None:

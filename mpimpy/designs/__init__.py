@@ -1,6 +1,7 @@
 """The cheapest design for a wanted accuracy: by scaled error budgets, or by search."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .._later import later
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["COSTS", "Design", "DesignResult", "SearchResult", "Trial", "design", "looks_at", "search"]
 
 # The command line adds its command from this package, and imports no array library for that.
-__getattr__ = later(
+__getattr__: Callable[[str], Any] = later(
     __name__,
     {
         "COSTS": "costs",

@@ -164,8 +164,6 @@ class Survey:
         pairs = [(getattr(self, name), getattr(other, name)) for name in ("_maximum", "_sums", "_below")]
         return all((a is None and b is None) or bool((a == b).all()) for a, b in pairs)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         known = "all of it" if self.complete else "some of it"
         return f"<Survey of {self.of}: {known}, round {self.round} of {self.of.rounds}>"

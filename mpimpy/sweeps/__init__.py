@@ -1,6 +1,7 @@
 """Sweeps: a workload at every point of a space of settings, on any number of processes, stored as it goes."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .._later import later
 
@@ -11,4 +12,4 @@ if TYPE_CHECKING:
 __all__ = ["open_sweep", "sweep"]
 
 # The command line adds its commands from this package, and imports no array library for that.
-__getattr__ = later(__name__, {"open_sweep": "_open", "sweep": "_sweep"}, globals())
+__getattr__: Callable[[str], Any] = later(__name__, {"open_sweep": "_open", "sweep": "_sweep"}, globals())
