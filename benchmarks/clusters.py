@@ -34,7 +34,7 @@ def _best(run, repeats):
 def _cluster(workers, memory_limit="8GB"):
     from distributed import Client, LocalCluster
 
-    cluster = LocalCluster(workers, threads_per_worker=1, memory_limit=memory_limit, dashboard_address=":0")
+    cluster = LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=memory_limit, dashboard_address=":0")
     client = Client(cluster)
     client.wait_for_workers(workers)
     prepare(client, Engine(seed=SEED), threads=1)
