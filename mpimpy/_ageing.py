@@ -9,7 +9,7 @@ from .config import Config
 from .config._variation import seconds
 from .crossbar.programmed import Programmed, aged, totals
 
-__all__ = ["AgeingMatrix"]
+__all__ = ["AgeingMatrix", "time_of"]
 
 
 class AgeingMatrix(RecordedMatrix):
@@ -49,7 +49,7 @@ class AgeingMatrix(RecordedMatrix):
         >>> print(W.at("30 d").age)
         30 d after programming, not compensated
         """
-        time_s, ratio = _time_of(self.config, t), _ratio_of(self, compensate)
+        time_s, ratio = time_of(self.config, t), _ratio_of(self, compensate)
         if self.programmed is None:
             return self._with(None)
         return self._with(aged(self._backend, self.programmed, time_s, ratio))
@@ -83,7 +83,7 @@ class AgeingMatrix(RecordedMatrix):
         >>> parts[1].at("30 d", compensate=before / after).age.ratio == engine.program(w).at("30 d", True).age.ratio
         True
         """
-        time_s = _time_of(self.config, t)
+        time_s = time_of(self.config, t)
         return (0, 0) if self.programmed is None else totals(self._backend, self.programmed, time_s)
 
     def _with(self, programmed: Programmed | None) -> Self:
@@ -91,8 +91,8 @@ class AgeingMatrix(RecordedMatrix):
         raise NotImplementedError
 
 
-def _time_of(config: Config, t: float | str) -> float:
-    # a time after programming, s, at which the cells are known
+def time_of(config: Config, t: float | str) -> float:
+    """Return a time after programming in s, at which the laws of a device know its cells; raise ValueError if none."""
     time_s, start = seconds("t", t), laws.ages(config.device)
     if start is None:
         fail(ValueError, "time changes nothing: give the device a drift, such as Device(drift=Drift(nu=0.05))")

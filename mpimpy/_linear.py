@@ -81,7 +81,7 @@ def unstacked(y: Any, count: int, vectors: bool) -> list[Any]:
     return [part[0, :] for part in found] if vectors else found
 
 
-def assembled(found: list[Any], width: int | None) -> Any:
+def assembled(found: list[Any], width: int | None, join: Callable[[Any, Any], Any] = as_complex) -> Any:
     """Return a product from those of the real parts and, if there are any, the imaginary parts of inputs.
 
     Parameters
@@ -89,13 +89,15 @@ def assembled(found: list[Any], width: int | None) -> Any:
     found : list of one or two real arrays, shape (..., N)
     width : int or None
         Columns of complex weights, whose real and imaginary parts lie side by side; None: weights are real.
+    join : function
+        From a real and an imaginary part to the complex array.
     """
     if width is None:
-        return found[0] if len(found) == 1 else as_complex(*found)
+        return found[0] if len(found) == 1 else join(*found)
     real, imaginary = found[0][..., :width], found[0][..., width:]
     if len(found) == 2:
         real, imaginary = real - found[1][..., width:], imaginary + found[1][..., :width]
-    return as_complex(real, imaginary)
+    return join(real, imaginary)
 
 
 def refuse_into(into: Any, what: str) -> None:

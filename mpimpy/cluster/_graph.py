@@ -9,6 +9,7 @@ import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 
+from ..crossbar.programmed import ratio_of
 from ..operands import encoding
 from ._layout import Cuts, crossed
 from ._tasks import Piece, Program, Read, Recipe, Survey, Totals, merge
@@ -166,13 +167,10 @@ def _matrix_tasks(graph: dict[Any, Any], token: str, weights: Weights, cuts: Cut
 
 def add_totals(parts: list[Any]) -> Any:
     """Return the ratio of the total conductances of all parts."""
-    before, after = (sum(each) for each in zip(*parts, strict=True))
-    return before / after if after else 1.0
+    return ratio_of(*(sum(each) for each in zip(*parts, strict=True)))
 
 
-def product_graph(
-    x: Lazy, weights: Weights, cuts: Cuts, number: int, stack: int | None, dtype: Any, programmed: Any = None
-) -> Any:
+def product_graph(x: Lazy, weights: Weights, cuts: Cuts, number: int, stack: int | None, dtype: Any) -> Any:
     """Return the product of real operands as a dask array, cut as `cuts` says.
 
     Parameters
@@ -186,8 +184,6 @@ def product_graph(
         Rows of each matrix, if `x` is a stack of matrices.
     dtype : dtype
         Of the product.
-    programmed : function, optional
-        From a cut along K and one along N to the key of a part that is programmed already.
     """
     config = weights.config
     graph: dict[Any, Any] = {}
@@ -207,8 +203,7 @@ def product_graph(
             for k, (piece, keys) in enumerate(pieces):
                 last = k == len(pieces) - 1
                 key: Any = (name, i, j) if last else (f"mpimpy-sum-{token}", i, j, k)
-                matrix = part(k, j) if programmed is None else programmed(k, j)
-                graph[key] = (Read(piece, number, stack, last), before, keys, matrix, surveyed)
+                graph[key] = (Read(piece, number, stack, last), before, keys, part(k, j), surveyed)
                 before = key
     sizes = tuple(tuple(b - a for a, b in itertools.pairwise(each)) for each in (cuts.m, cuts.n))
     dependencies = [x.array] if weights.lazy is None else [x.array, weights.lazy.array]

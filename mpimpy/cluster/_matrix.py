@@ -1,18 +1,19 @@
 """ClusterMatrix: a matrix of lazy weights, whose parts are programmed by the tasks that read them."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import dask
 import dask.array as da
 import numpy as np
 
-from .._linear import as_complex
+from .._ageing import time_of
+from .._linear import as_complex, assembled
 from ..analysis.counts import counts
 from ..analysis.report import Report
 from ..backends import PANEL
 from ..checks import as_bool, as_int, fail
-from ..config._variation import seconds
 from ..matrix import CrossbarMatrix, check_read
 from ..operands import dtypes, edge
 from ..operators import RightOperand
@@ -58,7 +59,6 @@ class ClusterMatrix(RightOperand):
         self.config = weights.config
         depth, width = weights.recipe.shape
         self.shape = depth, width // 2 if self._complex else width
-        self._programmed: Any = None
 
     @property
     def _complex(self) -> bool:
@@ -156,10 +156,8 @@ class ClusterMatrix(RightOperand):
         >>> float(W.at("30 d").read(da.ones(64), read=0).compute().max().round(1))
         0.5
         """
-        time_s, compensate = seconds("t", t), as_bool("compensate", compensate)
-        recipe = dataclasses.replace(self._weights.recipe, time_s=time_s)
-        # a matrix of one cell knows which times the device's laws allow
-        recipe.own_engine().program(np.ones((1, 1))).at(time_s)
+        compensate = as_bool("compensate", compensate)
+        recipe = dataclasses.replace(self._weights.recipe, time_s=time_of(self.config, t))
         weights = dataclasses.replace(self._weights, recipe=recipe, compensate=compensate)
         return ClusterMatrix(weights, self.dtype, self._counter)
 
@@ -335,7 +333,7 @@ def read_lazy(
 
 
 def _assembled(y: Any, shape: tuple[int, ...], inputs: tuple[int, bool], width: int | None) -> Any:
-    # the product of real parts as the user's; see `mpimpy._linear`
+    # the product of real parts as the user's
     height, imaginary = inputs
     if imaginary:
         y = y.reshape((-1, height, y.shape[1]))
@@ -344,9 +342,4 @@ def _assembled(y: Any, shape: tuple[int, ...], inputs: tuple[int, bool], width: 
     else:
         found = [y]
     found = [each.reshape((*shape[:-1], each.shape[-1])) for each in found]
-    if width is None:
-        return found[0] if len(found) == 1 else da.core.elemwise(as_complex, *found)
-    real, imag = found[0][..., :width], found[0][..., width:]
-    if len(found) == 2:
-        real, imag = real - found[1][..., width:], imag + found[1][..., :width]
-    return da.core.elemwise(as_complex, real, imag)
+    return assembled(found, width, functools.partial(da.core.elemwise, as_complex))

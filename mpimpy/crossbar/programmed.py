@@ -20,6 +20,7 @@ __all__ = [
     "aged",
     "given_ratio",
     "program",
+    "ratio_of",
     "settled",
     "target_levels",
     "totals",
@@ -177,9 +178,13 @@ def totals(backend: Any, programmed: Programmed, time_s: float) -> tuple[int, in
     return memristors.total(fresh.as_programmed), memristors.total(_cells_at(backend, fresh, time_s))
 
 
-def _own_ratio(fresh: Programmed, cells: Cells) -> float:
-    before, after = memristors.total(fresh.as_programmed), memristors.total(cells)
+def ratio_of(before: int, after: int) -> float:
+    """Return the ratio that compensates for drift, of the `totals` of a whole matrix; 1 if nothing is left."""
     return before / after if after else 1.0
+
+
+def _own_ratio(fresh: Programmed, cells: Cells) -> float:
+    return ratio_of(memristors.total(fresh.as_programmed), memristors.total(cells))
 
 
 def given_ratio(programmed: Programmed) -> float | None:

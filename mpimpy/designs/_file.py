@@ -5,7 +5,7 @@ from typing import Any
 
 from .._spec import Spec
 from ..config._flat import SETTINGS
-from ..sweeps._file import _array, _imported
+from ..sweeps._file import array_of, function_of
 from .cheapest import design
 from .costs import COSTS, Cost
 from .result import DesignResult
@@ -64,7 +64,7 @@ def design_of(spec: Spec, target_dB: float | None = None) -> DesignResult:
 
 
 def _matrix(spec: Spec, found: dict[str, Any], name: str) -> Any:
-    return _array(spec, found, name, (name,))
+    return array_of(spec, found, name, (name,))
 
 
 def _cost(spec: Spec, name: Any) -> Cost | str:
@@ -73,5 +73,5 @@ def _cost(spec: Spec, name: Any) -> Cost | str:
     known = f"one of {', '.join(COSTS)}, or "
     if not isinstance(name, str) or not re.fullmatch(r"[\w.]+:[\w.]+", name):
         spec.fail(ValueError, f"{name!r} must be {known}a function, 'module:function'", "cost")
-    imported: Cost = _imported(spec, name, ("cost",), by_value=False)
+    imported: Cost = function_of(spec, name, ("cost",), by_value=False)
     return imported

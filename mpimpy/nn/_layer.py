@@ -160,13 +160,16 @@ class CrossbarLayer(LearnedRanges):
         """Return the weight matrices, (K, N), by part."""
         raise NotImplementedError
 
-    def _clip(self) -> None:
-        # first of all in a forward pass: in training, weights are clipped as `Training.clip_weights` says
+    def _begin(self) -> None:
+        # first of all in a forward pass
+        training: bool = self.training  # type: ignore[attr-defined]
         for cells in self._every_cells():
-            cells._trains = self.training  # type: ignore[attr-defined]
-        sigmas = self.training_settings.clip_weights
-        if sigmas is None or not self.training:  # type: ignore[attr-defined]
-            return
+            cells._trains = training
+        if training and self.training_settings.clip_weights is not None:
+            self._clip(self.training_settings.clip_weights)
+
+    def _clip(self, sigmas: float) -> None:
+        # as `Training.clip_weights` says
         with torch.no_grad():
             for weight in self._clipped():
                 if weight.numel() < 2:

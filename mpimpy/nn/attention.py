@@ -166,7 +166,7 @@ class MultiheadAttention(CrossbarLayer, torch.nn.MultiheadAttention):
         is_causal: bool = False,
     ) -> tuple[Any, Any]:
         """Return the attended values and the attention weights (None without `need_weights`), shaped as torch does."""
-        self._clip()
+        self._begin()
         if is_causal and attn_mask is None:
             fail(RuntimeError, "is_causal=True says of which kind attn_mask is: give attn_mask too")
         inputs = arranged(self, query, key, value)

@@ -52,7 +52,7 @@ class Bilinear(CrossbarLayer, torch.nn.Bilinear):
         wanted = self.in1_features, self.in2_features
         if (shapes[0][-1], shapes[1][-1]) != wanted:
             fail(RuntimeError, f"inputs have shapes {shapes[0]} and {shapes[1]}: this layer takes {wanted} features")
-        self._clip()
+        self._begin()
         found = self._product(input2, self.weight.flatten(0, 1).mT)
         y = (found.unflatten(-1, (self.out_features, self.in1_features)) * input1.unsqueeze(-2)).sum(-1)
         return y if self.bias is None else y + self.bias.to(y.dtype)

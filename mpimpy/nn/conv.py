@@ -32,7 +32,7 @@ class _Convolution(StreamedLayer):
 
     def forward(self, input: Any) -> Any:
         """Return the convolution, shape (N, out_channels, *positions); without N for one image."""
-        self._clip()
+        self._begin()
         images = self._images(input)
         before, after = self._around()
         window = Window(self.kernel_size, self.stride, self.dilation, before, after)

@@ -30,7 +30,7 @@ class _TransposedConvolution(StreamedLayer):
         output_size : list of int, optional
             Sizes of the output, where several fit.
         """
-        self._clip()
+        self._begin()
         images, sizes = self._images(input), self._sizes(input, output_size)
         window = Window(self.kernel_size, self.stride, self.dilation, self.padding, self.padding)
         width = max(self.in_channels, self.out_channels * math.prod(self.kernel_size))

@@ -34,7 +34,7 @@ class Linear(CrossbarLayer, torch.nn.Linear):
 
     def forward(self, input: Any) -> Any:
         """Return ``input @ weight.T + bias``, shape (..., out_features)."""
-        self._clip()
+        self._begin()
         y = self._product(input, self.weight.mT)
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
@@ -79,7 +79,7 @@ class Conv1D(CrossbarLayer, torch.nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Return ``x @ weight + bias``, shape (..., N)."""
-        self._clip()
+        self._begin()
         y = self._product(x, self.weight)
         return y + self.bias.to(y.dtype)
 

@@ -139,7 +139,7 @@ class _Recurrent(CrossbarLayer):
             If a shape, a dtype or a kind does not fit, or a product is refused.
         """
         layer: Any = self
-        self._clip()
+        self._begin()
         packed = isinstance(input, PackedSequence)
         data, sizes = (input.data, input.batch_sizes) if packed else (input, None)
         if not packed and data.dim() not in (2, 3):

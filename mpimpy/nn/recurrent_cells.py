@@ -40,7 +40,7 @@ class _Cell(CrossbarLayer):
         return input.unsqueeze(0), tuple(state.unsqueeze(0) for state in states)
 
     def _projected(self, input: Any, hidden: Any) -> tuple[Any, Any]:
-        self._clip()
+        self._begin()
         step = one_step(self, input)
         found = []
         for x, part in ((input, "ih"), (hidden, "hh")):

@@ -20,7 +20,7 @@ from ._space import Space
 from ._store import Store
 from ._sweep import Sweep
 
-__all__ = ["sweep_of"]
+__all__ = ["array_of", "function_of", "sweep_of"]
 
 KEYS = ("workload", "parameters", "settings", "space", "repeats", "seed", "version", "duplicates")
 
@@ -76,21 +76,22 @@ def _workload(spec: Spec, *, by_value: bool) -> Callable[[Any], Any]:
     name = spec.table()["workload"]
     if name == "product":
         given = spec.table("parameters", known=("x", "w"))
-        x, w = (_array(spec, given, part) for part in ("x", "w"))
+        x, w = (array_of(spec, given, part) for part in ("x", "w"))
         with spec.at("parameters"):
             return workloads.product(x, w)
     if name == "accuracy":
         given = spec.table("parameters", known=("model", "data", "labels", "batch"))
-        model = _imported(spec, given.get("model"), ("parameters", "model"), by_value=False)()
-        data, labels = (_array(spec, given, part) for part in ("data", "labels"))
+        model = function_of(spec, given.get("model"), ("parameters", "model"), by_value=False)()
+        data, labels = (array_of(spec, given, part) for part in ("data", "labels"))
         with spec.at("parameters"):
             return workloads.accuracy(model, data, labels, as_int("batch", given.get("batch", 256), 1))
-    function = _imported(spec, name, ("workload",), by_value=by_value)
+    function = function_of(spec, name, ("workload",), by_value=by_value)
     parameters = spec.table("parameters")
     return functools.partial(function, **parameters) if parameters else function
 
 
-def _imported(spec: Spec, name: Any, key: tuple[str, ...], *, by_value: bool) -> Any:
+def function_of(spec: Spec, name: Any, key: tuple[str, ...], *, by_value: bool) -> Any:
+    """Return the function that a file names as "module:function"; `by_value`: a pickle of it takes its module along."""
     if not isinstance(name, str) or not re.fullmatch(r"[\w.]+:[\w.]+", name):
         known = "'product', 'accuracy' or " if key == ("workload",) else ""
         spec.fail(ValueError, f"{name!r} must be {known}a function, 'module:function'", *key)
@@ -112,8 +113,8 @@ def _imported(spec: Spec, name: Any, key: tuple[str, ...], *, by_value: bool) ->
     return found
 
 
-def _array(spec: Spec, given: dict[str, Any], name: str, key: tuple[str, ...] | None = None) -> Any:
-    # a matrix in a file, or one of normal random numbers; by default it is one of the parameters
+def array_of(spec: Spec, given: dict[str, Any], name: str, key: tuple[str, ...] | None = None) -> Any:
+    """Return a matrix in a file, or one of normal random numbers; by default it is one of the parameters."""
     value, key = given.get(name), ("parameters", name) if key is None else key
     if isinstance(value, str):
         ending, folder = re.search(r"(?i)\.npz(:.+)$", value), Path(spec.path).parent
