@@ -111,10 +111,6 @@ def _ratio_of(matrix: Any, compensate: Any) -> bool | float:
         return as_float("compensate", compensate, 0, above=True)
     own = as_bool("compensate", compensate)
     if own and matrix._place.is_part(matrix.shape):
-        msg = f"compensate=True would take the ratio of this part alone, of shape {matrix.shape} at {matrix.origin} of"
-        fail(
-            ValueError,
-            f"{msg} a larger matrix: add up before, after = W.totals(t) of all parts, and give each "
-            "compensate=before / after",
-        )
+        msg = f"compensate=True would take the ratio of this part at {matrix.origin} of a larger matrix alone"
+        fail(ValueError, f"{msg}: add up before, after = W.totals(t) of all parts, give each compensate=before / after")
     return own

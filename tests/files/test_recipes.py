@@ -67,7 +67,8 @@ def written(draw):
         parts = "inputs", "weights"
         config = config.replace(**{p: dataclasses.replace(getattr(config, p), granularity="finest") for p in parts})
     ages = config.device.drift is not None or config.device.relaxation is not None
-    age = draw(st.sampled_from([None, ("1 h", False), ("30 d", True)])) if ages else None
+    ratio = 0.75 if origin[0] else True  # a part knows no ratio of the whole
+    age = draw(st.sampled_from([None, ("1 h", False), ("30 d", ratio)])) if ages else None
     return config, w, faults, origin, age
 
 
