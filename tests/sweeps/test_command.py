@@ -129,7 +129,7 @@ def test_the_exit_status_says_that_points_failed(folder, capsys):
         (
             '"product"',
             '"prodct"',
-            r"sweep\.toml, line 1: workload: 'prodct' must be 'product', 'accuracy' or a function",
+            r"sweep\.toml, line 1: workload: 'prodct' must be 'product', 'accuracy', 'solver_residual' or a function",
         ),
         ('"product"', '"no_such:f"', r"sweep\.toml, line 1: workload: 'no_such:f' cannot be imported: No module named"),
         ('"product"', '"math:pi"', r"sweep\.toml, line 1: workload: 'math:pi' is 3\.14\d*, and no function"),
