@@ -34,9 +34,10 @@ def solve(
     """Solve ``A x = b`` to float64 accuracy, with the crossbars for the bulk of the products.
 
     Iterative refinement: each step finds a correction d of few digits, ``A d = b - A x``, by SciPy's iterations on the
-    crossbars, and takes the residual ``b - A x`` in float64. Each correction is made orthogonal to the last 100, as
-    A sees them, and gets the length that leaves the least residual, which so never grows (GCR: Eisenstat, Elman and
-    Schultz, SIAM J. Numer. Anal. 20, 345, 1983; on crossbars: Le Gallo et al., Nat. Electron. 1, 246, 2018).
+    crossbars, and takes ``A d``, by which the residual changes, in float64. ``b - A x`` itself has the last word. Each
+    correction is made orthogonal to the last 100, as A sees them, and gets the length that leaves the least residual,
+    which so never grows (GCR: Eisenstat, Elman and Schultz, SIAM J. Numer. Anal. 20, 345, 1983; on crossbars: Le Gallo
+    et al., Nat. Electron. 1, 246, 2018).
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def solve(
         reads=products.reads,
         dac_conversions=products.dac_conversions,
         adc_conversions=products.adc_conversions,
-        digital_products=sum(2 * len(column.inner) for column in columns) + bool(rhs.any()),
+        digital_products=sum(column.digital for column in columns) + bool(rhs.any()),
         product_error=product_error,
         tolerance=tolerance,
         seed=products.source.seed,
@@ -149,6 +150,7 @@ class _Column:
     residuals: list[float] = field(default_factory=list)
     inner: list[int] = field(default_factory=list)
     ended: str = ""
+    digital: int = 0
 
     @property
     def converged(self) -> bool:
@@ -170,27 +172,42 @@ class _Task:
         return float(np.linalg.norm(self.products(v) - exact) / np.linalg.norm(exact))
 
     def refine(self, b: Any) -> _Column:
-        matrix, dtype = self.matrix, np.result_type(self.matrix.dtype, b.dtype)
-        column, residual, size = _Column(np.zeros(b.size, dtype)), b.astype(dtype), float(np.linalg.norm(b))
+        dtype = np.result_type(self.matrix.dtype, b.dtype)
+        column, largest = _Column(np.zeros(b.size, dtype)), float(np.abs(b).max())
+        power = 2.0 ** np.floor(np.log2(largest)) if largest else 1.0
+        b = b / power  # squares of its elements are within range, and its bits stay
+        residual, size = b.astype(dtype), float(np.linalg.norm(b))
         kept: list[tuple[Any, Any]] = []
         column.residuals.append(1.0 if size else 0.0)
         while not (ended := self._ended(column, size)):
-            before, length = self.products.reads, float(np.linalg.norm(residual))
-            d = self._correction(residual / length)
-            image = matrix @ d
-            column.inner.append(self.products.reads - before)
-            d, image = _orthogonal(d, image, kept)
-            norm = float(np.linalg.norm(image))
-            if not (norm > 0 and np.isfinite(norm)):
+            found = self._step(column, residual, kept)
+            if found is None:
                 column.residuals.append(column.residuals[-1])
                 ended = "stalled"
                 break
-            kept[:] = [*kept, (d / norm, image / norm)][-KEPT:]
-            column.x = column.x + (np.vdot(image, residual) / norm**2) * d
-            residual = b - matrix @ column.x
+            residual = found
             column.residuals.append(float(np.linalg.norm(residual)) / size)
-        column.ended = ended
+            if self._ended(column, size):  # sums of rounded steps may have drifted from the truth
+                residual = b - self.matrix @ column.x
+                column.digital += 1
+                column.residuals[-1] = float(np.linalg.norm(residual)) / size
+        column.ended, column.x = ended, column.x * power
         return column
+
+    def _step(self, column: _Column, residual: Any, kept: list[tuple[Any, Any]]) -> Any:
+        # one correction and the residual that it leaves; None if the crossbars gave none
+        before = self.products.reads
+        d = self._correction(residual / float(np.linalg.norm(residual)))
+        d, image = _orthogonal(d, self.matrix @ d, kept)
+        column.digital += 1
+        column.inner.append(self.products.reads - before)
+        norm = float(np.linalg.norm(image))
+        if not (norm > 0 and np.isfinite(norm)):
+            return None
+        kept[:] = [*kept, (d / norm, image / norm)][-KEPT:]
+        length = np.vdot(image, residual) / norm**2
+        column.x = column.x + length * d
+        return residual - length * image
 
     def _ended(self, column: _Column, size: float) -> str:
         found = column.residuals

@@ -67,7 +67,8 @@ class Solution:
     reason : str
         Why it stopped, in words.
     residuals : ndarray, shape (steps + 1,) or (steps + 1, P)
-        ``|b - A x| / |b|`` in float64, before the first step and after each; NaN after a column's last.
+        ``|b - A x| / |b|`` in float64, before the first step and after each, the last by a product of its own; NaN
+        after a column's last.
     inner : ndarray of int, shape (steps,) or (steps, P)
         Products on the crossbars in each step.
     reads : int
@@ -75,7 +76,8 @@ class Solution:
     dac_conversions, adc_conversions : int
         Of these reads, counted as by `mpimpy.analysis.counts.counts`.
     digital_products : int
-        Products of A by a vector in float64: two in each step of a column, and one.
+        Products of A by a vector in float64: one in each step of a column, one or more to check its end, and one for
+        `product_error`.
     product_error : float
         ``|W v - A v| / |A v|`` of the crossbars' product W v, measured on a normal random v; NaN if b is 0.
     tolerance : float
