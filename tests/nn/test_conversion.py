@@ -106,7 +106,9 @@ def test_layers_of_complex_numbers_stay_digital():
     assert "Linear has complex weights, and cells of layers hold real ones" in reasons["0"]
     layer = ann.Linear.from_digital(torch.nn.Linear(3, 3), DPETensor(seed=0), "it")
     layer.weight = torch.nn.Parameter(layer.weight.detach() + 0j)
-    with pytest.raises(TypeError, match="layer 'it': its weights have dtype torch.complex64, which is complex, and cells"):
+    with pytest.raises(
+        TypeError, match=r"layer 'it': its weights have dtype torch.complex64, which is complex, and cells"
+    ):
         layer(torch.ones(2, 3))
 
 
