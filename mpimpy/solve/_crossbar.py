@@ -21,6 +21,8 @@ from ..operands import edge
 
 __all__ = ["Products", "as_float64", "as_matrix", "as_symmetric", "on_crossbars"]
 
+LARGEST = 1e150
+
 
 def as_float64(name: str, value: Any) -> Any:
     """Return finite numbers of any library as a NumPy array, float64 or complex128.
@@ -58,6 +60,9 @@ def as_matrix(name: str, value: Any) -> Any:
         matrix = as_float64(name, value)
     if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
         fail(ValueError, f"{name} has shape {matrix.shape}, and must be square, (n, n)")
+    largest = float(abs(matrix).max())
+    if largest and not 1 / LARGEST < largest < LARGEST:  # squares would leave the range of float64
+        fail(ValueError, f"{name} has elements of up to {largest:.1g}: scale it, so that they are nearer to 1")
     return matrix
 
 

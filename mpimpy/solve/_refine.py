@@ -18,6 +18,7 @@ __all__ = ["solve"]
 KEPT = 100  # directions that a new correction is made orthogonal to
 WINDOW, SLOWEST = 20, 0.8  # it has stalled if so many steps leave more than this share of the residual
 LARGEST = 1000  # unknowns up to which a failure is told with the condition number, which takes an SVD
+SMALLEST = 1e-290
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -191,6 +192,10 @@ class _Task:
                 residual = b - self.matrix @ column.x
                 column.digital += 1
                 column.residuals[-1] = float(np.linalg.norm(residual)) / size
+        largest = float(np.abs(column.x).max())
+        if largest and not SMALLEST < largest * power < 1 / SMALLEST:
+            at = f"10**{np.log10(largest) + np.log10(power):.0f}"
+            fail(ValueError, f"x has elements of about {at}, which float64 cannot hold to full accuracy: scale A or b")
         column.ended, column.x = ended, column.x * power
         return column
 

@@ -153,6 +153,8 @@ def test_singular_matrices_are_refused(b):
         (lambda A, b: solve(A * np.nan, b), ValueError, r"A has nan at index \(0, 0\)"),
         (lambda A, b: solve(scipy.sparse.csr_array(A * np.inf), b), ValueError, r"A has -?inf at index \(0, 0\)"),
         (lambda A, b: solve(A, b * np.nan), ValueError, r"b has nan at index \(0,\)"),
+        (lambda A, b: solve(A * 1e160, b), ValueError, r"A has elements of up to \d+e\+160: scale it"),
+        (lambda A, b: solve(A * 1e140, b * 1e-180, pcm()), ValueError, r"x has elements of about 10\*\*-3\d\d, which"),
         (lambda A, b: solve(Engine().operator(A), b), TypeError, "A is a CrossbarOperator, and must hold its numbers"),
         (lambda A, b: solve(A, b, 3), TypeError, "engine is a int, and must be an Engine, or A programmed"),
         (lambda A, b: solve(A, b, Engine().operator(A[:3])), ValueError, r"and the programmed matrix \(3, 40\)"),
