@@ -1,6 +1,5 @@
 """The product A v on crossbars, numbered and counted, and the digital A beside it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,8 +118,13 @@ class Products:
         return self.side.T if isinstance(self.side, TransposedMatrix) else self.side
 
     def operator(self, dtype: Any) -> LinearOperator:
-        """Return the products as SciPy's solvers take them."""
-        product: Callable[[Any], Any] = lambda v: self(np.reshape(v, -1))  # noqa: E731
+        """Return the products as SciPy's solvers take them; a FloatingPointError ends those that have broken down."""
+
+        def product(v: Any) -> Any:
+            if not np.isfinite(v).all():
+                raise FloatingPointError
+            return self(np.reshape(v, -1))
+
         return LinearOperator(self.side.shape, matvec=product, dtype=dtype)
 
 

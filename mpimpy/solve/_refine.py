@@ -184,7 +184,7 @@ class _Task:
             found = self._step(column, residual, kept)
             if found is None:
                 column.residuals.append(column.residuals[-1])
-                ended = "stalled"
+                ended = "broken"
                 break
             residual = found
             column.residuals.append(float(np.linalg.norm(residual)) / size)
@@ -228,6 +228,13 @@ class _Task:
         return float(norm(self.matrix))
 
     def _correction(self, residual: Any) -> Any:
+        try:
+            with np.errstate(all="ignore"):  # what breaks down is told
+                return self._inner_solution(residual)
+        except FloatingPointError:
+            return np.zeros_like(residual)
+
+    def _inner_solution(self, residual: Any) -> Any:
         inner, operator = self.inner, self.products.operator(residual.dtype)
         options = {"rtol": inner.rtol, "M": inner.preconditioner}
         iterations = min(inner.iterations, residual.size)
@@ -265,6 +272,8 @@ def _told(task: _Task, columns: list[_Column], product_error: float) -> str:
     if worst.ended == "steps":
         pace = (worst.residuals[-1] / worst.residuals[-1 - min(WINDOW, steps)]) ** (1 / min(WINDOW, steps))
         return f"{at}, and each of the last steps left {pace:.2f} of it: allow more steps"
+    if worst.ended == "broken":
+        return f"{at}: {task.inner.method} broke down on the crossbars: use Inner('gmres'), or another preconditioner"
     dense, n = task.matrix, task.matrix.shape[0]
     condition, product = "", "it"
     if n <= LARGEST:

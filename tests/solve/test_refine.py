@@ -9,6 +9,7 @@ import mpimpy
 from mpimpy import DPETensor, Engine, MpimpyWarning, presets
 from mpimpy.analysis.counts import counts
 from mpimpy.solve import Inner, solve
+from mpimpy.solve._refine import _orthogonal
 
 N = 40
 FINE = {"var": 0, "radc": None, "format": "fp32"}
@@ -55,7 +56,7 @@ def test_a_matrix_programmed_before_is_read_as_it_is(b, monkeypatch):
     first = solve(A, b, pcm())
     W = pcm().program(A.T)
     assert np.array_equal(solve(A, b, W.T).x, first.x)
-    assert np.array_equal(solve(scipy.sparse.coo_array(A), b, pcm()).x.round(9), first.x.round(9))
+    np.testing.assert_allclose(solve(scipy.sparse.coo_array(A), b, pcm()).x, first.x, atol=1e-10)
     assert not np.array_equal(solve(A, b, W.T).x, first.x)  # further reads
     numbers, plain = [], type(W).read
     monkeypatch.setattr(type(W), "read", lambda W, v, read=None: numbers.append(read) or plain(W, v, read))
@@ -123,6 +124,24 @@ def test_too_much_noise_is_told_with_the_figures(b):
     assert not found.converged
     assert found.residuals[-1] == np.linalg.norm(b - A @ found.x) / np.linalg.norm(b) > 0.01
     assert found.steps < 35
+
+
+def test_a_breakdown_is_told(b):
+    for method in ("gmres", "cg", "minres"):
+        inner = Inner(method, preconditioner=np.zeros((N, N)))
+        with pytest.warns(MpimpyWarning, match=f"is 1 after 1 steps .*: {method} broke down"):
+            found = solve(spd(3), b, pcm(), inner=inner)
+        assert not found.x.any()
+
+
+def test_a_repeated_correction_starts_anew(b):
+    unit = b / np.linalg.norm(b)
+    kept = [(unit, unit)]
+    assert np.array_equal(_orthogonal(b, b, kept), (b, b))
+    assert not kept
+    kept = [(unit, unit)]
+    assert abs(_orthogonal(b + 1, b + 1, kept)[1] @ unit) < 1e-12
+    assert kept
 
 
 def test_what_float64_cannot_do_is_told(b):
