@@ -80,7 +80,7 @@ def test_pagerank(rng):
     assert off <= found.bound < 0.1
     assert repr(found).startswith(f"<Ranks of {N} pages: errors add up to at most 0.0")
     assert found.ranks.sum() == pytest.approx(1)
-    assert np.array_equal(pagerank(scipy.sparse.csr_array(links), pcm_like()).ranks, found.ranks)
+    assert np.abs(pagerank(scipy.sparse.csr_array(links), pcm_like()).ranks - exact).sum() < 0.02
     fine = pagerank(links, DPETensor(var=0, radc=None, format="fp32", seed=1))
     assert np.abs(fine.ranks - exact).sum() < 1e-6
     noisy = pagerank(links, DPETensor(var=0.2, radc=None, format="fp32", seed=1))
