@@ -33,8 +33,8 @@ def wires(
     Parameters
     ----------
     engine : Engine, optional
-        It has wires with resistance. By default 2.93 Ohm a segment, no variation and ideal ADCs, seed 0: the wires are
-        the only effect beside quantisation.
+        It has wires with resistance. A range of its ADCs in A stays the same for all sizes. By default 2.93 Ohm a
+        segment, no variation and ideal ADCs, seed 0: the wires are the only effect beside quantisation.
     x, w : arrays, shape (..., K) and (K, N), optional
         Operands; by default the standard product of 32 x 128 by 128 x 128 standard normal numbers.
     sizes : sequence of int or (int, int)

@@ -102,6 +102,9 @@ def test_adc_bits_are_those_of_full_and_calibrated_engines():
     assert found.rows[0][1] == pytest.approx(np.mean(found.by_chip["full range"][0]))
     ideal = [single(NOISY, chip, adc=ADC(None)) for chip in (1, 2)]
     assert list(found.facts.values()) == [pytest.approx(np.mean(ideal))]
+    for adc in (ADC(None), ADC(range="lossless"), ADC((64, 64, 64, 32), range=1e-6)):
+        other = studies.adc_bits(NOISY.replace(adc=adc), X, W, bits=[6, 8], chips=[1, 2])
+        assert other.rows == found.rows
 
 
 @pytest.mark.parametrize("kind", CALLS)
