@@ -81,7 +81,7 @@ def drift(
     ]
     return Study(
         kind="drift",
-        columns=("time", "raw", "raw, worst", "raw, best", "compensated", "comp., worst", "comp., best"),
+        columns=("time", "raw", "raw, worst", "raw, best", "compensated", "worst", "best"),
         units=("s", *("dB",) * 6),
         rows=tuple(rows),
         chips=numbers,

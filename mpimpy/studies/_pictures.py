@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-SIZE_in = (5.0, 3.8)
+SIZE_in = (3.5, 2.8)  # a column of a journal
 DAY_s = 86400.0
 # times that people name, s
 TICKS = {60.0: "1 min", 3600.0: "1 h", DAY_s: "1 d", 30 * DAY_s: "30 d", 365.25 * DAY_s: "1 y", 3652.5 * DAY_s: "10 y"}
@@ -43,7 +43,7 @@ def _yield(study: "Study", ax: Any) -> None:
         text = f"{target:g} {study.units[0]}".rstrip()
         ax.axvline(target, color="black", linestyle="--", linewidth=0.8)
         ax.errorbar(
-            [target], [share], [[share - low], [high - share]], color="black", marker="o", markersize=4, capsize=3,
+            [target], [share], [[share - low], [high - share]], color="black", marker="o", markersize=3, capsize=3,
             label=f"{text}: {share:.0f} % ({low:.0f} to {high:.0f} %)",
         )  # fmt: skip
     unit = f" ({study.units[0]})" if study.units[0] else ""
@@ -54,8 +54,8 @@ def _yield(study: "Study", ax: Any) -> None:
 
 def _drift(study: "Study", ax: Any) -> None:
     times = np.array(study.column("time"))
-    for name, short, marker in (("raw", "raw", "o"), ("compensated", "comp.", "s")):
-        _band(ax, times, [study.column(each) for each in (name, f"{short}, worst", f"{short}, best")], name, marker)
+    for name, before, marker in (("raw", "raw, ", "o"), ("compensated", "", "s")):
+        _band(ax, times, [study.column(each) for each in (name, f"{before}worst", f"{before}best")], name, marker)
     ax.set_xscale("log")
     inside = {at: text for at, text in TICKS.items() if times[0] <= at <= times[-1]}
     if len(inside) > 1:
@@ -74,7 +74,7 @@ def _wires(study: "Study", ax: Any) -> None:
     shapes = list(zip(study.column("rows"), study.column("columns"), strict=True))
     at = np.arange(len(shapes), dtype=float)
     _band(ax, at, [study.column(name) for name in ("with wires", "worst", "best")], "wires that resist", "o")
-    ax.plot(at, _finite(study.column("without")), marker="s", markersize=4, color="black", ls="--", label="ideal wires")
+    ax.plot(at, _finite(study.column("without")), marker="s", markersize=3, color="black", ls="--", label="ideal wires")
     for place, figure, lost in zip(at, _finite(study.column("with wires")), study.column("lost, mean"), strict=True):
         if np.isfinite(figure):
             ax.annotate(
@@ -111,6 +111,6 @@ def _finite(values: Any) -> Any:
 def _band(ax: Any, at: Any, figures: Any, name: str, marker: str) -> None:
     # a curve of means, in a band from the worst to the best chip
     mean, low, high = map(_finite, figures)
-    (line,) = ax.plot(at, mean, marker=marker, markersize=4, label=name)
+    (line,) = ax.plot(at, mean, marker=marker, markersize=3, label=name)
     if (high > low).any():
         ax.fill_between(at, low, high, alpha=0.2, color=line.get_color(), linewidth=0)

@@ -85,12 +85,9 @@ class Study:
         return tuple(row[at] for row in self.rows)
 
     def __str__(self) -> str:
-        heads = [f"{name} ({unit})" if unit else name for name, unit in zip(self.columns, self.units, strict=True)]
-        body = [[_text(value) for value in row] for row in self.rows]
-        widths = [max(map(len, column)) for column in zip(heads, *body, strict=True)]
-        table = [
-            "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in (heads, *body)
-        ]
+        lines = [self.columns, self.units, *([_text(value) for value in row] for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = ["  ".join(map(str.rjust, line, widths)) for line in lines]
         head = {"study": self.kind, "product": self.operands, "chips": _range(self.chips), "seed": f"{self.seed}"}
         facts = head | {name: _text(value) for name, value in self.facts.items()}
         width = max(map(len, facts))

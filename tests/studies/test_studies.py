@@ -117,7 +117,8 @@ def test_a_study_can_be_replayed_from_its_json_and_drawn(kind):
     assert found.engine().config == NOISY.config
     lines = str(found).splitlines()
     table = lines[lines.index("") + 1 :]
-    assert len(table) == 1 + len(found.rows)
+    assert len(table) == 2 + len(found.rows)
+    assert table[1].split() == [unit for unit in found.units if unit]
     assert len({len(line) for line in table}) == 1
     assert "seed" in str(found)
     pytest.importorskip("matplotlib")
