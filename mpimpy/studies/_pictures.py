@@ -82,7 +82,7 @@ def _wires(study: "Study", ax: Any) -> None:
             )
     ax.plot([], [], " ", label="%: current lost, all cells at HGS")
     ax.set_xticks(at, [f"{rows} x {columns}" for rows, columns in shapes])
-    ax.margins(x=0.12, y=0.1)
+    ax.margins(x=0.2, y=0.16)
     word, bit = study.facts.values()
     segments = f"{word:g} Ω" if word == bit else f"{word:g} and {bit:g} Ω"
     ax.set_xlabel(f"Cells of an array, {segments} a segment")
