@@ -3,7 +3,7 @@
 import importlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,7 +15,7 @@ from . import _pictures
 __all__ = ["Study"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """Table of a study; `str` prints it, `plot` draws it.
 
@@ -36,7 +36,7 @@ class Study:
     facts : dict
         Single figures beside the table, by name with their unit.
     call : dict
-        Arguments of the call, operands left out: with `engine` and the same operands they give the same table again.
+        Arguments of the call, operands and functions left out: with these and `engine` they give the same table again.
     operands : str
         The product that was simulated.
     settings : dict
@@ -60,11 +60,11 @@ class Study:
     units: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     chips: tuple[int, ...]
-    by_chip: dict[str, tuple[tuple[float, ...], ...]] = field(repr=False)
+    by_chip: dict[str, tuple[tuple[float, ...], ...]]
     facts: dict[str, float]
     call: dict[str, Any]
     operands: str
-    settings: dict[str, Any] = field(repr=False)
+    settings: dict[str, Any]
     seed: int
 
     def engine(self) -> Engine:
@@ -83,6 +83,10 @@ class Study:
             fail(ValueError, f"there is no column {name!r}: the table has {', '.join(map(repr, self.columns))}")
         at = self.columns.index(name)
         return tuple(row[at] for row in self.rows)
+
+    def __repr__(self) -> str:
+        table = f"{len(self.rows)} x {len(self.columns)} table"
+        return f"<Study {self.kind}: {table}, {len(self.chips)} chips, seed {self.seed}>"
 
     def __str__(self) -> str:
         lines = [self.columns, self.units, *([_text(value) for value in row] for row in self.rows)]
