@@ -5,14 +5,14 @@ Electronics 1, 411 (2018). Its abstract: cells of low native precision and high 
 "hard" tasks of high precision; shown with a tantalum oxide crossbar, static and time-evolving
 problems, and a simulated plasma reactor. It has no number.
 
-Only the abstract was read. It leaves out the grid, the precision, the size of the arrays, the
-levels and the spread of the cells, the converters and the errors. So this script shows the claim,
-and no figure of the paper: Poisson's equation in two dimensions, solved by Jacobi
-iterations, x <- A x + b, with the product A x on crossbars. Cells have 4 levels, 2 bits; the digits of a number lie
-on many cells, in arrays of 16 x 16; cells vary in each read. An ADC with a code for each product of
-two digits rounds variation of 0.5 % away, so that the digits, and their sum, are exact. Variation
-of 1 % is too much for that, and an ideal ADC, which rounds nothing, passes all variation on. These
-spreads are guesses.
+Only the abstract was read, and a report of the paper (Hackaday, 4 August 2018), which names an
+array of 32 x 32 cells. They leave out the grid, the precision, the levels and the spread of the
+cells, the converters and the errors. So this script shows the claim, and no figure of the paper:
+Poisson's equation in two dimensions, solved by Jacobi iterations, "x <- A x + b", with the product
+A x on crossbars. Cells have 4 levels, 2 bits; the digits of a number lie on many cells, which vary
+in each read. An ADC with a code for each product of two digits rounds variation of 0.5 % away, so
+that the digits, and their sum, are exact. Variation of 1 % is too much for that, and an ideal ADC,
+which rounds nothing, passes all variation on. These spreads are guesses.
 
 The errors are those of the solution against a direct one, relative to its maximum. With exact
 digits they fall to what Jacobi iterations amplify of one rounding of x.
@@ -52,7 +52,7 @@ def engine(bits, var, adc):
     """Return the machine: all digits of 2 bits, but the sign."""
     numbers = Format((1, *(2,) * ((bits - 1) // 2)))
     device = Device(g_level=4, var=var)
-    return Engine(device, DAC(rdac=4), adc, Tile(16, 16), inputs=numbers, weights=numbers, seed=0)
+    return Engine(device, DAC(rdac=4), adc, Tile(32, 32), inputs=numbers, weights=numbers, seed=0)
 
 
 def errors(machine, steps):
@@ -92,7 +92,8 @@ def main(arguments=None):
     given = parser.parse_args(arguments)
     found = reproduce(100 if given.small else 500)
     rows = [
-        Row(f"error, {name}", "-", f"{values[-1]:.1e}", "all settings and errors") for name, values in found.items()
+        Row(f"error, {name}", "-", f"{values[-1]:.1e}", "its error, and all settings but the array")
+        for name, values in found.items()
     ]
     show(f"Zidan et al. 2018: Poisson's equation, {SIDE} x {SIDE} unknowns, 2-bit cells", rows)
     if given.out:
