@@ -21,7 +21,7 @@ def chip_yield(
     x: Any = None,
     w: Any = None,
     *,
-    target: float | Iterable[float] = 20.0,
+    target: float | Iterable[float] | None = None,
     figure: Callable[[Engine], Any] | None = None,
     chips: int | Iterable[int] = 100,
     progress: bool = True,
@@ -38,11 +38,13 @@ def chip_yield(
         seed 0.
     x, w : arrays, shape (..., K) and (K, N), optional
         Operands; by default the standard product of 64 x 128 by 128 x 64 standard normal numbers.
-    target : float or sequence of float
-        Wanted SNR, dB, or wanted figure: a chip reaches it with at least as much. Several make a row each.
+    target : float or sequence of float, optional
+        Wanted SNR, dB, by default 20; or wanted figure. A chip reaches it with at least as much. Several make a row
+        each.
     figure : function of an engine, optional
         Figure of merit in the place of the SNR of ``x @ w``, larger is better: it returns a number, or a dict with
-        one, as workloads of `mpimpy.sweep` do. It should read with ``read=0``.
+        one, as workloads of `mpimpy.sweep` do; their names and units stand in the table. It should read with
+        ``read=0``. It needs a target.
     chips : int or sequence of int
         Number of chips, or their numbers.
     progress : bool
@@ -71,27 +73,32 @@ def chip_yield(
         device = Device(var=0.01, write_var=0.02, stuck_LGS=1e-4, stuck_HGS=1e-4)
         engine = Engine(device, adc=ADC(1024), seed=SEED)
     checked(engine)
+    if target is None and figure is not None:
+        fail(ValueError, "figure= needs a target in its own unit: give target=, such as target=0.9 for an accuracy")
+    target = 20.0 if target is None else target
     targets = [as_float("target", one, -math.inf) for one in listed("target", target, "20.0")]
     numbers = chip_numbers(chips)
     if figure is None:
         problem = Problem(x, w, SHAPE)
-        figure, name, unit, operands = product(problem.x, problem.w), "SNR", "dB", problem.text
+        figure, operands = product(problem.x, problem.w), problem.text
     else:
         if x is not None or w is not None:
             fail(ValueError, "x and w have no effect with figure=, which has operands of its own: leave them out")
         if not callable(figure):
             fail(TypeError, f"figure={figure!r} must be a function of an engine, which returns a number")
-        name, unit, operands = "figure", "", f"{getattr(figure, '__name__', type(figure).__name__)}(engine)"
-    found = tuple(
-        _number(figure(on_chip(engine, chip)), chip) for chip in progressing(numbers, len(numbers), "chips", progress)
-    )
+        operands = f"{getattr(figure, '__name__', type(figure).__name__)}(engine)"
+    named = [
+        _named(figure(on_chip(engine, chip)), chip) for chip in progressing(numbers, len(numbers), "chips", progress)
+    ]
+    name, found = named[0][0], tuple(value for _, value in named)
+    unit = getattr(figure, "units", {}).get(name, "").removeprefix("1")
     rows = []
     for wanted in targets:
         reached = sum(value >= wanted for value in found)
         rows.append(
             (wanted, reached, 100 * reached / len(found), *(100 * end for end in interval(reached, len(found))))
         )
-    text = f"{name} {'(dB) ' if unit else ''}of a chip"
+    text = f"{name} ({unit}) of a chip" if unit else f"{name} of a chip"
     return Study(
         kind="chip_yield",
         columns=("target", "reached", "yield", "from", "to"),
@@ -114,14 +121,16 @@ def interval(reached: int, total: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def _number(result: Any, chip: int) -> float:
-    values = list(result.values()) if isinstance(result, Mapping) else [result]
-    if len(values) != 1:
-        fail(ValueError, f"figure returns {len(values)} numbers, and a yield needs one: return one number")
+def _named(result: Any, chip: int) -> tuple[str, float]:
+    # a figure, and its name
+    figures = dict(result) if isinstance(result, Mapping) else {"figure": result}
+    if len(figures) != 1:
+        fail(ValueError, f"figure returns {len(figures)} numbers, and a yield needs one: return one number")
+    ((name, given),) = figures.items()
     try:
-        value = float(values[0])
+        value = float(given)
     except (TypeError, ValueError):
-        fail(TypeError, f"figure returns {values[0]!r} for chip {chip}: it must return a number")
+        fail(TypeError, f"figure returns {given!r} for chip {chip}: it must return a number")
     if math.isnan(value):
         fail(ValueError, f"the figure of chip {chip} is NaN, which reaches no target and misses none")
-    return value
+    return str(name), value

@@ -53,10 +53,15 @@ def test_a_yield_takes_a_figure_of_the_users_own():
         return {"width": engine.chip}
 
     found = studies.chip_yield(NOISY, target=2, figure=width, chips=[4, 0, 2])
-    assert found.by_chip == {"figure": ((4.0, 0.0, 2.0),)}
+    assert found.by_chip == {"width": ((4.0, 0.0, 2.0),)}
     assert found.column("reached") == (2,)
     assert found.operands == "width(engine)"
     assert found.units[0] == ""
+    plain = studies.chip_yield(NOISY, target=2, figure=lambda engine: engine.chip, chips=3)
+    assert plain.by_chip == {"figure": ((0.0, 1.0, 2.0),)}
+    workload = studies.chip_yield(NOISY, target=16, figure=mpimpy.workloads.product(X, W), chips=5)
+    assert workload.rows == study("chip_yield", target=16).rows
+    assert workload.units[0] == "dB"
 
 
 def test_the_order_of_chips_does_not_matter():
@@ -176,6 +181,7 @@ def test_the_standard_product_is_stated():
         ("chip_yield", {"target": "high"}, TypeError, "target"),
         ("chip_yield", {"progress": 1}, TypeError, "progress"),
         ("chip_yield", {"figure": lambda engine: 1}, ValueError, "x and w have no effect with figure="),
+        ("chip_yield", {"x": None, "w": None, "figure": len, "target": None}, ValueError, "figure= needs a target"),
         ("chip_yield", {"x": None, "w": None, "figure": 3}, TypeError, "must be a function of an engine"),
         (
             "chip_yield",
