@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 SIZE_in = (3.5, 2.8)  # a column of a journal
+SMALL, TEXT = 7.0, 8.0  # points, of letters in such a column
 DAY_s = 86400.0
 # times that people name, s
 TICKS = {60.0: "1 min", 3600.0: "1 h", DAY_s: "1 d", 30 * DAY_s: "30 d", 365.25 * DAY_s: "1 y", 3652.5 * DAY_s: "10 y"}
@@ -19,10 +20,23 @@ TICKS = {60.0: "1 min", 3600.0: "1 h", DAY_s: "1 d", 30 * DAY_s: "30 d", 365.25 
 
 def draw(study: "Study", ax: Any = None) -> Any:
     """Draw a study on `ax`, or on the axes of a new figure, and return the axes."""
-    ax = new_axes(size=SIZE_in)[0, 0] if ax is None else ax
+    if ax is not None:
+        return _on(study, ax)
+    ax = new_axes(size=SIZE_in)[0, 0]
+    from matplotlib import rc_context
+
+    with rc_context({"font.size": TEXT, "legend.fontsize": SMALL, "lines.linewidth": 1.0}):
+        _on(study, ax)
+    ax.tick_params(labelsize=SMALL)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set_size(TEXT)
+    return ax
+
+
+def _on(study: "Study", ax: Any) -> Any:
     {"chip_yield": _yield, "drift": _drift, "wires": _wires, "adc_bits": _adc_bits}[study.kind](study, ax)
     ax.grid(alpha=0.3)
-    ax.legend(fontsize="small", frameon=False)
+    ax.legend(frameon=False, loc="lower left" if study.kind == "wires" else "best")
     chips = f"{len(study.chips)} chip{'s' if len(study.chips) > 1 else ''}"
     ax.set_title(f"{chips}, seed {study.seed}", fontsize="small", color="0.35")
     return ax
@@ -80,12 +94,11 @@ def _wires(study: "Study", ax: Any) -> None:
             ax.annotate(
                 f"{lost:.2g} %", (place, figure), (-4, -11), textcoords="offset points", ha="right", fontsize="small"
             )
-    ax.plot([], [], " ", label="%: current lost, all cells at HGS")
     ax.set_xticks(at, [f"{rows} x {columns}" for rows, columns in shapes])
     ax.margins(x=0.2, y=0.16)
     word, bit = study.facts.values()
     segments = f"{word:g} Ω" if word == bit else f"{word:g} and {bit:g} Ω"
-    ax.set_xlabel(f"Cells of an array, {segments} a segment")
+    ax.set_xlabel(f"Cells of an array, {segments} a segment\n%: mean current lost, all cells at HGS")
     ax.set_ylabel("SNR (dB)")
 
 
