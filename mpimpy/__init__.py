@@ -48,7 +48,7 @@ from .operands.edge import MpimpyWarning
 from .operands.survey import Survey
 
 if TYPE_CHECKING:
-    from . import solve, workloads
+    from . import solve, studies, workloads
     from .designs import design, search
     from .sweeps import open_sweep, sweep
 
@@ -99,6 +99,7 @@ __all__ = [
     "search",
     "set_num_threads",
     "solve",
+    "studies",
     "sweep",
     "warm",
     "wires",
@@ -113,6 +114,7 @@ __getattr__: Callable[[str], Any] = later(
         "open_sweep": "sweeps",
         "search": "designs",
         "solve": "solve",
+        "studies": "studies",
         "sweep": "sweeps",
         "workloads": "workloads",
     },

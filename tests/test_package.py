@@ -35,6 +35,7 @@ LEAVES = {
     "designs",
     "workloads",
     "solve",
+    "studies",
 }
 
 
@@ -84,7 +85,18 @@ def run(code):
 
 
 def test_importing_mpimpy_imports_no_heavy_library():
-    heavy = ["torch", "triton", "matplotlib", "numba", "scipy", "xarray", "distributed", "multiprocessing"]
+    heavy = [
+        "torch",
+        "triton",
+        "matplotlib",
+        "numba",
+        "scipy",
+        "xarray",
+        "pandas",
+        "tqdm",
+        "distributed",
+        "multiprocessing",
+    ]
     found = run(f"import sys, mpimpy; print([name for name in {heavy} if name in sys.modules])")
     assert found == "[]"
 
