@@ -16,7 +16,8 @@ from ._solution import Inner, Solution
 __all__ = ["solve"]
 
 KEPT = 100  # directions that a new correction is made orthogonal to
-WINDOW, SLOWEST = 20, 0.8  # it has stalled if so many steps leave more than this share of the residual
+WINDOW, SLOWEST = 30, 0.9  # it has stalled if so many steps leave more than this share of the residual
+HARDLY = 0.5  # more steps are no advice if so many leave more than this share
 LARGEST = 1000  # unknowns up to which a failure is told with the condition number, which takes an SVD
 SMALLEST = 1e-290
 EPS = float(np.finfo(np.float64).eps)
@@ -269,8 +270,10 @@ def _told(task: _Task, columns: list[_Column], product_error: float) -> str:
     at += f" (tolerance {task.tolerance:g})"
     if worst.ended == "rounding":
         return f"{at}, where float64 rounds A x: no solution of this system in float64 has less"
-    if worst.ended == "steps":
-        pace = (worst.residuals[-1] / worst.residuals[-1 - min(WINDOW, steps)]) ** (1 / min(WINDOW, steps))
+    recent = min(WINDOW, steps)
+    left = worst.residuals[-1] / worst.residuals[-1 - recent] if recent else 1.0
+    if worst.ended == "steps" and left < HARDLY:
+        pace = left ** (1 / recent)
         return f"{at}, and each of the last steps left {pace:.2f} of it: allow more steps"
     if worst.ended == "broken":
         return f"{at}: {task.inner.method} broke down on the crossbars: use Inner('gmres'), or another preconditioner"
@@ -283,4 +286,4 @@ def _told(task: _Task, columns: list[_Column], product_error: float) -> str:
         condition, product = f", and A has a condition number of {found:.2g}", "their product"
     error = f"a product on these crossbars is off by {100 * product_error:.2g} %{condition}"
     way = "take cells of less variation, an ADC of more codes, a preconditioner or more inner iterations"
-    return f"{at} and no longer falls: {error}; refinement stalls where {product} is too large: {way}"
+    return f"{at} and hardly falls any more: {error}; refinement stalls where {product} is too large: {way}"

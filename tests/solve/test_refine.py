@@ -117,13 +117,13 @@ def test_too_much_noise_is_told_with_the_figures(b):
     with pytest.warns(MpimpyWarning, match=r"after 3 steps .* allow more steps"):
         assert not solve(spd(3), b, pcm(), steps=3).converged
     A, b = spd(1e5, 3 * N), np.concatenate([b, b**2, b**3])
-    message = r"not solved: .* no longer falls: .* off by \d+ %, .* number of 1e\+05"
+    message = r"not solved: .* hardly falls any more: .* off by \d+ %, .* number of 1e\+05"
     with pytest.warns(MpimpyWarning, match=message) as told:
-        found = solve(A, b, Engine(seed=1), steps=35)
+        found = solve(A, b, Engine(seed=1), steps=40)
     assert told[0].filename == __file__
     assert not found.converged
     assert found.residuals[-1] == np.linalg.norm(b - A @ found.x) / np.linalg.norm(b) > 0.01
-    assert found.steps < 35
+    assert found.steps == 40  # more of them are no advice
 
 
 def test_a_breakdown_is_told(b):
