@@ -166,7 +166,7 @@ class Engine(SurveyingEngine):
         gradient: str = "straight",
         parts: Iterable[str] = ("inputs", "weights"),
     ) -> None:
-        config.check(*parts)
+        config._check(*parts)
         plans.choose_grid(config)  # raises now if currents cannot be exact
         # each is checked when it is set
         self.config, self.backend = config, backend
@@ -372,9 +372,9 @@ class Engine(SurveyingEngine):
         """
         for operand in (x, w):
             if isinstance(operand, CrossbarOperand):
-                return operand.multiply_on(self, x, w, read)
+                return operand._multiply_on(self, x, w, read)
         if isinstance(w, RightOperand):
-            self.config.check_written_with(w.config)
+            self.config._check_written_with(w.config)
             return w.read(x, read)
         if (lazy := lazy_of(x, w)) is not None and lazy.multiply is not None:
             return lazy.multiply(self, x, w, read)

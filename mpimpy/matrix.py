@@ -45,8 +45,6 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         Settings that it was written with.
     shape : (int, int)
         (K, N).
-    programmed : mpimpy.crossbar.programmed.Programmed or None
-        Cells, scales and faults as one value; None for a matrix without elements.
 
     Examples
     --------
