@@ -151,6 +151,9 @@ class LayerCells(Slotted):
         return matrix, bad
 
     def _write(self, w: Any, step: int, age: Any = None) -> tuple[Any, Any]:
+        if w.is_complex():
+            held = "which is complex, and cells of layers hold real ones: give real and imaginary parts"
+            fail(TypeError, f"layer {self.name!r}: its weights have dtype {w.dtype}, {held} layers of their own")
         try:
             matrix = self._program(w.detach(), step)
             matrix = matrix if age is None else matrix.at(*age)
