@@ -6,8 +6,7 @@
 (2, 3)
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import _lazy, backends, wires  # noqa: F401
 from ._complex import ComplexMatrix
@@ -48,7 +47,8 @@ from .operands.edge import MpimpyWarning
 from .operands.survey import Survey
 
 if TYPE_CHECKING:
-    from . import workloads
+    from . import nn as nn
+    from . import plot, workloads
     from .designs import design, search
     from .sweeps import open_sweep, sweep
 
@@ -95,6 +95,7 @@ __all__ = [
     "get_num_threads",
     "load",
     "open_sweep",
+    "plot",
     "presets",
     "search",
     "set_num_threads",
@@ -104,15 +105,23 @@ __all__ = [
     "workloads",
 ]
 
-# names whose rooms are imported when they are asked for
-__getattr__: Callable[[str], Any] = later(
-    __name__,
-    {
-        "design": "designs",
-        "open_sweep": "sweeps",
-        "search": "designs",
-        "sweep": "sweeps",
-        "workloads": "workloads",
-    },
-    globals(),
-)
+# Names whose rooms are imported when they are asked for. Type checkers see the imports above, and know no others.
+if not TYPE_CHECKING:
+    __getattr__ = later(
+        __name__,
+        {
+            "design": "designs",
+            "nn": "nn",
+            "open_sweep": "sweeps",
+            "plot": "plot",
+            "search": "designs",
+            "sweep": "sweeps",
+            "workloads": "workloads",
+        },
+        globals(),
+        dict.fromkeys(("dot", "matmul"), "the product is mpimpy.MapReducedot(a, b), with np.dot's rules"),
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__", "__name__", "__path__", "__version__"])

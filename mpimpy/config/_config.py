@@ -13,6 +13,7 @@ from ._device import Device
 from ._format import Format
 from ._hints import hinted
 from ._parts import DAC, Tile, Wires
+from ._shown import short_repr
 
 __all__ = ["Config", "Parts"]
 
@@ -64,6 +65,8 @@ class Config:
     inputs: Format = field(default_factory=Format)
     weights: Format = field(default_factory=Format)
     wires: Wires | None = None
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         kinds: dict[str, type] = {"device": Device, "dac": DAC, "adc": ADC, "tile": Tile}
