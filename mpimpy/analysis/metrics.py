@@ -10,7 +10,7 @@ from ..operands import edge, values
 
 __all__ = ["ABSE", "RE", "SNR", "EXACT_dB", "together"]
 
-EXACT_dB = 200.0  # above it, an error is the rounding of float64, and no effect of a crossbar
+EXACT_dB: float = 200.0  # above it, an error is the rounding of float64, and no effect of a crossbar
 
 
 def _operands(measured: Any, exact: Any) -> tuple[Any, Any, Any]:
