@@ -237,8 +237,7 @@ class _Bench:
 
     def snr_dB(self, error: Any) -> float:
         """SNR of the exact product plus an error, dB; infinite where only float64 rounds."""
-        found = metrics.SNR(self._exact + error, self._exact)
-        return math.inf if found > metrics.EXACT_dB else found
+        return metrics.told_dB(self._exact + error, self._exact)
 
     def budget(self) -> _Budget:
         """Return the figures of the read."""
