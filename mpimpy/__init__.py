@@ -6,7 +6,8 @@
 (2, 3)
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from . import _lazy, backends, wires  # noqa: F401
 from ._complex import ComplexMatrix
@@ -48,7 +49,7 @@ from .operands.survey import Survey
 
 if TYPE_CHECKING:
     from . import nn as nn
-    from . import plot, workloads
+    from . import plot, studies, workloads
     from .designs import design, search
     from .sweeps import open_sweep, sweep
 
@@ -99,28 +100,32 @@ __all__ = [
     "presets",
     "search",
     "set_num_threads",
+    "studies",
     "sweep",
     "warm",
     "wires",
     "workloads",
 ]
 
-# Names whose rooms are imported when they are asked for. Type checkers see the imports above, and know no others.
-if not TYPE_CHECKING:
-    __getattr__ = later(
-        __name__,
-        {
-            "design": "designs",
-            "nn": "nn",
-            "open_sweep": "sweeps",
-            "plot": "plot",
-            "search": "designs",
-            "sweep": "sweeps",
-            "workloads": "workloads",
-        },
-        globals(),
-        dict.fromkeys(("dot", "matmul"), "the product is mpimpy.MapReducedot(a, b), with np.dot's rules"),
-    )
+# names whose rooms are imported when they are asked for
+_found: Callable[[str], Any] = later(
+    __name__,
+    {
+        "design": "designs",
+        "nn": "nn",
+        "open_sweep": "sweeps",
+        "plot": "plot",
+        "search": "designs",
+        "studies": "studies",
+        "sweep": "sweeps",
+        "workloads": "workloads",
+    },
+    globals(),
+    dict.fromkeys(("dot", "matmul"), "the product is mpimpy.MapReducedot(a, b), with np.dot's rules"),
+)
+
+if not TYPE_CHECKING:  # type checkers see the imports above, and know no other names
+    __getattr__ = _found
 
 
 def __dir__() -> list[str]:
