@@ -50,6 +50,7 @@ from .operands.survey import Survey
 if TYPE_CHECKING:
     from . import workloads
     from .designs import design, search
+    from .explorer import explore
     from .sweeps import open_sweep, sweep
 
 __version__ = "2.0.0"
@@ -91,6 +92,7 @@ __all__ = [
     "design",
     "diffpairdpe",
     "explain",
+    "explore",
     "fpmemdpe",
     "get_num_threads",
     "load",
@@ -109,6 +111,7 @@ __getattr__: Callable[[str], Any] = later(
     __name__,
     {
         "design": "designs",
+        "explore": "explorer",
         "open_sweep": "sweeps",
         "search": "designs",
         "sweep": "sweeps",

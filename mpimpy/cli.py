@@ -21,6 +21,7 @@ from .checks import check_names
 from .compat.dpetensor import DPETensor
 from .config._flat import ENGINE, SETTINGS
 from .designs import _command as designs
+from .explorer import _command as explorer
 from .files import tables
 from .operands.edge import MpimpyWarning
 from .sweeps import _command as sweeps
@@ -112,6 +113,7 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
 
     sweeps.add(command)
     designs.add(command)
+    explorer.add(command)
     info = command("info", _info, "Print versions, threads and backends.", settings=False)
     info.add_argument("--warm", action="store_true", help="compile the kernels of common products, and keep them")
     return parser, commands.choices
