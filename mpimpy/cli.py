@@ -105,11 +105,14 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
     matrix = f"{tables.either(tables.MATRICES)} file; file.npz:name picks one array of several; - is standard input"
     dot.add_argument("a", metavar="A", help=f"inputs: {matrix}; .csv has commas and no header")
     dot.add_argument("b", metavar="B", help="weights, likewise")
-    dot.add_argument("-o", "--out", metavar="OUT", help=f"write the product: {tables.either(tables.MATRICES)}; - is standard output as csv, npy:- as npy, and the rest is then printed on stderr")
+    kinds = f"{tables.either(tables.MATRICES)}; - is standard output as csv, npy:- as npy, with the figures on stderr"
+    dot.add_argument("-o", "--out", metavar="OUT", help=f"write the product: {kinds}")
     dot.add_argument(
         "--plot", metavar="FILE", help=f"draw measured against expected elements: {tables.either(tables.PICTURES)}"
     )
     dot.add_argument("--explain", action="store_true", help="print size, conversions and the cost of each effect")
+
+    dot.add_argument("--estimate", action="store_true", help="print memory and time of the product, and end")
 
     sweeps.add(command)
     designs.add(command)
@@ -160,6 +163,9 @@ def _dot(args: argparse.Namespace) -> None:
         tables.check_spared(args.out, out, (args.a, args.b))
     engine = DPETensor(**_chosen(args))
     a, b = tables.load(args.a), tables.load(args.b)
+    if args.estimate:
+        _estimate(args, engine, a, b)
+        return
     if ".csv" in (stream, out and out.suffix.lower()):
         _check_csv(args.out, a, b)
     measured = MapReducedot(a, b, engine)
@@ -180,6 +186,17 @@ def _dot(args: argparse.Namespace) -> None:
         *([] if table is None else [f"\n{table}"]),
     ]
     print(*lines, sep="\n", file=sys.stderr if stream else sys.stdout)
+
+
+def _estimate(args: argparse.Namespace, engine: DPETensor, a: Any, b: Any) -> None:
+    idle = [f"--{name}" for name in ("out", "plot", "explain") if vars(args)[name]]
+    if idle:
+        msg = f"{idle[0]} has no effect beside --estimate, which computes no product: leave it out"
+        raise ValueError(msg)
+    if a.ndim < 1 or b.ndim != 2 or a.shape[-1] != b.shape[0]:
+        msg = f"shapes {a.shape} and {b.shape}: --estimate takes inputs (..., K) and weights (K, N)"
+        raise ValueError(msg)
+    print(engine.estimate(max(1, a.size // a.shape[-1]), *b.shape))
 
 
 def _demo(args: argparse.Namespace) -> None:

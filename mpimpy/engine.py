@@ -5,9 +5,9 @@ from typing import Any, Unpack
 
 from . import noise
 from ._complex import ComplexMatrix
+from ._estimate import EstimatingEngine
 from ._neighbours import Neighbours
 from ._operator import CrossbarOperator
-from ._survey import SurveyingEngine
 from ._transposed import transposed_refusal
 from ._writing import calibrated, place_of
 from .arrays import detach, is_complex, lazy_of, namespace, recorded, wants_gradient
@@ -26,7 +26,7 @@ __all__ = ["Engine"]
 
 
 @hinted
-class Engine(SurveyingEngine):
+class Engine(EstimatingEngine):
     """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters

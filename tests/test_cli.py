@@ -160,6 +160,12 @@ def test_explain_prints_the_table(pair, run):
     assert out.endswith(f"\nseed     2, chip 0\n\n{explain(*pair, seed=2, var=0.02)}\n")
 
 
+def test_an_estimate_computes_no_product(pair, run, monkeypatch):
+    monkeypatch.setattr(cli, "MapReducedot", None)
+    out = run("dot", "a.npy", "b.npy", "--estimate", "--radc", 1024)
+    assert out.startswith("product          5 x 70 by 70 x 3\narrays           8\n")
+
+
 def test_dot_draws_every_kind_of_picture(pair, run, matplotlib):
     for name, start in (("p.png", b"\x89PNG"), ("p.PDF", b"%PDF"), ("p.svg", b"<?xml")):
         run("dot", "a.npy", "b.npy", "--plot", name)
@@ -363,6 +369,8 @@ DOT_ERRORS = {
     "a.npy b.npy --va 3": "unknown option '--va': did you mean '--var'?",
     "a.npy b.npy c.npy": "unexpected argument 'c.npy'",
     "a.npy": "the following arguments are required: B",
+    "a.npy b.npy --estimate --explain": "--explain has no effect beside --estimate, which computes no product",
+    "a.npy deep.npy --estimate": "shapes (5, 70) and (2, 2, 70): --estimate takes inputs (..., K) and weights (K, N)",
     "- -": "A and B are both -, and there is one standard input: give one of them as a file",
     "a.npy b.npy -o a.npy": "a.npy: would overwrite the input a.npy: give another name",
     "a.npy link.npy -o b.npy": "b.npy: would overwrite the input link.npy: give another name",
