@@ -22,7 +22,20 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 FLOORS = [line.split() for line in re.search(r"```rooms\n(.*?)```", ARCHITECTURE, re.DOTALL)[1].splitlines()[::-1]]
 ORDER = [name for floor in FLOORS for name in floor]
 LIBRARIES = {"numpy", "torch", "numba", "triton", "scipy", "matplotlib", "jax", "cupy", "threadpoolctl"}
-LEAVES = {"cluster", "plot", "devices", "demo", "files", "cli", "autograd", "nn", "sweeps", "designs", "workloads"}
+LEAVES = {
+    "cluster",
+    "plot",
+    "devices",
+    "demo",
+    "files",
+    "cli",
+    "autograd",
+    "nn",
+    "sweeps",
+    "designs",
+    "workloads",
+    "explorer",
+}
 
 
 def sources():

@@ -197,10 +197,10 @@ def serve(port: int = PORT, *, browser: bool = True) -> None:
     """
     port, browser = as_int("port", port, 0, 65535), as_bool("browser", browser)
     with _open(port) as server:
-        print(f"mpimpy explorer: {server.url} (Ctrl-C ends it)", flush=True)
-        if browser:  # it may take its time, and requests wait until the server runs
-            threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
+            print(f"mpimpy explorer: {server.url} (Ctrl-C ends it)", flush=True)
+            if browser:  # it may take its time, and requests wait until the server runs
+                threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
             server.serve_forever()
         # no thread may be inside a kernel while Python ends
         with contextlib.suppress(KeyboardInterrupt):
