@@ -413,7 +413,9 @@ def test_other_errors(tmp_path, monkeypatch, fail, matplotlib, words):
 @pytest.mark.parametrize("words", ["demo", "demo matmul -o y.png", "dot a.npy b.npy --plot y.png"])
 def test_without_matplotlib(pair, fail, monkeypatch, words):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert fail(*words.split()) == "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
+    assert fail(*words.split()) == (
+        'pictures need Matplotlib, which is not installed: pip install -e ".[plot]" in the checkout of mpimpy'
+    )
 
 
 def test_output_names_are_checked_before_anything_is_read(pair, fail):

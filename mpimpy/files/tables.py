@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ..checks import fail
+from ..checks import fail, install
 from .whole import write_whole as save
 
 __all__ = [
@@ -72,7 +72,7 @@ def picture_target(text: str) -> Path:
     """
     path = target(text, PICTURES)
     if importlib.util.find_spec("matplotlib") is None:
-        msg = "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
+        msg = f"pictures need Matplotlib, which is not installed: {install('plot')}"
         raise ModuleNotFoundError(msg)
     return path
 
