@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lazy, backends, wires  # noqa: F401
 from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
+from ._estimate import Estimate
 from ._later import later
 from ._load import load
 from ._operator import CrossbarOperator
@@ -71,6 +72,7 @@ __all__ = [
     "Drift",
     "Effect",
     "Engine",
+    "Estimate",
     "Flicker",
     "Format",
     "Gaussian",
