@@ -62,7 +62,7 @@ class Server(ThreadingHTTPServer):
     port : int
         0 takes a free one; see `url`.
     compute : function, optional
-        As `explore`, with ``check``.
+        As `explore`.
     """
 
     daemon_threads = True
@@ -86,12 +86,12 @@ class Server(ThreadingHTTPServer):
         except ValueError as error:
             return 400, {"error": f"the request is not JSON: {error}"}
         if not isinstance(asked, dict) or not isinstance(asked.get("page"), str) or "settings" not in asked:
-            return 400, {"error": 'the request must be {"page": text, "settings": {...}}'}
+            return 400, {"error": 'the request must be {"page": text, "settings": {...}, "pictures": true or false}'}
         check = self.newest.enter(asked["page"])
         try:
             with self.working:
                 check()
-                return 200, self.compute(asked["settings"], check=check)
+                return 200, self.compute(asked["settings"], pictures=asked.get("pictures") is not False, check=check)
         except _Stale:
             return 409, {"error": "stale: a newer request came in"}
         except _REFUSED as error:

@@ -122,6 +122,10 @@ function fill(found) {
     ["ADC full scale", `${Number((found.adc_full_scale_A * 1e6).toPrecision(4))} µA`],
   ];
   part("counts").replaceChildren(...rows.flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
+  part("code").textContent = found.code;
+}
+
+function draw(found) {
   part("pictures").replaceChildren(...found.pictures.map((picture) => {
     const figure = element("figure", "");
     if (picture.png) figure.append(element("img", "", { src: picture.png, alt: picture.alt }));
@@ -129,13 +133,27 @@ function fill(found) {
     return figure;
   }));
   if (!found.pictures.length) part("pictures").append(element("p", "Pictures need Matplotlib, which is not installed."));
-  part("code").textContent = found.code;
 }
 
 function complain(text) {
+  if (text) part("status").textContent = "";
   part("error").textContent = text;
   part("error").hidden = !text;
-  if (text) part("status").textContent = "";
+}
+
+// The answer to a request; null if a newer one is on its way.
+async function ask(settings, pictures, signal) {
+  try {
+    const answer = await fetch("/run", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ page, settings, pictures }),
+      signal,
+    });
+    return answer.status === 409 ? null : await answer.json();
+  } catch (error) {
+    return signal.aborted ? null : { error: "No answer: does mpimpy explore still run in its terminal?" };
+  }
 }
 
 async function run(remark = "") {
@@ -144,33 +162,26 @@ async function run(remark = "") {
   const settings = chosen();
   const hash = address(settings);
   if (!remark) history.replaceState(null, "", hash ? `#${hash}` : location.pathname);
-  document.body.dataset.state = "computing";
-  document.body.classList.add("old");
+  const show = document.body;
+  show.dataset.state = "computing";
+  show.classList.add("old", "undrawn");
   part("status").textContent = "Computing …";
-  let found;
-  let text = "";
-  try {
-    const answer = await fetch("/run", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ page, settings }),
-      signal: mine.signal,
-    });
-    if (answer.status === 409) return; // a newer request is on its way
-    found = await answer.json();
-    text = answer.ok ? remark : found.error;
-  } catch (error) {
-    if (mine.signal.aborted) return;
-    text = "No answer: does mpimpy explore still run in its terminal?";
+  // the numbers first: pictures take longer
+  for (const pictures of [false, true]) {
+    const found = await ask(settings, pictures, mine.signal);
+    if (found === null || mine !== running) return;
+    complain(found.error || remark);
+    if (found.error) {
+      show.dataset.state = "error";
+      return;
+    }
+    show.classList.remove("old");
+    if (pictures) {
+      draw(found);
+      show.classList.remove("undrawn");
+    } else fill(found);
   }
-  if (mine !== running) return;
-  running = null;
-  if (found && !found.error) {
-    document.body.classList.remove("old");
-    fill(found);
-  }
-  complain(text);
-  document.body.dataset.state = text && text !== remark ? "error" : "done";
+  show.dataset.state = "done";
 }
 
 function soon() {

@@ -15,6 +15,7 @@ from mpimpy.explorer._server import Server  # noqa: E402
 
 PROGRAMS = [shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")]
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", "--window-size=1200,900")
+DOT = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TINY = "M=4&K=64&N=4"
 
 pytestmark = [
@@ -25,7 +26,12 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def server():
-    with Server(0, lambda settings, check: explore(settings, pictures="IR" in str(settings), check=check)) as found:
+    drawn = [{"title": "Dot", "alt": "A dot", "png": DOT}, {"title": "None", "alt": "None", "note": "not here"}]
+
+    def compute(settings, pictures, check):
+        return explore(settings, pictures=False, check=check) | {"pictures": drawn if pictures else []}
+
+    with Server(0, compute) as found:
         thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield found
@@ -75,6 +81,8 @@ def decibels(**settings):
 def test_a_slider_moves_by_keys_and_the_link_keeps_it(open_page, capsys):
     page = open_page()
     assert page.part("snr").text == decibels()
+    assert page.part("pictures").text == "Dot\nNone: not here"
+    assert page.browser.execute_script("return document.images[0].naturalWidth") == 1
     slider = page.part("c-radc")
     for _ in range(3):  # faster than products are computed: the last one counts
         slider.send_keys(Keys.ARROW_RIGHT)

@@ -22,7 +22,7 @@ class Computes:
         self.calls, self.started, self.free = [], threading.Event(), threading.Event()
         self.free.set()
 
-    def __call__(self, settings, check):
+    def __call__(self, settings, pictures, check):
         self.calls.append(settings)
         self.started.set()
         assert self.free.wait(60)
@@ -31,7 +31,7 @@ class Computes:
             raise {"value": ValueError("two\n lines"), "bug": KeyError("bug"), "empty": MemoryError()}[
                 settings["error"]
             ]
-        return {"settings": settings}
+        return {"settings": settings, "pictures": pictures}
 
 
 @pytest.fixture
@@ -94,7 +94,8 @@ def test_it_answers_its_own_page_alone(server):
 
 def test_answers_and_errors_are_json(server, capsys):
     status, text, headers = ask(server, body={"page": "p", "settings": {"radc": 64}})
-    assert (status, json.loads(text)) == (200, {"settings": {"radc": 64}})
+    assert (status, json.loads(text)) == (200, {"settings": {"radc": 64}, "pictures": True})
+    assert json.loads(ask(server, body={"page": "p", "settings": {}, "pictures": False})[1])["pictures"] is False
     assert headers["Cache-Control"] == "no-store"
     for body, message in (
         (b"{", "the request is not JSON"),
