@@ -176,7 +176,7 @@ class EstimatingEngine(SurveyingEngine):
         >>> from mpimpy import Engine
         >>> found = Engine(seed=1).estimate(1000, 2000, 2000)
         >>> found.counts.arrays, found.operand_bytes
-        (4096, 56000000)
+        (4096, 64000000)
         """
         M, K, N = (as_int(name, size, 1) for name, size in (("M", M), ("K", K), ("N", N)))
         kept, work = _memory(self.config, self.backend, M, K, N)

@@ -66,6 +66,8 @@ def as_problem(settings: Mapping[str, Any]) -> Problem:
         check_names([own["preset"]], presets.PRESETS, "preset")
         if "stuck_fault_ratio" in given or "stuck_fault_value" in given:
             fail(ValueError, "beside a preset, stuck cells are stuck_HGS and stuck_LGS: give one of them")
+        if given.get("device_file") is not None:
+            fail(ValueError, "a preset and device_file= are two devices: give one of them")
         cells = {name: given[name] for name in given if name in _OF_DEVICE}
         # slices are checked against the levels at once
         given = {name: value for name, value in given.items() if name not in cells or name == "g_level"}
