@@ -196,7 +196,8 @@ def _estimate(args: argparse.Namespace, engine: DPETensor, a: Any, b: Any) -> No
     if a.ndim < 1 or b.ndim != 2 or a.shape[-1] != b.shape[0]:
         msg = f"shapes {a.shape} and {b.shape}: --estimate takes inputs (..., K) and weights (K, N)"
         raise ValueError(msg)
-    print(engine.estimate(max(1, a.size // a.shape[-1]), *b.shape))
+    args.figures = engine.estimate(max(1, a.size // a.shape[-1]), *b.shape)
+    print(args.figures)
 
 
 def _demo(args: argparse.Namespace) -> None:
