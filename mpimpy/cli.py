@@ -21,7 +21,9 @@ from .checks import check_names
 from .compat.dpetensor import DPETensor
 from .config._flat import ENGINE, SETTINGS
 from .designs import _command as designs
+from .engine import Engine
 from .files import tables
+from .machines import MACHINES
 from .operands.edge import MpimpyWarning
 from .sweeps import _command as sweeps
 
@@ -50,11 +52,15 @@ def _value(text: str) -> Any:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
+    machine = (
+        f"machine: a .toml or .json file of settings, or {tables.either(tuple(MACHINES))}; the options below change it"
+    )
+    parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help=machine)
     for title, table in (("settings", SETTINGS), ("random numbers and backend", _ENGINE)):
         group = parser.add_argument_group(title)
         for name, (default, unit, meaning) in table.items():
             text = f"{meaning} ({f'{unit}; ' if unit else ''}default {default})"
-            kind: dict[str, Any] = {"type": _value, "metavar": "VALUE"}
+            kind: dict[str, Any] = {"type": str if name == "device_file" else _value, "metavar": "VALUE"}
             if default in ("True", "False"):
                 kind = {"action": argparse.BooleanOptionalAction}
             # both spellings count; help shows the first
@@ -66,6 +72,15 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _chosen(args: argparse.Namespace, names: Iterable[str] = _OPTIONS) -> dict[str, Any]:
     # options of the command line, without the defaults
     return {name: vars(args)[name] for name in names if name in args}
+
+
+def _engine(args: argparse.Namespace) -> Engine:
+    # the machine of --config, changed by the other options; without it, that of the options
+    given, machine = _chosen(args), vars(args).get("config")
+    if machine is None:
+        return DPETensor(**given)
+    engine = Engine.named(machine) if machine in MACHINES else Engine.from_file(machine)
+    return engine.replace(**given) if given else engine
 
 
 def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
@@ -146,7 +161,7 @@ def _exact(a: Any, b: Any) -> Any:
 def _dot(args: argparse.Namespace) -> None:
     out = None if args.out is None else tables.target(args.out, tables.MATRICES)
     picture = None if args.plot is None else tables.picture_target(args.plot)
-    engine = DPETensor(**_chosen(args))
+    engine = _engine(args)
     a, b = tables.load(args.a), tables.load(args.b)
     if out and out.suffix.lower() == ".csv":
         _check_csv(args.out, a, b)
@@ -168,7 +183,7 @@ def _dot(args: argparse.Namespace) -> None:
 
 def _demo(args: argparse.Namespace) -> None:
     matmul = args.what == "matmul"
-    idle = [*SETTINGS, "keep"] if matmul else ["mode"]
+    idle = ["config", *SETTINGS, "keep"] if matmul else ["mode"]
     useless = [name for name in idle if name in args]
     if useless:
         msg = f"{', '.join(f'--{name}' for name in useless)} has no effect on the demo {args.what}: leave it out"
@@ -186,7 +201,7 @@ def _demo(args: argparse.Namespace) -> None:
 def _demo_picture(args: argparse.Namespace, picture: Path) -> None:
     from . import demo, plot
 
-    engine = DPETensor(**_chosen(args))
+    engine = _engine(args)
     result = demo.compress(demo.photograph(), engine, **_chosen(args, ["keep"]))
     tables.save({picture: tables.picture_writer(plot.compression(result), picture)})
     print(result)

@@ -85,7 +85,11 @@ REFUSED = [
     (lambda: Format(granularity=64), TypeError, r"granularity=64 must be two whole numbers"),
     (lambda: Format.named("fp8"), ValueError, r"format 'fp8' is unknown: use one of int4, int8, bf16, fp16, fp32"),
     (lambda: Config(device=DAC()), TypeError, r"device=DAC\(.* must be a Device"),
-    (lambda: Config().replace(devcie=Device()), TypeError, r"unknown part 'devcie': did you mean 'device'\?"),
+    (
+        lambda: Config().replace(devcie=Device()),
+        TypeError,
+        r"unknown part or setting 'devcie': did you mean 'device'\?",
+    ),
     (lambda: Config().replace(device={"vra": 1}), TypeError, r"unknown setting 'vra': did you mean 'var'\?"),
     (
         lambda: Engine(weights=Format([1, 5])),
