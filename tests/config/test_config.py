@@ -254,7 +254,7 @@ def test_every_flat_setting_reaches_the_configuration():
     assert flat.build(wire_resistance=2, exact_reads=True).wires == Wires(2.0, 2.0, exact_reads=True)
     assert flat.build(wire_resistance=(0, 3)).wires == Wires(0.0, 3.0)
     assert flat.build(bw_e=8, dbfp_en=True).inputs.double
-    assert set(values) | {"stuck_fault_value", "dbfp_en", "exact_reads"} == set(flat.SETTINGS)
+    assert set(values) | {"stuck_fault_value", "dbfp_en", "exact_reads", "device_file"} == set(flat.SETTINGS)
 
 
 def test_configurations_are_frozen_hashable_values():
