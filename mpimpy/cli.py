@@ -79,7 +79,7 @@ def _engine(args: argparse.Namespace) -> Engine:
     given, machine = _chosen(args), vars(args).get("config")
     if machine is None:
         return DPETensor(**given)
-    engine = Engine.named(machine) if machine in MACHINES else Engine.from_file(machine)
+    engine = Engine.from_file(machine) if Path(machine).suffix else Engine.named(machine)
     return engine.replace(**given) if given else engine
 
 

@@ -372,5 +372,7 @@ def test_the_shell_takes_a_file_a_name_and_a_measured_device(tmp_path, monkeypat
         assert f"seed     {wanted.seed}, chip {wanted.chip}" in capsys.readouterr().out
     assert cli.main(["dot", "x.npy", "w.npy", "--config", "none.toml"]) == 2
     assert "none.toml: cannot be read" in capsys.readouterr().err
+    assert cli.main(["dot", "x.npy", "w.npy", "--config", "isac"]) == 2
+    assert "unknown machine 'isac': did you mean 'isaac'?" in capsys.readouterr().err
     assert cli.main(["demo", "matmul", "--config", "isaac"]) == 2
     assert "--config has no effect on the demo matmul" in capsys.readouterr().err
