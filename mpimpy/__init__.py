@@ -9,9 +9,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import _lazy, backends, wires  # noqa: F401
+from . import _lazy, backends, machines, wires  # noqa: F401
 from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
+from ._estimate import Estimate
 from ._later import later
 from ._load import load
 from ._operator import CrossbarOperator
@@ -48,8 +49,10 @@ from .operands.edge import MpimpyWarning
 from .operands.survey import Survey
 
 if TYPE_CHECKING:
-    from . import solve, studies, workloads
+    from . import nn as nn
+    from . import plot, solve, studies, workloads
     from .designs import design, search
+    from .explorer import explore
     from .sweeps import open_sweep, sweep
 
 __version__ = "2.0.0"
@@ -70,6 +73,7 @@ __all__ = [
     "Drift",
     "Effect",
     "Engine",
+    "Estimate",
     "Flicker",
     "Format",
     "Gaussian",
@@ -91,10 +95,13 @@ __all__ = [
     "design",
     "diffpairdpe",
     "explain",
+    "explore",
     "fpmemdpe",
     "get_num_threads",
     "load",
+    "machines",
     "open_sweep",
+    "plot",
     "presets",
     "search",
     "set_num_threads",
@@ -107,11 +114,14 @@ __all__ = [
 ]
 
 # names whose rooms are imported when they are asked for
-__getattr__: Callable[[str], Any] = later(
+_found: Callable[[str], Any] = later(
     __name__,
     {
         "design": "designs",
+        "explore": "explorer",
+        "nn": "nn",
         "open_sweep": "sweeps",
+        "plot": "plot",
         "search": "designs",
         "solve": "solve",
         "studies": "studies",
@@ -119,4 +129,12 @@ __getattr__: Callable[[str], Any] = later(
         "workloads": "workloads",
     },
     globals(),
+    dict.fromkeys(("dot", "matmul"), "the product is mpimpy.MapReducedot(a, b), with np.dot's rules"),
 )
+
+if not TYPE_CHECKING:  # type checkers see the imports above, and know no other names
+    __getattr__ = _found
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__", "__name__", "__path__", "__version__"])

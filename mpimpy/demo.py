@@ -53,6 +53,14 @@ class Compression:
     seconds: float
     exact_seconds: float
 
+    def figures(self) -> dict[str, Any]:
+        """Return all figures of the text, by name."""
+        names = ("kept", "seed", "chip", "seconds", "exact_seconds", "reports")
+        found = {name: getattr(self, name) for name in names}
+        pairs = (("crossbar", "exact"), ("crossbar", "original"), ("exact", "original"))
+        psnr = {f"psnr_{measured}_{reference}_dB": self.psnr(measured, reference) for measured, reference in pairs}
+        return {"snr_dB": SNR(*self.pixels), "snr_first_dB": SNR(*self.coefficients), **psnr, **found}
+
     def psnr(self, measured: str, reference: str) -> float:
         """Return the peak signal-to-noise ratio between two of the pictures, dB.
 
@@ -241,7 +249,7 @@ _EXAMPLES: dict[int, tuple[tuple[int, ...], dict[str, Any], dict[str, Any]]] = {
     ),
     1: (
         (),
-        {"slice_method": (1, 1, 2, 2), "bw_e": None, "quant_gran": (1, 64)},
+        {"slice_method": (1, 1, 2, 2), "bw_e": None, "quant_gran": (64, 64)},
         {"var": 0.0, "g_level": 16, "rdac": 16, "radc": 2**12},
     ),
 }
@@ -268,12 +276,17 @@ class Product:
     seconds: float
     exact_seconds: float
 
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of the text, by name."""
+        names = ("mode", "library", "seconds", "exact_seconds")
+        return {"snr_dB": SNR(self.measured, self.exact)} | {name: getattr(self, name) for name in names}
+
     def __str__(self) -> str:
         _, slicing, settings = _EXAMPLES[self.mode]
         given = ", ".join(f"{name}={value}" for name, value in (slicing | settings).items())
         return (
             f"mode {self.mode} on {self.library}, {given}\n"
-            f"SNR(dB) {SNR(self.measured, self.exact)}\n"
+            f"SNR(dB) {SNR(self.measured, self.exact):.2f}\n"
             f"time {self.seconds:.3f} s, {self.library}.matmul {self.exact_seconds:.3f} s"
         )
 
@@ -324,11 +337,6 @@ def matmul(mode: int, *, seed: int | None = None, chip: int = 0, backend: str | 
     ------
     ValueError, TypeError
         If `seed`, `chip` or `backend` is out of range.
-
-    Warns
-    -----
-    MpimpyWarning
-        In mode 1, whose blocks are rounded up to whole arrays.
     """
     import numpy as np
 

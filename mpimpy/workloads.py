@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .analysis.metrics import SNR
-from .checks import MpimpyWarning, as_float, as_int, fail
+from .checks import MpimpyWarning, as_float, as_int, fail, install
 
 __all__ = ["accuracy", "product", "solver_residual"]
 
@@ -117,7 +117,7 @@ class accuracy:
 
     def __init__(self, model: Any, data: Any, labels: Any, batch: int = 256) -> None:
         if importlib.util.find_spec("torch") is None:
-            fail(ImportError, 'accuracy needs torch, which is not installed: pip install "mpimpy[torch]"')
+            fail(ImportError, f"accuracy needs torch, which is not installed: {install('torch')}")
         import torch
 
         if not isinstance(model, torch.nn.Module):

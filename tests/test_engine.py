@@ -663,8 +663,9 @@ def test_public_names_of_an_engine_and_of_a_matrix():
         return {name for name in dir(value) if not name.startswith("_")}
 
     engine = Engine(seed=1)
-    methods = {"MapReduceDot", "calibrate", "from_config", "operator", "program", "replace"}
+    methods = {"MapReduceDot", "calibrate", "estimate", "from_config", "operator", "program", "replace"}
     methods |= {"survey_inputs", "survey_weights"}
+    methods |= {"from_dict", "from_file", "named", "save_settings", "to_dict"}
     assert names(engine) == methods | {
         "backend",
         "chip",
@@ -674,12 +675,11 @@ def test_public_names_of_an_engine_and_of_a_matrix():
         "input_size",
         "reads",
         "seed",
-        "slot",
         "stream",
     }
     views = {"age", "chip", "codes", "conductance", "config", "decoded", "device", "dtype", "ndim", "origin"}
-    views |= {"effective", "gradient", "reference_conductance", "slot"}
-    views |= {"in_stream", "programmed", "programming", "reads", "seed", "shape", "stream", "tiles"}
+    views |= {"effective", "gradient", "reference_conductance"}
+    views |= {"in_stream", "programming", "reads", "seed", "shape", "stream", "tiles"}
     assert names(engine.program(np.eye(2))) == views | {
         "H",
         "T",

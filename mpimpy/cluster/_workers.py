@@ -5,10 +5,11 @@ import importlib.metadata
 import inspect
 import sys
 from collections import Counter
+from importlib.util import find_spec
 from typing import Any
 
 from .. import __version__, set_num_threads, warm
-from ..checks import as_int, fail
+from ..checks import as_int, fail, install
 from ..config import ARITHMETIC
 from ..engine import Engine
 from ._layout import THREADS, workers_of
@@ -34,7 +35,7 @@ def versions() -> dict[str, str]:
     return {
         "mpimpy": __version__,
         "arithmetic": str(ARITHMETIC),
-        "Numba": importlib.metadata.version("numba"),
+        "Numba": importlib.metadata.version("numba") if find_spec("numba") else "none",
         "NumPy": importlib.metadata.version("numpy"),
     }
 
@@ -43,7 +44,7 @@ def limit_threads(number: int) -> None:
     """Let products, the BLAS and torch, if it is imported, use so many threads of this process."""
     from threadpoolctl import threadpool_limits
 
-    set_num_threads(number)
+    set_num_threads(number if find_spec("numba") else 1)
     threadpool_limits(number)
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -166,7 +167,7 @@ def prepare(client: Any, *engines: Engine, threads: int | None = None) -> dict[s
     [1]
     """
     if _WorkerPlugin is object:
-        msg = 'workers are those of dask.distributed: pip install "mpimpy[dask]"'
+        msg = f"workers are those of dask.distributed: {install('dask')}"
         raise ImportError(msg)
     for engine in engines:
         if not isinstance(engine, Engine):
@@ -181,7 +182,7 @@ def prepare(client: Any, *engines: Engine, threads: int | None = None) -> dict[s
             with contextlib.suppress(Exception):
                 client.unregister_worker_plugin(NAME)
             if isinstance(error, ModuleNotFoundError) and error.name == "mpimpy":
-                msg = 'a worker has no mpimpy: install it there too, pip install "mpimpy[dask]"'
+                msg = f"a worker has no mpimpy: install it there too, {install('dask')}"
                 raise ImportError(msg) from error
             raise
         found: dict[str, int] = client.run(_threads_here)

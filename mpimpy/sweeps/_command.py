@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from ..checks import check_names, fail
+from ..checks import check_names, fail, install
 from ..files import tables
 
 __all__ = ["add"]
@@ -47,7 +47,8 @@ def _sweep(args: argparse.Namespace) -> int:
             fail(ValueError, f"{given[0]} has no effect beside --status, which only reads: leave it out")
         from ._open import status
 
-        print(status(args.status, duplicates="first"))
+        args.figures = status(args.status, duplicates="first")
+        print(args.figures)
         return 0
     if args.file is None or args.store is None:
         fail(ValueError, "sweep needs a file and a folder: mpimpy sweep FILE.toml --store DIR; or --status DIR")
@@ -69,7 +70,8 @@ def _run(args: argparse.Namespace) -> int:
     with _client(args.scheduler) as client:
         # A process of its own for the points: one that ends it does not end the sweep.
         ready.run((args.processes or 1) if client is None else client, part=part)
-    print(status(args.store, duplicates=ready.store.duplicates))
+    args.figures = status(args.store, duplicates=ready.store.duplicates)
+    print(args.figures)
     return int(ready.failed(part) > 0)
 
 
@@ -79,7 +81,7 @@ def _client(address: str | None) -> Iterator[Any]:
         yield None
         return
     if find_spec("distributed") is None:
-        fail(ImportError, '--scheduler needs dask, which is not installed: pip install "mpimpy[dask]"')
+        fail(ImportError, f"--scheduler needs dask, which is not installed: {install('dask')}")
     distributed: Any = importlib.import_module("distributed")
     try:
         client = distributed.Client(address, set_as_default=False)

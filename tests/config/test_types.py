@@ -1,6 +1,7 @@
 """The types of settings, as a checker sees them in a user's program."""
 
 import importlib.util
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,12 @@ DPETensor(var=[0.05] * 16, radc=[256] * 4, array_size=[32, 32], x_slices=[1, 3],
 MapReducedot(np.eye(2), np.eye(2), radc=1024, var=0.02, seed=7, array_size=(32, 32), wire_resistance=2.93)
 Config().replace(device={"var": 0.0}, adc=ADC(512), wires=None)
 Engine(seed=1).replace(adc={"radc": 512}, tile=Tile(8, 8), wires=Wires(1, 1)).config
+Engine(seed=1).replace(radc=1024, x_slices=[1, 3], device_file="cells.csv", chip=3, backend=None)
+assert_type(Engine.from_file("machine.toml"), Engine)
+assert_type(Engine.from_dict(Engine(seed=1).to_dict()), Engine)
+assert_type(Engine.named("isaac", seed=1), Engine)
+assert_type(DPETensor.from_file("machine.json"), DPETensor)
+DPETensor(device_file="cells.csv").save_settings("machine.toml")
 explain(np.eye(2), np.eye(2), w_slices=np.array([1, 3]), adc_range=[0, 1e-5], write_var=Gaussian(1e-7))
 
 # the values have the exact types of what is stored
@@ -108,6 +115,9 @@ Ranges([0.0], [1.0])
 Config(device=DAC())
 Config().replace(devcie=Device())
 Engine().replace(adc=Tile(8, 8))
+Engine().replace(raddc=8)
+Engine().replace(device="cuda")
+Engine.named("isaac", sede=1)
 Config().weights.slices.append(1)
 Config().device.var = 0.1
 """
@@ -116,18 +126,28 @@ Config().device.var = 0.1
 LINES = (GOOD + BAD).split("\n")
 
 
+USER = ROOT / "tests" / "typing"
+
+
 @pytest.fixture(scope="module")
-def errors(tmp_path_factory):
-    """Errors of the program of both, by line: a checker takes a while to begin."""
+def output(tmp_path_factory):
+    """What a checker says of the program of both, and of tests/typing/user_program.py: it takes a while to begin."""
     path = tmp_path_factory.mktemp("types") / "program.py"
     path.write_text("\n".join(LINES), "utf-8")
     cache = ROOT / ".mypy_cache"
     command = [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir", cache, path]
+    command.append(USER / "user_program.py")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def errors(output):
+    """Errors of the program of both, by line."""
     found = {}
-    for line in done.stdout.splitlines():
-        if ": error: " in line:
+    for line in output.splitlines():
+        if ": error: " in line and "user_program.py:" not in line:
             place, _, message = line.partition(": error: ")
             assert Path(place.partition(".py:")[0]).name == "program", line
             found[int(place.split(":")[-1])] = message
@@ -147,6 +167,12 @@ def test_typos_are_type_errors(errors):
     calls = {number: line for number, line in enumerate(LINES, 1) if number >= len(GOOD.split("\n")) and line}
     assert list(calls.values()) == BAD.strip().split("\n")
     assert {line for number, line in calls.items() if number not in errors} == set()
+
+
+@needs_mypy
+def test_a_users_program_has_the_errors_that_it_has(output):
+    unexpected, missing = runpy.run_path(str(USER / "check.py"))["wrong"](output)
+    assert (unexpected, missing) == ([], [])
 
 
 def test_the_types_name_every_flat_setting():
