@@ -54,7 +54,8 @@ colorbar = figure.colorbar(image, ax=axes[0, 1])
 
 # %%
 # Finer grids have larger condition numbers, about ``0.4 * SIDE**2``. What counts is that number times the relative
-# error of a product. Below 1, a step gains half a digit or more. Above some hundreds, refinement hardly moves, and says so.
+# error of a product. Below 1, a step gains half a digit or more. Above some hundreds, refinement hardly moves, and
+# says so.
 
 sides = [side for side in (4, 8, 16) if side <= SIDE]
 found = {}
