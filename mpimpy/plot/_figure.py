@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from .. import arrays
+from ..checks import install
 
 __all__ = ["axes", "new_axes", "to_numpy"]
 
@@ -35,7 +36,7 @@ def new_axes(rows: int = 1, cols: int = 1, size: tuple[float, float] = (5.0, 5.0
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        msg = "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
+        msg = f"pictures need Matplotlib, which is not installed: {install('plot')}"
         raise ModuleNotFoundError(msg) from error
 
     figure = Figure(figsize=(cols * size[0], rows * size[1]), dpi=DPI, layout="constrained")
