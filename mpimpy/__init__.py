@@ -9,7 +9,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import _lazy, backends, wires  # noqa: F401
+from . import _lazy, backends, machines, wires  # noqa: F401
 from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
 from ._estimate import Estimate
@@ -99,6 +99,7 @@ __all__ = [
     "fpmemdpe",
     "get_num_threads",
     "load",
+    "machines",
     "open_sweep",
     "plot",
     "presets",

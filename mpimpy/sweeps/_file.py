@@ -20,7 +20,7 @@ from ._space import Space
 from ._store import Store
 from ._sweep import Sweep
 
-__all__ = ["array_of", "function_of", "sweep_of"]
+__all__ = ["array_of", "beside", "function_of", "sweep_of"]
 
 KEYS = ("workload", "parameters", "settings", "space", "repeats", "seed", "version", "duplicates")
 
@@ -49,7 +49,7 @@ def sweep_of(spec: Spec, store: str | os.PathLike[str], resume: str | None = Non
         if key not in found:
             spec.fail(ValueError, f"{key} is missing: a sweep needs a workload and a [space]")
     names = [*SETTINGS, *ENGINE]
-    axes, settings = (spec.table(key, known=names, what="setting") for key in ("space", "settings"))
+    axes, settings = (beside(spec, spec.table(key, known=names, what="setting")) for key in ("space", "settings"))
     try:
         space = Space.of(axes, settings, found.get("repeats", 1), found.get("seed", 0))
     except (TypeError, ValueError) as error:
@@ -60,6 +60,19 @@ def sweep_of(spec: Spec, store: str | os.PathLike[str], resume: str | None = Non
     workload = _workload(spec, by_value=by_value)
     with spec.at("version" if "version" in found else "workload"):
         return Sweep(workload, space, results, found.get("version"), resume)
+
+
+def beside(spec: Spec, given: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose measured devices, ``device_file``, lie in the folder of the file."""
+    folder = Path(spec.path).parent
+
+    def path(value: Any) -> Any:
+        return str(folder / value) if isinstance(value, str) else value
+
+    value = given.get("device_file")
+    if value is None:
+        return given
+    return given | {"device_file": [path(one) for one in value] if isinstance(value, list) else path(value)}
 
 
 def _guilty(message: str, axes: dict[str, Any], settings: dict[str, Any]) -> tuple[str, ...]:

@@ -90,6 +90,17 @@ def test_a_function_of_a_module_and_its_parameters(folder, capsys):
     assert mpimpy.open_sweep("s").value.item() == 192
 
 
+def test_a_measured_device_lies_beside_the_file(folder, capsys, monkeypatch):
+    rows = [f"{level},{1 + level + n / 100}" for level in range(16) for n in range(8)]
+    (folder / "cells.csv").write_text("level,measured_uS\n" + "\n".join(rows))
+    text = FILE.replace("var = 0.02", 'device_file = "cells.csv"').replace("x_slices = [[1, 1], [1, 2]]\n", "")
+    (folder / "sweep.toml").write_text(text)
+    (folder / "other").mkdir()
+    monkeypatch.chdir(folder / "other")
+    assert main(["sweep", "../sweep.toml", "--store", "s"]) == 0
+    assert "points    4: 4 done, 0 failed" in capsys.readouterr().out
+
+
 def test_the_exit_status_says_that_points_failed(folder, capsys):
     (folder / "failing.py").write_text("def work(engine):\n    return 1 / (engine.config.adc.radc - 64)\n")
     (folder / "sweep.toml").write_text('workload = "failing:work"\n[space]\nradc = [32, 64]\n')
