@@ -50,7 +50,7 @@ from .operands.survey import Survey
 
 if TYPE_CHECKING:
     from . import nn as nn
-    from . import plot, studies, workloads
+    from . import plot, solve, studies, workloads
     from .designs import design, search
     from .explorer import explore
     from .sweeps import open_sweep, sweep
@@ -105,6 +105,7 @@ __all__ = [
     "presets",
     "search",
     "set_num_threads",
+    "solve",
     "studies",
     "sweep",
     "warm",
@@ -122,6 +123,7 @@ _found: Callable[[str], Any] = later(
         "open_sweep": "sweeps",
         "plot": "plot",
         "search": "designs",
+        "solve": "solve",
         "studies": "studies",
         "sweep": "sweeps",
         "workloads": "workloads",

@@ -34,6 +34,7 @@ LEAVES = {
     "sweeps",
     "designs",
     "workloads",
+    "solve",
     "studies",
     "explorer",
 }

@@ -5,6 +5,7 @@ those of a new figure, and returns them: ``conductance(W).figure.savefig("cells.
 """
 
 from ._arrays import conductance, ir_drop, levels
+from ._convergence import convergence
 from ._conversions import adc_codes
 from ._figure import new_axes
 from ._measured import measured
@@ -15,6 +16,7 @@ __all__ = [
     "adc_codes",
     "compression",
     "conductance",
+    "convergence",
     "error",
     "error_budget",
     "grey",
