@@ -14,6 +14,8 @@ DRAWING = "architecture.md"  # its boxes and floors are wider than that
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_wraps(page):
-    blocks = [code for language, code in FENCE.findall(page.read_text()) if page.name != DRAWING or language == "python"]
+    blocks = [
+        code for language, code in FENCE.findall(page.read_text()) if page.name != DRAWING or language == "python"
+    ]
     wide = [line for code in blocks for line in code.splitlines() if len(line) > WIDTH]
     assert not wide, f"{page.name}: code in pages has at most {WIDTH} columns"

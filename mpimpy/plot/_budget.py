@@ -1,0 +1,117 @@
+"""Pictures of error budgets."""
+
+import math
+from typing import Any
+
+from ..analysis.report import Effect, Report
+from ._figure import axes
+from ._style import COLUMN, label, legend_below, printed, set_titles
+
+__all__ = ["error_budget"]
+
+NOTHING_dB = 200  # as in a printed report, the rounding of float64 is no effect
+
+
+@printed
+def error_budget(report: Report, ax: Any = None) -> Any:
+    """Draw the error budget of a product: each effect alone, and everything but it. Long bars do harm.
+
+    Bars are powers of errors, as shares of the error of the product as configured, at the dashed line: of the effect
+    alone, labelled with its SNR, and of what it adds to the other errors, labelled with the SNR gained without it. An
+    effect that takes some of another error away has a bar to the left.
+
+    Parameters
+    ----------
+    report : mpimpy.Report
+        From `mpimpy.explain`, or a programmed matrix's ``report``.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    TypeError
+        If `report` is not a report.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mpimpy import explain, plot
+    >>> ax = plot.error_budget(explain(np.ones((2, 70)), np.ones((70, 3)), seed=1))  # doctest: +SKIP
+    """
+    if not hasattr(report, "effects"):
+        msg = f"report must be a mpimpy.Report, from explain(x, w) or W.report(x), not a {type(report).__name__}"
+        raise TypeError(msg)
+    effects = report.effects
+    ax = axes(ax, (COLUMN, 1.1 + 0.26 * len(effects)))
+    total = _power(report.snr_dB) or max((_power(effect.alone_dB) for effect in effects), default=0.0) or 1.0
+    alone = [(_power(effect.alone_dB), _alone(effect)) for effect in effects]
+    saved = [_saved(effect, report.snr_dB) for effect in effects]
+    for name, bars, colour, shift in (("alone", alone, "C0", -0.2), ("saved without it", saved, "C1", 0.2)):
+        rows = [row + shift for row in range(len(effects))]
+        ax.barh(rows, [100 * power / total for power, _ in bars], 0.38, color=colour, label=name)
+        for row, (power, words) in zip(rows, bars, strict=True):
+            _write(ax, row, max(0.0, 100 * power / total), words, "black" if power else "0.4")
+    _intervals(ax, effects, total)
+    if _is_shown(report.snr_dB):
+        ax.axvline(100, color="black", linestyle="--", linewidth=0.8, label=f"as configured: {report.snr_dB:.1f} dB")
+    ax.set_yticks(range(len(effects)), [effect.name for effect in effects])
+    ax.tick_params("y", length=0)
+    ax.invert_yaxis()
+    low, high = ax.get_xlim()
+    ax.set_xlim(low, max(high, low + (ax.dataLim.x1 - low) * 1.3))  # room for words
+    ax.set_xlabel(label("power of the error", "% of the product's"))
+    set_titles(ax, "Error budget", _measured_on(report))
+    handles, _ = ax.get_legend_handles_labels()
+    legend_below(ax, "right", handles=[*handles[-2:], *handles[:-2]], ncols=2, columnspacing=1.0)
+    return ax
+
+
+def _write(ax: Any, row: float, at: float, words: str, colour: str) -> None:
+    # right of a bar, and of zero
+    size = ax.xaxis.get_ticklabels()[0].get_fontsize()
+    ax.annotate(words, (at, row), (2, 0), textcoords="offset points", va="center", fontsize=size, color=colour)
+
+
+def _power(snr_dB: float) -> float:
+    # of an error, over that of the signal; nothing of a product of zeros, whose error has no scale
+    return 10 ** (-snr_dB / 10) if _is_shown(snr_dB) else 0.0
+
+
+def _alone(effect: Effect) -> str:
+    if _is_shown(effect.alone_dB):
+        return f"{effect.alone_dB:.1f} dB".replace("-", "−")
+    return "no cost" if effect.alone_dB > 0 else "all error"
+
+
+def _saved(effect: Effect, snr_dB: float) -> tuple[float, str]:
+    if not (_is_shown(effect.without_dB) and _is_shown(snr_dB)):
+        return 0.0, "no error" if effect.without_dB > 0 else "all error"
+    gain = effect.without_dB - snr_dB
+    return _power(snr_dB) - _power(effect.without_dB), _signed(gain) if round(gain, 1) else ""
+
+
+def _signed(gain: float) -> str:
+    return f"{gain:+.1f} dB".replace("-", "−")
+
+
+def _intervals(ax: Any, effects: tuple[Effect, ...], total: float) -> None:
+    # whiskers of the powers alone, over reads
+    for row, effect in enumerate(effects):
+        interval: Any = getattr(effect, "alone_interval_dB", None)
+        if interval is not None and all(map(_is_shown, interval)):
+            ends = sorted(100 * _power(end) / total for end in interval)
+            ax.plot(ends, [row - 0.2] * 2, color="black", linewidth=0.8, marker="|", markersize=4)
+
+
+def _measured_on(report: Report) -> list[str]:
+    # chip and seed, if the report knows them, and the age
+    known: Any = report
+    names = [f"{name} {getattr(known, name)}" for name in ("chip", "seed") if getattr(known, name, None) is not None]
+    return [*names, *filter(None, [report.age.partition(",")[0]])]
+
+
+def _is_shown(value: float) -> bool:
+    return math.isfinite(value) and value <= NOTHING_dB
