@@ -19,10 +19,11 @@ for ax, write_var in zip(panels, (0.01, 0.03, 0.1), strict=True):
     W = Engine(Device(write_var=write_var), seed=1).program(w)
     plot.levels(W, ax)
     ax.set_xlim(0, 14)
+    ax.set_title(f"write variation {100 * write_var:g} %")
 figure = panels[0].figure
 
 # %%
-# The spread is relative, so that the highest levels overlap first. The slices of a weight use few
-# of the levels: those of one bit sit at the ends.
+# The spread is relative, so that the highest levels overlap first. A map shows the cells of one
+# array: slice 3 holds four bits of each weight, and uses all levels.
 
 cells = plot.conductance(W, slice=3)
