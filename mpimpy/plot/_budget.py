@@ -9,6 +9,7 @@ from ._style import COLUMN, label, legend_below, printed, set_titles
 
 __all__ = ["error_budget"]
 
+BESIDE_NAMES = 0.8  # share of their first width that axes keep when names of effects stand beside them
 NOTHING_dB = 200  # as in a printed report, the rounding of float64 is no effect
 
 
@@ -17,8 +18,8 @@ def error_budget(report: Report, ax: Any = None) -> Any:
     """Draw the error budget of a product: each effect alone, and everything but it. Long bars do harm.
 
     Bars are powers of errors, as shares of the error of the product as configured, at the dashed line: of the effect
-    alone, labelled with its SNR, and of what it adds to the other errors, labelled with the SNR gained without it. An
-    effect that takes some of another error away has a bar to the left.
+    alone, and of what its removal saves. Beside them stand the SNR of the effect alone, and the SNR gained without it.
+    An effect that takes some of another error away has a bar to the left.
 
     Parameters
     ----------
@@ -52,16 +53,20 @@ def error_budget(report: Report, ax: Any = None) -> Any:
     for name, bars, colour, shift in (("alone", alone, "C0", -0.2), ("saved without it", saved, "C1", 0.2)):
         rows = [row + shift for row in range(len(effects))]
         ax.barh(rows, [100 * power / total for power, _ in bars], 0.38, color=colour, label=name)
-        for row, (power, words) in zip(rows, bars, strict=True):
-            _write(ax, row, max(0.0, 100 * power / total), words, "black" if power else "0.4")
-    _intervals(ax, effects, total)
+    ends = _intervals(ax, effects, total)
+    left, _ = ax.get_xlim()
+    longest = 108.0 if _is_shown(report.snr_dB) else 0.0
+    for row, both in enumerate(zip(alone, saved, strict=True)):
+        words = ", ".join(words for _, words in both if words)
+        end = max(0.0, ends.get(row, 0.0), *(100 * power / total for power, _ in both))
+        share = _write(ax, row, end, words, "black" if end else "0.4")
+        longest = max(longest, (end - share * left) / (1 - share))
     if _is_shown(report.snr_dB):
         ax.axvline(100, color="black", linestyle="--", linewidth=0.8, label=f"as configured: {report.snr_dB:.1f} dB")
     ax.set_yticks(range(len(effects)), [effect.name for effect in effects])
     ax.tick_params("y", length=0)
     ax.invert_yaxis()
-    low, high = ax.get_xlim()
-    ax.set_xlim(low, max(high, low + (ax.dataLim.x1 - low) * 1.3))  # room for words
+    ax.set_xlim(left, longest)
     ax.set_xlabel(label("power of the error", "% of the product's"))
     set_titles(ax, "Error budget", _measured_on(report))
     handles, _ = ax.get_legend_handles_labels()
@@ -69,10 +74,13 @@ def error_budget(report: Report, ax: Any = None) -> Any:
     return ax
 
 
-def _write(ax: Any, row: float, at: float, words: str, colour: str) -> None:
-    # right of a bar, and of zero
+def _write(ax: Any, row: float, at: float, words: str, colour: str) -> float:
+    # right of the bars of an effect, and of zero; about the share of the axis that it takes
     size = ax.xaxis.get_ticklabels()[0].get_fontsize()
-    ax.annotate(words, (at, row), (2, 0), textcoords="offset points", va="center", fontsize=size, color=colour)
+    text = ax.annotate(words, (at, row), (3, 0), textcoords="offset points", va="center", fontsize=size, color=colour)
+    text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})  # over the line
+    width = 72 * ax.get_window_extent().width / ax.figure.dpi * BESIDE_NAMES
+    return float(min(0.8, (0.57 * size * len(words) + 5) / width))
 
 
 def _power(snr_dB: float) -> float:
@@ -88,7 +96,7 @@ def _alone(effect: Effect) -> str:
 
 def _saved(effect: Effect, snr_dB: float) -> tuple[float, str]:
     if not (_is_shown(effect.without_dB) and _is_shown(snr_dB)):
-        return 0.0, "no error" if effect.without_dB > 0 else "all error"
+        return _power(snr_dB), "no error without it" if effect.without_dB > 0 else ""
     gain = effect.without_dB - snr_dB
     return _power(snr_dB) - _power(effect.without_dB), _signed(gain) if round(gain, 1) else ""
 
@@ -97,13 +105,16 @@ def _signed(gain: float) -> str:
     return f"{gain:+.1f} dB".replace("-", "−")
 
 
-def _intervals(ax: Any, effects: tuple[Effect, ...], total: float) -> None:
-    # whiskers of the powers alone, over reads
+def _intervals(ax: Any, effects: tuple[Effect, ...], total: float) -> dict[int, float]:
+    # whiskers of the powers alone, over reads; their right ends
+    found = {}
     for row, effect in enumerate(effects):
         interval: Any = getattr(effect, "alone_interval_dB", None)
         if interval is not None and all(map(_is_shown, interval)):
             ends = sorted(100 * _power(end) / total for end in interval)
             ax.plot(ends, [row - 0.2] * 2, color="black", linewidth=0.8, marker="|", markersize=4)
+            found[row] = ends[1]
+    return found
 
 
 def _measured_on(report: Report) -> list[str]:

@@ -447,7 +447,6 @@ def test_one_row_of_inputs_in_a_list(w, x):
 def test_error_budget(w, x):
     report = explain(x, w, write_var=0.02, seed=1)
     ax = plot.error_budget(report)
-    count = len(report.effects)
     power = 10 ** (report.snr_dB / 10)
     alone, saved = ([bar.get_width() for bar in bars] for bars in ax.containers)
     words = [text.get_text() for text in ax.texts]
@@ -457,13 +456,13 @@ def test_error_budget(w, x):
         free = effect.alone_dB > 200
         assert alone[place] == pytest.approx(0 if free else 100 * power * 10 ** (-effect.alone_dB / 10))
         assert saved[place] == pytest.approx(100 * (1 - power * 10 ** (-effect.without_dB / 10)), abs=1e-9)
-        assert words[place] == ("no cost" if free else f"{effect.alone_dB:.1f} dB")
         gain = effect.without_dB - report.snr_dB
-        assert words[count + place] == (f"{gain:+.1f} dB".replace("-", "−") if round(gain, 1) else "")
+        first = "no cost" if free else f"{effect.alone_dB:.1f} dB"
+        assert words[place] == first + (f", {gain:+.1f} dB".replace("-", "−") if round(gain, 1) else "")
     # the most harmful effect has the longest bar
     assert np.argmax(alone) == np.argmin([effect.alone_dB for effect in report.effects])
     assert np.argmax(saved) == np.argmax([effect.without_dB for effect in report.effects])
-    assert words.count("no cost") == str(report).count("no cost") == 4
+    assert " ".join(words).count("no cost") == str(report).count("no cost") == 4
     assert [label.get_text() for label in ax.get_yticklabels()] == [effect.name for effect in report.effects]
     assert ax.yaxis_inverted()
     [line] = ax.lines
@@ -478,10 +477,13 @@ def test_budgets_without_an_error_or_a_product(w, x):
     effects = (Effect("one", -math.inf, math.inf), Effect("other", 310.0, 250.0), Effect("third", -3.0, 5.0))
     ax = plot.error_budget(dataclasses.replace(report, effects=effects, snr_dB=math.inf))
     words = [text.get_text() for text in ax.texts]
-    assert words == ["all error", "no cost", "−3.0 dB", "no error", "no error", "no error"]
+    assert words == ["all error, no error without it", "no cost, no error without it", "−3.0 dB, no error without it"]
     assert [bar.get_width() for bars in ax.containers for bar in bars] == [0, 0, 100, 0, 0, 0]
     assert not ax.lines
     ax.figure.canvas.draw()
+    [only] = [dataclasses.replace(report, effects=(Effect("one", 20.0, math.inf),), snr_dB=20.0)]
+    ax = plot.error_budget(only)
+    assert [bar.get_width() for bars in ax.containers for bar in bars] == pytest.approx([100, 100])
 
 
 # -- in print ---------------------------------------------------------------------------------
