@@ -103,7 +103,7 @@ def _module(path: str) -> Any:
     # None for a room that is not there, or whose library is not installed
     try:
         return importlib.import_module(path)
-    except ModuleNotFoundError:
+    except ImportError:
         return None
 
 

@@ -7,12 +7,13 @@ import numpy as np
 
 from ..checks import check_names, fail
 from ._figure import axes
-from ._style import COLUMN, label, ordered, printed
+from ._style import COLUMN, label, legend_below, ordered, printed
 
 __all__ = ["sweep"]
 
 MOST = 12  # curves that a picture can show apart
 WIDE = 16  # a larger ratio of values is drawn on an axis of logarithms
+SHORT = 14  # letters of a name that stands beside the axes
 FEW = 6  # values that are the ticks of such an axis
 STYLES = ("-", "--", ":", "-.")
 
@@ -80,15 +81,16 @@ def sweep(found: Any, ax: Any = None, title: str | None = None, *, x: str | None
             f"the sweep has {number} curves over {x}, and a picture shows {MOST} at most: choose one value of "
             f"{' or '.join(varying)}, such as found.sel({first}={found[first].values[0]!r})",
         )
-    ax = axes(ax, (COLUMN, 2.5))
+    names = _names(found, varying)
+    beside = max(map(len, names.values())) <= SHORT
+    ax = axes(ax, (COLUMN, 2.5 if beside else 2.5 + 0.14 * -(-len(names) // 2)))
     at, texts = _positions(found[x])
     looks = _looks(found, varying)
     for index in itertools.product(*(range(values.sizes[name]) for name in others)):
         place = dict(zip(others, index, strict=True))
         chosen = values.isel(place).transpose(..., x).values.reshape(-1, len(at))
         where = tuple(place[name] for name in varying)
-        words = (f"{name}={_text(found[name].values[place[name]])}" for name in varying)
-        _curve(ax, at, chosen, ", ".join(words), looks[where])
+        _curve(ax, at, chosen, names[where], looks[where])
     if texts is not None:
         ax.set_xticks(at, texts)
     elif (at > 0).all() and at.max() > WIDE * at.min():
@@ -100,9 +102,20 @@ def sweep(found: Any, ax: Any = None, title: str | None = None, *, x: str | None
     ax.set_ylabel(label(str(of), values.attrs.get("units")))
     ax.set_title("" if title is None else title)
     ax.grid(alpha=0.3)
-    if varying:
+    if varying and beside:
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    elif varying:
+        legend_below(ax, ncols=2, columnspacing=1.0)
     return ax
+
+
+def _names(found: Any, varying: list[str]) -> dict[tuple[int, ...], str]:
+    # of the curves, by the places of their settings
+    places = itertools.product(*(range(found[name].size) for name in varying))
+    return {
+        index: ", ".join(f"{name}={_text(found[name].values[i])}" for name, i in zip(varying, index, strict=True))
+        for index in places
+    }
 
 
 def _looks(found: Any, varying: list[str]) -> dict[tuple[int, ...], dict[str, Any]]:
