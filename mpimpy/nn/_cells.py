@@ -13,7 +13,7 @@ from ..checks import fail
 from ..config import Ranges
 from ..engine import Engine
 from ..operands import edge
-from ._changes import same_values, version_on_card
+from ._changes import Kept, version_on_card
 from ._flag import Flag, not_finite, spoilt
 from ._shards import Shard
 
@@ -37,7 +37,7 @@ class Observer(Protocol):
 class _Written:
     # a matrix, and by what to see that it is still the right one
     matrix: Any
-    weights: Any  # a copy of them
+    weights: Kept
     settings: Any
     version: Any = None  # on a card: see `version_on_card`
     held: Any = None  # the weights' memory, so that no later tensor gets its address while the version is compared
@@ -141,16 +141,19 @@ class LayerCells(Slotted):
                 return found.matrix, found.bad
             # on a card, comparing makes the host wait: memory that was written to since counts as other weights
             changed = version is not None and version[0] == (found.version or (None,))[0]
-            if not changed and same_values(found.weights, w):
+            if not changed and found.weights.same(w):
                 if card:
                     self._written = dataclasses.replace(found, version=version, held=w.detach())
                 return found.matrix, found.bad
         matrix, bad = self._write(w, step, None if step else self.age)
         held = w.detach() if card else None
-        self._written = _Written(matrix, w.detach().clone(), settings, version, held, bad)
+        self._written = _Written(matrix, Kept(w), settings, version, held, bad)
         return matrix, bad
 
     def _write(self, w: Any, step: int, age: Any = None) -> tuple[Any, Any]:
+        if w.is_complex():
+            held = "which is complex, and cells of layers hold real ones: give real and imaginary parts"
+            fail(TypeError, f"layer {self.name!r}: its weights have dtype {w.dtype}, {held} layers of their own")
         try:
             matrix = self._program(w.detach(), step)
             matrix = matrix if age is None else matrix.at(*age)
@@ -162,7 +165,7 @@ class LayerCells(Slotted):
 
     def keep(self, matrix: Any, w: Any) -> None:
         """Take a matrix that was programmed elsewhere as that of weights, until something changes."""
-        self._written = _Written(matrix, w.detach().clone(), self._settings(w, 0))
+        self._written = _Written(matrix, Kept(w), self._settings(w, 0))
 
     def _settings(self, w: Any, step: int) -> tuple[Any, ...]:
         # all but the weights that a written matrix depends on

@@ -310,7 +310,7 @@ rng = np.random.default_rng(7)
 x, w = rng.standard_normal((70, 200)), rng.standard_normal((200, 90))
 errors = {"noise_lsb": 0.5, "offset_lsb": 0.3, "gain_error": 0.1}
 for given in (
-    {}, {"vnoise": 0.05}, {"var": 0.001, "radc": 1000}, {"snap": True, "write_var": 0.1, "stuck_HGS": 0.01}, errors
+    {"write_var": 0.1, "stuck_HGS": 0.01}, {"vnoise": 0.05, "snap": True}, {"var": 0.001, "radc": 1000, **errors}
 ):
     y = DPETensor(seed=1, **given)(x, w)
     print(y.tobytes().hex()[:4000], float(y.sum()).hex())

@@ -58,7 +58,7 @@ def launches():
 
 
 @given(products(ideal=False))
-@settings(max_examples=examples(6), phases=[Phase.explicit, Phase.generate])  # the interpreter is too slow to shrink
+@settings(max_examples=examples(4), phases=[Phase.explicit, Phase.generate])  # the interpreter is too slow to shrink
 def test_every_configuration_gives_the_same_bits(launches, case):
     config, x, w = case
     x, w = x[..., :7], w[:7]  # the interpreter takes one program after the other; panels have a test
@@ -81,7 +81,7 @@ def test_every_configuration_gives_the_same_bits(launches, case):
 
 
 @given(products(ideal=False, drift=True), st.booleans())
-@settings(max_examples=examples(6), phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(4), phases=[Phase.explicit, Phase.generate])
 def test_aged_matrices_give_the_same_bits(launches, case, compensate):
     config, x, w = case
     x, w = x[..., :7], w[:7]
@@ -111,7 +111,7 @@ def test_published_vectors(counter, key, output):
     st.sampled_from(["int8", "int16", "int32"]),
     st.sampled_from([(0, 0, 0, 2**31 - 1), (10, 51, 16, 30720), (3, 2**30, 1, 100), (0, 0, 6, 2**15 - 1)]),
 )
-@settings(max_examples=examples(6), phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(4), phases=[Phase.explicit, Phase.generate])
 def test_noise_is_the_reference_s(address, shape, dtype, numbers):
     up, lowest, shift, bound = numbers
     levels = np.random.default_rng(sum(shape)).integers(0, 127, shape)

@@ -259,7 +259,7 @@ def test_aged_cells_are_solved_again(rng, mapping, exact):
 
 @pytest.mark.slow
 @given(products(ideal=False, wired=True).filter(lambda case: case[0].wires is not None), runners())
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(12))
 def test_every_backend_gives_the_same_bits(case, chosen):
     config, x, w = case
     x.flags.writeable = w.flags.writeable = False

@@ -32,7 +32,7 @@ def frozen(array):
 
 @pytest.mark.slow
 @given(products(), runners())
-@settings(max_examples=examples(50))
+@settings(max_examples=examples(40))
 def test_every_backend_gives_the_same_bits(case, chosen):
     config, x, w = case
     results = {}

@@ -104,6 +104,12 @@ def test_layers_of_complex_numbers_stay_digital():
     converted, reasons = both(model)
     assert converted == ["1"]
     assert "Linear has complex weights, and cells of layers hold real ones" in reasons["0"]
+    layer = ann.Linear.from_digital(torch.nn.Linear(3, 3), DPETensor(seed=0), "it")
+    layer.weight = torch.nn.Parameter(layer.weight.detach() + 0j)
+    with pytest.raises(
+        TypeError, match=r"layer 'it': its weights have dtype torch.complex64, which is complex, and cells"
+    ):
+        layer(torch.ones(2, 3))
 
 
 def test_products_that_no_layer_makes_are_named():
