@@ -99,9 +99,19 @@ def read_root_page(app: Any, name: str, source: list[str]) -> None:
         source[0] = text.replace("# mpimpy\n", "# Start here\n", 1)
 
 
+def list_guides(app: Any, name: str, source: list[str]) -> None:
+    """Put the guides that index.md does not name at the end of its list of guides."""
+    if name == "index":
+        named = set(re.findall(r"<([\w/]+)>$", source[0], re.MULTILINE))
+        pages = sorted({path.stem for path in HERE.glob("*.md")} - named - {"index"})
+        others = "".join(f"{page.capitalize()} <{page}>\n" for page in pages)
+        source[0] = source[0].replace("Speed <speed>\n", f"Speed <speed>\n{others}")
+
+
 def setup(app: Any) -> None:
     """Write the pages of the reference, and show the list of floors as plain text."""
     app.add_lexer("rooms", TextLexer)
     app.connect("builder-inited", lambda app: reference.write(HERE / "reference"))
     app.connect("source-read", read_root_page)
+    app.connect("source-read", list_guides)
     app.connect("env-check-consistency", reference.check)

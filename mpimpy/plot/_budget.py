@@ -19,7 +19,8 @@ def error_budget(report: Report, ax: Any = None) -> Any:
 
     Bars are powers of errors, as shares of the error of the product as configured, at the dashed line: of the effect
     alone, and of what its removal saves. Beside them stand the SNR of the effect alone, and the SNR gained without it.
-    An effect that takes some of another error away has a bar to the left.
+    An effect that takes some of another error away has a bar to the left. Of several reads, whiskers go from the
+    lowest to the highest power of an effect alone in a single read.
 
     Parameters
     ----------
@@ -106,10 +107,10 @@ def _signed(gain: float) -> str:
 
 
 def _intervals(ax: Any, effects: tuple[Effect, ...], total: float) -> dict[int, float]:
-    # whiskers of the powers alone, over reads; their right ends
+    # whiskers of the powers alone, from the lowest to the highest of several reads; their right ends
     found = {}
     for row, effect in enumerate(effects):
-        interval: Any = getattr(effect, "alone_interval_dB", None)
+        interval: Any = getattr(effect, "alone_range_dB", None)
         if interval is not None and all(map(_is_shown, interval)):
             ends = sorted(100 * _power(end) / total for end in interval)
             ax.plot(ends, [row - 0.2] * 2, color="black", linewidth=0.8, marker="|", markersize=4)
@@ -118,10 +119,11 @@ def _intervals(ax: Any, effects: tuple[Effect, ...], total: float) -> dict[int, 
 
 
 def _measured_on(report: Report) -> list[str]:
-    # chip and seed, if the report knows them, and the age
+    # chip and seed, the number of reads, and the age
     known: Any = report
-    names = [f"{name} {getattr(known, name)}" for name in ("chip", "seed") if getattr(known, name, None) is not None]
-    return [*names, *filter(None, [report.age.partition(",")[0]])]
+    names = [f"{name} {getattr(known, name)}" for name in ("chip", "seed") if hasattr(known, name)]
+    several = f"{known.reads} reads, whiskers: single ones" if getattr(known, "reads", 1) > 1 else ""
+    return [*filter(None, [", ".join(names), several, report.age.partition(",")[0]])]
 
 
 def _is_shown(value: float) -> bool:

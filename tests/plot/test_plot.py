@@ -486,6 +486,17 @@ def test_budgets_without_an_error_or_a_product(w, x):
     assert [bar.get_width() for bars in ax.containers for bar in bars] == pytest.approx([100, 100])
 
 
+def test_whiskers_of_several_reads(w, x):
+    report = explain(x, w, seed=1)
+    ranged = Effect("one", 20.0, 30.0)
+    object.__setattr__(ranged, "alone_range_dB", (18.0, 23.0))
+    ax = plot.error_budget(dataclasses.replace(report, effects=(ranged, Effect("two", 25.0, 21.0)), snr_dB=20.0))
+    whisker, _ = ax.lines
+    assert whisker.get_xdata() == pytest.approx([10**-0.3 * 100, 10**0.2 * 100])
+    assert set(whisker.get_ydata()) == {-0.2}
+    assert ax.get_xlim()[1] > 10**0.2 * 100
+
+
 # -- in print ---------------------------------------------------------------------------------
 
 
