@@ -815,7 +815,7 @@ def test_error(matplotlib, rng):
     assert low == -high
     assert high == np.percentile(np.abs(difference), 99.5)
     assert ax.get_title() == "error"
-    assert image.colorbar.ax.get_xlabel() == "grey levels"
+    assert image.colorbar.ax.get_xlabel() == "error (grey levels)"
     assert image.colorbar.extend == "both"
     assert plot.error(np.zeros((2, 2))).images[0].get_clim() == (-1, 1)
 

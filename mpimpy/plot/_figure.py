@@ -69,13 +69,15 @@ def new_axes(
     library = matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    from ._panel import Panel
+
     if size is None:
         across = inches(("column" if cols == 1 else "page") if width is None else width)
         size = across / cols, SHAPE * across / cols if height is None else height / rows
     with library.rc_context(STYLE):
         figure = library.figure.Figure(figsize=(cols * size[0], rows * size[1]), dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
-        panels = figure.subplots(rows, cols, squeeze=False)
+        panels = figure.subplots(rows, cols, squeeze=False, subplot_kw={"axes_class": Panel})
         if rows * cols > 1 if letters is None else letters:
             for number, ax in enumerate(panels.flat):
                 _letter(ax, number)

@@ -33,7 +33,7 @@ COLUMN = WIDTHS["column"]
 
 DPI = 300
 SMALL, TEXT = 7.0, 8.0  # points; journals ask for 5 to 7 at least
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": TEXT,
     "axes.labelsize": TEXT,
     "axes.titlesize": TEXT,

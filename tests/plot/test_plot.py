@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pickle
 import runpy
 import subprocess
 import sys
@@ -519,6 +520,14 @@ def test_panels_have_letters():
     assert letters(plot.new_axes(2, 2)) == ["a", "b", "c", "d"]
     assert letters(plot.new_axes()) == letters(plot.new_axes(1, 2, letters=False)) == []
     assert letters(plot.new_axes(letters=True)) == ["a"]
+
+
+def test_titles_of_users_are_as_small_as_the_rest():
+    ax = plot.new_axes()[0, 0]
+    ax.plot([0, 1], label="a line")
+    assert ax.set_title("mine").get_fontsize() == 8
+    assert ax.legend().get_texts()[0].get_fontsize() == 7
+    assert pickle.loads(pickle.dumps(ax.figure)).axes[0].get_title() == "mine"
 
 
 def texts_of(figure):
