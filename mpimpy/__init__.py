@@ -48,7 +48,7 @@ from .operands.edge import MpimpyWarning
 from .operands.survey import Survey
 
 if TYPE_CHECKING:
-    from . import workloads
+    from . import studies, workloads
     from .designs import design, search
     from .sweeps import open_sweep, sweep
 
@@ -98,6 +98,7 @@ __all__ = [
     "presets",
     "search",
     "set_num_threads",
+    "studies",
     "sweep",
     "warm",
     "wires",
@@ -111,6 +112,7 @@ __getattr__: Callable[[str], Any] = later(
         "design": "designs",
         "open_sweep": "sweeps",
         "search": "designs",
+        "studies": "studies",
         "sweep": "sweeps",
         "workloads": "workloads",
     },

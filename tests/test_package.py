@@ -22,7 +22,20 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 FLOORS = [line.split() for line in re.search(r"```rooms\n(.*?)```", ARCHITECTURE, re.DOTALL)[1].splitlines()[::-1]]
 ORDER = [name for floor in FLOORS for name in floor]
 LIBRARIES = {"numpy", "torch", "numba", "triton", "scipy", "matplotlib", "jax", "cupy", "threadpoolctl"}
-LEAVES = {"cluster", "plot", "devices", "demo", "files", "cli", "autograd", "nn", "sweeps", "designs", "workloads"}
+LEAVES = {
+    "cluster",
+    "plot",
+    "devices",
+    "demo",
+    "files",
+    "cli",
+    "autograd",
+    "nn",
+    "sweeps",
+    "designs",
+    "workloads",
+    "studies",
+}
 
 
 def sources():
@@ -71,7 +84,18 @@ def run(code):
 
 
 def test_importing_mpimpy_imports_no_heavy_library():
-    heavy = ["torch", "triton", "matplotlib", "numba", "scipy", "xarray", "distributed", "multiprocessing"]
+    heavy = [
+        "torch",
+        "triton",
+        "matplotlib",
+        "numba",
+        "scipy",
+        "xarray",
+        "pandas",
+        "tqdm",
+        "distributed",
+        "multiprocessing",
+    ]
     found = run(f"import sys, mpimpy; print([name for name in {heavy} if name in sys.modules])")
     assert found == "[]"
 

@@ -208,7 +208,8 @@ class Processes:
 
 # -- dask ------------------------------------------------------------------------------------
 
-START_s = 60.0  # time in which a worker's process may be starting still
+START_s = 300.0  # time in which a worker's process may be starting still
+LOST_s = 600.0  # time that a local cluster leaves a dead worker to start anew, before it gives the worker up
 LONELY_s = 60.0  # time without workers after which a sweep says that it waits for some
 SMALL = 100_000  # bytes of a workload that travel with each batch; workers that wait for another may wait long
 _last: tuple[bytes, Callable[[Any], Any]] | None = None
@@ -248,6 +249,17 @@ def _status_of(dask_worker: Any) -> str:
     return "none" if process is None else str(process.status.name)
 
 
+def _patience(client: Any) -> Any:
+    # A local cluster gives up workers that are dead for 15 s, which on a busy machine is less than a start takes. Other
+    # clusters keep their own time, in which they replace lost jobs.
+    import dask
+    from distributed import LocalCluster
+
+    if not isinstance(getattr(client, "cluster", None), LocalCluster):
+        return contextlib.nullcontext()
+    return dask.config.set({"distributed.deploy.lost-worker-timeout": f"{LOST_s:g} s"})
+
+
 class Dask:
     """The workers of a client, however many there are."""
 
@@ -260,6 +272,8 @@ class Dask:
         self._threads, self._counted = 1, 0.0
         self._met: float | None = time.monotonic()  # when workers were there last; None: their lack was told
         self._payload: Any = payload
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(_patience(client))
         if len(payload) > SMALL:
             # Sent once, as a result, which is computed again when its worker is lost; scattered data could not be.
             with self._connection():
@@ -312,6 +326,7 @@ class Dask:
 
     def close(self) -> None:
         """Take back the batches that are not done."""
+        self._held.close()
         with contextlib.suppress(Exception):  # the scheduler may be gone
             self._executor.shutdown(wait=False)
             if not isinstance(self._payload, bytes):

@@ -69,6 +69,20 @@ def test_dask_gives_the_same_and_isolates_a_point_that_kills_its_worker(client, 
 
 
 @pytest.mark.slow
+def test_a_local_cluster_waits_for_workers_that_start_anew(client):
+    import dask
+
+    def given_up():
+        return dask.config.get("distributed.deploy.lost-worker-timeout")
+
+    before = given_up()
+    pool = _pools.Dask(client, b"")
+    assert given_up() == f"{_pools.LOST_s:g} s" != before
+    pool.close()
+    assert given_up() == before
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_worker_that_is_killed_loses_nothing(client, tmp_path):
     expected = run(sweeping.slowly, repeats=10)

@@ -1,0 +1,232 @@
+"""Studies: tables that repeat, whose figures are those of single engines, and that draw themselves."""
+
+import json
+import math
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import mpimpy
+from mpimpy import ADC, SNR, Device, Drift, Engine, Wires, studies, wires
+from mpimpy.studies import _problem
+
+RANDOM = np.random.default_rng(0)
+X, W = RANDOM.standard_normal((6, 20)), RANDOM.standard_normal((20, 5))
+NOISY = Engine(Device(var=0.02, write_var=0.05, drift=Drift(0.05, 0.01)), wires=Wires(5, 2), seed=7)
+CALLS = {
+    "chip_yield": {"target": [10, 16], "chips": 5},
+    "drift": {"times": ["1 h", 60], "chips": [3, 1]},
+    "wires": {"sizes": [8, (16, 4)], "chips": 2},
+    "adc_bits": {"bits": [8, 6], "chips": [1, 2]},
+}
+
+
+def study(kind, **changed):
+    return getattr(studies, kind)(NOISY, X, W, **CALLS[kind] | changed)
+
+
+def single(engine, chip, **replaced):
+    matrix = Engine.from_config(engine.config.replace(**replaced), seed=engine.seed, chip=chip).program(W)
+    return SNR(matrix.read(X, read=0), X @ W)
+
+
+def test_a_yield_counts_chips_and_has_the_interval_of_wilson():
+    found = study("chip_yield")
+    figures = [single(NOISY, chip) for chip in range(5)]
+    assert found.by_chip == {"SNR": (tuple(figures),)}
+    for target, reached, share, low, high in found.rows:
+        assert reached == sum(figure >= target for figure in figures)
+        assert share == 20 * reached
+        # the interval holds the shares from which the measured one is at most z standard deviations away
+        p, z = reached / 5, 1.959963984540054
+        middle, half = (p + z**2 / 10) / (1 + z**2 / 5), z * math.sqrt(p * (1 - p) / 5 + z**2 / 100) / (1 + z**2 / 5)
+        assert (low, high) == pytest.approx((100 * (middle - half), 100 * (middle + half)))
+    assert {row[1] for row in found.rows} == {5, sum(figure >= 16 for figure in figures)}
+    exactly = study("chip_yield", target=min(figures))
+    assert exactly.column("reached") == (5,)
+
+
+def test_a_yield_takes_a_figure_of_the_users_own():
+    def width(engine):
+        return {"width": engine.chip}
+
+    found = studies.chip_yield(NOISY, target=2, figure=width, chips=[4, 0, 2])
+    assert found.by_chip == {"width": ((4.0, 0.0, 2.0),)}
+    assert found.column("reached") == (2,)
+    assert found.operands == "width(engine)"
+    assert found.units[0] == ""
+    plain = studies.chip_yield(NOISY, target=2, figure=lambda engine: engine.chip, chips=3)
+    assert plain.by_chip == {"figure": ((0.0, 1.0, 2.0),)}
+    workload = studies.chip_yield(NOISY, target=16, figure=mpimpy.workloads.product(X, W), chips=5)
+    assert workload.rows == study("chip_yield", target=16).rows
+    assert workload.units[0] == "dB"
+
+
+def test_the_order_of_chips_does_not_matter():
+    found, turned = study("chip_yield", chips=[2, 9]), study("chip_yield", chips=[9, 2])
+    assert found.by_chip["SNR"][0] == turned.by_chip["SNR"][0][::-1]
+    assert found.rows == turned.rows
+    assert found.by_chip["SNR"][0][0] != found.by_chip["SNR"][0][1]
+
+
+def test_drift_is_that_of_aged_matrices():
+    found = study("drift")
+    assert found.column("time") == (60.0, 3600.0)
+    matrix = Engine.from_config(NOISY.config, seed=7, chip=1).program(W)
+    for name, compensate in (("raw", False), ("compensated", True)):
+        aged = matrix.at(3600, compensate=compensate)
+        assert found.by_chip[name][1][1] == SNR(aged.read(X, read=0), X @ W)
+        mean, worst, best = (found.rows[1][found.columns.index(name) + at] for at in range(3))
+        assert mean == pytest.approx(np.mean(found.by_chip[name][1]))
+        assert (worst, best) == (min(found.by_chip[name][1]), max(found.by_chip[name][1]))
+    written = [single(NOISY, chip) for chip in (3, 1)]
+    assert list(found.facts.values()) == [pytest.approx(np.mean(written))]
+
+
+def test_wires_are_those_of_arrays_of_each_size():
+    found = study("wires")
+    assert [row[:2] for row in found.rows] == [(8, 8), (16, 4)]
+    for at, (rows, cols) in enumerate([(8, 8), (16, 4)]):
+        tile = {"rows": rows, "cols": cols}
+        assert found.by_chip["with wires"][at][1] == single(NOISY, 1, tile=tile)
+        assert found.by_chip["without"][at][1] == single(NOISY, 1, tile=tile, wires=None)
+        HGS = NOISY.config.device.HGS
+        lost = 100 - 100 * wires.transfer(np.full((rows, cols), HGS), 5, 2) / HGS
+        assert found.rows[at][-2:] == pytest.approx((lost[0, -1], lost.mean()))
+    assert list(found.facts.values()) == [5, 2]
+
+
+def test_adc_bits_are_those_of_full_and_calibrated_engines():
+    found = study("adc_bits")
+    assert found.column("bits") == (6, 8)
+    assert found.by_chip["full range"][0][1] == single(NOISY, 2, adc={"radc": 64})
+    engine = Engine.from_config(NOISY.config.replace(adc={"radc": 64}), seed=7, chip=1).calibrate(X, W)
+    assert found.by_chip["calibrated"][0][1] == single(engine, 2)
+    assert found.rows[0][1] == pytest.approx(np.mean(found.by_chip["full range"][0]))
+    ideal = [single(NOISY, chip, adc=ADC(None)) for chip in (1, 2)]
+    assert list(found.facts.values()) == [pytest.approx(np.mean(ideal))]
+    for adc in (ADC(None), ADC(range="lossless"), ADC((64, 64, 64, 32), range=1e-6)):
+        other = studies.adc_bits(NOISY.replace(adc=adc), X, W, bits=[6, 8], chips=[1, 2])
+        assert other.rows == found.rows
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_a_study_can_be_replayed_from_its_json_and_drawn(kind):
+    found = study(kind)
+    held = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    config = mpimpy.config.from_dict(held["settings"])
+    again = getattr(studies, kind)(Engine.from_config(config, seed=held["seed"]), X, W, **held["call"])
+    assert again == found == study(kind)
+    assert found.engine().config == NOISY.config
+    lines = str(found).splitlines()
+    table = lines[lines.index("") + 1 :]
+    assert len(table) == 2 + len(found.rows)
+    assert table[1].split() == [unit for unit in found.units if unit]
+    assert len({len(line) for line in table}) == 1
+    assert repr(found) == f"<Study {kind}: 2 x {len(found.columns)} table, {len(found.chips)} chips, seed 7>"
+    pytest.importorskip("matplotlib")
+    ax = found.plot()
+    assert ax.get_xlabel()
+    assert ax.get_ylabel().endswith(")")
+    assert len(ax.get_legend().get_texts()) >= 2
+    assert found.plot(ax) is ax
+
+
+def test_figures_without_error_are_kept_and_left_out_of_pictures():
+    pytest.importorskip("matplotlib")
+    clean = Engine(Device(var=0), seed=1)
+    found = studies.adc_bits(clean, np.eye(2), np.eye(2), bits=[4, 8])
+    assert found.column("calibrated")[0] == math.inf
+    assert found.to_dict()["rows"][0][2] == "inf"
+    assert np.isnan(found.plot().lines[1].get_ydata()[0])
+    whole = studies.chip_yield(clean, np.eye(2), np.eye(2), target=30, chips=3)
+    assert whole.column("reached") == (3,)
+    whole.plot()
+
+
+def test_a_table_has_units():
+    pytest.importorskip("pandas")
+    frame = study("drift").to_frame()
+    assert list(frame.columns)[:2] == ["time", "raw"]
+    assert frame.attrs["units"]["time"] == "s"
+    assert len(frame) == 2
+
+
+def test_the_standard_product_is_stated():
+    found = studies.chip_yield(chips=1)
+    x, w = (lambda random: (random.standard_normal((64, 128)), random.standard_normal((128, 64))))(
+        np.random.default_rng(0)
+    )
+    assert found.by_chip["SNR"][0][0] == SNR(found.engine().program(w).read(x, read=0), x @ w)
+    assert found.operands == "64 x 128 by 128 x 64, standard normal, numpy.random.default_rng(0)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "error", "message"),
+    [
+        ("drift", {"engine": 3}, TypeError, "engine is a int: give an Engine"),
+        ("drift", {"x": X, "w": None}, ValueError, "x is given without w: give both, or neither"),
+        ("adc_bits", {"x": None}, ValueError, "w is given without x"),
+        ("wires", {"x": X[:0]}, ValueError, "have an empty product"),
+        ("wires", {"engine": Engine(seed=1)}, ValueError, r"have no resistance: .* wires=Wires\(2.93, 2.93\)"),
+        ("wires", {"sizes": ["wide"]}, TypeError, "sizes"),
+        ("wires", {"sizes": []}, ValueError, "sizes is empty: give at least one value, such as 64"),
+        ("adc_bits", {"bits": [25]}, ValueError, "bits"),
+        ("drift", {"times": "yesterday"}, ValueError, "times"),
+        ("drift", {"engine": Engine(seed=1)}, ValueError, "time changes nothing"),
+        ("chip_yield", {"chips": 0}, ValueError, "chips"),
+        ("chip_yield", {"chips": [1, 1]}, ValueError, "has a chip twice"),
+        ("chip_yield", {"target": "high"}, TypeError, "target"),
+        ("chip_yield", {"progress": 1}, TypeError, "progress"),
+        ("chip_yield", {"figure": lambda engine: 1}, ValueError, "x and w have no effect with figure="),
+        ("chip_yield", {"x": None, "w": None, "figure": len, "target": None}, ValueError, "figure= needs a target"),
+        ("chip_yield", {"x": None, "w": None, "figure": 3}, TypeError, "must be a function of an engine"),
+        (
+            "chip_yield",
+            {"x": None, "w": None, "figure": lambda engine: "good"},
+            TypeError,
+            "for chip 0: it must return",
+        ),
+        (
+            "chip_yield",
+            {"x": None, "w": None, "figure": lambda engine: math.nan},
+            ValueError,
+            "figure of chip 0 is NaN",
+        ),
+        ("chip_yield", {"x": None, "w": None, "figure": lambda engine: {}}, ValueError, "figure returns 0 numbers"),
+    ],
+)
+def test_refusals(kind, arguments, error, message):
+    given = {"engine": NOISY, "x": X, "w": W} | CALLS[kind] | arguments
+    with pytest.raises(error, match=message):
+        getattr(studies, kind)(**given)
+
+
+def test_an_unknown_column_is_refused():
+    with pytest.raises(ValueError, match="no column 'SNR': the table has 'target', 'reached'"):
+        study("chip_yield").column("SNR")
+
+
+def test_progress_is_told_after_two_seconds_where_tqdm_is(monkeypatch):
+    bars = []
+
+    def tqdm(items, **options):
+        bars.append(options)
+        return items
+
+    monkeypatch.setitem(sys.modules, "tqdm", types.SimpleNamespace(tqdm=tqdm))
+    monkeypatch.setattr(_problem, "find_spec", lambda name: name)
+    found = study("chip_yield")
+    assert [(bar["desc"], bar["total"], bar["delay"]) for bar in bars] == [("chips", 5, 2.0)]
+    assert study("chip_yield", progress=False) == found
+    monkeypatch.setattr(_problem, "find_spec", lambda name: None)
+    assert study("chip_yield") == found
+    assert len(bars) == 1
+
+
+def test_a_missing_pandas_is_named(monkeypatch):
+    monkeypatch.setattr("mpimpy.studies._study.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"to_frame needs pandas.*pip install pandas"):
+        study("chip_yield").to_frame()
