@@ -63,6 +63,7 @@ MODULES: dict[str, tuple[tuple[str, tuple[str, ...] | None], ...]] = {
     "explore": (("mpimpy.explore", None),),
 }
 
+HIDDEN = "   :exclude-members: programmed"  # the value inside a matrix, for other rooms
 STRANGERS = (
     "Module",
     "Exception",
@@ -137,7 +138,7 @@ def page(name: str, names: list[str]) -> str:
     for each in names:
         value = find(each)
         if inspect.isclass(value):
-            lines += [f".. autoclass:: {each}", "   :members:", *inherited]
+            lines += [f".. autoclass:: {each}", "   :members:", *inherited, HIDDEN]
         elif callable(value):
             lines += [f".. autofunction:: {each}"]
         else:

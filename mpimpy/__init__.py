@@ -48,7 +48,8 @@ from .operands.edge import MpimpyWarning
 from .operands.survey import Survey
 
 if TYPE_CHECKING:
-    from . import studies, workloads
+    from . import nn as nn
+    from . import plot, studies, workloads
     from .designs import design, search
     from .sweeps import open_sweep, sweep
 
@@ -95,6 +96,7 @@ __all__ = [
     "get_num_threads",
     "load",
     "open_sweep",
+    "plot",
     "presets",
     "search",
     "set_num_threads",
@@ -106,15 +108,25 @@ __all__ = [
 ]
 
 # names whose rooms are imported when they are asked for
-__getattr__: Callable[[str], Any] = later(
+_found: Callable[[str], Any] = later(
     __name__,
     {
         "design": "designs",
+        "nn": "nn",
         "open_sweep": "sweeps",
+        "plot": "plot",
         "search": "designs",
         "studies": "studies",
         "sweep": "sweeps",
         "workloads": "workloads",
     },
     globals(),
+    dict.fromkeys(("dot", "matmul"), "the product is mpimpy.MapReducedot(a, b), with np.dot's rules"),
 )
+
+if not TYPE_CHECKING:  # type checkers see the imports above, and know no other names
+    __getattr__ = _found
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__doc__", "__file__", "__name__", "__path__", "__version__"])

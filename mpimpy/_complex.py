@@ -6,7 +6,7 @@ from ._linear import LinearOperand, as_complex, assembled, parts_of, read_comple
 from ._partial import Partial, add_part
 from ._view import NAME
 from .analysis.programming import Programming
-from .analysis.report import Report
+from .analysis.report import Reads, Report, check_reads
 from .arrays import lazy_of, namespace
 from .checks import fail
 from .config import Config
@@ -167,7 +167,7 @@ class ComplexMatrix(LinearOperand):
         """Write the matrix into a file; see `CrossbarMatrix.save`. `mpimpy.load` returns a `ComplexMatrix`."""
         self.parts._save(path, self.dtype)
 
-    def report(self, x: Any = None, w: Any = None) -> Report:
+    def report(self, x: Any = None, w: Any = None, *, read: int = 0, reads: int = 1) -> Report:
         """Return the hardware and the error budget of the real matrix; see `CrossbarMatrix.report`.
 
         Parameters
@@ -176,7 +176,12 @@ class ComplexMatrix(LinearOperand):
             Inputs; complex ones are 2 M rows.
         w : array, shape (K, N), optional
             The weights before quantisation.
+        read, reads : int
+            Number of the read that is measured, and how many there are from it on.
         """
+        return self._report(x, w, check_reads(read, reads))
+
+    def _report(self, x: Any, w: Any, reads: Reads) -> Report:
         xp = namespace(self._prototype)
         if x is not None:
             parts = parts_of(xp, self._accept(x).array)
@@ -186,7 +191,7 @@ class ComplexMatrix(LinearOperand):
             if w.shape != self.shape:
                 fail(ValueError, f"w has shape {w.shape}, but {self.shape} was programmed")
             w = side_by_side(w).array
-        return self.parts.report(x, w)
+        return self.parts._report(x, w, reads)
 
     def read(
         self,

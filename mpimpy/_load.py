@@ -16,7 +16,7 @@ from .reads import ReadCounter
 __all__ = ["load"]
 
 
-def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix | ComplexMatrix:
+def load(path: Any, like: Any = None, backend: str | None = None) -> CrossbarMatrix | Any:
     """Return a programmed matrix from a file that `CrossbarMatrix.save` wrote.
 
     Its products have the same bits on every backend. Its counted reads go on from the number in the file, in the

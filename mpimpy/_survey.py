@@ -124,7 +124,7 @@ class SurveyingEngine(WritingEngine):
         for part, (top, left) in zip(parts, places, strict=True):
             rectangle = (top, top + part.shape[0]), (left, left + part.shape[1])
             if after is not None and 0 not in part.shape:
-                after.check_covers(rectangle, "this part")
+                after._check_covers(rectangle, "this part")
             survey = measure_part(backend, of, part, (top, left), after)
             found = survey if found is None else found | survey
         assert found is not None

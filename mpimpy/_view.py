@@ -74,9 +74,13 @@ class MatrixView(CountedReads):
         """Row and column of its first element in the whole matrix, for the addresses of noise."""
         return self._address.row, self._address.col
 
+    def __dir__(self) -> list[str]:
+        # what rooms of this package share is nothing for users
+        return [name for name in super().__dir__() if name != "programmed"]
+
     @property
     def programmed(self) -> Programmed | None:
-        """Cells, scales and faults as one value; None for a matrix without elements."""
+        """Cells, scales and faults as one value, for other rooms; None for a matrix without elements."""
         recipe: Any = self._recipe
         if recipe is not None:
             self._programmed = recipe.write(self._backend, self._to_backend)

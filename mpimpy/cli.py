@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import __version__, backends, noise
+from . import __version__, _shell, backends, noise
 from ._dot import MapReducedot, explain
 from ._warm import warm
-from .analysis.metrics import SNR
+from .analysis.metrics import told_dB
 from .checks import check_names
 from .compat.dpetensor import DPETensor
 from .config._flat import ENGINE, SETTINGS
@@ -114,6 +114,7 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
     designs.add(command)
     info = command("info", _info, "Print versions, threads and backends.", settings=False)
     info.add_argument("--warm", action="store_true", help="compile the kernels of common products, and keep them")
+    _shell.add_json(commands.choices[name] for name in ("demo", "dot", "sweep", "design", "info"))
     return parser, commands.choices
 
 
@@ -153,6 +154,9 @@ def _dot(args: argparse.Namespace) -> None:
     measured = MapReducedot(a, b, engine)
     exact = _exact(a, b)
     table = explain(a, b, engine) if args.explain else None
+    shapes = {"inputs": a.shape, "weights": b.shape, "product": measured.shape}
+    args.figures = {**shapes, "snr_dB": told_dB(measured, exact), "seed": engine.seed, "chip": engine.chip}
+    args.figures |= {} if table is None else {"report": table}
     outputs = {out: tables.matrix_writer(measured, out)} if out else {}
     if picture:
         from . import plot
@@ -160,7 +164,7 @@ def _dot(args: argparse.Namespace) -> None:
         outputs[picture] = tables.picture_writer(plot.scatter(measured, exact).figure, picture)
     tables.save(outputs)
     print(f"product  {a.shape} by {b.shape} is {measured.shape}")
-    print(f"SNR      {SNR(measured, exact):.2f} dB against np.dot")
+    print(f"SNR      {told_dB(measured, exact):.2f} dB against np.dot")
     print(f"seed     {engine.seed}, chip {engine.chip}")
     if table is not None:
         print(f"\n{table}")
@@ -189,6 +193,7 @@ def _demo_picture(args: argparse.Namespace, picture: Path) -> None:
     engine = DPETensor(**_chosen(args))
     result = demo.compress(demo.photograph(), engine, **_chosen(args, ["keep"]))
     tables.save({picture: tables.picture_writer(plot.compression(result), picture)})
+    args.figures = result.figures() | {"picture": args.out or str(picture)}
     print(result)
 
 
@@ -199,6 +204,7 @@ def _demo_matmul(args: argparse.Namespace, picture: Path | None) -> None:
     if settings["seed"] is None:
         settings["seed"] = noise.new_seed()
     results = [demo.matmul(mode, **settings) for mode in ([args.mode] if "mode" in args else [0, 1])]
+    args.figures = {"products": [result.figures() for result in results], "chip": 0, **settings}
     if picture:
         axes = plot.new_axes(1, len(results))[0]
         for ax, result in zip(axes, results, strict=True):
@@ -215,6 +221,9 @@ def _version(package: str) -> str:
 
 
 def _info(args: argparse.Namespace) -> None:
+    packages = {package: _version(package) for package in ("numpy", "scipy", "numba", "torch", "matplotlib")}
+    args.figures = {"mpimpy": __version__, "Python": platform.python_version(), **packages}
+    args.figures |= {"processors": os.cpu_count(), "backends": backends.available()}
     print(f"{'mpimpy':<12}{__version__}")
     print(f"{'Python':<12}{platform.python_version()}")
     for package in ("numpy", "scipy", "numba", "torch", "matplotlib"):
@@ -249,7 +258,7 @@ def _run(argv: Sequence[str] | None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = show_once
         warnings.simplefilter("always", MpimpyWarning)
-        return args.run(args) or 0
+        return _shell.run(args) or 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -53,6 +53,14 @@ class Compression:
     seconds: float
     exact_seconds: float
 
+    def figures(self) -> dict[str, Any]:
+        """Return all figures of the text, by name."""
+        names = ("kept", "seed", "chip", "seconds", "exact_seconds", "reports")
+        found = {name: getattr(self, name) for name in names}
+        pairs = (("crossbar", "exact"), ("crossbar", "original"), ("exact", "original"))
+        psnr = {f"psnr_{measured}_{reference}_dB": self.psnr(measured, reference) for measured, reference in pairs}
+        return {"snr_dB": SNR(*self.pixels), "snr_first_dB": SNR(*self.coefficients), **psnr, **found}
+
     def psnr(self, measured: str, reference: str) -> float:
         """Return the peak signal-to-noise ratio between two of the pictures, dB.
 
@@ -267,6 +275,11 @@ class Product:
     exact: Any
     seconds: float
     exact_seconds: float
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of the text, by name."""
+        names = ("mode", "library", "seconds", "exact_seconds")
+        return {"snr_dB": SNR(self.measured, self.exact)} | {name: getattr(self, name) for name in names}
 
     def __str__(self) -> str:
         _, slicing, settings = _EXAMPLES[self.mode]

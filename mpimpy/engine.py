@@ -5,6 +5,7 @@ from typing import Any, Unpack
 
 from . import noise
 from ._complex import ComplexMatrix
+from ._faces import ShownEngine
 from ._neighbours import Neighbours
 from ._operator import CrossbarOperator
 from ._survey import SurveyingEngine
@@ -26,7 +27,7 @@ __all__ = ["Engine"]
 
 
 @hinted
-class Engine(SurveyingEngine):
+class Engine(SurveyingEngine, ShownEngine):
     """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters
@@ -166,7 +167,7 @@ class Engine(SurveyingEngine):
         gradient: str = "straight",
         parts: Iterable[str] = ("inputs", "weights"),
     ) -> None:
-        config.check(*parts)
+        config._check(*parts)
         plans.choose_grid(config)  # raises now if currents cannot be exact
         # each is checked when it is set
         self.config, self.backend = config, backend
@@ -186,7 +187,7 @@ class Engine(SurveyingEngine):
         shape: tuple[int, int] | None = None,
         survey: Survey | None = None,
         faults: Any = None,
-    ) -> CrossbarMatrix | ComplexMatrix:
+    ) -> CrossbarMatrix | Any:
         """Write a matrix into crossbars, once.
 
         Parameters
@@ -372,9 +373,9 @@ class Engine(SurveyingEngine):
         """
         for operand in (x, w):
             if isinstance(operand, CrossbarOperand):
-                return operand.multiply_on(self, x, w, read)
+                return operand._multiply_on(self, x, w, read)
         if isinstance(w, RightOperand):
-            self.config.check_written_with(w.config)
+            self.config._check_written_with(w.config)
             return w.read(x, read)
         if (lazy := lazy_of(x, w)) is not None and lazy.multiply is not None:
             return lazy.multiply(self, x, w, read)
@@ -413,11 +414,3 @@ class Engine(SurveyingEngine):
         engine.input_size, engine._operand_device = self.input_size, self._operand_device
         engine._counter = ReadCounter(0, self.stream)
         return engine
-
-    def __repr__(self) -> str:
-        parts = ", ".join(
-            f"{name}={getattr(self.config, name)}" for name in ("device", "dac", "adc", "tile", "inputs", "weights")
-        )
-        parts += "" if self.config.wires is None else f", wires={self.config.wires}"
-        stream = "" if self.stream is None else f", stream={self.stream!r}"
-        return f"{type(self).__name__}({parts}, seed={self.seed}, chip={self.chip}{stream})"

@@ -21,7 +21,7 @@ class CrossbarOperand(ABC):
     """An operand that holds integers already: it computes the product, not the engine."""
 
     @abstractmethod
-    def multiply_on(self, engine: Any, x: Any, w: Any, read: int | None) -> Any:
+    def _multiply_on(self, engine: Any, x: Any, w: Any, read: int | None) -> Any:
         """Return the product of `x` and `w`, one of which is this operand, on an engine's crossbars."""
 
 

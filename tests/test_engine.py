@@ -674,12 +674,11 @@ def test_public_names_of_an_engine_and_of_a_matrix():
         "input_size",
         "reads",
         "seed",
-        "slot",
         "stream",
     }
     views = {"age", "chip", "codes", "conductance", "config", "decoded", "device", "dtype", "ndim", "origin"}
-    views |= {"effective", "gradient", "reference_conductance", "slot"}
-    views |= {"in_stream", "programmed", "programming", "reads", "seed", "shape", "stream", "tiles"}
+    views |= {"effective", "gradient", "reference_conductance"}
+    views |= {"in_stream", "programming", "reads", "seed", "shape", "stream", "tiles"}
     assert names(engine.program(np.eye(2))) == views | {
         "H",
         "T",

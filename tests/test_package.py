@@ -109,6 +109,40 @@ def test_a_product_of_numpy_arrays_imports_no_torch():
     assert run(code) == "[]"
 
 
+def test_the_package_shows_public_names_only():
+    shown = {name for name in dir(mpimpy) if not name.startswith("_")}
+    assert shown == set(mpimpy.__all__)
+    assert {"plot", "workloads"} <= shown
+    code = "import sys, mpimpy; mpimpy.plot.scatter; print('matplotlib' in sys.modules); mpimpy.dot"
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        run(code)
+    assert caught.value.stdout == "False\n"
+    advice = "has no attribute 'dot': the product is mpimpy.MapReducedot(a, b), with np.dot's rules\n"
+    assert caught.value.stderr.endswith(advice)
+    with pytest.raises(AttributeError, match=r"has no attribute 'Engin': did you mean 'Engine'\?$"):
+        _ = mpimpy.Engin
+    with pytest.raises(AttributeError, match=r"has no attribute 'zzz'$"):
+        _ = mpimpy.zzz
+
+
+def test_public_classes_show_no_internals():
+    kept = {"programmed", "slot", "check", "check_written_with", "check_covers", "multiply_on", "prepare", "address"}
+    kept |= {
+        "radc_ascending",
+        "wires_once",
+        "wires_per_read",
+        "per_slice",
+        "read_checked",
+        "kernels",
+        "written",
+        "wired",
+    }
+    engine = mpimpy.Engine(seed=1)
+    W = engine.program([[1.0]])
+    for value in (engine, W, W.T, engine.program([[1j]]), engine.config, mpimpy.Survey, mpimpy.Report):
+        assert not kept & set(dir(value)), value
+
+
 def test_public_names_are_documented_and_there():
     for name in mpimpy.__all__:
         member = getattr(mpimpy, name)

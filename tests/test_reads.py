@@ -218,7 +218,7 @@ def test_numbers_of_reads_end(tmp_path):
 def test_a_stream_is_shown():
     engine = Engine(seed=1)
     other, matrix = copy.deepcopy((engine, engine.program(w)))
-    assert f"chip=0, stream={other.stream!r}" in repr(other)
+    assert repr(other) == f"Engine(seed=1).in_stream({other.stream!r}, 0)"
     assert f"chip=0, stream={other.stream!r}" in repr(matrix)
     assert "stream" not in repr(engine) + repr(engine.program(w))
 

@@ -95,7 +95,7 @@ def find_law(programmed: Programmed, inputs: Encoded, exact: Any, errors: Mappin
     device = config.device
     var, write_var = (law if isinstance(law, float) else 0.0 for law in (device.var, device.write_var))
     return Law(
-        Settings(config.radc_ascending, var, write_var, config.dac.vnoise),
+        Settings(config._radc_ascending, var, write_var, config.dac.vnoise),
         tuple(name for name, _ in parts),
         tuple(map(tuple, gram)),
         pairs,
@@ -187,7 +187,7 @@ def _pairs(config: Config, inputs: Encoded, weights: Encoded) -> Iterator[Pair]:
     spread = xp.sqrt(xp.mean(counted * (sums - mean[:, :, None, None, None]) ** 2, axis=axes))
     by_cells = xp.mean(counted * (x**2 @ ((xp.abs(w) + rho) ** 2 + rho**2)), axis=axes)
     by_volts = xp.mean(counted * (x**2 @ (w - half) ** 2), axis=axes)
-    radc = config.radc_ascending
+    radc = config._radc_ascending
     assert radc is not None
     for j, v in enumerate(levels):
         for i, (u, a) in enumerate(zip(seen.strides, seen.shifts, strict=True)):

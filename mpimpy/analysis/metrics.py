@@ -1,13 +1,16 @@
 """Measures of error: of a result against the exact one."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from .. import arrays
 from ..arrays import namespace
 from ..operands import edge, values
 
-__all__ = ["ABSE", "RE", "SNR"]
+__all__ = ["ABSE", "RE", "SNR", "EXACT_dB", "together", "told_dB"]
+
+EXACT_dB: float = 200.0  # above it, an error is the rounding of float64, and no effect of a crossbar
 
 
 def _operands(measured: Any, exact: Any) -> tuple[Any, Any, Any]:
@@ -118,3 +121,28 @@ def ABSE(measured: Any, exact: Any) -> float:
     """
     xp, measured, exact = _operands(measured, exact)
     return float(xp.mean(xp.abs(measured - exact))) if math.prod(exact.shape) else 0.0
+
+
+def told_dB(measured: Any, exact: Any) -> float:
+    """Return the `SNR` as reports tell it, dB: infinite where the error is the rounding of float64."""
+    found = SNR(measured, exact)
+    return math.inf if found > EXACT_dB else found
+
+
+def together(values: Sequence[float]) -> float:
+    """Return the SNR of several errors of one signal together, dB: that of their mean power.
+
+    Parameters
+    ----------
+    values : sequence of float
+        SNR of each, dB; not empty.
+
+    Examples
+    --------
+    >>> together([20.0, 20.0, math.inf, math.inf])
+    23.010299956639813
+    """
+    low = min(values)
+    if len(values) == 1 or math.isinf(low):
+        return low
+    return low - 10 * math.log10(math.fsum(10 ** ((low - value) / 10) for value in values) / len(values))

@@ -2,186 +2,50 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from .. import converters, noise
-from ..checks import fail
-from ..config import ARITHMETIC
-from ..config._hints import hinted_call
+from ..checks import as_int, fail
+from ..config import Config
 from ..crossbar.product import product
 from ..crossbar.programmed import Programmed, aged, given_ratio, wired, written
 from ..operands import encoding
 from . import metrics
 from .budget import effects_on, find_law
 from .counts import counts
-from .law import Law, Scaled
+from .law import Law
+from .results import Effect, Report, decibels
 from .variants import Variant, variants
 
-__all__ = ["Effect", "Report", "check_weights", "measure"]
+__all__ = ["Effect", "Reads", "Report", "check_reads", "check_weights", "measure"]
 
 PROBE_ROWS = 64
 PROBE_SEED = 0
 
-KEEP: Any = type("Keep", (), {"__repr__": lambda self: "<as simulated>"})()  # None is the ideal ADC
-
 _LASTING = {"product": "the whole product", "slice": "each input slice", "row": "each input row and slice"}
 
 
-@dataclass(frozen=True)
-class Effect:
-    """The cost of one effect.
+class Reads(NamedTuple):
+    """Reads that a budget is measured by.
 
     Attributes
     ----------
-    name : str
-    alone_dB : float
-        SNR of the product if this were its only error; infinite if the effect is off or costs nothing.
-    without_dB : float
-        SNR of the product as configured, without this effect.
+    first, many : int
+        Number of the first one, and how many there are.
+    stream : str or None
+        Their stream; None: that of the seed itself.
     """
 
-    name: str
-    alone_dB: float
-    without_dB: float
+    first: int = 0
+    many: int = 1
+    stream: str | None = None
 
 
-@dataclass(frozen=True)
-class Report:
-    """Size, conversions and error budget of a product; prints as a table.
-
-    Attributes
-    ----------
-    inputs, weights : tuple of int
-        Shapes (M, K) and (K, N).
-    array : (int, int)
-        Rows and columns of one array.
-    tiles : (int, int, int)
-        Rows of tiles, columns of tiles, slices: their product is the number of arrays.
-    cells : int
-        Memristors that hold weights (the padding of ragged tiles left out).
-    reference_cells : int
-        Memristors in the reference columns.
-    dac_conversions, adc_conversions : int
-        For the whole product; every array has converters of its own.
-    full_scale_A : float
-        Bit line current at the top of the ADC's range, A; the highest of all pairs of slices.
-    snr_dB : float
-        Of the product as configured, against the exact one.
-    effects : tuple of Effect
-    note : str
-        Inputs of the measurement.
-    age : str
-        Age of a matrix that was aged with `CrossbarMatrix.at`.
-    arithmetic : int
-        Version of the arithmetic, `mpimpy.ARITHMETIC`.
-    reference : str
-        Reference columns of an array, and the SNR with ideal ones where real ones vary; empty for pairs.
-    redraw : str
-        How long a draw of read variation lasted, and the SNR with another choice; empty without read variation.
-    law : Law
-        How the figures scale with other settings; see `scaled`.
-    """
-
-    inputs: tuple[int, ...]
-    weights: tuple[int, int]
-    array: tuple[int, int]
-    tiles: tuple[int, int, int]
-    cells: int
-    reference_cells: int
-    dac_conversions: int
-    adc_conversions: int
-    full_scale_A: float
-    snr_dB: float
-    effects: tuple[Effect, ...]
-    note: str
-    age: str = ""
-    arithmetic: int = ARITHMETIC
-    reference: str = ""
-    redraw: str = ""
-    law: Law | None = field(default=None, repr=False, compare=False)
-
-    @hinted_call
-    def scaled(self, *, radc: Any = KEEP, var: Any = KEEP, write_var: Any = KEEP, vnoise: Any = KEEP) -> Scaled:
-        """Return an estimate of the figures of this budget at other settings, without a simulation.
-
-        It is no guarantee. Against simulations with the same seed it was 0.1 to 0.4 dB off (rms) for Gaussian, integer
-        and rectified operands, 1 dB for sparse or low-rank ones, 2 dB for rows and columns of unlike scales and for
-        outliers, 4.5 dB for heavy tails, and 19 dB at worst: simulate what you decide on. docs/designing.md has the
-        formulas and what was measured. At the settings of the simulation, it may differ from `snr_dB` by some tenths of
-        a dB, for it computes the rounding of ADCs by a formula. A setting that is left out is kept.
-
-        Parameters
-        ----------
-        radc : int or sequence of int, optional
-            Codes of an ADC, at least 32; a sequence has one number per weight slice, most significant first. ADC
-            rounding scales with ``1 / (radc - 1)**2``.
-        var, write_var : float, optional
-            Read and write variation, relative. The power of their error scales with ``exp(s**2) (exp(s**2) - 1)``.
-        vnoise : float, optional
-            Voltage noise of the DACs, relative: its power scales with ``vnoise**2``.
-
-        Returns
-        -------
-        Scaled
-            SNR, dB, and the SNR of each effect alone. What was simulated is in `snr_dB`.
-
-        Raises
-        ------
-        TypeError
-            For None, or what is no number.
-        ValueError
-            If an engine of these settings cannot be built; for ``radc=None``, the ideal ADC.
-            Where the law does not hold: ``adc_per="product"``, a setting that was off or ideal in the simulation,
-            another law of variation than one lognormal spread, ``snap``, ``"lossless"``, an aged matrix, an ADC whose
-            step is larger than the spread of the currents. Simulate there.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mpimpy import Engine
-        >>> w = np.random.default_rng(0).standard_normal((100, 50))
-        >>> report = Engine(seed=1).program(w).report()
-        >>> report.scaled(radc=1024).snr_dB > report.snr_dB + 1
-        True
-        """
-        if self.law is None:
-            fail(ValueError, "this report has no law to scale by: make it with W.report(x, w)")
-        given = {"radc": radc, "var": var, "write_var": write_var, "vnoise": vnoise}
-        return self.law.scaled({name: value for name, value in given.items() if value is not KEEP})
-
-    def __str__(self) -> str:
-        down, across, slices = self.tiles
-        arrays = f"{down * across * slices} of {_shape(self.array)}"
-        lines = [
-            f"product            {_shape(self.inputs)} by {_shape(self.weights)}",
-            f"arrays             {arrays}, {down} x {across} tiles, {slices} slices",
-            f"cells              {self.cells} and {self.reference_cells} in reference columns",
-            *([f"reference columns  {self.reference}"] if self.reference else []),
-            *([f"read variation     {self.redraw}"] if self.redraw else []),
-            f"DAC conversions    {self.dac_conversions}",
-            f"ADC conversions    {self.adc_conversions}",
-            f"ADC full scale     {self.full_scale_A:.4g} A",
-            *([f"age                {self.age}"] if self.age else []),
-            f"SNR                {_decibels(self.snr_dB).strip()}",
-            "",
-            f"{'error budget':<22}{'alone':>12}{'without it':>14}",
-        ]
-        lines += [f"{e.name:<22}{_decibels(e.alone_dB):>12}{_decibels(e.without_dB):>14}" for e in self.effects]
-        lines.append(f"({self.note})")
-        return "\n".join(lines)
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
-
-
-def _decibels(value: float) -> str:
-    # the rounding of float64 is no effect of the crossbar
-    return "no cost" if value > 200 else f"{value:.2f} dB"
+FIRST = Reads()
 
 
 def _probe(xp: Any, depth: int, where: Any) -> Any:
@@ -214,7 +78,19 @@ def check_weights(backend: Any, programmed: Programmed, w: Any, statistics: Any 
         fail(ValueError, f"{msg}, or leave w out")
 
 
-def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None) -> Report:
+def check_reads(read: Any, reads: Any) -> Reads:
+    """Return the reads that are asked for, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `read` or `reads` is no whole number or out of range.
+    """
+    first = as_int("read", read, 0, noise.MAX_READ)
+    return Reads(first, as_int("reads", reads, 1, noise.MAX_READ + 1 - first))
+
+
+def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None, reads: Reads = FIRST) -> Report:
     """Return the `Report` of a programmed matrix.
 
     Parameters
@@ -226,9 +102,15 @@ def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None) 
         Inputs, as the backend takes them; by default rows of standard normal numbers.
     w : real floating array, shape (K, N), optional
         The weights before quantisation, as the backend takes them.
+    reads : Reads
     """
-    config, bench = programmed.config, _Bench(backend, programmed, x, w)
-    found = counts(config, bench.rows, *programmed.shape)
+    config, bench = programmed.config, _Bench(backend, programmed, x, w, reads)
+    found, address = counts(config, bench.rows, *programmed.shape), programmed.address
+    budgets, law = [bench.budget()], bench.law()
+    for read in range(reads.first + 1, reads.first + reads.many):
+        bench.go_on(read)
+        budgets.append(bench.budget())
+    snr = [each.snr_dB for each in budgets]
     return Report(
         inputs=(bench.rows, programmed.shape[0]),
         weights=programmed.shape,
@@ -239,14 +121,65 @@ def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None) 
         dac_conversions=found.dac_conversions,
         adc_conversions=found.adc_conversions,
         full_scale_A=converters.highest_current(config),
-        snr_dB=bench.snr_dB(bench.error),
-        effects=(*bench.quantisation(), *bench.effects()),
+        snr_dB=metrics.together(snr),
+        effects=tuple(_together(each) for each in zip(*(each.effects for each in budgets), strict=True)),
         note=bench.note,
         age="" if programmed.age is None else str(programmed.age),
-        reference=bench.reference(),
-        redraw=bench.redraw(),
-        law=bench.law(),
+        reference=_reference(config, [each.ideal_dB for each in budgets]),
+        redraw=_redraw(config, [each.redrawn_dB for each in budgets]),
+        law=law,
+        settings=config,
+        seed=address.seed,
+        chip=address.chip,
+        read=reads.first,
+        reads=reads.many,
+        stream=reads.stream,
+        origin=(address.row, address.col),
+        snr_range_dB=_range(snr),
     )
+
+
+def _range(values: list[float]) -> tuple[float, float] | None:
+    return None if len(values) == 1 else (min(values), max(values))
+
+
+def _together(effects: tuple[Effect, ...]) -> Effect:
+    # one effect in several reads
+    alone, without = [each.alone_dB for each in effects], [each.without_dB for each in effects]
+    names = effects[0].name, metrics.together(alone), metrics.together(without)
+    return Effect(*names, _range(alone), _range(without))
+
+
+def _reference(config: Config, ideal: list[float | None]) -> str:
+    # the reference columns in words, with the SNR if they were ideal
+    tile = config.tile
+    if config.weights.signed:
+        return ""
+    if tile.reference == "ideal":
+        return "ideal, without variation"
+    each = f"{tile.reference_columns} an array, of real cells"
+    known = [value for value in ideal if value is not None]
+    return f"{each}; {decibels(metrics.together(known))} with ideal ones" if known else f"{each}, which nothing moves"
+
+
+def _redraw(config: Config, other: list[float | None]) -> str:
+    # how long a draw of read variation lasted in words, with the SNR of another choice
+    if config.device.var == 0:
+        return ""
+    lasted, choice = f"drawn for {_LASTING[config.device.redraw]}", _other_redraw(config)
+    known = [value for value in other if value is not None]
+    if not known:
+        return lasted
+    return f"{lasted}; {decibels(metrics.together(known))} if for {_LASTING[choice]} (redraw={choice!r})"
+
+
+def _other_redraw(config: Config) -> str:
+    return "slice" if config.device.redraw == "product" else "product"
+
+
+def _draws(config: Config) -> bool:
+    # whether two reads of one matrix differ
+    return config.device.var != 0 or config.dac.noisy or config.adc.noise_lsb > 0
 
 
 def budget(backend: Any, programmed: Programmed, x: Any, w: Any) -> tuple[float, Law]:
@@ -261,10 +194,18 @@ def budget(backend: Any, programmed: Programmed, x: Any, w: Any) -> tuple[float,
     return bench.snr_dB(bench.error), bench.law()
 
 
-class _Bench:
-    """Products of a programmed matrix under variants of its configuration, and their errors."""
+class _Budget(NamedTuple):
+    # the SNR of one read: as configured, with ideal reference columns and another redraw if these count, by effect
+    snr_dB: float
+    ideal_dB: float | None
+    redrawn_dB: float | None
+    effects: tuple[Effect, ...]
 
-    def __init__(self, backend: Any, programmed: Programmed, x: Any, w: Any) -> None:
+
+class _Bench:
+    """Products of a programmed matrix under variants of its configuration, and their errors, in one read at a time."""
+
+    def __init__(self, backend: Any, programmed: Programmed, x: Any, w: Any, reads: Reads = FIRST) -> None:
         self._backend, self._programmed, self._w_given = backend, programmed, w is not None
         config, weights = programmed.config, programmed.encoded
         self._xp = xp = array_namespace(weights.digits)
@@ -283,53 +224,66 @@ class _Bench:
         self._w = self._w_hat if w is None else xp.astype(w, xp.float64)
         self._exact = xp.matmul(self._x, self._w)
         self._quantised = xp.matmul(self._x_hat, self._w_hat)
+        self._reads, self._read = reads, reads.first
         self._done: dict[Variant, Any] = {}
+        self._written: dict[Variant, Programmed] = {}  # for further reads
         self.error = self._run((config, True)) - self._exact
 
+    def go_on(self, read: int) -> None:
+        """Forget what belongs to the read before, and measure another one."""
+        self._read = read
+        self._done = {variant: y for variant, y in self._done.items() if not _draws(variant[0])}
+        self.error = self._run((self._programmed.config, True)) - self._exact
+
     def snr_dB(self, error: Any) -> float:
-        """SNR of the exact product plus an error, dB."""
-        return metrics.SNR(self._exact + error, self._exact)
+        """SNR of the exact product plus an error, dB; infinite where only float64 rounds."""
+        return metrics.told_dB(self._exact + error, self._exact)
+
+    def budget(self) -> _Budget:
+        """Return the figures of the read."""
+        effects = (*self.quantisation(), *self.effects())
+        return _Budget(self.snr_dB(self.error), self._ideal_dB(), self._redrawn_dB(), effects)
 
     def _run(self, variant: Variant) -> Any:
         # the product of a variant, which runs once
         if variant not in self._done:
-            (config, mapped), backend, given = variant, self._backend, self._programmed
-            faults = given.faults if mapped else None
-            matrix = written(backend, config, given.encoded, given.address, faults)
-            if given.age is None:
-                matrix = wired(backend, matrix)
-            else:
-                moves = config.device.drift is not None or config.device.relaxation is not None
-                ratio = given_ratio(given) if moves else None  # that of a larger matrix
-                matrix = aged(backend, matrix, given.age.time_s, given.age.compensate if ratio is None else ratio)
-            self._done[variant] = product(backend, matrix, self._inputs, 0, 0, "float64")
+            config = variant[0]
+            matrix = self._written.get(variant)
+            if matrix is None:
+                matrix = self._write(variant)
+                if self._reads.many > 1 and _draws(config):
+                    self._written[variant] = matrix
+            self._done[variant] = product(self._backend, matrix, self._inputs, self._read, 0, "float64")
         return self._done[variant]
 
-    def reference(self) -> str:
-        """Return the reference columns in words, with the SNR if they were ideal."""
-        config = self._programmed.config
-        tile, columns = config.tile, self._programmed.as_programmed.columns
-        if config.weights.signed:
-            return ""
-        if tile.reference == "ideal":
-            return "ideal, without variation"
-        each = f"{tile.reference_columns} an array, of real cells"
-        if columns is None:
-            return f"{each}, which nothing moves"
-        ideal = self._run((config.replace(tile={"reference": "ideal", "reference_columns": 1}), True))
-        return f"{each}; {_decibels(self.snr_dB(ideal - self._exact))} with ideal ones"
+    def _write(self, variant: Variant) -> Programmed:
+        (config, mapped), backend, given = variant, self._backend, self._programmed
+        faults = given.faults if mapped else None
+        matrix = written(backend, config, given.encoded, given.address, faults)
+        if given.age is None:
+            matrix = wired(backend, matrix)
+        else:
+            moves = config.device.drift is not None or config.device.relaxation is not None
+            ratio = given_ratio(given) if moves else None  # that of a larger matrix
+            matrix = aged(backend, matrix, given.age.time_s, given.age.compensate if ratio is None else ratio)
+        stream = self._reads.stream
+        return matrix if stream is None else replace(matrix, address=matrix.address.in_stream(stream))
 
-    def redraw(self) -> str:
-        """Return how long a draw of read variation lasted in words, with the SNR of another choice."""
+    def _ideal_dB(self) -> float | None:
+        # with ideal reference columns, where real ones vary
         config = self._programmed.config
-        used, other = config.device.redraw, "slice" if config.device.redraw == "product" else "product"
-        if config.device.var == 0:
-            return ""
-        if config.adc.per == "product":
-            return f"drawn for {_LASTING[used]}"
-        found = self._run((config.replace(device={"redraw": other}), True))
-        choice = f"{_decibels(self.snr_dB(found - self._exact))} if for {_LASTING[other]} (redraw={other!r})"
-        return f"drawn for {_LASTING[used]}; {choice}"
+        if config.weights.signed or config.tile.reference == "ideal" or self._programmed.as_programmed.columns is None:
+            return None
+        ideal = self._run((config.replace(tile={"reference": "ideal", "reference_columns": 1}), True))
+        return self.snr_dB(ideal - self._exact)
+
+    def _redrawn_dB(self) -> float | None:
+        # with read variation that lasts otherwise
+        config = self._programmed.config
+        if config.device.var == 0 or config.adc.per == "product":
+            return None
+        found = self._run((config.replace(device={"redraw": _other_redraw(config)}), True))
+        return self.snr_dB(found - self._exact)
 
     def law(self) -> Law:
         """Return how the error budget scales."""

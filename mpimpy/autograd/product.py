@@ -338,7 +338,7 @@ def next_read(factor: Any, *tensors: Any) -> Any:
 
 
 def _next(factor: Any, x: Any, traced: bool) -> Any:
-    return _count_op(_TICK, factor.slot) if traced else number_of(factor, x)
+    return _count_op(_TICK, factor._slot) if traced else number_of(factor, x)
 
 
 def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False, first_row: int = 0) -> Any:
@@ -377,7 +377,7 @@ def multiply(factor: Any, x: Any, w: Any, read: Any = None, *, step: Any = False
     at = number + 1 if step is True else step
     if traced:
         codes = (torch.as_tensor(code, dtype=torch.int64) for code in (number, at))
-        y = _product_op(x, w, *codes, factor.slot, columns, first_row, factor.gradient)
+        y = _product_op(x, w, *codes, factor._slot, columns, first_row, factor.gradient)
     else:
         asked = Asked(int(number), int(at), first_row, False)
         y = _recorded(factor, x, w, asked)

@@ -63,7 +63,7 @@ def _kind(factor: Any, x: Any) -> Any:
     # computed again, inputs have the same bits; on a card a look at them would make the host wait
     values = shown(x.detach())
     sample = None if values is None else values.flat[:: max(1, values.size // SAMPLE)].tobytes()
-    return hash((factor.slot, tuple(x.shape), x.dtype, sample))
+    return hash((factor._slot, tuple(x.shape), x.dtype, sample))
 
 
 def number_of(factor: Any, x: Any) -> int:

@@ -40,13 +40,13 @@ class Factor(Protocol):
 
     Attributes
     ----------
-    slot : int
+    _slot : int
         Its number.
     gradient : str
         One of `GRADIENTS`.
     """
 
-    slot: int
+    _slot: int
     gradient: str
 
     def _count(self) -> int:
@@ -71,16 +71,16 @@ class Slotted:
 
     Attributes
     ----------
-    slot : int
+    _slot : int
         A whole number, unlike that of any other factor of the process.
     """
 
-    slot: int
+    _slot: int
     _trains: bool = False  # its reads may be made again in a backward pass, though torch does not record them now
 
     def _take_slot(self) -> None:
-        self.slot = next(_numbers)
-        _FACTORS[self.slot] = self
+        self._slot = next(_numbers)
+        _FACTORS[self._slot] = self
 
 
 def factor_in(slot: int) -> Any:

@@ -48,7 +48,7 @@ def round_block(
 
 def check_cut(rows: int, fmt: Format, config: Config) -> None:
     """Raise ValueError if inputs of a format, cut for arrays of some rows, do not fit those of the weights."""
-    config.replace(inputs=fmt).check("inputs")
+    config.replace(inputs=fmt)._check("inputs")
     if rows != config.tile.rows:
         msg = (
             f"inputs are cut for arrays of {rows} rows and weights for {config.tile.rows}: "

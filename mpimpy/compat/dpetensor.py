@@ -85,6 +85,7 @@ class DPETensor(Engine):
     """
 
     input_size: tuple[int, int] | None
+    _flat = True
 
     def __init__(
         self,

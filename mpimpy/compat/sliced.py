@@ -226,7 +226,7 @@ class SlicedData(CrossbarOperand):
         # the engine decides how signs are mapped
         self.format = dataclasses.replace(self.format, mapping=getattr(engine.config, part).mapping)
         formats: Parts = {"weights": self.format} if self.is_weight else {"inputs": self.format}
-        engine.config.replace(**formats).check(part)
+        engine.config.replace(**formats)._check(part)
         parallel = self._choose_parallel(engine)
         matrix = (1, *data.shape) if data.ndim == 1 else data.shape
         dims = (math.prod(matrix[:-2]), *matrix[-2:])
@@ -290,7 +290,7 @@ class SlicedData(CrossbarOperand):
                 self.encoded = None
         return self._matrix
 
-    def multiply_on(self, engine: Engine, x: Any, w: Any, read: int | None) -> Any:
+    def _multiply_on(self, engine: Engine, x: Any, w: Any, read: int | None) -> Any:
         """Return the product of `x` and `w` on an engine's crossbars; one of them is in slices, or both are.
 
         Parameters
@@ -317,7 +317,7 @@ class SlicedData(CrossbarOperand):
         if isinstance(w, SlicedData):
             config, weights = w._configure(engine.config), edge.Operand("w", w._prototype, w._data_shape())
         elif isinstance(w, CrossbarMatrix):
-            engine.config.check_written_with(w.config)
+            engine.config._check_written_with(w.config)
             config, weights = w.config, as_operand("w", w)
         else:
             config, weights = engine.config, edge.accept("w", w)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..checks import as_bool, as_float, as_int, as_items, as_sigma, as_text, fail, set_fields
 from ._hints import hinted
 from ._sense import AMPERES, tell
+from ._shown import short_repr
 
 __all__ = ["ADC", "Ranges", "low_code"]
 
@@ -82,6 +83,8 @@ class Ranges:
     if TYPE_CHECKING:
 
         def __init__(self, low: Iterable[Iterable[float]], span: Iterable[Iterable[float]]) -> None: ...
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         low, span = _table("low", self.low), _table("span", self.span)
@@ -158,6 +161,8 @@ class ADC:
             gain_error: float = 0.0,
             per: str = "slice",
         ) -> None: ...
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         radc: Any = self.radc

@@ -13,6 +13,7 @@ from ._device import Device
 from ._format import Format
 from ._hints import hinted
 from ._parts import DAC, Tile, Wires
+from ._shown import short_repr
 
 __all__ = ["Config", "Parts"]
 
@@ -65,6 +66,8 @@ class Config:
     weights: Format = field(default_factory=Format)
     wires: Wires | None = None
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
         kinds: dict[str, type] = {"device": Device, "dac": DAC, "adc": ADC, "tile": Tile}
         for name, kind in (kinds | {"inputs": Format, "weights": Format}).items():
@@ -83,7 +86,7 @@ class Config:
             )
         if self.device.redraws or self.device.draws_rows:
             self._check_redraw()
-        if self.wires_per_read is not None and self.device.var == 0:
+        if self._wires_per_read is not None and self.device.var == 0:
             fail(ValueError, "exact_reads=True has no effect without read variation (var=0): leave it out")
 
     def _check_redraw(self) -> None:
@@ -93,14 +96,14 @@ class Config:
                 f"redraw={self.device.redraw!r} draws read variation for each input slice, and per='product' takes the "
                 "sum of their codes to the same cells: use redraw='product', or per='slice'",
             )
-        if self.device.draws_rows and self.wires_per_read is not None:
+        if self.device.draws_rows and self._wires_per_read is not None:
             fail(
                 ValueError,
                 "exact_reads=True solves the circuit of cells that vary, and redraw='row' draws whole currents: use "
                 "redraw='slice', or exact_reads=False",
             )
 
-    def check(self, *parts: str) -> None:
+    def _check(self, *parts: str) -> None:
         """Raise ValueError if the slices of `parts` ("inputs", "weights") do not fit DACs, cells or ADCs.
 
         Building a configuration does not check this, because `SlicedData` may bring formats of its own.
@@ -141,7 +144,7 @@ class Config:
                     f"{wanted[0]} by {wanted[1]}: {mend}",
                 )
 
-    def check_written_with(self, other: "Config") -> None:
+    def _check_written_with(self, other: "Config") -> None:
         """Raise an error unless a matrix that was written with `other` has these settings.
 
         Parameters
@@ -152,10 +155,6 @@ class Config:
         ------
         ValueError
             If they differ: it names the settings.
-
-        Examples
-        --------
-        >>> Config().check_written_with(Config(Device(var=0.05)))
         """
         if other is self or other == self:
             return
@@ -174,17 +173,17 @@ class Config:
         return radc if radc is None or isinstance(radc, tuple) else (radc,) * len(self.weights.digits)
 
     @property
-    def radc_ascending(self) -> tuple[int, ...] | None:
+    def _radc_ascending(self) -> tuple[int, ...] | None:
         """ADC codes per weight slice, least significant first; None when ideal."""
         return None if self.radc is None else self.radc[::-1]
 
     @property
-    def wires_once(self) -> Wires | None:
+    def _wires_once(self) -> Wires | None:
         """Wires that are solved once, when a matrix is programmed; None if there are none."""
         return None if self.wires is None or self.wires.exact_reads else self.wires
 
     @property
-    def wires_per_read(self) -> Wires | None:
+    def _wires_per_read(self) -> Wires | None:
         """Wires that are solved again for each read; None if there are none."""
         return self.wires if self.wires is not None and self.wires.exact_reads else None
 

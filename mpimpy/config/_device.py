@@ -12,6 +12,7 @@ from ..checks import as_float, as_int, as_text, check_names, fail, set_fields
 from ._hints import hinted, hinted_call
 from ._relaxation import Relaxation
 from ._sense import SIEMENS, tell
+from ._shown import settings_table, short_repr
 from ._variation import (
     MAX_TABLES,
     Drift,
@@ -137,12 +138,20 @@ class Device:
             relaxation: Relaxation | None = None,
         ) -> None: ...
 
+    __repr__ = short_repr
+    _repr_html_ = settings_table
+
+    @property
+    def _implied(self) -> dict[str, float]:
+        # range and number of the levels where they are not given
+        if self.levels is None:
+            return {"HGS": 1e-5, "LGS": 1e-7, "g_level": 16}
+        return {"HGS": self.levels[-1], "LGS": self.levels[0], "g_level": len(self.levels)}
+
     def __post_init__(self) -> None:
-        defaults: dict[str, float] = {"HGS": 1e-5, "LGS": 1e-7, "g_level": 16}
         if self.levels is not None:
-            levels = _ascending(self.levels)
-            defaults = {"HGS": levels[-1], "LGS": levels[0], "g_level": len(levels)}
-            set_fields(self, levels=levels)
+            set_fields(self, levels=_ascending(self.levels))
+        defaults = self._implied
         given = {
             name: value if getattr(self, name) is None else getattr(self, name) for name, value in defaults.items()
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .._caches import hashed_once
 from ..checks import as_bool, as_int, as_int_pair, as_items, as_text, fail, set_fields
 from ._hints import hinted, hinted_call
+from ._shown import short_repr
 
 __all__ = ["Format"]
 
@@ -77,6 +78,8 @@ class Format:
             granularity: str | Iterable[int] = "finest",
             mapping: str = "twos",
         ) -> None: ...
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         slices = as_items("slices", self.slices)

@@ -6,6 +6,7 @@ from ..checks import as_bool, as_float, as_int, as_sigma, as_text, fail, set_fie
 from ._device import MAX_LEVELS
 from ._hints import hinted
 from ._sense import OHM, VOLTS, tell
+from ._shown import short_repr
 
 __all__ = ["DAC", "Tile", "Wires"]
 
@@ -45,6 +46,8 @@ class DAC:
     rdac: int = 16
     vread: float = 0.1
     vnoise: float = 0.0
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         set_fields(
@@ -90,6 +93,8 @@ class Tile:
     reference: str = "cells"
     reference_columns: int = 1
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
         set_fields(
             self,
@@ -131,6 +136,8 @@ class Wires:
     r_word: float
     r_bit: float
     exact_reads: bool = False
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         set_fields(

@@ -132,7 +132,7 @@ def from_dict(mapping: Mapping[str, Any]) -> Any:
     >>> config.device.var, config.weights.slices, config.adc.radc
     (0.02, (1, 3), None)
     >>> from_dict({"kind": "DAC", "rdac": 32})
-    DAC(rdac=32, vread=0.1, vnoise=0.0)
+    DAC(rdac=32)
     """
     if not isinstance(mapping, Mapping):
         fail(TypeError, f"{mapping!r} is no settings: give a mapping, such as {{'device': {{'var': 0.02}}}}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks import as_float, as_items, fail, set_fields
 from ._hints import hinted
+from ._shown import short_repr
 from ._variation import as_conductance, per_level, seconds
 
 __all__ = ["Relaxation"]
@@ -72,6 +73,8 @@ class Relaxation:
             sigma_S: Iterable[float | Iterable[float]],
             shift_S: float | Iterable[float | Iterable[float]] = 0.0,
         ) -> None: ...
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         given = as_items("times_s", self.times_s) or ()

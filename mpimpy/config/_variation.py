@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..checks import as_bool, as_float, as_int, as_items, as_sigma, fail, set_fields
 from ._hints import hinted
 from ._sense import SECONDS, tell
+from ._shown import short_repr
 
 __all__ = ["UNITS", "Drift", "Flicker", "Gaussian", "Samples", "WriteVerify", "per_level", "seconds", "variation"]
 
@@ -95,6 +96,8 @@ class Gaussian:
     if TYPE_CHECKING:
 
         def __init__(self, sigma_S: float | Iterable[float], verified: bool = False) -> None: ...
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         set_fields(
@@ -250,6 +253,8 @@ class Flicker:
             conductance_S: Iterable[float] | None = None,
         ) -> None: ...
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
         set_fields(
             self,
@@ -304,6 +309,8 @@ class Drift:
             self, nu: float | Iterable[float], nu_spread: float | Iterable[float] = 0.0, t0_s: float = 1.0
         ) -> None: ...
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
         def check(name: str, value: Any) -> float:
             return as_float(name, value, 0, 1)
@@ -343,6 +350,8 @@ class WriteVerify:
 
     tolerance_S: float
     pulses: int = 20
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         set_fields(

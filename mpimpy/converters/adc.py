@@ -196,7 +196,7 @@ def _slice_pair_window(
 
 def radc_ascending(config: Config) -> tuple[int, ...]:
     """Return the number of ADC codes per weight slice, least significant first, of ADCs that are not ideal."""
-    radc = config.radc_ascending
+    radc = config._radc_ascending
     assert radc is not None
     return radc
 

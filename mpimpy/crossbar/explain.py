@@ -36,7 +36,7 @@ def explain(backend: Any, programmed: Programmed, height: int) -> tuple[str, tup
         grid_dtype = str(cells.cells.dtype).rpartition(".")[2]
     notes = []
     if config.wires is not None:
-        when = "again for each read" if config.wires_per_read is not None else "when programmed"
+        when = "again for each read" if config._wires_per_read is not None else "when programmed"
         notes.append(f"tiles are solved with the resistance of their wires {when}")
     if programmed.as_programmed.columns is not None:
         count = config.tile.reference_columns

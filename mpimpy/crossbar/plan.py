@@ -196,7 +196,7 @@ def cell_format(config: Config, fraction: int | None = None) -> CellFormat:
     ValueError
         If the weights' slices need more levels than there are, or currents cannot be exact.
     """
-    config.check("weights")
+    config._check("weights")
     levels = config.device.g_level - 1
     fraction, wide = choose_grid(config, fraction)
     voltage_fraction = converters.voltage_bits(config.dac)
@@ -231,7 +231,7 @@ def plan(config: Config, fraction: int | None = None) -> Plan:
     ValueError
         If slices need more levels than there are, or currents cannot be exact.
     """
-    config.check("inputs", "weights")
+    config._check("inputs", "weights")
     cells = cell_format(config, fraction)
     codes = config.dac.rdac - 1
     x_strides = memristors.strides(config.inputs.ascending, codes + 1)

@@ -64,7 +64,7 @@ def met_together(
 ) -> Any:
     """Return what a read sees of cells and of reference cells as it has drawn them, in grid units; see `read_grid`."""
     cell_format, (found, beside) = plans.cell_format(config), drawn
-    if (wires := config.wires_per_read) is not None:
+    if (wires := config._wires_per_read) is not None:
         as_drawn = None if cells.columns is None else cells.columns._replace(cells=beside, level_shift=0)
         passed = cells._replace(cells=found, level_shift=0, columns=as_drawn)
         passed = wiring.pass_on(backend, config, wires, cell_format, passed)
@@ -140,7 +140,7 @@ def column_spans(
     A read of few inputs draws the noisy grid in blocks that stay in the cache. Columns may be cut anywhere.
     """
     slices, depth, width = shape
-    if config.wires_per_read is not None:
+    if config._wires_per_read is not None:
         return [None]  # tiles are solved as a whole
     if config.device.draws_rows:
         return [None]  # no grid is drawn

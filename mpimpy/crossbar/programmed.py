@@ -126,7 +126,7 @@ def written(backend: Any, config: Config, encoded: Encoded, address: Address, fa
 def wired(backend: Any, programmed: Programmed) -> Programmed:
     """Do once what reads share: solve wires that have resistance, subtract reference columns that no read changes."""
     config, cells, cell_format = programmed.config, programmed.as_programmed, plans.cell_format(programmed.config)
-    if (wires := config.wires_once) is not None:
+    if (wires := config._wires_once) is not None:
         cells = wiring.pass_on(backend, config, wires, cell_format, cells)
     return settled(backend, programmed, cells)
 
@@ -134,7 +134,7 @@ def wired(backend: Any, programmed: Programmed) -> Programmed:
 def settled(backend: Any, programmed: Programmed, cells: Cells) -> Programmed:
     """Return a matrix whose reads meet some cells, less the reference columns that no read changes."""
     config = programmed.config
-    if cells.columns is not None and config.device.var == 0 and config.wires_per_read is None:
+    if cells.columns is not None and config.device.var == 0 and config._wires_per_read is None:
         cells = references.take_away(backend, config, plans.cell_format(config), cells, programmed.address)
     return programmed if cells is programmed.as_read else dataclasses.replace(programmed, as_read=cells)
 

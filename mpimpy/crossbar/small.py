@@ -135,7 +135,7 @@ def _form(config: Config, faulty: bool, shape: tuple[int, int, int], dtypes: tup
     draws = device.redraws or device.draws_rows or config.dac.noisy or config.adc.errs
     plan = plans.plan(config)
     folds = plan.lossless_fold is not None and not faulty
-    if not formats or draws or config.wires_per_read is not None or folds or plan.ideal or plan.added is not None:
+    if not formats or draws or config._wires_per_read is not None or folds or plan.ideal or plan.added is not None:
         return None
     return SmallRead(
         shape=shape,

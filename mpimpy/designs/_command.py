@@ -19,4 +19,5 @@ def _design(args: argparse.Namespace) -> None:
     from .. import _spec
     from ._file import design_of
 
-    print(design_of(_spec.read(args.file), args.target))
+    args.figures = design_of(_spec.read(args.file), args.target)
+    print(args.figures)

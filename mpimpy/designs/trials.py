@@ -272,7 +272,7 @@ def _refusal(point: Point) -> str | None:
     if point.case.config is None:
         return point.case.error
     try:
-        point.case.config.check("inputs", "weights")
+        point.case.config._check("inputs", "weights")
     except ValueError as error:
         return str(error)
     return None

@@ -51,7 +51,7 @@ def expected(about: Description) -> dict[str, Expected]:
     for state, numbers in about.states.items():
         found[f"{state}/scales"] = (fmt.planes, ceil_div(depth, config.tile.rows), width), ("float64",)
         parts = {"written": codes.dtypes if numbers.dtype is None else (numbers.dtype,)}
-        if config.wires_once is not None:
+        if config._wires_once is not None:
             parts["wired"] = (about.cell_format.grid_dtype,)
             if config.device.var != 0 and references.held(config, about.cell_format):
                 beside = fmt.arrays, depth, references.columns_beside(config, about.address, width)
@@ -110,7 +110,7 @@ def _state(about: Description, encoded: Encoded, name: str, cells: Cells, scales
     if not _same_bits(arrays[f"{name}/scales"], scales):
         fail(ValueError, f"{name}/scales are not those of the codes")
     as_read = cells
-    if about.config.wires_once is not None:
+    if about.config._wires_once is not None:
         numbers = dataclasses.replace(about.states[name], level_shift=0)
         as_read, bound = _cells(f"{name}/wired", numbers, arrays), about.cell_format.cell_bound
         _check_range(f"{name}/wired/cells", as_read.cells, -bound, bound)

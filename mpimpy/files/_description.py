@@ -228,7 +228,7 @@ def _check_products(config: Config) -> None:
     # configuration whose inputs do not fit its DACs is one that a matrix may have.
     device, cell_format = config.device, plans.cell_format(config)
     try:
-        config.check("inputs")
+        config._check("inputs")
     except ValueError:
         pass
     else:
@@ -318,7 +318,7 @@ def _faulty(state: Any) -> bool:
 
 def _check_state(config: Config, name: str, state: Any, wanted: CellNumbers, *, aged: bool = False) -> None:
     # cells behind wires have a state of their own, unless the wires are solved for each read
-    parts = {"written": wanted.level_shift} | ({"wired": 0} if config.wires_once is not None else {})
+    parts = {"written": wanted.level_shift} | ({"wired": 0} if config._wires_once is not None else {})
     _check_keys(name, state, (*parts, "age") if aged else parts)
     for part, shift in parts.items():
         numbers, where = state[part], f"{name}: {part}"

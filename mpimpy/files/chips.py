@@ -122,7 +122,7 @@ def _pack_state(name: str, state: Programmed, arrays: dict[str, Any]) -> dict[st
 
     # reference cells as written are those of their addresses; what wires make of them is not solved again
     kept = {"written": _pack_cells(f"{name}/written", state.as_programmed, arrays)}
-    if state.config.wires_once is not None:
+    if state.config._wires_once is not None:
         kept["wired"] = _pack_cells(f"{name}/wired", state.as_read, arrays)
         if state.as_read.columns is not None:
             arrays[f"{name}/wired/columns"] = npz.to_numpy(state.as_read.columns.cells)

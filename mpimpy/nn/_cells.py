@@ -20,7 +20,7 @@ from ._shards import Shard
 __all__ = ["LayerCells", "Observer", "operand_of"]
 
 
-_OF_PROCESS = ("_written", "flag", "observer", "shard", "slot")  # what no pickle has
+_OF_PROCESS = ("_written", "flag", "observer", "shard", "_slot")  # what no pickle has
 
 
 class Observer(Protocol):

@@ -187,7 +187,7 @@ def load_chips(model: torch.nn.Module, folder: Any) -> None:
         matrix: Any = load(path / entry["file"], like=w.new_empty(0), backend=cells.engine.backend)
         where = f"layer {cells.name!r}: {path / entry['file']}"
         try:
-            cells.engine.config.check_written_with(matrix.config)
+            cells.engine.config._check_written_with(matrix.config)
             if matrix.seed != cells.engine._address(cells.name).seed:
                 fail(
                     ValueError, "it was written with another seed: give the engine the seed of the model that was saved"

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..analysis.counts import Counts, counts
+from ..analysis.metrics import EXACT_dB
 from ..compat.dpetensor import DPETensor
 from ..engine import Engine
 from ._cells import LayerCells
@@ -136,7 +137,8 @@ class LayerReport:
     rows : int
         Input rows that were read; 0, if the data did not reach the matrix.
     snr_dB : float
-        Of these products against those of the same inputs and weights in float64; NaN, if they are all zero.
+        Of these products against those of the same inputs and weights in float64; NaN, if they are all zero;
+        infinite above 200 dB, where only float64 rounds.
     data : bool
         Both operands are data: `MultiheadAttention` with ``attention="all"`` writes keys and values for one product.
         No cells keep them, so `counts` has conversions alone, and `shape` is that of the largest matrix.
@@ -207,6 +209,8 @@ class ModelReport:
 def _decibels(found: LayerReport) -> str:
     if found.rows == 0:
         return "not reached"
+    if math.isinf(found.snr_dB):
+        return "exact"
     return "" if math.isnan(found.snr_dB) else f"{found.snr_dB:.1f}"
 
 
@@ -221,6 +225,7 @@ class _Seen:
     def report(self) -> LayerReport:
         energy, error, config = self.energy, self.error, self.cells.engine.config
         snr = math.nan if energy == 0 else (math.inf if error == 0 else 10 * math.log10(energy / error))
+        snr = math.inf if snr > EXACT_dB else snr
         every = [counts(config, rows, *shape) for shape, rows in self.rows.items()]
         shape, found = max(self.rows, key=math.prod), every[0]
         if data := isinstance(self.cells, DataCells):

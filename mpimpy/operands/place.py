@@ -283,7 +283,7 @@ def check_survey(survey: Any, of: SurveyOf, size: Block, origin: Block) -> None:
         fail(ValueError, f"{msg}: survey all parts again, engine.survey_{of.operand}(part, ..., after=survey)")
     (top, left), (height, width) = origin, size
     if height and width:
-        survey.check_covers(((top, top + height), (left, left + width)), "this part")
+        survey._check_covers(((top, top + height), (left, left + width)), "this part")
 
 
 def inside(size: Block, origin: Block, shape: Block) -> None:

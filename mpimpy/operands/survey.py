@@ -168,7 +168,7 @@ class Survey:
         known = "all of it" if self.complete else "some of it"
         return f"<Survey of {self.of}: {known}, round {self.round} of {self.of.rounds}>"
 
-    def check_covers(self, rectangle: Rectangle, use: str) -> None:
+    def _check_covers(self, rectangle: Rectangle, use: str) -> None:
         """Raise ValueError unless all blocks that a part touches have been measured.
 
         Parameters

@@ -47,7 +47,8 @@ def _sweep(args: argparse.Namespace) -> int:
             fail(ValueError, f"{given[0]} has no effect beside --status, which only reads: leave it out")
         from ._open import status
 
-        print(status(args.status, duplicates="first"))
+        args.figures = status(args.status, duplicates="first")
+        print(args.figures)
         return 0
     if args.file is None or args.store is None:
         fail(ValueError, "sweep needs a file and a folder: mpimpy sweep FILE.toml --store DIR; or --status DIR")
@@ -69,7 +70,8 @@ def _run(args: argparse.Namespace) -> int:
     with _client(args.scheduler) as client:
         # A process of its own for the points: one that ends it does not end the sweep.
         ready.run((args.processes or 1) if client is None else client, part=part)
-    print(status(args.store, duplicates=ready.store.duplicates))
+    args.figures = status(args.store, duplicates=ready.store.duplicates)
+    print(args.figures)
     return int(ready.failed(part) > 0)
 
 

@@ -170,8 +170,9 @@ def test_it_prints_as_a_table(operands):
     assert "arrays             24 of 64 x 64, 3 x 2 tiles, 4 slices" in text
     assert "ADC full scale     6.336e-05 A" in text
     lines = text.splitlines()
-    assert len(lines) == 11 + 9 + 1
-    assert all(line.count("dB") == 2 or "no cost" in line for line in lines[11:20])
+    assert len(lines) == 12 + 9 + 1
+    assert all(line.count("dB") == 2 or "no cost" in line for line in lines[12:21])
+    assert "seed               1, chip 0, read 0" in text
 
 
 def test_it_tells_how_long_a_draw_lasted_and_what_another_costs(operands):

@@ -289,12 +289,12 @@ def test_the_operators_keep_the_rules_of_torch(gradient):
     x, w = operands()
     engine = DPETensor(seed=1, gradient=gradient)
     zero = torch.zeros((), dtype=torch.int64)
-    given = (x.requires_grad_(), w.requires_grad_(), zero, zero, engine.slot, 9, 0, gradient)
+    given = (x.requires_grad_(), w.requires_grad_(), zero, zero, engine._slot, 9, 0, gradient)
     torch.library.opcheck(torch.ops.mpimpy.product.default, given)
-    torch.library.opcheck(torch.ops.mpimpy.inputs_seen.default, (x, engine.slot))
-    torch.library.opcheck(torch.ops.mpimpy.weights_seen.default, (w, zero, engine.slot, 70, 9))
+    torch.library.opcheck(torch.ops.mpimpy.inputs_seen.default, (x, engine._slot))
+    torch.library.opcheck(torch.ops.mpimpy.weights_seen.default, (w, zero, engine._slot, 70, 9))
     torch.library.opcheck(
-        torch.ops.mpimpy.count.default, (zero.clone(), engine.slot), test_utils=("test_schema", "test_faketensor")
+        torch.ops.mpimpy.count.default, (zero.clone(), engine._slot), test_utils=("test_schema", "test_faketensor")
     )
 
 
@@ -302,10 +302,10 @@ def test_copies_have_slots_of_their_own():
     engine = DPETensor(seed=1)
     W = engine.program(torch.eye(3))
     others = [copy.copy(W), copy.deepcopy(W), W.in_stream("other"), copy.copy(engine), copy.deepcopy(engine)]
-    assert len({factor.slot for factor in (engine, W, *others)}) == 7
+    assert len({factor._slot for factor in (engine, W, *others)}) == 7
     from mpimpy.autograd.slots import factor_in
 
-    assert all(factor_in(factor.slot) is factor for factor in (engine, W, *others))
+    assert all(factor_in(factor._slot) is factor for factor in (engine, W, *others))
     weights = torch.eye(3, requires_grad=True)
     (torch.ones(3) @ engine.program(weights).in_stream("more")).sum().backward()
     assert torch.equal(weights.grad, torch.full((3, 3), float(weights.grad[0, 0])))

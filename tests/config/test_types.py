@@ -1,6 +1,7 @@
 """The types of settings, as a checker sees them in a user's program."""
 
 import importlib.util
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -116,18 +117,28 @@ Config().device.var = 0.1
 LINES = (GOOD + BAD).split("\n")
 
 
+USER = ROOT / "tests" / "typing"
+
+
 @pytest.fixture(scope="module")
-def errors(tmp_path_factory):
-    """Errors of the program of both, by line: a checker takes a while to begin."""
+def output(tmp_path_factory):
+    """What a checker says of the program of both, and of tests/typing/user_program.py: it takes a while to begin."""
     path = tmp_path_factory.mktemp("types") / "program.py"
     path.write_text("\n".join(LINES), "utf-8")
     cache = ROOT / ".mypy_cache"
     command = [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir", cache, path]
+    command.append(USER / "user_program.py")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def errors(output):
+    """Errors of the program of both, by line."""
     found = {}
-    for line in done.stdout.splitlines():
-        if ": error: " in line:
+    for line in output.splitlines():
+        if ": error: " in line and "user_program.py:" not in line:
             place, _, message = line.partition(": error: ")
             assert Path(place.partition(".py:")[0]).name == "program", line
             found[int(place.split(":")[-1])] = message
@@ -147,6 +158,12 @@ def test_typos_are_type_errors(errors):
     calls = {number: line for number, line in enumerate(LINES, 1) if number >= len(GOOD.split("\n")) and line}
     assert list(calls.values()) == BAD.strip().split("\n")
     assert {line for number, line in calls.items() if number not in errors} == set()
+
+
+@needs_mypy
+def test_a_users_program_has_the_errors_that_it_has(output):
+    unexpected, missing = runpy.run_path(str(USER / "check.py"))["wrong"](output)
+    assert (unexpected, missing) == ([], [])
 
 
 def test_the_types_name_every_flat_setting():

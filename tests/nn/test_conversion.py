@@ -279,7 +279,7 @@ def test_copies_read_the_same_cells():
     y = model(x)
     for other in copies:
         assert torch.equal(other(x), y)
-        assert other[0]._cells[""].slot != model[0]._cells[""].slot
+        assert other[0]._cells[""]._slot != model[0]._cells[""]._slot
     with torch.no_grad():
         copies[0][0].weight.mul_(2)
     assert not torch.equal(copies[0](x), copies[1](x))
