@@ -30,6 +30,7 @@ PAGES = {
     "devices": ("Devices", ("devices",)),
     "sweeps": ("Sweeps", ("sweeps",)),
     "designs": ("Designs", ("designs",)),
+    "explorer": ("Explorer", ("explorer",)),
     "predecessors": ("Names of the predecessors", ("compat",)),
 }
 OTHERS = "products"  # the page of a new room
@@ -60,7 +61,7 @@ MODULES: dict[str, tuple[tuple[str, tuple[str, ...] | None], ...]] = {
     "workloads": (("mpimpy.workloads", None),),
     "solve": (("mpimpy.solve", None),),
     "studies": (("mpimpy.studies", None),),
-    "explore": (("mpimpy.explore", None),),
+    "explorer": (("mpimpy.explorer", ("serve",)),),
 }
 
 HIDDEN = "   :exclude-members: programmed"  # the value inside a matrix, for other rooms

@@ -1,6 +1,6 @@
 """A network trained on crossbars by several processes, which give it the noise of one process with the whole batch.
 
-    pip install mpimpy[torch]
+    pip install -e ".[torch]"
     torchrun --nproc_per_node 2 examples/several_processes.py [--steps 20]
     python examples/several_processes.py [--steps 20]
 

@@ -1,7 +1,7 @@
 """One large product on a SLURM cluster: a worker a node with all its cores, by dask-jobqueue.
 
 Run it on a login node, or in a job of its own: ``python slurm_product.py``. It needs
-``pip install "mpimpy[dask]" dask-jobqueue``, on the nodes too, and a folder that they share.
+``pip install -e ".[dask]" dask-jobqueue``, on the nodes too, and a folder that they share.
 """
 
 import dask.array as da

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import _lazy, backends, wires  # noqa: F401
 from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
+from ._estimate import Estimate
 from ._later import later
 from ._load import load
 from ._operator import CrossbarOperator
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from . import nn as nn
     from . import plot, studies, workloads
     from .designs import design, search
+    from .explorer import explore
     from .sweeps import open_sweep, sweep
 
 __version__ = "2.0.0"
@@ -71,6 +73,7 @@ __all__ = [
     "Drift",
     "Effect",
     "Engine",
+    "Estimate",
     "Flicker",
     "Format",
     "Gaussian",
@@ -92,6 +95,7 @@ __all__ = [
     "design",
     "diffpairdpe",
     "explain",
+    "explore",
     "fpmemdpe",
     "get_num_threads",
     "load",
@@ -112,6 +116,7 @@ _found: Callable[[str], Any] = later(
     __name__,
     {
         "design": "designs",
+        "explore": "explorer",
         "nn": "nn",
         "open_sweep": "sweeps",
         "plot": "plot",

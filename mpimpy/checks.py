@@ -21,6 +21,7 @@ __all__ = [
     "as_text",
     "check_names",
     "fail",
+    "install",
     "set_fields",
 ]
 
@@ -36,6 +37,11 @@ class MpimpyWarning(UserWarning):
 def fail(kind: type[Exception], message: str) -> NoReturn:
     """Raise `message`: it says what was given, what is allowed and how to mend it."""
     raise kind(message)
+
+
+def install(extra: str) -> str:
+    """Return the command that installs an extra; the package index has another program under this name."""
+    return f'pip install -e ".[{extra}]" in the checkout of mpimpy'
 
 
 def set_fields(instance: object, **values: Any) -> None:

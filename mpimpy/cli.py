@@ -21,6 +21,7 @@ from .checks import check_names
 from .compat.dpetensor import DPETensor
 from .config._flat import ENGINE, SETTINGS
 from .designs import _command as designs
+from .explorer import _command as explorer
 from .files import tables
 from .operands.edge import MpimpyWarning
 from .sweeps import _command as sweeps
@@ -71,7 +72,7 @@ def _chosen(args: argparse.Namespace, names: Iterable[str] = _OPTIONS) -> dict[s
 def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(prog="mpimpy", description="Matrix products on memristor crossbars.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"mpimpy {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     lists = "Lists take commas: --x_slices 1,1,2,4; negative numbers =: --adc_range=-1e-5,1e-5. "
     lists += "Names may be written with - for _. Other laws of variation than numbers are for Python."
 
@@ -101,17 +102,21 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
     demo.add_argument("--mode", type=int, choices=(0, 1), help="matmul: run only this one of the two", **only)
 
     dot = command("dot", _dot, "Multiply two matrices on crossbars.")
-    matrix = f"{tables.either(tables.MATRICES)} file; file.npz:name picks one array of several"
+    matrix = f"{tables.either(tables.MATRICES)} file; file.npz:name picks one array of several; - is standard input"
     dot.add_argument("a", metavar="A", help=f"inputs: {matrix}; .csv has commas and no header")
     dot.add_argument("b", metavar="B", help="weights, likewise")
-    dot.add_argument("-o", "--out", metavar="OUT", help=f"write the product: {tables.either(tables.MATRICES)}")
+    kinds = f"{tables.either(tables.MATRICES)}; - is standard output as csv, npy:- as npy, with the figures on stderr"
+    dot.add_argument("-o", "--out", metavar="OUT", help=f"write the product: {kinds}")
     dot.add_argument(
         "--plot", metavar="FILE", help=f"draw measured against expected elements: {tables.either(tables.PICTURES)}"
     )
     dot.add_argument("--explain", action="store_true", help="print size, conversions and the cost of each effect")
 
+    dot.add_argument("--estimate", action="store_true", help="print memory and time of the product, and end")
+
     sweeps.add(command)
     designs.add(command)
+    explorer.add(command)
     info = command("info", _info, "Print versions, threads and backends.", settings=False)
     info.add_argument("--warm", action="store_true", help="compile the kernels of common products, and keep them")
     _shell.add_json(commands.choices[name] for name in ("demo", "dot", "sweep", "design", "info"))
@@ -123,17 +128,21 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         names = [text.partition("=")[0] for text in unknown if text.startswith("-")]
-        known = ["--help", *re.findall(r"--[\w-]+", commands[args.command].format_usage())]
+        asked = parser if args.command is None else commands[args.command]
+        known = ["--help", *re.findall(r"--[\w-]+", asked.format_usage())]
         check_names(names, known, "option")
         msg = f"unexpected argument {unknown[0]!r}"
         raise ValueError(msg)
+    if args.command is None:
+        args.run = lambda _: parser.print_help()
     return args
 
 
-def _check_csv(path: str, a: Any, b: Any) -> None:
+def _check_csv(name: str, a: Any, b: Any) -> None:
     axes = a.ndim + b.ndim - (2 if a.ndim and b.ndim else 0)
     if axes > 2 or "c" in (a.dtype.kind, b.dtype.kind):
-        msg = f"{path}: .csv holds only real numbers, in one or two axes: write this product as .npy or .npz"
+        start, other = (f"{name}: .csv", ".npy or .npz") if name not in tables.STREAMS else ("--out -: csv", "npy:-")
+        msg = f"{start} holds only real numbers, in one or two axes: write this product as {other}"
         raise ValueError(msg)
 
 
@@ -145,11 +154,20 @@ def _exact(a: Any, b: Any) -> Any:
 
 
 def _dot(args: argparse.Namespace) -> None:
-    out = None if args.out is None else tables.target(args.out, tables.MATRICES)
+    if args.a == args.b == "-":
+        msg = "A and B are both -, and there is one standard input: give one of them as a file"
+        raise ValueError(msg)
+    stream = tables.STREAMS.get(args.out)
+    out = None if stream or args.out is None else tables.target(args.out, tables.MATRICES)
     picture = None if args.plot is None else tables.picture_target(args.plot)
+    if out:
+        tables.check_spared(args.out, out, (args.a, args.b))
     engine = DPETensor(**_chosen(args))
     a, b = tables.load(args.a), tables.load(args.b)
-    if out and out.suffix.lower() == ".csv":
+    if args.estimate:
+        _estimate(args, engine, a, b)
+        return
+    if ".csv" in (stream, out and out.suffix.lower()):
         _check_csv(args.out, a, b)
     measured = MapReducedot(a, b, engine)
     exact = _exact(a, b)
@@ -163,11 +181,27 @@ def _dot(args: argparse.Namespace) -> None:
 
         outputs[picture] = tables.picture_writer(plot.scatter(measured, exact).figure, picture)
     tables.save(outputs)
-    print(f"product  {a.shape} by {b.shape} is {measured.shape}")
-    print(f"SNR      {told_dB(measured, exact):.2f} dB against np.dot")
-    print(f"seed     {engine.seed}, chip {engine.chip}")
-    if table is not None:
-        print(f"\n{table}")
+    if stream:
+        tables.to_stdout(measured, stream)
+    lines = [
+        f"product  {a.shape} by {b.shape} is {measured.shape}",
+        f"SNR      {told_dB(measured, exact):.2f} dB against np.dot",
+        f"seed     {engine.seed}, chip {engine.chip}",
+        *([] if table is None else [f"\n{table}"]),
+    ]
+    print(*lines, sep="\n", file=sys.stderr if stream else sys.stdout)
+
+
+def _estimate(args: argparse.Namespace, engine: DPETensor, a: Any, b: Any) -> None:
+    idle = [f"--{name}" for name in ("out", "plot", "explain") if vars(args)[name]]
+    if idle:
+        msg = f"{idle[0]} has no effect beside --estimate, which computes no product: leave it out"
+        raise ValueError(msg)
+    if a.ndim < 1 or b.ndim != 2 or a.shape[-1] != b.shape[0]:
+        msg = f"shapes {a.shape} and {b.shape}: --estimate takes inputs (..., K) and weights (K, N)"
+        raise ValueError(msg)
+    args.figures = engine.estimate(max(1, a.size // a.shape[-1]), *b.shape)
+    print(args.figures)
 
 
 def _demo(args: argparse.Namespace) -> None:

@@ -249,7 +249,7 @@ _EXAMPLES: dict[int, tuple[tuple[int, ...], dict[str, Any], dict[str, Any]]] = {
     ),
     1: (
         (),
-        {"slice_method": (1, 1, 2, 2), "bw_e": None, "quant_gran": (1, 64)},
+        {"slice_method": (1, 1, 2, 2), "bw_e": None, "quant_gran": (64, 64)},
         {"var": 0.0, "g_level": 16, "rdac": 16, "radc": 2**12},
     ),
 }
@@ -286,7 +286,7 @@ class Product:
         given = ", ".join(f"{name}={value}" for name, value in (slicing | settings).items())
         return (
             f"mode {self.mode} on {self.library}, {given}\n"
-            f"SNR(dB) {SNR(self.measured, self.exact)}\n"
+            f"SNR(dB) {SNR(self.measured, self.exact):.2f}\n"
             f"time {self.seconds:.3f} s, {self.library}.matmul {self.exact_seconds:.3f} s"
         )
 
@@ -337,11 +337,6 @@ def matmul(mode: int, *, seed: int | None = None, chip: int = 0, backend: str | 
     ------
     ValueError, TypeError
         If `seed`, `chip` or `backend` is out of range.
-
-    Warns
-    -----
-    MpimpyWarning
-        In mode 1, whose blocks are rounded up to whole arrays.
     """
     import numpy as np
 

@@ -5,10 +5,10 @@ from typing import Any, Unpack
 
 from . import noise
 from ._complex import ComplexMatrix
+from ._estimate import EstimatingEngine
 from ._faces import ShownEngine
 from ._neighbours import Neighbours
 from ._operator import CrossbarOperator
-from ._survey import SurveyingEngine
 from ._transposed import transposed_refusal
 from ._writing import calibrated, place_of
 from .arrays import detach, is_complex, lazy_of, namespace, recorded, wants_gradient
@@ -27,7 +27,7 @@ __all__ = ["Engine"]
 
 
 @hinted
-class Engine(SurveyingEngine, ShownEngine):
+class Engine(EstimatingEngine, ShownEngine):
     """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters

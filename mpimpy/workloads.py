@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .analysis.metrics import SNR
-from .checks import fail
+from .checks import fail, install
 
 __all__ = ["accuracy", "product"]
 
@@ -116,7 +116,7 @@ class accuracy:
 
     def __init__(self, model: Any, data: Any, labels: Any, batch: int = 256) -> None:
         if importlib.util.find_spec("torch") is None:
-            fail(ImportError, 'accuracy needs torch, which is not installed: pip install "mpimpy[torch]"')
+            fail(ImportError, f"accuracy needs torch, which is not installed: {install('torch')}")
         import torch
 
         if not isinstance(model, torch.nn.Module):

@@ -663,7 +663,7 @@ def test_public_names_of_an_engine_and_of_a_matrix():
         return {name for name in dir(value) if not name.startswith("_")}
 
     engine = Engine(seed=1)
-    methods = {"MapReduceDot", "calibrate", "from_config", "operator", "program", "replace"}
+    methods = {"MapReduceDot", "calibrate", "estimate", "from_config", "operator", "program", "replace"}
     methods |= {"survey_inputs", "survey_weights"}
     assert names(engine) == methods | {
         "backend",

@@ -35,6 +35,7 @@ LEAVES = {
     "designs",
     "workloads",
     "studies",
+    "explorer",
 }
 
 
@@ -157,6 +158,10 @@ def test_metadata():
     setup.read(ROOT / "setup.cfg")
     required = {line.split(">")[0] for line in setup["options"]["install_requires"].split()}
     assert required == {"numpy", "scipy", "numba", "array-api-compat", "array-api-extra", "threadpoolctl"}
+    # another program has the name mpimpy on the package index, and would be installed with an extra of its own
+    assert setup["metadata"]["name"] == "mpimpy-crossbar"
+    extras = " ".join(setup["options.extras_require"].values()).split()
+    assert {name.partition("[")[0] for name in extras if name.startswith("mpimpy")} == {"mpimpy-crossbar"}
     assert {"torch", "plot", "test", "docs", "all"} <= set(setup["options.extras_require"])
     assert setup["options.entry_points"]["console_scripts"].strip() == "mpimpy = mpimpy.cli:main"
     assert (PACKAGE / "py.typed").exists()

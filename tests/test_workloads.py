@@ -82,5 +82,5 @@ def test_wrong_arguments_of_accuracy(torch, monkeypatch):
     with pytest.raises(ValueError, match="data has 2 examples and labels has 3: give a label to each"):
         workloads.accuracy(torch.nn.Linear(4, 3), np.ones((2, 4)), np.ones(3))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'pip install "mpimpy\[torch\]"'):
+    with pytest.raises(ImportError, match=r'pip install -e "\.\[torch\]"'):
         workloads.accuracy(torch.nn.Linear(4, 3), np.ones((2, 4)), np.ones(2))

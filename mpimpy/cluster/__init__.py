@@ -1,13 +1,15 @@
 """Products too large for one machine, on dask: lazy arrays, the same bits as in one process.
 
 `mpimpy.MapReducedot`, ``engine(x, w)``, ``engine.program(w)`` and ``x @ W`` take dask arrays and give lazy ones.
-`prepare` makes the workers of a `distributed.Client` ready. Needs dask: ``pip install "mpimpy[dask]"``.
+`prepare` makes the workers of a `distributed.Client` ready. Needs dask: ``pip install -e ".[dask]"`` in a checkout.
 """
+
+from ..checks import install as _install
 
 try:
     import dask.array  # noqa: F401
 except ImportError as error:
-    msg = 'mpimpy.cluster needs dask: pip install "mpimpy[dask]"'
+    msg = f"mpimpy.cluster needs dask: {_install('dask')}"
     raise ImportError(msg) from error
 
 from ._faces import multiply, product, program, read

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from .. import __version__, set_num_threads, warm
-from ..checks import as_int, fail
+from ..checks import as_int, fail, install
 from ..config import ARITHMETIC
 from ..engine import Engine
 from ._layout import THREADS, workers_of
@@ -166,7 +166,7 @@ def prepare(client: Any, *engines: Engine, threads: int | None = None) -> dict[s
     [1]
     """
     if _WorkerPlugin is object:
-        msg = 'workers are those of dask.distributed: pip install "mpimpy[dask]"'
+        msg = f"workers are those of dask.distributed: {install('dask')}"
         raise ImportError(msg)
     for engine in engines:
         if not isinstance(engine, Engine):
@@ -181,7 +181,7 @@ def prepare(client: Any, *engines: Engine, threads: int | None = None) -> dict[s
             with contextlib.suppress(Exception):
                 client.unregister_worker_plugin(NAME)
             if isinstance(error, ModuleNotFoundError) and error.name == "mpimpy":
-                msg = 'a worker has no mpimpy: install it there too, pip install "mpimpy[dask]"'
+                msg = f"a worker has no mpimpy: install it there too, {install('dask')}"
                 raise ImportError(msg) from error
             raise
         found: dict[str, int] = client.run(_threads_here)

@@ -11,7 +11,7 @@ from os import PathLike
 from typing import Any
 
 from .. import noise
-from ..checks import as_float, as_int, fail
+from ..checks import as_float, as_int, fail, install
 from ..engine import Engine
 from ..sweeps._plain import decoded
 from ..sweeps._pools import pool_of
@@ -155,7 +155,7 @@ def search(
     True
     """
     if find_spec("optuna") is None:
-        fail(ImportError, 'search needs Optuna, which is not installed: pip install "mpimpy[search]"')
+        fail(ImportError, f"search needs Optuna, which is not installed: {install('search')}")
     if not callable(cost):
         fail(TypeError, f"cost={cost!r} must be a function of an engine")
     wanted = as_float("target", target, -math.inf)

@@ -1,19 +1,24 @@
 """Files of the command line: matrices to read, and results that appear whole or not at all."""
 
+import contextlib
 import importlib.util
 import io
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from ..checks import fail, install
 from .whole import write_whole as save
 
 __all__ = [
     "MATRICES",
     "PICTURES",
+    "STREAMS",
+    "check_spared",
     "either",
     "load",
     "matrix_writer",
@@ -21,10 +26,12 @@ __all__ = [
     "picture_writer",
     "save",
     "target",
+    "to_stdout",
 ]
 
 MATRICES = (".npy", ".npz", ".csv")
 PICTURES = (".png", ".svg", ".pdf")
+STREAMS = {"-": ".csv", "npy:-": ".npy"}  # names of standard output, and what is written there
 
 
 def either(endings: Sequence[str]) -> str:
@@ -65,9 +72,25 @@ def picture_target(text: str) -> Path:
     """
     path = target(text, PICTURES)
     if importlib.util.find_spec("matplotlib") is None:
-        msg = "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
+        msg = f"pictures need Matplotlib, which is not installed: {install('plot')}"
         raise ModuleNotFoundError(msg)
     return path
+
+
+def check_spared(text: str, path: Path, inputs: Sequence[str]) -> None:
+    """Raise ValueError if writing `path`, given as `text`, would overwrite one of the inputs."""
+    for given in inputs:
+        source, _ = _split(given)
+        with contextlib.suppress(OSError):
+            if os.path.samefile(source, path):
+                fail(ValueError, f"{text}: would overwrite the input {given}: give another name")
+
+
+def to_stdout(matrix: Any, ending: str) -> None:
+    """Write a matrix to standard output, as a file of that ending."""
+    held = io.BytesIO()  # NumPy asks a file for its position, which a pipe has not
+    matrix_writer(matrix, Path(f"-{ending}"))(held)
+    sys.stdout.buffer.write(held.getvalue())
 
 
 def picture_writer(figure: Any, path: Path) -> Callable[[IO[bytes]], Any]:
@@ -115,13 +138,27 @@ def _read_csv(file: IO[bytes], name: str | None) -> Any:
     return array
 
 
+def _split(text: str) -> tuple[str, str | None]:
+    # path, and name of one array of several
+    named = re.fullmatch(r"(?i)(.+?\.npz):(.+)", text)
+    return (named[1], named[2]) if named else (text, None)
+
+
+def _read_stdin(file: IO[bytes], name: str | None) -> Any:
+    # the first bytes tell the kind
+    held = file.read()
+    if held.startswith(b"PK"):
+        fail(ValueError, "it is an .npz file, and - takes .npy and .csv: give the file by its name")
+    return (_read_npy if held.startswith(b"\x93NUMPY") else _read_csv)(io.BytesIO(held), name)
+
+
 def load(text: str) -> Any:
     """Return the matrix in a file, a NumPy array.
 
     Parameters
     ----------
     text : str
-        Path, or ``file.npz:name`` for one array of several.
+        Path, or ``file.npz:name`` for one array of several; ``-`` for standard input.
 
     Raises
     ------
@@ -130,14 +167,15 @@ def load(text: str) -> Any:
     ValueError
         If it holds no such matrix.
     """
-    named = re.fullmatch(r"(?i)(.+?\.npz):(.+)", text)
-    path, name = named.groups() if named else (text, None)
+    path, name = _split(text)
     read = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}.get(Path(path).suffix.lower())
+    if path == "-":
+        path, read = "standard input", _read_stdin
     if read is None:
         msg = f"{path}: cannot read this kind of file: the name must end in {either(MATRICES)}"
         raise ValueError(msg)
     try:
-        with open(path, "rb") as file:
+        with contextlib.nullcontext(sys.stdin.buffer) if text == "-" else open(path, "rb") as file:
             array = read(file, name)
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror or error}"

@@ -10,10 +10,12 @@ converted 2 layers: 0, 2
 torch.Size([3, 2])
 """
 
+from ..checks import install as _install
+
 try:
     import torch as _torch
 except ImportError as _error:
-    _msg = "mpimpy.nn needs torch, which is not installed: pip install mpimpy[torch]"
+    _msg = f"mpimpy.nn needs torch, which is not installed: {_install('torch')}"
     raise ImportError(_msg) from _error
 from ._training import InputRanges, Training
 from .attention import MultiheadAttention

@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from ..checks import as_float, fail
+from ..checks import as_float, fail, install
 from ..matrix import CrossbarMatrix
 
 __all__ = [
@@ -96,7 +96,7 @@ def matplotlib() -> Any:
         import matplotlib as mpl
         import matplotlib.figure
     except ModuleNotFoundError as error:
-        msg = "pictures need Matplotlib, which is not installed: pip install 'mpimpy[plot]'"
+        msg = f"pictures need Matplotlib, which is not installed: {install('plot')}"
         raise ModuleNotFoundError(msg) from error
     return mpl
 

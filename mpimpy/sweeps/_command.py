@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from ..checks import check_names, fail
+from ..checks import check_names, fail, install
 from ..files import tables
 
 __all__ = ["add"]
@@ -81,7 +81,7 @@ def _client(address: str | None) -> Iterator[Any]:
         yield None
         return
     if find_spec("distributed") is None:
-        fail(ImportError, '--scheduler needs dask, which is not installed: pip install "mpimpy[dask]"')
+        fail(ImportError, f"--scheduler needs dask, which is not installed: {install('dask')}")
     distributed: Any = importlib.import_module("distributed")
     try:
         client = distributed.Client(address, set_as_default=False)

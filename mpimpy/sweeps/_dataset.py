@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import __version__
-from ..checks import fail
+from ..checks import fail, install
 from ..config import ARITHMETIC
 from ..config._flat import SETTINGS
 from ._plain import decoded, shape_of, shown
@@ -25,7 +25,7 @@ Key = TypeVar("Key", bound=Hashable)
 def need_xarray() -> None:
     """Raise ImportError if xarray is not installed."""
     if find_spec("xarray") is None:
-        fail(ImportError, 'sweeps give datasets of xarray, which is not installed: pip install "mpimpy[sweep]"')
+        fail(ImportError, f"sweeps give datasets of xarray, which is not installed: {install('sweep')}")
 
 
 def of_points(points: Sequence[Point], run: Run, store: Store, errors: str = "record") -> Any:

@@ -55,14 +55,14 @@ def test_what_prepare_takes(monkeypatch):
     with pytest.raises(ValueError, match="threads"):
         WorkerPlugin(threads=0)
     monkeypatch.setattr(_workers, "_WorkerPlugin", object)
-    with pytest.raises(ImportError, match=r'workers are those of dask.distributed: pip install "mpimpy\[dask\]"'):
+    with pytest.raises(ImportError, match=r'workers are those of dask.distributed: pip install -e "\.\[dask\]"'):
         prepare(None)
 
 
 def test_without_dask_the_extra_is_named():
     code = "import sys; sys.modules['dask'] = None\nimport mpimpy\nimport mpimpy.cluster"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert 'ImportError: mpimpy.cluster needs dask: pip install "mpimpy[dask]"' in done.stderr
+    assert 'ImportError: mpimpy.cluster needs dask: pip install -e ".[dask]" in the checkout of mpimpy' in done.stderr
 
 
 def test_importing_mpimpy_imports_no_dask():

@@ -100,5 +100,5 @@ def test_wrong_searches(workload, more, error, says):
 
 def test_search_without_optuna(monkeypatch):
     monkeypatch.setattr("mpimpy.designs.trials.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'pip install "mpimpy\[search\]"'):
+    with pytest.raises(ImportError, match=r'pip install -e "\.\[search\]"'):
         mpimpy.search(len, {"radc": [64]}, target=1, cost=bits)

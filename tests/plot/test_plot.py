@@ -676,7 +676,7 @@ def test_without_matplotlib(name, w, x, monkeypatch):
     for module in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mpimpy\[plot\]'$"):
+    with pytest.raises(ModuleNotFoundError, match=r'pip install -e "\.\[plot\]" in the checkout of mpimpy$'):
         draw(None)
 
 

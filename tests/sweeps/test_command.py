@@ -157,7 +157,10 @@ def test_options_that_do_not_fit_are_refused(folder, fail):
 def test_a_scheduler_needs_dask(folder, fail, monkeypatch):
     monkeypatch.setattr(_command, "find_spec", lambda name: None)
     words = ("sweep", "sweep.toml", "--store", "s", "--scheduler", "tcp://127.0.0.1:1")
-    assert fail(*words) == '--scheduler needs dask, which is not installed: pip install "mpimpy[dask]"'
+    assert (
+        fail(*words)
+        == '--scheduler needs dask, which is not installed: pip install -e ".[dask]" in the checkout of mpimpy'
+    )
 
 
 @pytest.mark.slow

@@ -440,7 +440,7 @@ def test_zarr_and_data_frame(tmp_path):
 
 def test_a_missing_xarray_is_said(monkeypatch):
     monkeypatch.setattr("mpimpy.sweeps._dataset.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'pip install "mpimpy\[sweep\]"'):
+    with pytest.raises(ImportError, match=r'pip install -e "\.\[sweep\]"'):
         run(None)
 
 
