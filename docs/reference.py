@@ -54,6 +54,7 @@ MODULES: dict[str, tuple[tuple[str, tuple[str, ...] | None], ...]] = {
     "cluster": (
         ("mpimpy.cluster", ("ClusterMatrix", "WorkerPlugin", "compute", "prepare")),
     ),
+    "machines": (("mpimpy.machines", ("Listing", "Machine", "listing", "settings")),),
     "nn": (("mpimpy.nn", None),),
     "noise": (("mpimpy.noise", ("derive",)),),
     "plot": (("mpimpy.plot", None),),

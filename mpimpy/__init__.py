@@ -9,7 +9,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import _lazy, backends, wires  # noqa: F401
+from . import _lazy, backends, machines, wires  # noqa: F401
 from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
 from ._estimate import Estimate
@@ -50,7 +50,7 @@ from .operands.survey import Survey
 
 if TYPE_CHECKING:
     from . import nn as nn
-    from . import plot, studies, workloads
+    from . import plot, solve, studies, workloads
     from .designs import design, search
     from .explorer import explore
     from .sweeps import open_sweep, sweep
@@ -99,11 +99,13 @@ __all__ = [
     "fpmemdpe",
     "get_num_threads",
     "load",
+    "machines",
     "open_sweep",
     "plot",
     "presets",
     "search",
     "set_num_threads",
+    "solve",
     "studies",
     "sweep",
     "warm",
@@ -121,6 +123,7 @@ _found: Callable[[str], Any] = later(
         "open_sweep": "sweeps",
         "plot": "plot",
         "search": "designs",
+        "solve": "solve",
         "studies": "studies",
         "sweep": "sweeps",
         "workloads": "workloads",

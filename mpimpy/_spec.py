@@ -1,6 +1,7 @@
-"""TOML files of the command line: values, and the line of each of them for messages."""
+"""Files of settings, TOML and JSON: values, and the line of each of them for messages."""
 
 import contextlib
+import json
 import os
 import re
 import tomllib
@@ -10,21 +11,21 @@ from typing import Any, NoReturn
 
 from .checks import check_names, fail
 
-__all__ = ["Spec", "read"]
+__all__ = ["Spec", "ending_of", "read", "read_json", "read_settings"]
 
 Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Spec:
-    r"""Values of a TOML file, with their lines.
+    r"""Values of a file, with their lines.
 
     Attributes
     ----------
     path : str
         Of the file.
     values : dict
-        As `tomllib` reads them. TOML has no None: `table` turns the text "none" into it.
+        As `tomllib` or `json` reads them. TOML has no None: `table` turns the text "none" into it.
     lines : dict
         Line of each key, a tuple of names such as ``("settings", "radc")``; the first line is 1.
 
@@ -150,6 +151,19 @@ def read(path: str | os.PathLike[str]) -> Spec:
     ValueError
         If it is no TOML, or not in UTF-8. The message names the line.
     """
+    name, text = _text_of(path)
+    try:
+        return Spec(name, *parse(text))
+    except tomllib.TOMLDecodeError as error:
+        found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|(end of document))\)", str(error), re.DOTALL)
+        if not found:
+            fail(ValueError, f"{name}: {error}")
+        line = int(found[2]) if found[2] else max(1, len(text.splitlines()))
+        fail(ValueError, f"{name}, line {line}: {found[1]}")
+
+
+def _text_of(path: str | os.PathLike[str]) -> tuple[str, str]:
+    # name and text of a file
     name = os.fspath(path)
     try:
         with open(path, "rb") as file:
@@ -161,12 +175,83 @@ def read(path: str | os.PathLike[str]) -> Spec:
         line = error.object[: error.start].count(b"\n") + 1
         msg = f"{name}, line {line}: must be text in UTF-8"
         raise ValueError(msg) from None
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    return name, text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> Spec:
+    """Return the values of a JSON file that holds an object, with their lines.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no JSON, holds no object, gives a key twice, or is not in UTF-8. The message names the line.
+    """
+    name, text = _text_of(path)
     try:
-        return Spec(name, *parse(text))
-    except tomllib.TOMLDecodeError as error:
-        found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|(end of document))\)", str(error), re.DOTALL)
-        if not found:
-            fail(ValueError, f"{name}: {error}")
-        line = int(found[2]) if found[2] else max(1, len(text.splitlines()))
-        fail(ValueError, f"{name}, line {line}: {found[1]}")
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        fail(ValueError, f"{name}, line {error.lineno}: {error.msg}")
+    except RecursionError:
+        fail(ValueError, f"{name}: it is nested too deeply")
+    if not isinstance(values, dict):
+        fail(ValueError, f'{name}, line 1: it must hold an object of settings, such as {{"device": {{}}}}')
+    lines, twice = _json_lines(text)
+    if twice is not None:
+        fail(ValueError, f"{name}, line {twice[1]}: {'.'.join(twice[0])} is given twice")
+    return Spec(name, values, lines)
+
+
+def _json_lines(text: str) -> tuple[dict[Key, int], tuple[Key, int] | None]:
+    # line of each key of nested objects, and the first key that is given again
+    lines: dict[Key, int] = {}
+    stack: list[str | None] = []  # the key that each open object or list stands at; None: in a list
+    twice, last, key = None, "", ""
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', text):
+        mark = token[0]
+        if mark in "{[":
+            stack.append(key if last == ":" else None)
+        elif mark in "}]":
+            stack.pop()
+        elif mark == ":":
+            outer = stack[1:]
+            if None not in outer:  # objects in lists have no dotted key
+                place = (*(name for name in outer if name is not None), key)
+                line = text.count("\n", 0, token.start()) + 1
+                if place in lines and twice is None:
+                    twice = place, line
+                lines.setdefault(place, line)
+        else:
+            key = key if mark == "," else json.loads(mark)
+        last = mark
+    return lines, twice
+
+
+def read_settings(path: str | os.PathLike[str]) -> Spec:
+    """Return the values of a TOML or JSON file, with their lines; the ending of its name tells which it is.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `read` and `read_json`; also if the name ends otherwise.
+    TypeError
+        If `path` is no path.
+    """
+    return read(path) if ending_of(path) == ".toml" else read_json(path)
+
+
+def ending_of(path: str | os.PathLike[str]) -> str:
+    """Return ".toml" or ".json", the ending of the path of a file of settings.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it ends otherwise, or is no path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        fail(TypeError, f"path={path!r} must be the path of a file, such as 'machine.toml'")
+    ending = os.path.splitext(os.fspath(path))[1].lower()
+    if ending not in (".toml", ".json"):
+        fail(ValueError, f"{os.fspath(path)}: a file of settings has a name that ends in .toml or .json")
+    return ending

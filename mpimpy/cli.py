@@ -21,8 +21,10 @@ from .checks import check_names
 from .compat.dpetensor import DPETensor
 from .config._flat import ENGINE, SETTINGS
 from .designs import _command as designs
+from .engine import Engine
 from .explorer import _command as explorer
 from .files import tables
+from .machines import MACHINES
 from .operands.edge import MpimpyWarning
 from .sweeps import _command as sweeps
 
@@ -51,11 +53,15 @@ def _value(text: str) -> Any:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
+    machine = (
+        f"machine: a .toml or .json file of settings, or {tables.either(tuple(MACHINES))}; the options below change it"
+    )
+    parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help=machine)
     for title, table in (("settings", SETTINGS), ("random numbers and backend", _ENGINE)):
         group = parser.add_argument_group(title)
         for name, (default, unit, meaning) in table.items():
             text = f"{meaning} ({f'{unit}; ' if unit else ''}default {default})"
-            kind: dict[str, Any] = {"type": _value, "metavar": "VALUE"}
+            kind: dict[str, Any] = {"type": str if name == "device_file" else _value, "metavar": "VALUE"}
             if default in ("True", "False"):
                 kind = {"action": argparse.BooleanOptionalAction}
             # both spellings count; help shows the first
@@ -67,6 +73,15 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _chosen(args: argparse.Namespace, names: Iterable[str] = _OPTIONS) -> dict[str, Any]:
     # options of the command line, without the defaults
     return {name: vars(args)[name] for name in names if name in args}
+
+
+def _engine(args: argparse.Namespace) -> Engine:
+    # the machine of --config, changed by the other options; without it, that of the options
+    given, machine = _chosen(args), vars(args).get("config")
+    if machine is None:
+        return DPETensor(**given)
+    engine = Engine.from_file(machine) if Path(machine).suffix else Engine.named(machine)
+    return engine.replace(**given) if given else engine
 
 
 def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
@@ -162,7 +177,7 @@ def _dot(args: argparse.Namespace) -> None:
     picture = None if args.plot is None else tables.picture_target(args.plot)
     if out:
         tables.check_spared(args.out, out, (args.a, args.b))
-    engine = DPETensor(**_chosen(args))
+    engine = _engine(args)
     a, b = tables.load(args.a), tables.load(args.b)
     if args.estimate:
         _estimate(args, engine, a, b)
@@ -192,7 +207,7 @@ def _dot(args: argparse.Namespace) -> None:
     print(*lines, sep="\n", file=sys.stderr if stream else sys.stdout)
 
 
-def _estimate(args: argparse.Namespace, engine: DPETensor, a: Any, b: Any) -> None:
+def _estimate(args: argparse.Namespace, engine: Engine, a: Any, b: Any) -> None:
     idle = [f"--{name}" for name in ("out", "plot", "explain") if vars(args)[name]]
     if idle:
         msg = f"{idle[0]} has no effect beside --estimate, which computes no product: leave it out"
@@ -206,7 +221,7 @@ def _estimate(args: argparse.Namespace, engine: DPETensor, a: Any, b: Any) -> No
 
 def _demo(args: argparse.Namespace) -> None:
     matmul = args.what == "matmul"
-    idle = [*SETTINGS, "keep"] if matmul else ["mode"]
+    idle = ["config", *SETTINGS, "keep"] if matmul else ["mode"]
     useless = [name for name in idle if name in args]
     if useless:
         msg = f"{', '.join(f'--{name}' for name in useless)} has no effect on the demo {args.what}: leave it out"
@@ -224,7 +239,7 @@ def _demo(args: argparse.Namespace) -> None:
 def _demo_picture(args: argparse.Namespace, picture: Path) -> None:
     from . import demo, plot
 
-    engine = DPETensor(**_chosen(args))
+    engine = _engine(args)
     result = demo.compress(demo.photograph(), engine, **_chosen(args, ["keep"]))
     tables.save({picture: tables.picture_writer(plot.compression(result), picture)})
     args.figures = result.figures() | {"picture": args.out or str(picture)}

@@ -9,12 +9,13 @@ from ._estimate import EstimatingEngine
 from ._faces import ShownEngine
 from ._neighbours import Neighbours
 from ._operator import CrossbarOperator
+from ._settings import SettingsEngine
 from ._transposed import transposed_refusal
 from ._writing import calibrated, place_of
 from .arrays import detach, is_complex, lazy_of, namespace, recorded, wants_gradient
 from .checks import fail
 from .config import ADC, DAC, Config, Device, Format, Tile, Wires
-from .config._config import Parts
+from .config._changes import EngineChanges
 from .config._hints import hinted, hinted_call
 from .crossbar import plan as plans
 from .matrix import CrossbarMatrix
@@ -27,7 +28,7 @@ __all__ = ["Engine"]
 
 
 @hinted
-class Engine(EstimatingEngine, ShownEngine):
+class Engine(EstimatingEngine, SettingsEngine, ShownEngine):
     """Crossbar machine: it programs matrices and multiplies by them.
 
     Parameters
@@ -387,30 +388,32 @@ class Engine(EstimatingEngine, ShownEngine):
 
     __call__ = MapReduceDot
 
-    def replace(self, **parts: Unpack[Parts]) -> "Engine":
-        """Return a new engine of the same seed, chip, backend and device, with parts of its configuration replaced.
+    def replace(self, **changes: Unpack[EngineChanges]) -> "Engine":
+        """Return a new engine, with parts and settings replaced; what is not named stays as it is.
 
         It counts its reads from 0, in this engine's stream.
 
         Parameters
         ----------
-        **parts
-            As for `Config.replace`.
+        **changes
+            As for `Config.replace`: whole parts, dicts of settings in them, or flat names, ``radc=1024``. Also
+            ``seed`` (None takes a fresh one), ``chip``, ``backend`` and ``gradient``.
 
         Raises
         ------
         ValueError, TypeError
-            If a part or setting is unknown or out of range.
+            If a part or setting is unknown or out of range, or a part is given beside a setting of it.
 
         Examples
         --------
         >>> Engine(seed=1).replace(device=dict(var=0.0)).config.device.var
         0.0
+        >>> Engine(seed=1).replace(radc=1024, chip=3).chip
+        3
         """
-        config = self.config.replace(**parts)
-        engine = Engine.from_config(
-            config, seed=self.seed, chip=self.chip, backend=self.backend, gradient=self.gradient
-        )
+        named: dict[str, Any] = {**changes}
+        own = {name: named.pop(name, getattr(self, name)) for name in ("seed", "chip", "backend", "gradient")}
+        engine = Engine.from_config(self.config.replace(**named), **own)
         engine.input_size, engine._operand_device = self.input_size, self._operand_device
         engine._counter = ReadCounter(0, self.stream)
         return engine

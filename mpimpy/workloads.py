@@ -1,20 +1,21 @@
 """Workloads of sweeps: functions of an engine that return numbers.
 
-Any function will do. These two can be sent to other processes, and know by which data their results are told from
+Any function will do. These three can be sent to other processes, and know by which data their results are told from
 others.
 """
 
 import copy
 import hashlib
 import importlib.util
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .analysis.metrics import SNR
-from .checks import fail, install
+from .checks import MpimpyWarning, as_float, as_int, fail, install
 
-__all__ = ["accuracy", "product"]
+__all__ = ["accuracy", "product", "solver_residual"]
 
 
 def _digest(array: Any) -> bytes:
@@ -153,3 +154,63 @@ class accuracy:
                 labels = torch.as_tensor(self.labels[begin : begin + self.batch])
                 right += int((scores.argmax(-1) == labels).sum())
         return {"accuracy": right / self.labels.size}
+
+
+class solver_residual:
+    """Linear system solved on crossbars: the relative residual, and the steps and reads that it took.
+
+    Parameters
+    ----------
+    A : array, shape (n, n)
+    b : array, shape (n,) or (n, P)
+    tolerance, steps, method, rtol, iterations
+        As for `mpimpy.solve.solve` and `mpimpy.solve.Inner`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they hold no numbers, or a setting is out of range; when it is called, also as `mpimpy.solve.solve`.
+
+    Examples
+    --------
+    >>> import mpimpy
+    >>> workload = solver_residual(np.diag([1.0, 2.0, 3.0]), np.ones(3))
+    >>> workload(mpimpy.DPETensor(seed=1))["residual"] < 1e-12
+    True
+    """
+
+    units: ClassVar[dict[str, str]] = {"residual": "1", "steps": "1", "reads": "1"}
+
+    def __init__(
+        self,
+        A: Any,
+        b: Any,
+        tolerance: float = 1e-12,
+        steps: int = 100,
+        *,
+        method: str = "gmres",
+        rtol: float = 0.3,
+        iterations: int = 10,
+    ) -> None:
+        from .solve import Inner
+
+        self.A, self.b = _numpy("A", A), _numpy("b", b)
+        self.inner = Inner(method, rtol, iterations)
+        self.tolerance, self.steps = as_float("tolerance", tolerance, 0, 1), as_int("steps", steps, 1)
+
+    def sweep_identity(self) -> str:
+        """Return a text of the computation, its system and its settings, by which results are told from others."""
+        settings = f"{self.tolerance!r} {self.steps} {self.inner!r}".encode()
+        return "1 " + hashlib.sha256(_digest(self.A) + _digest(self.b) + settings).hexdigest()
+
+    def __call__(self, engine: Any) -> dict[str, float]:
+        """Return the largest relative residual of the columns of b, and the steps and reads, from read 0 on."""
+        from threadpoolctl import threadpool_limits
+
+        from .solve import solve
+
+        with threadpool_limits(1), warnings.catch_warnings():  # a float sum depends on how threads share it
+            warnings.filterwarnings("ignore", "not solved", MpimpyWarning)  # the residual tells
+            found = solve(self.A, self.b, engine, tolerance=self.tolerance, steps=self.steps, inner=self.inner, read=0)
+        last = np.nanmin(found.residuals.reshape(found.steps + 1, -1), axis=0)
+        return {"residual": float(last.max()), "steps": found.steps, "reads": found.reads}

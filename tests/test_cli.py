@@ -270,7 +270,7 @@ def built(monkeypatch):
 
 
 def test_the_texts_cover_every_setting():
-    assert set(TEXTS) == {*SETTINGS, *ENGINE} - {"device", "gradient", "input_size"}
+    assert set(TEXTS) == {*SETTINGS, *ENGINE} - {"device", "device_file", "gradient", "input_size"}
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -665,6 +665,7 @@ def test_public_names_of_an_engine_and_of_a_matrix():
     engine = Engine(seed=1)
     methods = {"MapReduceDot", "calibrate", "estimate", "from_config", "operator", "program", "replace"}
     methods |= {"survey_inputs", "survey_weights"}
+    methods |= {"from_dict", "from_file", "named", "save_settings", "to_dict"}
     assert names(engine) == methods | {
         "backend",
         "chip",

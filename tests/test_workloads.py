@@ -84,3 +84,28 @@ def test_wrong_arguments_of_accuracy(torch, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install -e "\.\[torch\]"'):
         workloads.accuracy(torch.nn.Linear(4, 3), np.ones((2, 4)), np.ones(2))
+
+
+def test_the_residual_of_a_solver():
+    a, b = np.diag(np.arange(1.0, 9)) + 0.1, np.arange(8.0)
+    workload = pickle.loads(pickle.dumps(workloads.solver_residual(a, b, steps=30)))
+    engine = mpimpy.DPETensor(seed=3)
+    found = workload(engine)
+    assert found["residual"] < 1e-12
+    assert found == workload(engine)  # its reads have numbers
+    assert set(found) == set(workload.units)
+    stalled = workloads.solver_residual(a, np.stack([b, 0 * b], axis=1), steps=2)(engine)  # without a warning
+    assert 1e-12 < stalled["residual"] < 1
+    assert stalled["steps"] == 2
+
+
+def test_solver_residuals_are_told_apart_by_system_and_settings():
+    a, b = np.eye(3), np.ones(3)
+    given = [(a, b), (2 * a, b), (a, 2 * b), (a, b, 1e-6), (a, b, 1e-12, 9)]
+    found = [workloads.solver_residual(*each) for each in given] + [workloads.solver_residual(a, b, iterations=3)]
+    assert len({identify(each) for each in found}) == len(found)
+    assert identify(workloads.solver_residual(a.copy(), b)) == identify(found[0])
+    with pytest.raises(ValueError, match="method='x' is unknown"):
+        workloads.solver_residual(a, b, method="x")
+    with pytest.raises(ValueError, match="steps=0 is out of range"):
+        workloads.solver_residual(a, b, steps=0)

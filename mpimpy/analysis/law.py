@@ -173,7 +173,8 @@ class Law:
             msg = f"the error of {self.outputs:.0f} outputs decides, by number and scale, and of fewer than"
             fail(ValueError, f"{msg} {LEAST_OUTPUTS} it scatters by more than 1 dB: {simulate}")
         if given:
-            plans.choose_grid(self.config.replace(**_by_part(given)))  # raises what an engine raises
+            changes: Any = _by_part(given)
+            plans.choose_grid(self.config.replace(**changes))  # raises what an engine raises
         parts, total, deviation = self.powers(math, settings)
         if deviation > DEVIATION:
             fail(ValueError, self._too_coarse(settings, simulate))

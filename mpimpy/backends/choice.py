@@ -13,6 +13,7 @@ from array_api_compat import device
 
 from ..arrays import in_cpu_memory, is_numpy, is_torch, namespace
 from ..checks import as_int
+from ..config._sense import warn
 
 __all__ = [
     "Backend",
@@ -104,22 +105,50 @@ def _takes(name: str, array: Any) -> bool:
 
 def _name_for(array: Any) -> str:
     if _takes("numba", array):
-        return "numba"
+        return "reference" if _without_numba() else "numba"
     return "torch" if is_torch(array) and array.device.type == "cuda" else "reference"
+
+
+@functools.cache
+def _without_numba() -> str | None:
+    # why the kernels of Numba cannot run; None: they can
+    try:
+        _module("numba")
+    except ImportError as error:
+        return f"Numba cannot be imported ({error.__cause__})" if _installed("numba") else _absent("numba")
+    return None
+
+
+@functools.cache
+def _tell_once(why: str) -> None:
+    warn(f"{why}. Products take the reference kernels instead: the same bits, several times slower")
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # it is blocked in sys.modules
+        return False
+
+
+def _absent(name: str) -> str:
+    return f"{name.replace('numba', 'Numba')} is not installed: pip install {name}"
 
 
 def _detail(name: str) -> tuple[bool, str]:
     version = importlib.metadata.version
     if name == "reference":
         return True, f"array-api-compat {version('array-api-compat')}"
-    if importlib.util.find_spec(name) is None:
-        return False, f"{name.replace('numba', 'Numba')} is not installed: pip install {name}"
+    if not _installed(name):
+        return False, _absent(name)
     if name == "torch":
         import torch
 
         triton = f"Triton {version('triton')}" if importlib.util.find_spec("triton") else "no Triton"
         devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         return True, f"torch {torch.__version__}, {triton}, {', '.join(devices) or 'no CUDA device'}"
+    if why := _without_numba():
+        return False, why
     return True, f"Numba {version('numba')}, {get_num_threads()} threads"
 
 
@@ -140,7 +169,8 @@ def available(array: Any = None) -> list[Backend]:
     >>> [backend.name for backend in available() if backend.chosen]
     ['numba']
     """
-    chosen = "numba" if array is None else _name_for(array)
+    best = "reference" if _without_numba() else "numba"
+    chosen = best if array is None else _name_for(array)
     return [Backend(name, *_detail(name), _RUNS[name], name == chosen) for name in _MODULES]
 
 
@@ -161,6 +191,8 @@ def select(array: Any, force: str | None = None) -> Any:
         If the backend's package is not installed: the message says how to install it.
     """
     name = _name_for(array) if force is None else check(force)
+    if force is None and name == "reference" and _takes("numba", array):
+        _tell_once(_without_numba() or "")
     if not _takes(name, array):
         kind = f"{type(array).__module__}.{type(array).__name__}"
         msg = f"backend {name!r} takes {_RUNS[name]}, not {kind}: use backend=None"
@@ -177,7 +209,7 @@ def _module(name: str) -> Any:
     try:
         return importlib.import_module(f".{_MODULES[name]}", __package__)
     except ImportError as error:
-        missing = name != "reference" and importlib.util.find_spec(name) is None
+        missing = name != "reference" and not _installed(name)
         detail = _detail(name)[1] if missing else str(error)
         msg = f"backend {name!r}, which takes {_RUNS[name]}, cannot run: {detail}"
         raise ImportError(msg) from error
@@ -236,7 +268,7 @@ def get_num_threads() -> int:
     """Return how many threads a product on the CPU uses.
 
     The number that `set_num_threads` set; else the environment variable NUMBA_NUM_THREADS; else one
-    for each core that this process may use.
+    for each core that this process may use. Without Numba it is 1.
 
     Returns
     -------
@@ -247,6 +279,8 @@ def get_num_threads() -> int:
     >>> get_num_threads() >= 1
     True
     """
+    if _without_numba():
+        return 1
     from .cpu import _jit
 
     return _jit.get_num_threads()
@@ -269,6 +303,8 @@ def set_num_threads(number: int | None) -> None:
     ------
     TypeError, ValueError
         If it is not a whole number of at least 1.
+    ImportError
+        If there are to be several, and Numba is missing, whose kernels use them.
 
     Examples
     --------
@@ -277,6 +313,12 @@ def set_num_threads(number: int | None) -> None:
     1
     >>> set_num_threads(None)
     """
+    number = None if number is None else as_int("number of threads", number, 1)
+    if why := _without_numba():
+        if number in (None, 1):
+            return
+        msg = f"set_num_threads({number}) has no effect: {why}, and the reference kernels use one thread"
+        raise ImportError(msg)
     from .cpu import _jit
 
-    _jit.set_num_threads(None if number is None else as_int("number of threads", number, 1))
+    _jit.set_num_threads(number)

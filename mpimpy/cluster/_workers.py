@@ -5,6 +5,7 @@ import importlib.metadata
 import inspect
 import sys
 from collections import Counter
+from importlib.util import find_spec
 from typing import Any
 
 from .. import __version__, set_num_threads, warm
@@ -34,7 +35,7 @@ def versions() -> dict[str, str]:
     return {
         "mpimpy": __version__,
         "arithmetic": str(ARITHMETIC),
-        "Numba": importlib.metadata.version("numba"),
+        "Numba": importlib.metadata.version("numba") if find_spec("numba") else "none",
         "NumPy": importlib.metadata.version("numpy"),
     }
 
@@ -43,7 +44,7 @@ def limit_threads(number: int) -> None:
     """Let products, the BLAS and torch, if it is imported, use so many threads of this process."""
     from threadpoolctl import threadpool_limits
 
-    set_num_threads(number)
+    set_num_threads(number if find_spec("numba") else 1)
     threadpool_limits(number)
     torch = sys.modules.get("torch")
     if torch is not None:

@@ -1,13 +1,14 @@
 """Base of the predecessor's engines: constructor, products, and conversions of digits."""
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 from .. import noise
 from .._writing import choose_backend
 from ..arrays import namespace
 from ..cells import memristors
-from ..checks import as_bool, as_float, as_int, as_int_pair
+from ..checks import as_bool, as_float, as_int, as_int_pair, fail
 from ..config import ADC, DAC, Config, Device, Format, Tile, Wires
 from ..config._config import Parts
 from ..config._hints import hinted
@@ -16,6 +17,8 @@ from ..engine import Engine
 from ..operands import edge
 
 __all__ = ["Predecessor", "SlicingPredecessor", "check_axes"]
+
+_NO_DATA = "has settings in the calls of its products, and none to save or load: take the dict or file of an Engine"
 
 
 def check_axes(name: str, array: Any, shape: str) -> None:
@@ -95,6 +98,15 @@ class Predecessor(Engine):
         # formats of `program`; a product may have its own
         config = config.replace(**self._formats(config))
         self._setup(config, seed=seed, chip=chip, backend=backend, parts=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Raise TypeError: the settings of a product stand in its call."""
+        fail(TypeError, f"{type(self).__name__} {_NO_DATA}")
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """Raise TypeError: the settings of a product stand in its call."""
+        fail(TypeError, f"{cls.__name__} {_NO_DATA}")
 
     @staticmethod
     def _formats(config: Config) -> Parts:

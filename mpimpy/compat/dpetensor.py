@@ -1,7 +1,9 @@
 """DPETensor: the engine under the predecessors' name."""
 
-from collections.abc import Iterable
-from typing import Any, Unpack
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, Unpack
 
 from ..checks import as_int_pair
 from ..config import Device, Flicker, Gaussian, Samples
@@ -10,6 +12,22 @@ from ..config._hints import hinted
 from ..engine import Engine
 
 __all__ = ["DPETensor"]
+
+Given = ParamSpec("Given")
+
+
+def _with_file(init: Callable[Given, None]) -> Callable[Given, None]:
+    # beside a file, only what was given counts: the file decides what has a default
+    names = ("HGS", "LGS", "g_level", "var")
+
+    @functools.wraps(init)
+    def with_file(*given: Given.args, **named: Given.kwargs) -> None:
+        if named.get("device_file") is not None:
+            bound = inspect.signature(init).bind(*given, **named).arguments
+            named.update({name: None for name in names if name not in bound})
+        init(*given, **named)
+
+    return with_file
 
 
 @hinted
@@ -49,6 +67,8 @@ class DPETensor(Engine):
     **more
         Further settings, by name only:
 
+        - device_file: CSV file of a measured device, as for `Device.from_csv`: HGS, LGS, g_level and, unless
+          they are given, write_var and var (0) are the file's;
         - write_var: write variation, of the same form as `var`, frozen on a chip;
         - redraw: a draw of read variation lasts for a whole "product", for one input "slice", or for that of one "row";
         - stuck_HGS, stuck_LGS: shares of cells stuck at HGS, at LGS, 0 to 1;
@@ -87,6 +107,7 @@ class DPETensor(Engine):
     input_size: tuple[int, int] | None
     _flat = True
 
+    @_with_file
     def __init__(
         self,
         HGS: float = 1e-5,
@@ -112,7 +133,8 @@ class DPETensor(Engine):
         if isinstance(device, Device):
             msg = (
                 "device=Device(...) is the memristors, and device= here is where operands must be, such as 'cuda': "
-                "build Engine(Device(...)), or give the device's settings by name, such as var=0.02"
+                "build Engine(Device(...)), or give the device's settings by name, such as var=0.02, or "
+                "device_file='cells.csv'"
             )
             raise TypeError(msg)
         config = flat.build(

@@ -4,16 +4,19 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from .._caches import hashed_once
-from ..checks import check_names, fail
+from ..checks import fail
 from ._adc import ADC, Ranges
 from ._device import Device
 from ._format import Format
 from ._hints import hinted
 from ._parts import DAC, Tile, Wires
 from ._shown import short_repr
+
+if TYPE_CHECKING:
+    from ._changes import Changes
 
 __all__ = ["Config", "Parts"]
 
@@ -187,14 +190,16 @@ class Config:
         """Wires that are solved again for each read; None if there are none."""
         return self.wires if self.wires is not None and self.wires.exact_reads else None
 
-    def replace(self, **parts: Unpack[Parts]) -> "Config":
-        """Return a copy with whole parts, or single settings of parts, replaced.
+    def replace(self, **changes: Unpack["Changes"]) -> "Config":
+        """Return a copy with whole parts, or single settings, replaced.
 
         Parameters
         ----------
-        **parts
+        **changes
             ``device``, ``dac``, ``adc``, ``tile``, ``inputs``, ``weights`` or ``wires``: a whole part, or a dict
-            of the settings to change in it.
+            of the settings to change in it. Or flat names of settings, such as ``radc=1024, x_slices=[1, 3]``.
+            ``device`` is always the memristors. A part and a flat name of a setting in it cannot both be given.
+            ``device_file`` replaces the whole device, ``stuck_fault_ratio`` both shares of stuck cells.
 
         Returns
         -------
@@ -203,7 +208,7 @@ class Config:
         Raises
         ------
         TypeError
-            For an unknown part or setting, with the nearest known one.
+            For an unknown part or setting, with the nearest known one; for a part beside a setting of it.
         ValueError
             If a setting is out of range, or belongs to wires that there are not.
 
@@ -211,17 +216,12 @@ class Config:
         --------
         >>> Config().replace(device=dict(var=0.0)).device.var
         0.0
+        >>> Config().replace(radc=1024, array_size=(128, 64)).tile.rows
+        128
         """
-        check_names(parts, [part.name for part in dataclasses.fields(self)], "part")
-        whole: dict[str, Any] = {**parts}
-        for name, value in parts.items():
-            old = getattr(self, name)
-            if isinstance(value, dict):
-                if old is None:
-                    fail(ValueError, f"{name} is None, so there is nothing to change in it: give {name}=Wires(...)")
-                check_names(value, [item.name for item in dataclasses.fields(old)])
-                whole[name] = dataclasses.replace(old, **value)
-        return dataclasses.replace(self, **whole)
+        from ._changes import changed
+
+        return changed(self, changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values that JSON can hold; see `mpimpy.config.to_dict`.

@@ -5,6 +5,7 @@ One table serves `DPETensor`, `MapReducedot` and the command line.
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict, TypeVar
 
@@ -12,7 +13,7 @@ from ..checks import as_bool, as_float, as_int, as_int_pair, as_items, check_nam
 from . import ADC, DAC, Config, Device, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires
 from ._sense import times_told
 
-__all__ = ["ENGINE", "SETTINGS", "FurtherSettings", "Settings", "build"]
+__all__ = ["ENGINE", "SETTINGS", "FlatSettings", "FurtherSettings", "Settings", "build", "measured"]
 
 T = TypeVar("T")
 
@@ -27,6 +28,11 @@ SETTINGS = {
         "read variation: each read multiplies a conductance by exp(N(0, var)); or one per level, or another law",
     ),
     "write_var": ("0", "relative", "write variation, of the same form, frozen when a chip is programmed"),
+    "device_file": (
+        "None",
+        "",
+        "CSV file of a measured device; its levels and samples take the place of HGS, LGS, g_level and write_var",
+    ),
     "redraw": (
         "product",
         "",
@@ -75,6 +81,7 @@ ENGINE = {
 class FurtherSettings(TypedDict, total=False):
     """Types of the flat settings that `DPETensor` takes by name only."""
 
+    device_file: str | os.PathLike[str] | None
     write_var: float | Iterable[float] | Gaussian | Samples
     redraw: str
     stuck_HGS: float
@@ -100,8 +107,8 @@ class FurtherSettings(TypedDict, total=False):
     w_quant_gran: str | Iterable[int] | None
 
 
-class Settings(FurtherSettings, total=False):
-    """Types of all flat settings, those of the engine included."""
+class FlatSettings(FurtherSettings, total=False):
+    """Types of the flat settings of a configuration."""
 
     HGS: float
     LGS: float
@@ -115,6 +122,11 @@ class Settings(FurtherSettings, total=False):
     radc: int | Iterable[int] | None
     array_size: Iterable[int]
     wire_resistance: float | tuple[float, float] | list[float]
+
+
+class Settings(FlatSettings, total=False):
+    """Types of all flat settings, those of the engine included."""
+
     seed: int | None
     chip: int
     backend: str | None
@@ -225,6 +237,8 @@ def build(**given: Any) -> Config:
     >>> build(radc=1024, var=0).adc.radc
     1024
     """
+    if given.get("device_file") is not None:  # the file may change
+        return _build(given)
     try:
         key = tuple(given), tuple(map(_plain, given.values()))
     except TypeError:
@@ -254,13 +268,32 @@ def _plain(value: Any) -> Any:
     raise TypeError
 
 
+def measured(path: Any, settings: dict[str, Any]) -> Device:
+    """Return the measured device of ``device_file=``, with further flat settings; None is what the file says.
+
+    Raises
+    ------
+    TypeError
+        If `path` is no path.
+    OSError, ValueError
+        As `mpimpy.Device.from_csv`.
+    """
+    if not isinstance(path, str | os.PathLike):
+        msg = (
+            f"device_file={path!r} must be the path of a CSV file, such as 'cells.csv'; "
+            "a Device is for Engine(device), and Measured has device() to make one"
+        )
+        raise TypeError(msg)
+    return Device.from_csv(path, **{name: value for name, value in settings.items() if value is not None})
+
+
 def _build(given: dict[str, Any]) -> Config:
     for name in given:
         if name in _PARTS:
             msg = f"{name} is no flat setting: build the machine from parts, such as {_PARTS[name]}"
             raise TypeError(msg)
     check_names(given, [*SETTINGS, *ENGINE])
-    wires = _wires(given)
+    wires, file = _wires(given), given.pop("device_file", None)
     _stuck(given)
     for name in ("range", "per"):
         if f"adc_{name}" in given:
@@ -269,7 +302,8 @@ def _build(given: dict[str, Any]) -> Config:
     kinds: tuple[tuple[str, type[Any]], ...] = (("device", Device), ("dac", DAC), ("adc", ADC))
     for field, kind in kinds:
         names = [item.name for item in dataclasses.fields(kind) if item.name in given]
-        made[field] = kind(**{name: given.pop(name) for name in names})
+        own = {name: given.pop(name) for name in names}
+        made[field] = kind(**own) if kind is not Device or file is None else measured(file, own)
     tile = {name: given.pop(name) for name in ("reference", "reference_columns") if name in given}
     if "array_size" in given:
         size = as_int_pair("array_size", given.pop("array_size"), -math.inf)

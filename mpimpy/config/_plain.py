@@ -21,7 +21,17 @@ from ._parts import DAC, Tile, Wires
 from ._relaxation import Relaxation
 from ._variation import Drift, Flicker, Gaussian, Samples, WriteVerify
 
-__all__ = ["ARITHMETIC", "check_arithmetic", "check_upgraded", "from_dict", "from_plain", "to_dict", "upgraded"]
+__all__ = [
+    "ARITHMETIC",
+    "check_arithmetic",
+    "check_upgraded",
+    "from_dict",
+    "from_plain",
+    "guilty_key",
+    "implied",
+    "to_dict",
+    "upgraded",
+]
 
 # Version of the arithmetic: any change that changes a bit of a result raises it.
 ARITHMETIC: int = 2
@@ -147,6 +157,20 @@ def from_plain(kind: type[Part], mapping: Mapping[str, Any]) -> Part:
     return found
 
 
+def implied(described: Mapping[str, Any], kind: type = Config) -> dict[str, Any]:
+    """Return plain values of a part without the kinds that their places imply."""
+    schema, found = _schema(kind), {}
+    for name, value in described.items():
+        if name == "kind":
+            continue
+        found[name] = value
+        if isinstance(value, Mapping):
+            kinds = schema[name].kinds
+            own = implied(value, _KINDS[value["kind"]])
+            found[name] = own if len(kinds) == 1 else {"kind": value["kind"]} | own
+    return found
+
+
 def check_arithmetic(version: Any, advice: str) -> int:
     """Return a version of the arithmetic.
 
@@ -223,7 +247,7 @@ def _build(kinds: tuple[type, ...], where: str, mapping: Mapping[str, Any], defa
     try:
         found = kind(**values)
     except (TypeError, ValueError) as error:
-        key = _guilty_key(kind, where, str(error))
+        key = guilty_key(kind, str(error), where)
         msg = f"{key}: {error}" if key else str(error)
         raise type(error)(msg) from None
     if isinstance(found, Config):
@@ -268,9 +292,10 @@ def _check_entry(key: str, check: Any, *given: Any) -> Any:
         raise type(error)(msg) from None
 
 
-def _guilty_key(kind: type, where: str, message: str) -> str:
-    # The dotted key of the setting that a message is about: messages begin with its name. The name is a field of
-    # the part, or of a part within it. A message without a name is about the part as a whole.
+def guilty_key(kind: type, message: str, where: str = "") -> str:
+    """Return the dotted key of the setting of `kind`, at `where`, that a message is about, or `where`."""
+    # Messages begin with the name of a setting: a field of the part, or of a part within it. A message without a name
+    # is about the part as a whole.
     found = re.match(r"\w+", message)
     name = found[0] if found else ""
     if name in _schema(kind):

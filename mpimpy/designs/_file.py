@@ -5,7 +5,7 @@ from typing import Any
 
 from .._spec import Spec
 from ..config._flat import SETTINGS
-from ..sweeps._file import array_of, function_of
+from ..sweeps._file import array_of, beside, function_of
 from .cheapest import design
 from .costs import COSTS, Cost
 from .result import DesignResult
@@ -40,7 +40,8 @@ def design_of(spec: Spec, target_dB: float | None = None) -> DesignResult:
     if target_dB is None and "target" not in found:
         spec.fail(ValueError, "target is missing: give it here, or by --target, dB")
     x, w = (_matrix(spec, found, name) for name in ("x", "w"))
-    fixed, varied = (spec.table(key, known=SETTINGS, what="setting") for key in ("settings", "space"))
+    tables = (spec.table(key, known=SETTINGS, what="setting") for key in ("settings", "space"))
+    fixed, varied = (beside(spec, table) for table in tables)
     for name in fixed:
         if name in varied:
             spec.fail(ValueError, f"{name} is in [settings] too: give it in one of them", "space", name)

@@ -7,6 +7,7 @@ a journal wide, 3.5 inches; `new_axes` makes others.
 
 from ._arrays import conductance, ir_drop, levels
 from ._budget import error_budget
+from ._convergence import convergence
 from ._conversions import adc_codes
 from ._figure import new_axes
 from ._measured import measured
@@ -17,6 +18,7 @@ __all__ = [
     "adc_codes",
     "compression",
     "conductance",
+    "convergence",
     "error",
     "error_budget",
     "grey",

@@ -20,7 +20,7 @@ from ._space import Space
 from ._store import Store
 from ._sweep import Sweep
 
-__all__ = ["array_of", "function_of", "sweep_of"]
+__all__ = ["array_of", "beside", "function_of", "sweep_of"]
 
 KEYS = ("workload", "parameters", "settings", "space", "repeats", "seed", "version", "duplicates")
 
@@ -31,8 +31,9 @@ def sweep_of(spec: Spec, store: str | os.PathLike[str], resume: str | None = Non
     Parameters
     ----------
     spec : Spec
-        ``workload`` is ``"product"``, ``"accuracy"`` or ``"module:function"``, with its ``[parameters]``; then
-        ``[settings]``, ``[space]``, ``repeats``, ``seed``, ``version`` and ``duplicates``, as for `mpimpy.sweep`.
+        ``workload`` is ``"product"``, ``"accuracy"``, ``"solver_residual"`` or ``"module:function"``, with its
+        ``[parameters]``; then ``[settings]``, ``[space]``, ``repeats``, ``seed``, ``version`` and ``duplicates``, as
+        for `mpimpy.sweep`.
     store : path
     resume : str, optional
         The command that goes on.
@@ -49,7 +50,7 @@ def sweep_of(spec: Spec, store: str | os.PathLike[str], resume: str | None = Non
         if key not in found:
             spec.fail(ValueError, f"{key} is missing: a sweep needs a workload and a [space]")
     names = [*SETTINGS, *ENGINE]
-    axes, settings = (spec.table(key, known=names, what="setting") for key in ("space", "settings"))
+    axes, settings = (beside(spec, spec.table(key, known=names, what="setting")) for key in ("space", "settings"))
     try:
         space = Space.of(axes, settings, found.get("repeats", 1), found.get("seed", 0))
     except (TypeError, ValueError) as error:
@@ -60,6 +61,19 @@ def sweep_of(spec: Spec, store: str | os.PathLike[str], resume: str | None = Non
     workload = _workload(spec, by_value=by_value)
     with spec.at("version" if "version" in found else "workload"):
         return Sweep(workload, space, results, found.get("version"), resume)
+
+
+def beside(spec: Spec, given: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose measured devices, ``device_file``, lie in the folder of the file."""
+    folder = Path(spec.path).parent
+
+    def path(value: Any) -> Any:
+        return str(folder / value) if isinstance(value, str) else value
+
+    value = given.get("device_file")
+    if value is None:
+        return given
+    return given | {"device_file": [path(one) for one in value] if isinstance(value, list) else path(value)}
 
 
 def _guilty(message: str, axes: dict[str, Any], settings: dict[str, Any]) -> tuple[str, ...]:
@@ -85,6 +99,12 @@ def _workload(spec: Spec, *, by_value: bool) -> Callable[[Any], Any]:
         data, labels = (array_of(spec, given, part) for part in ("data", "labels"))
         with spec.at("parameters"):
             return workloads.accuracy(model, data, labels, as_int("batch", given.get("batch", 256), 1))
+    if name == "solver_residual":
+        known = ("tolerance", "steps", "method", "rtol", "iterations")
+        given = spec.table("parameters", known=("A", "b", *known))
+        A, b = (array_of(spec, given, part) for part in ("A", "b"))
+        with spec.at("parameters"):
+            return workloads.solver_residual(A, b, **{key: given[key] for key in known if key in given})
     function = function_of(spec, name, ("workload",), by_value=by_value)
     parameters = spec.table("parameters")
     return functools.partial(function, **parameters) if parameters else function
@@ -93,7 +113,7 @@ def _workload(spec: Spec, *, by_value: bool) -> Callable[[Any], Any]:
 def function_of(spec: Spec, name: Any, key: tuple[str, ...], *, by_value: bool) -> Any:
     """Return the function that a file names as "module:function"; `by_value`: a pickle of it takes its module along."""
     if not isinstance(name, str) or not re.fullmatch(r"[\w.]+:[\w.]+", name):
-        known = "'product', 'accuracy' or " if key == ("workload",) else ""
+        known = "'product', 'accuracy', 'solver_residual' or " if key == ("workload",) else ""
         spec.fail(ValueError, f"{name!r} must be {known}a function, 'module:function'", *key)
     folder = str(Path(spec.path).resolve().parent)
     if folder not in sys.path:

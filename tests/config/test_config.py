@@ -85,7 +85,11 @@ REFUSED = [
     (lambda: Format(granularity=64), TypeError, r"granularity=64 must be two whole numbers"),
     (lambda: Format.named("fp8"), ValueError, r"format 'fp8' is unknown: use one of int4, int8, bf16, fp16, fp32"),
     (lambda: Config(device=DAC()), TypeError, r"device=DAC\(.* must be a Device"),
-    (lambda: Config().replace(devcie=Device()), TypeError, r"unknown part 'devcie': did you mean 'device'\?"),
+    (
+        lambda: Config().replace(devcie=Device()),
+        TypeError,
+        r"unknown part or setting 'devcie': did you mean 'device'\?",
+    ),
     (lambda: Config().replace(device={"vra": 1}), TypeError, r"unknown setting 'vra': did you mean 'var'\?"),
     (
         lambda: Engine(weights=Format([1, 5])),
@@ -250,7 +254,7 @@ def test_every_flat_setting_reaches_the_configuration():
     assert flat.build(wire_resistance=2, exact_reads=True).wires == Wires(2.0, 2.0, exact_reads=True)
     assert flat.build(wire_resistance=(0, 3)).wires == Wires(0.0, 3.0)
     assert flat.build(bw_e=8, dbfp_en=True).inputs.double
-    assert set(values) | {"stuck_fault_value", "dbfp_en", "exact_reads"} == set(flat.SETTINGS)
+    assert set(values) | {"stuck_fault_value", "dbfp_en", "exact_reads", "device_file"} == set(flat.SETTINGS)
 
 
 def test_configurations_are_frozen_hashable_values():

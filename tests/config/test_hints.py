@@ -51,7 +51,7 @@ ALL = [
         WriteVerify,
     ),
     *(Engine, DPETensor, bitslicedpe, diffpairdpe, fpmemdpe),
-    *(Engine.from_config, Format.named, Measured.from_csv),
+    *(Engine.from_config, Engine.named, Format.named, Measured.from_csv),
     *(Engine(seed=1).program, Engine(seed=1).operator, Engine(seed=1).calibrate),
 ]
 

@@ -52,6 +52,12 @@ DPETensor(var=[0.05] * 16, radc=[256] * 4, array_size=[32, 32], x_slices=[1, 3],
 MapReducedot(np.eye(2), np.eye(2), radc=1024, var=0.02, seed=7, array_size=(32, 32), wire_resistance=2.93)
 Config().replace(device={"var": 0.0}, adc=ADC(512), wires=None)
 Engine(seed=1).replace(adc={"radc": 512}, tile=Tile(8, 8), wires=Wires(1, 1)).config
+Engine(seed=1).replace(radc=1024, x_slices=[1, 3], device_file="cells.csv", chip=3, backend=None)
+assert_type(Engine.from_file("machine.toml"), Engine)
+assert_type(Engine.from_dict(Engine(seed=1).to_dict()), Engine)
+assert_type(Engine.named("isaac", seed=1), Engine)
+assert_type(DPETensor.from_file("machine.json"), DPETensor)
+DPETensor(device_file="cells.csv").save_settings("machine.toml")
 explain(np.eye(2), np.eye(2), w_slices=np.array([1, 3]), adc_range=[0, 1e-5], write_var=Gaussian(1e-7))
 
 # the values have the exact types of what is stored
@@ -109,6 +115,9 @@ Ranges([0.0], [1.0])
 Config(device=DAC())
 Config().replace(devcie=Device())
 Engine().replace(adc=Tile(8, 8))
+Engine().replace(raddc=8)
+Engine().replace(device="cuda")
+Engine.named("isaac", sede=1)
 Config().weights.slices.append(1)
 Config().device.var = 0.1
 """

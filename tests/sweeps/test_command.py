@@ -66,6 +66,18 @@ def test_a_file_is_a_call(folder, capsys):
     assert mpimpy.open_sweep("s").identical(expected)
 
 
+def test_a_file_of_a_linear_system(folder, capsys):
+    np.save("A.npy", np.diag([1.0, 2.0]))
+    np.save("b.npy", np.ones((2, 1)))
+    (folder / "sweep.toml").write_text(
+        'workload = "solver_residual"\n[parameters]\nA = "A.npy"\nb = "b.npy"\nsteps = 1\n[space]\nradc = [64]\n'
+    )
+    assert main(["sweep", "sweep.toml", "--store", "s"]) == 0
+    found = mpimpy.open_sweep("s")
+    assert 0 < found.residual.item() < 0.5
+    assert found.steps.item() == 1
+
+
 def test_parts_and_the_status(folder, capsys):
     assert main(["sweep", "sweep.toml", "--store", "s", "--part", "1/3"]) == 0
     assert main(["sweep", "--status", "s"]) == 0
@@ -88,6 +100,17 @@ def test_a_function_of_a_module_and_its_parameters(folder, capsys):
         sys.path.remove(str(folder))
         sys.modules.pop("mine", None)
     assert mpimpy.open_sweep("s").value.item() == 192
+
+
+def test_a_measured_device_lies_beside_the_file(folder, capsys, monkeypatch):
+    rows = [f"{level},{1 + level + n / 100}" for level in range(16) for n in range(8)]
+    (folder / "cells.csv").write_text("level,measured_uS\n" + "\n".join(rows))
+    text = FILE.replace("var = 0.02", 'device_file = "cells.csv"').replace("x_slices = [[1, 1], [1, 2]]\n", "")
+    (folder / "sweep.toml").write_text(text)
+    (folder / "other").mkdir()
+    monkeypatch.chdir(folder / "other")
+    assert main(["sweep", "../sweep.toml", "--store", "s"]) == 0
+    assert "points    4: 4 done, 0 failed" in capsys.readouterr().out
 
 
 def test_the_exit_status_says_that_points_failed(folder, capsys):
@@ -129,7 +152,7 @@ def test_the_exit_status_says_that_points_failed(folder, capsys):
         (
             '"product"',
             '"prodct"',
-            r"sweep\.toml, line 1: workload: 'prodct' must be 'product', 'accuracy' or a function",
+            r"sweep\.toml, line 1: workload: 'prodct' must be 'product', 'accuracy', 'solver_residual' or a function",
         ),
         ('"product"', '"no_such:f"', r"sweep\.toml, line 1: workload: 'no_such:f' cannot be imported: No module named"),
         ('"product"', '"math:pi"', r"sweep\.toml, line 1: workload: 'math:pi' is 3\.14\d*, and no function"),

@@ -1,0 +1,115 @@
+"""How corrections are found, and the answer of a refinement."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..checks import as_choice, as_float, as_int, set_fields
+
+__all__ = ["Inner", "Solution"]
+
+METHODS = ("gmres", "cg", "minres")
+
+
+@dataclass(frozen=True, eq=False)
+class Inner:
+    """Iterations on the crossbars that find one correction: SciPy's, stopped early.
+
+    Products of a crossbar have few digits, so a correction needs few too.
+
+    Parameters
+    ----------
+    method : str
+        ``"gmres"`` for any matrix; ``"cg"`` for symmetric positive definite ones, which makes fewer reads where cells
+        are accurate and loses its way where they are not; ``"minres"`` for symmetric ones.
+    rtol : float
+        Residual, relative to the right-hand side, at which the iterations stop, above 0 and at most 0.99. Below the
+        relative error of a product they only read on.
+    iterations : int
+        At most so many, 1 and up; of "gmres", the size of its basis.
+    preconditioner : array, sparse matrix or LinearOperator, shape (n, n), optional
+        Approximate inverse of A, applied digitally: the argument ``M`` of SciPy's solvers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is out of range.
+
+    Examples
+    --------
+    >>> Inner("cg", rtol=0.1, iterations=50).iterations
+    50
+    """
+
+    method: str = "gmres"
+    rtol: float = 0.3
+    iterations: int = 10
+    preconditioner: Any = None
+
+    def __post_init__(self) -> None:
+        set_fields(
+            self,
+            method=as_choice("method", self.method, METHODS),
+            rtol=as_float("rtol", self.rtol, 0, 0.99, above=True),
+            iterations=as_int("iterations", self.iterations, 1),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution:
+    """Answer of `mpimpy.solve.solve`, with its history.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,) or (n, P)
+        float64 or complex128.
+    converged : bool
+        Whether all columns have reached the tolerance.
+    reason : str
+        Why it stopped, in words.
+    residuals : ndarray, shape (steps + 1,) or (steps + 1, P)
+        ``|b - A x| / |b|`` in float64, before the first step and after each, the last by a product of its own; NaN
+        after a column's last.
+    inner : ndarray of int, shape (steps,) or (steps, P)
+        Products on the crossbars in each step.
+    reads : int
+        Products on the crossbars in all, of one vector each; the first one measures `product_error`.
+    dac_conversions, adc_conversions : int
+        Of these reads, counted as by `mpimpy.analysis.counts.counts`.
+    digital_products : int
+        Products of A by a vector in float64: one in each step of a column, one or more to check its end, and one for
+        `product_error`.
+    product_error : float
+        ``|W v - A v| / |A v|`` of the crossbars' product W v, measured on a normal random v; NaN if b is 0.
+    tolerance : float
+        As asked for.
+    seed, chip : int or None
+        Of the crossbars; None where a programmed matrix does not tell.
+    """
+
+    x: Any
+    converged: bool
+    reason: str
+    residuals: Any
+    inner: Any
+    reads: int
+    dac_conversions: int
+    adc_conversions: int
+    digital_products: int
+    product_error: float
+    tolerance: float
+    seed: int | None
+    chip: int | None
+
+    @property
+    def steps(self) -> int:
+        """Outer steps, of the column that took most."""
+        return int(self.residuals.shape[0]) - 1
+
+    def plot(self, ax: Any = None, title: str | None = None) -> Any:
+        """Draw the residuals; see `mpimpy.plot.convergence`."""
+        from ..plot import convergence
+
+        return convergence(self, ax, title)
+
+    def __repr__(self) -> str:
+        return f"<Solution of {self.x.shape[0]} unknowns: {self.reason}; {self.reads} reads, seed={self.seed}>"
