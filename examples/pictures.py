@@ -22,14 +22,14 @@ def main(size=64):
         seed=1,
     )
     W = engine.program(w)
-    axes = plot.new_axes(2, 3, size=(6.2, 4.8))
+    axes = plot.new_axes(3, 2, width="page", height=9.2)
     plot.conductance(W, axes[0, 0], slice=3)
-    plot.ir_drop(W, axes[0, 1], slice=3)
-    plot.levels(W, axes[0, 2])
-    plot.adc_codes(W, x, axes[1, 0], slice=0, input_slice=0)
+    plot.ir_drop(W, axes[0, 1], slice=3, vmax=8)  # %: the same colours in the picture of another chip
+    plot.levels(W, axes[1, 0])
+    plot.adc_codes(W, x, axes[1, 1], slice=0, input_slice=0)
     measured, exact = x @ W, x @ w
-    plot.scatter(measured, exact, axes[1, 1], f"Products, SNR {SNR(measured, exact):.1f} dB")
-    plot.error_budget(W.report(x, w), axes[1, 2])
+    plot.scatter(measured, exact, axes[2, 0], f"Products, SNR {SNR(measured, exact):.1f} dB")
+    plot.error_budget(W.report(x, w), axes[2, 1])
     axes[0, 0].figure.savefig("pictures.png")
 
 

@@ -266,7 +266,7 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         Returns
         -------
         mpimpy.Report
-            It takes as long as 20 to 40 products, and for each further read about 15 more.
+            It takes as long as 20 to 40 products, and for each further read 15 to 25 more.
 
         Raises
         ------

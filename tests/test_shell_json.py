@@ -52,6 +52,7 @@ def test_products(pair, told):
     fresh = told("dot", "a.npy", "b.npy")
     assert fresh["snr_dB"] == SNR(MapReducedot(a, b, seed=fresh["seed"]), a @ b)
     assert "report" not in fresh
+    assert told("dot", "a.npy", "b.npy", "--estimate")["counts"]["cells"] == 70 * 3 * 4
 
 
 def test_an_exact_product_is_exact_in_text_and_in_json(pair, told, capsys):

@@ -12,7 +12,7 @@ from ..config._hints import hinted_call
 from .law import Law, Scaled
 from .metrics import EXACT_dB
 
-__all__ = ["Effect", "Report", "decibels"]
+__all__ = ["Effect", "Report", "decibels", "frame_of", "plain"]
 
 KEEP: Any = type("Keep", (), {"__repr__": lambda self: "<as simulated>"})()  # None is the ideal ADC
 
@@ -214,17 +214,13 @@ class Report:
         >>> bool(frame.alone_dB["ADC rounding"] > 20), frame.attrs["seed"]
         (True, 1)
         """
-        try:
-            pandas = importlib.import_module("pandas")
-        except ImportError:
-            fail(ImportError, "to_frame makes a table of pandas, which is not installed: pip install pandas")
         rows: list[dict[str, float]] = []
         for effect in self.effects:
             row = {"alone_dB": effect.alone_dB, "without_dB": effect.without_dB}
             for name, ends in (("alone", effect.alone_range_dB), ("without", effect.without_range_dB)):
                 row |= {} if ends is None else {f"{name}_low_dB": ends[0], f"{name}_high_dB": ends[1]}
             rows.append(row)
-        frame = pandas.DataFrame(rows, index=pandas.Index([effect.name for effect in self.effects], name="effect"))
+        frame = frame_of(rows, "effect", [effect.name for effect in self.effects])
         frame.attrs = {name: value for name, value in self.to_dict().items() if name != "effects"}
         return frame
 
@@ -284,6 +280,21 @@ class Report:
     def _repr_html_(self) -> str:
         head = ("error budget", "alone", "without it")
         return table(self._figures()) + table(self._rows(), head=head, caption=self._note())
+
+
+def frame_of(rows: list[dict[str, Any]], name: str, index: list[str]) -> Any:
+    """Return a `pandas.DataFrame` of rows by column, with a named index.
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    """
+    try:
+        pandas = importlib.import_module("pandas")
+    except ImportError:
+        fail(ImportError, "to_frame makes a table of pandas, which is not installed: pip install pandas")
+    return pandas.DataFrame(rows, index=pandas.Index(index, name=name))
 
 
 def plain(value: Any) -> Any:

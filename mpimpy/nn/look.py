@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 
+from .._html import table
 from ..analysis.counts import Counts, counts
 from ..analysis.metrics import EXACT_dB
+from ..analysis.results import frame_of, plain
 from ..compat.dpetensor import DPETensor
 from ..engine import Engine
 from ._cells import LayerCells
@@ -186,7 +188,58 @@ class ModelReport:
     layers: dict[str, LayerReport]
     batches: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values that JSON can hold; infinite numbers and NaN are text.
+
+        Examples
+        --------
+        >>> import mpimpy, mpimpy.nn as ann
+        >>> model = torch.nn.Sequential(torch.nn.Linear(100, 10))
+        >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0))
+        >>> found = report(model, torch.ones(5, 100)).to_dict()
+        >>> found["layers"]["0"]["shape"], found["layers"]["0"]["counts"]["cells"]
+        ([100, 10], 4000)
+        """
+        found: dict[str, Any] = plain({"kind": "ModelReport"} | asdict(self))
+        return found
+
+    def to_frame(self) -> Any:
+        """Return the report as a `pandas.DataFrame`: a row for each weight matrix.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import mpimpy, mpimpy.nn as ann
+        >>> model = torch.nn.Sequential(torch.nn.Linear(100, 10))
+        >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0))
+        >>> int(report(model, torch.ones(5, 100)).to_frame().adc_conversions["0"])
+        1600
+        """
+        rows = [
+            {
+                "K": found.shape[0],
+                "N": found.shape[1],
+                "rows": found.rows,
+                "arrays": found.counts.arrays,
+                **asdict(found.counts),
+                "snr_dB": found.snr_dB,
+                "data": found.data,
+            }
+            for found in self.layers.values()
+        ]
+        return frame_of(rows, "matrix", list(self.layers))
+
+    def _repr_html_(self) -> str:
+        return table(self._rows(), head=_HEAD)
+
     def __str__(self) -> str:
+        return _table(_HEAD, self._rows())
+
+    def _rows(self) -> list[tuple[str, ...]]:
         rows = [
             (
                 name,
@@ -203,7 +256,10 @@ class ModelReport:
         arrays, cells = (f"{sum(values):,}" for values in ([c.arrays for c in every], [c.cells for c in every]))
         conversions = f"{sum(c.adc_conversions for c in every):,}"
         total = ("all", "", f"{arrays} arrays", cells, "", conversions, "")
-        return _table(("matrix", "K x N", "tiles", "cells", "rows", "conversions", "dB"), [*rows, total])
+        return [*rows, total]
+
+
+_HEAD = ("matrix", "K x N", "tiles", "cells", "rows", "conversions", "dB")
 
 
 def _decibels(found: LayerReport) -> str:

@@ -6,18 +6,19 @@ import numpy as np
 
 from .. import arrays, wires
 from ..cells import wiring
-from ..checks import as_int, as_int_pair, check_names, fail
+from ..checks import as_float, as_int, as_int_pair, check_names, fail
 from ..config import Format
 from ..crossbar import plan as plans
 from ..crossbar.programmed import Programmed, target_levels
 from ..matrix import CrossbarMatrix
 from ..operands import edge
 from ._figure import axes, to_numpy
+from ._style import COLUMN, PALEST, SEQUENTIAL, chip_of, label, printed, set_titles
 
 __all__ = ["cells_of", "check_slice", "conductance", "ir_drop", "levels"]
 
-MAP = (5.6, 4.8)  # inches, with a colour bar
-CURVES = (6.4, 4.4)
+MAP = (COLUMN, 3.1)  # inches, with a colour bar
+CURVES = (COLUMN, 2.7)
 MOST_CURVES = 64  # more histograms cannot be told apart
 BINS, MOST_BINS = 200, 2000
 
@@ -119,17 +120,18 @@ def _pick(W: CrossbarMatrix, choice: Choice) -> tuple[Any, str]:
     return to_numpy(found[number, :, :])[top : top + array.rows, left : left + array.cols], name
 
 
-def _map(values: Any, ax: Any, title: str, label: str, colours: dict[str, Any], extend: str = "neither") -> Any:
+def _map(values: Any, ax: Any, title: tuple[str, list[str]], bar: str, colours: dict[str, Any], extend: str) -> Any:
     ax = axes(ax, MAP)
     image = ax.imshow(values, **colours, interpolation="nearest", aspect="auto")
-    ax.figure.colorbar(image, ax=ax, label=label, extend=extend)
+    ax.figure.colorbar(image, ax=ax, label=bar, extend=extend)
     ax.locator_params(integer=True, min_n_ticks=1)
     ax.set_xlabel("bit line (column of the tile)")
     ax.set_ylabel("word line (row of the tile)")
-    ax.set_title(title)
+    set_titles(ax, *title)
     return ax
 
 
+@printed
 def conductance(
     W: CrossbarMatrix,
     ax: Any = None,
@@ -178,8 +180,8 @@ def conductance(
     # a rounded last digit does not count as beyond
     beyond = (cells.min() < low - 1e-9 * high, cells.max() > high * (1 + 1e-9))
     extend = ("neither", "max", "min", "both")[2 * beyond[0] + beyond[1]]
-    title, label = f"Conductances\n{name}", "conductance (µS)"
-    return _map(cells, ax, title, label, {"cmap": "viridis", "vmin": low, "vmax": high}, extend)
+    title, bar = ("Conductances", [name, *chip_of(W)]), label("conductance", "uS")
+    return _map(cells, ax, title, bar, {"cmap": SEQUENTIAL, "vmin": low, "vmax": high}, extend)
 
 
 def _whole_array(W: CrossbarMatrix, cells: Any, choice: Choice) -> tuple[Any, Any]:
@@ -215,12 +217,14 @@ def _resistances(W: CrossbarMatrix, r_word: float | None, r_bit: float | None) -
     return r_word, r_bit
 
 
+@printed
 def ir_drop(
     conductance: Any,
     ax: Any = None,
     *,
     r_word: float | None = None,
     r_bit: float | None = None,
+    vmax: float | None = None,
     **choice: Unpack[Choice],
 ) -> Any:
     """Draw the share of the driving voltage that is lost on the wires, cell by cell.
@@ -238,6 +242,9 @@ def ir_drop(
         Which array of a programmed matrix, as for `conductance`.
     r_word, r_bit : float, optional
         Resistance of one segment of word line, of bit line, Ohm; by default that of the matrix's wires.
+    vmax : float, optional
+        Top of the colour scale, %, so that several pictures can be compared; by default the largest loss. The colour
+        bar is pointed if cells lose more.
 
     Returns
     -------
@@ -246,7 +253,7 @@ def ir_drop(
     Raises
     ------
     TypeError, ValueError
-        If there is no such array, or no resistance.
+        If there is no such array, or no resistance, or `vmax` is not above 0 and at most 100.
 
     Examples
     --------
@@ -255,7 +262,10 @@ def ir_drop(
     >>> ax = plot.ir_drop(np.full((64, 64), 1e-5), r_word=2.0, r_bit=2.0)  # doctest: +SKIP
     """
     check_names(choice, DEFAULT)
+    top = None if vmax is None else as_float("vmax", vmax, 0.0, 100.0, above=True, unit="%")
+    of_chip: list[str] = []
     if isinstance(conductance, CrossbarMatrix):
+        of_chip = chip_of(conductance)
         r_word, r_bit = _resistances(conductance, r_word, r_bit)
         cells, name = _pick(conductance, choice)
         found, driven = _whole_array(conductance, cells, choice)
@@ -272,10 +282,13 @@ def ir_drop(
         driven, name = np.ones(found.shape[0]), f"array of {found.shape[0]} x {found.shape[1]}"
     word, bit = wires.node_voltages(found, driven, r_word, r_bit)
     lost = 100 * (1 - (word - bit))[: cells.shape[0], : cells.shape[1]]
-    title, label = f"IR drop, {r_word:g} and {r_bit:g} Ω a segment\n{name}", "share of the driving voltage lost (%)"
-    return _map(lost, ax, title, label, {"cmap": "inferno", "vmin": 0, "vmax": lost.max() or 1.0})
+    title = f"IR drop, {r_word:g} and {r_bit:g} Ω a segment", [name, *of_chip]
+    top, largest = top or lost.max() or 1.0, lost.max()
+    colours = {"cmap": "inferno", "vmin": 0, "vmax": top}
+    return _map(lost, ax, title, label("driving voltage lost", "%"), colours, "max" if largest > top else "neither")
 
 
+@printed
 def levels(W: CrossbarMatrix, ax: Any = None) -> Any:
     """Draw histograms of the programmed conductances, one for each target level.
 
@@ -303,7 +316,7 @@ def levels(W: CrossbarMatrix, ax: Any = None) -> Any:
     ax = axes(ax, CURVES)
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+    from matplotlib.colors import ListedColormap, Normalize
     from matplotlib.ticker import MaxNLocator
 
     device, cells = W.config.device, to_numpy(W.conductance()) * 1e6
@@ -315,19 +328,21 @@ def levels(W: CrossbarMatrix, ax: Any = None) -> Any:
     bins = max(BINS, min(4 * device.g_level, MOST_BINS))
     edges = np.linspace(low - (high - low) / bins, high + (high - low) / bins, bins + 3)
     scale, peak = Normalize(0, device.g_level - 1), 1
+    colours = ListedColormap(colormaps[SEQUENTIAL](np.linspace(0, PALEST, 256)))
     for group in np.array_split(present, min(len(present), MOST_CURVES)):
         first, last = np.searchsorted(target, group[0], "left"), np.searchsorted(target, group[-1], "right")
         counts, _ = np.histogram(cells[first:last], edges)
         peak = max(peak, counts.max())
-        colour = colormaps["turbo"](scale(group.mean()))
-        label = f"level {group[0]}" if len(group) == 1 else f"levels {group[0]} to {group[-1]}"
-        ax.stairs(counts, edges, fill=True, color=colour, alpha=0.5, linewidth=0, label=label)
-        ax.stairs(counts, edges, color=colour, linewidth=0.8)
+        colour = colours(scale(group.mean()))
+        name = f"level {group[0]}" if len(group) == 1 else f"levels {group[0]} to {group[-1]}"
+        ax.stairs(counts, edges, fill=True, color=colour, alpha=0.5, linewidth=0, label=name)
+        ax.stairs(counts, edges, color=colour, linewidth=0.6)
     ax.set_yscale("log")
     ax.set_ylim(0.7, 2.0 * peak)
     ticks = MaxNLocator(integer=True)
-    ax.figure.colorbar(ScalarMappable(scale, "turbo"), ax=ax, label="target level (number)", ticks=ticks)
-    ax.set_xlabel("programmed conductance (µS)")
-    ax.set_ylabel("cells (number)")
-    ax.set_title(f"Conductances by level\n{target.size} cells at {len(present)} of {device.g_level} levels")
+    ax.figure.colorbar(ScalarMappable(scale, colours), ax=ax, label="target level", ticks=ticks)
+    ax.set_xlabel(label("programmed conductance", "uS"))
+    ax.set_ylabel("number of cells")
+    number = f"{target.size} cells at {len(present)} of {device.g_level} levels"
+    set_titles(ax, "Conductances by level", [number, *chip_of(W)])
     return ax

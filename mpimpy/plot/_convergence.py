@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 
 from ._figure import axes
+from ._style import printed
 
 __all__ = ["convergence"]
 
 
+@printed
 def convergence(found: Any, ax: Any = None, title: str | None = None) -> Any:
     """Draw the relative residual of every step of a solution, a curve for each right-hand side.
 
@@ -30,15 +32,15 @@ def convergence(found: Any, ax: Any = None, title: str | None = None) -> Any:
     >>> from mpimpy.solve import solve
     >>> found = solve(np.diag([1.0, 2.0]), np.ones(2), Engine(seed=1))
     >>> plot.convergence(found).get_ylabel()  # doctest: +SKIP
-    'Relative residual'
+    'relative residual'
     """
     ax = axes(ax)
     columns = found.residuals.reshape(len(found.residuals), -1)
     for place, column in enumerate(columns.T):
-        ax.semilogy(np.arange(column.size), column, marker="o", markersize=3, linewidth=1, color=f"C{place % 10}")
+        ax.semilogy(np.arange(column.size), column, marker="o", markersize=3, color=f"C{place % 10}")
     ax.axhline(found.tolerance, color="black", linewidth=0.6, linestyle="--")
-    ax.annotate("tolerance", (0, found.tolerance), xytext=(2, 2), textcoords="offset points", fontsize="small")
-    ax.set_xlabel("Outer step")
-    ax.set_ylabel("Relative residual")
+    ax.annotate("tolerance", (0, found.tolerance), xytext=(2, 2), textcoords="offset points")
+    ax.set_xlabel("outer step")
+    ax.set_ylabel("relative residual")
     ax.set_title(f"{found.steps} steps, {found.reads} reads" if title is None else title)
     return ax

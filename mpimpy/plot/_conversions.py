@@ -12,12 +12,14 @@ from ..crossbar import plan as plans
 from ..crossbar.currents import currents as bit_line_currents
 from ..matrix import CrossbarMatrix, backend_of, encode_inputs
 from ..noise import MAX_READ
-from ._arrays import CURVES, cells_of, check_slice
+from ._arrays import cells_of, check_slice
 from ._figure import axes, to_numpy
+from ._style import COLUMN, chip_of, label, legend_below, printed, set_titles
 
 __all__ = ["adc_codes", "currents"]
 
 BINS = 128
+FILLED = 0.6  # least share of the axis that conversions take, or the ends of the range stay outside
 
 
 def currents(W: CrossbarMatrix, x: Any, slice: int, input_slice: int, read: int) -> Any:
@@ -57,12 +59,14 @@ def unit_A(config: Config) -> float:
     return volts * config.device.grid_unit_S(plans.plan(config).current_unit.bit_length() - 1)
 
 
+@printed
 def adc_codes(W: CrossbarMatrix, x: Any, ax: Any = None, *, slice: int = 0, input_slice: int = 0, read: int = 0) -> Any:
     """Draw a histogram of the currents that ADCs convert, and the ends of the ADCs' range.
 
     It counts the conversions of one input slice by one weight slice, of every input, bit line and tile,
     on a logarithmic scale. A bar covers one code, or several if there are many. Currents beyond the range
-    stand where an ADC without saturation would put them.
+    stand where an ADC without saturation would put them. An end of the range that lies far from all currents is
+    left out of the picture; the legend has its code.
 
     Parameters
     ----------
@@ -102,23 +106,21 @@ def adc_codes(W: CrossbarMatrix, x: Any, ax: Any = None, *, slice: int = 0, inpu
         raise ValueError(msg)
     input_slice = check_slice("input_slice", input_slice, config.inputs, "inputs")
     found, unit = currents(W, x, slice, input_slice, as_int("read", read, 0, MAX_READ)), unit_A(config) * 1e6
-    ax = axes(ax, CURVES)
+    ax = axes(ax, (COLUMN, 3.2))
     if config.radc is None:
         counts, edges = np.histogram(found * unit, BINS)
         ax.stairs(counts, edges, fill=True, color="C0", label="conversions (ideal ADC: no range)")
     else:
         counts = _draw_codes(ax, config, found, unit, slice, input_slice)
     ax.set_yscale("log")
-    # the legend takes the top third
-    bottom, peak = 0.7, float(counts.max())
-    ax.set_ylim(bottom, peak * (peak / bottom) ** 0.5)
+    ax.set_ylim(0.7, 2.0 * float(counts.max()))
     less = "g+ less g-" if config.weights.signed else "less the reference column's"
-    ax.set_xlabel(f"bit line current, {less} (µA)")
-    ax.set_ylabel("conversions (number)")
+    ax.set_xlabel(label(f"bit line current, {less}", "uA"))
+    ax.set_ylabel("number of conversions")
     weights, inputs = config.weights.digits[slice], config.inputs.digits[input_slice]
     by = "all input slices together" if whole else f"input slice {input_slice} ({inputs}-bit)"
-    ax.set_title(f"Conversions\nweight slice {slice} ({weights}-bit) by {by}")
-    ax.legend(loc="upper right", fontsize="small", framealpha=0.9)
+    set_titles(ax, "Conversions", [f"weight slice {slice} ({weights}-bit) by {by}", *chip_of(W), f"read {read}"])
+    legend_below(ax)
     return ax
 
 
@@ -141,12 +143,25 @@ def _draw_codes(ax: Any, config: Config, found: Any, unit: float, slice: int, in
     saturated += f": {100 * beyond.mean():.3g} %"
     parts = (("C0", "within the range", codes[~beyond]), ("C3", saturated, codes[beyond]))
     heights = []
-    for colour, label, part in parts:
+    for colour, name, part in parts:
         heights.append(np.histogram(part, edges)[0])
-        ax.stairs(heights[-1], (edges + origin) * amperes, fill=True, color=colour, label=label)
-    for end, name in ((low, f"ends of the range: codes {low} and {top}"), (top, None)):
-        ax.axvline((end + origin) * amperes, color="black", linestyle="--", linewidth=1, label=name)
+        ax.stairs(heights[-1], (edges + origin) * amperes, fill=True, color=colour, label=name)
+    for end, ends in ((low, f"ends of the range: codes {low} and {top}"), (top, None)):
+        ax.axvline((end + origin) * amperes, color="black", linestyle="--", linewidth=0.8, label=ends)
+    left, right = _limits(float(edges[0]), float(edges[-1]), (float(low), float(top)))
+    ax.set_xlim((left + origin) * amperes, (right + origin) * amperes)
     scales = lambda current: current / amperes - origin, lambda code: (code + origin) * amperes
     above = ax.secondary_xaxis("top", functions=scales)
-    above.set_xlabel("ADC code (number)")
+    above.set_xlabel("ADC code")
     return np.maximum(*heights)
+
+
+def _limits(first: float, last: float, ends: tuple[float, float]) -> tuple[float, float]:
+    # ends of the axis: of the bars, and of the range where it is near
+    left, right = first, last
+    for end in sorted(ends, key=lambda end: max(first - end, end - last)):
+        near = min(left, end), max(right, end)
+        if FILLED * (near[1] - near[0]) <= last - first:
+            left, right = near
+    margin = 0.03 * (right - left)
+    return left - margin, right + margin

@@ -178,7 +178,7 @@ def test_it_draws_itself():
     np.testing.assert_allclose(lines[0].get_ydata()[[0, 1, -1]], [0, 1 / 8, 1])
     fit = stats.norm(np.mean(GOOD[1]), np.std(GOOD[1], ddof=1))
     np.testing.assert_allclose(lines[3].get_ydata(), fit.cdf(lines[3].get_xdata()), atol=1e-6)
-    assert ax.get_xlabel() == "Conductance (uS)"
+    assert ax.get_xlabel() == "conductance (µS)"
     again = plot.new_axes()[0, 0]
     assert plot.measured(Measured(EXPECTED), again, "mine") is again
     assert again.get_title() == "mine"

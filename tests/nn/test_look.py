@@ -1,6 +1,7 @@
 """A model in numbers, and ADC ranges by its own activations."""
 
 import functools
+import json
 
 import numpy as np
 import pytest
@@ -80,6 +81,27 @@ def test_a_report_is_the_hardware_and_the_error_of_each_product():
         ann.report(model, [])
     with pytest.raises(TypeError, match="data is a int: give a batch"):
         ann.report(model, 3)
+
+
+def test_a_report_is_data():
+    model, x = mlp(), torch.zeros(3, 100)
+    ann.convert_(model, DPETensor(seed=1))
+    found = ann.report(model, x)
+    values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert values == found.to_dict()
+    assert (values["batches"], values["layers"]["0"]["snr_dB"]) == (1, "nan")
+    assert values["layers"]["3"]["counts"]["cells"] == found.layers["3"].counts.cells
+    assert found._repr_html_().count("<tr>") == len(str(found).splitlines())
+    exact = torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False))
+    torch.nn.init.eye_(exact[0].weight)
+    ann.convert_(exact, DPETensor(var=0, radc=None, seed=1))
+    exact = ann.report(exact, torch.eye(8))
+    assert exact.layers["0"].snr_dB == float("inf")
+    assert "exact" in str(exact)
+    pytest.importorskip("pandas")
+    frame = found.to_frame()
+    assert list(frame.index) == ["0", "3"]
+    assert frame.arrays["0"] == found.layers["0"].counts.arrays
 
 
 def test_batches_are_taken_as_forward_takes_them():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pickle
 import runpy
 import subprocess
 import sys
@@ -60,6 +61,17 @@ def stairs(ax):
     return [(*p.get_data()[:2], p.get_label()) for p in ax.patches if type(p).__name__ == "StepPatch" and p.get_fill()]
 
 
+def pictures(W, x, w):
+    return {
+        "conductance": lambda ax: plot.conductance(W, ax),
+        "ir_drop": lambda ax: plot.ir_drop(W, ax),
+        "levels": lambda ax: plot.levels(W, ax),
+        "adc_codes": lambda ax: plot.adc_codes(W, x, ax),
+        "error_budget": lambda ax: plot.error_budget(explain(x, w, seed=1), ax),
+        "scatter": lambda ax: plot.scatter(W.read(x), x @ w, ax),
+    }
+
+
 # -- conductances -----------------------------------------------------------------------------
 
 
@@ -74,7 +86,7 @@ def test_conductance_is_that_of_the_tile(make, w):
             wanted = siemens[slice, 16 * row : 16 * row + 16, 12 * col : 12 * col + 12] * 1e6
             assert wanted.shape == shape
             np.testing.assert_allclose(image(ax), wanted, rtol=1e-14)
-    assert ax.get_title() == "Conductances\ntile (2, 1), slice 3 (4-bit)"
+    assert ax.get_title() == "Conductances\ntile (2, 1), slice 3 (4-bit)\nchip 0, seed 1"
     assert ax.get_xlabel() == "bit line (column of the tile)"
     assert ax.get_ylabel() == "word line (row of the tile)"
     assert ax.images[0].colorbar.ax.get_ylabel() == "conductance (µS)"
@@ -89,7 +101,7 @@ def test_conductance_of_pairs_and_planes(w):
             ax = plot.conductance(W, slice=1, tile=(1, 0), pair=pair, plane=plane)
             np.testing.assert_array_equal(image(ax), siemens[plane or 0, int(pair == "-"), 1])
             name = f"tile (1, 0), slice 1 (4-bit), plane {plane or 0}, g{pair or '+'}"
-            assert ax.get_title() == f"Conductances\n{name}"
+            assert ax.get_title().startswith(f"Conductances\n{name}")
 
 
 def test_the_colour_bar_points_where_cells_lie_beyond(w):
@@ -115,7 +127,7 @@ def test_ir_drop_of_conductances(make, rng):
     np.testing.assert_allclose(image(ax), lost, rtol=1e-9)
     assert ax.get_title() == "IR drop, 30 and 20 Ω a segment\narray of 9 x 5"
     assert ax.images[0].get_clim() == (0, image(ax).max())
-    assert ax.images[0].colorbar.ax.get_ylabel() == "share of the driving voltage lost (%)"
+    assert ax.images[0].colorbar.ax.get_ylabel() == "driving voltage lost (%)"
     assert ax.get_xlabel() == "bit line (column of the tile)"
     # the far corner loses more than the near one
     assert image(plot.ir_drop(make(np.full((9, 5), 1e-4)), r_word=30, r_bit=30)).argmax() == 4
@@ -184,6 +196,14 @@ def test_ir_drop_takes_other_resistances(w):
     assert plot.ir_drop(W, r_word=0).get_title().startswith("IR drop, 0 and 20 Ω")
 
 
+def test_the_scale_of_ir_drop_can_be_fixed():
+    siemens = np.full((9, 5), 1e-4)
+    for top in (2, 50.0):
+        ax = plot.ir_drop(siemens, r_word=30, r_bit=30, vmax=top)
+        assert ax.images[0].get_clim() == (0, top)
+        assert ax.images[0].colorbar.extend == ("max" if top < image(ax).max() else "neither")
+
+
 # -- levels -----------------------------------------------------------------------------------
 
 
@@ -203,9 +223,10 @@ def test_levels_are_apart(make, mapping, w):
         assert edges[bar] <= 0.1 + level * step + 1e-9
         assert 0.1 + level * step - 1e-9 <= edges[bar + 1]
     assert ax.get_xlabel() == "programmed conductance (µS)"
-    assert ax.get_ylabel() == "cells (number)"
-    assert ax.get_title() == f"Conductances by level\n{target.size} cells at {len(found)} of 16 levels"
-    assert [a.get_ylabel() for a in ax.figure.axes[1:]] == ["target level (number)"]
+    assert ax.get_ylabel() == "number of cells"
+    number = f"{target.size} cells at {len(found)} of 16 levels"
+    assert ax.get_title() == f"Conductances by level\n{number}\nchip 0, seed 1"
+    assert [a.get_ylabel() for a in ax.figure.axes[1:]] == ["target level"]
 
 
 @pytest.mark.slow
@@ -325,12 +346,18 @@ def test_adc_codes_counts_every_conversion(make, mapping, w, x):
     ax.figure.canvas.draw()
     assert above.get_xlim() == pytest.approx([end / step for end in ax.get_xlim()])
     assert above.xaxis.get_transform().transform(np.array([63.0])) == pytest.approx(top)
-    assert above.get_xlabel() == "ADC code (number)"
+    assert above.get_xlabel() == "ADC code"
     less = "g+ less g-" if W.config.weights.signed else "less the reference column's"
     assert ax.get_xlabel() == f"bit line current, {less} (µA)"
-    assert ax.get_ylabel() == "conversions (number)"
+    assert ax.get_ylabel() == "number of conversions"
     digits = W.config.weights.digits[1], W.config.inputs.digits[2]
-    assert ax.get_title() == "Conversions\nweight slice 1 ({}-bit) by input slice 2 ({}-bit)".format(*digits)
+    assert ax.get_title().startswith("Conversions\nweight slice 1 ({}-bit) by input slice 2 ({}-bit)".format(*digits))
+    assert ax.get_title().endswith("\nchip 0, seed 1, read 3")
+    # conversions fill the axis, and an end of the range that is near is there
+    filled, (left, right) = np.flatnonzero(inside + outside), ax.get_xlim()
+    assert edges[filled[-1] + 1] - edges[filled[0]] > 0.55 * (right - left)
+    assert left < edges[0]
+    assert right > edges[-1]
 
 
 def test_bars_of_few_codes_are_codes(w, x):
@@ -421,26 +448,29 @@ def test_one_row_of_inputs_in_a_list(w, x):
 def test_error_budget(w, x):
     report = explain(x, w, write_var=0.02, seed=1)
     ax = plot.error_budget(report)
-    count = len(report.effects)
-    for bars, name in zip(ax.containers, ("alone_dB", "without_dB"), strict=True):
-        for place, (bar, effect) in enumerate(zip(bars, report.effects, strict=True)):
-            value = getattr(effect, name)
-            assert bar.get_width() == (value if value <= 200 else 0)
-            assert abs(bar.get_y() + bar.get_height() / 2 - place) == pytest.approx(0.2)
+    power = 10 ** (report.snr_dB / 10)
+    alone, saved = ([bar.get_width() for bar in bars] for bars in ax.containers)
     words = [text.get_text() for text in ax.texts]
     for place, effect in enumerate(report.effects):
+        for bars, shift in zip(ax.containers, (-0.2, 0.2), strict=True):
+            assert bars[place].get_y() + bars[place].get_height() / 2 == pytest.approx(place + shift)
         free = effect.alone_dB > 200
-        assert words[place] == ("no cost" if free else f"{effect.alone_dB:.1f}")
-        assert ax.texts[place].get_style() == ("italic" if free else "normal")
-        assert words[count + place] == f"{effect.without_dB:.1f}"
-    assert words.count("no cost") == str(report).count("no cost") == 4
+        assert alone[place] == pytest.approx(0 if free else 100 * power * 10 ** (-effect.alone_dB / 10))
+        assert saved[place] == pytest.approx(100 * (1 - power * 10 ** (-effect.without_dB / 10)), abs=1e-9)
+        gain = effect.without_dB - report.snr_dB
+        first = "no cost" if free else f"{effect.alone_dB:.1f} dB"
+        assert words[place] == first + (f", {gain:+.1f} dB".replace("-", "−") if round(gain, 1) else "")
+    # the most harmful effect has the longest bar
+    assert np.argmax(alone) == np.argmin([effect.alone_dB for effect in report.effects])
+    assert np.argmax(saved) == np.argmax([effect.without_dB for effect in report.effects])
+    assert " ".join(words).count("no cost") == str(report).count("no cost") == 4
     assert [label.get_text() for label in ax.get_yticklabels()] == [effect.name for effect in report.effects]
     assert ax.yaxis_inverted()
     [line] = ax.lines
-    assert line.get_xdata()[0] == report.snr_dB
-    assert legend(ax) == [f"as configured: {report.snr_dB:.1f} dB", "alone", "without it"]
-    assert ax.get_xlabel() == "SNR (dB)"
-    assert ax.get_title() == "Error budget"
+    assert line.get_xdata()[0] == 100
+    assert legend(ax) == ["alone", "saved without it", f"as configured: {report.snr_dB:.1f} dB"]
+    assert ax.get_xlabel() == "power of the error (% of the product's)"
+    assert ax.get_title().startswith("Error budget")
 
 
 def test_budgets_without_an_error_or_a_product(w, x):
@@ -448,24 +478,106 @@ def test_budgets_without_an_error_or_a_product(w, x):
     effects = (Effect("one", -math.inf, math.inf), Effect("other", 310.0, 250.0), Effect("third", -3.0, 5.0))
     ax = plot.error_budget(dataclasses.replace(report, effects=effects, snr_dB=math.inf))
     words = [text.get_text() for text in ax.texts]
-    assert words == ["all error", "no cost", "-3.0", "no error", "no error", "5.0"]
-    assert [bar.get_width() for bars in ax.containers for bar in bars] == [0, 0, -3, 0, 0, 5]
+    assert words == ["all error, no error without it", "no cost, no error without it", "−3.0 dB, no error without it"]
+    assert [bar.get_width() for bars in ax.containers for bar in bars] == [0, 0, 100, 0, 0, 0]
     assert not ax.lines
     ax.figure.canvas.draw()
+    [only] = [dataclasses.replace(report, effects=(Effect("one", 20.0, math.inf),), snr_dB=20.0)]
+    ax = plot.error_budget(only)
+    assert [bar.get_width() for bars in ax.containers for bar in bars] == pytest.approx([100, 100])
+
+
+def test_whiskers_of_several_reads(w, x):
+    report = explain(x, w, seed=1)
+    ranged = Effect("one", 20.0, 30.0)
+    object.__setattr__(ranged, "alone_range_dB", (18.0, 23.0))
+    ax = plot.error_budget(dataclasses.replace(report, effects=(ranged, Effect("two", 25.0, 21.0)), snr_dB=20.0))
+    whisker, _ = ax.lines
+    assert whisker.get_xdata() == pytest.approx([10**-0.3 * 100, 10**0.2 * 100])
+    assert set(whisker.get_ydata()) == {-0.2}
+    assert ax.get_xlim()[1] > 10**0.2 * 100
+
+
+# -- in print ---------------------------------------------------------------------------------
+
+
+def test_figures_are_as_wide_as_journals_print():
+    assert plot.new_axes()[0, 0].figure.get_figwidth() == 3.5
+    assert plot.new_axes(2, 2)[0, 0].figure.get_figwidth() == 7
+    assert plot.new_axes(1, 2, width="column", height=2)[0, 0].figure.get_size_inches().tolist() == [3.5, 2]
+    assert plot.new_axes(width=5)[0, 0].figure.get_figwidth() == 5
+    assert plot.new_axes(2, 1, (4, 3))[0, 0].figure.get_size_inches().tolist() == [4, 6]
+    with pytest.raises(ValueError, match=r"^width='colum' is unknown: use 'column' "):
+        plot.new_axes(width="colum")
+    with pytest.raises(ValueError, match="give one or the other"):
+        plot.new_axes(size=(2, 2), width="page")
+
+
+def test_panels_have_letters():
+    def letters(axes):
+        return [text.get_text() for ax in axes.flat for text in ax.texts]
+
+    assert letters(plot.new_axes(2, 2)) == ["a", "b", "c", "d"]
+    assert letters(plot.new_axes()) == letters(plot.new_axes(1, 2, letters=False)) == []
+    assert letters(plot.new_axes(letters=True)) == ["a"]
+
+
+def test_titles_of_users_are_as_small_as_the_rest():
+    ax = plot.new_axes()[0, 0]
+    ax.plot([0, 1], label="a line")
+    assert ax.set_title("mine").get_fontsize() == 8
+    assert ax.legend().get_texts()[0].get_fontsize() == 7
+    assert pickle.loads(pickle.dumps(ax.figure)).axes[0].get_title() == "mine"
+
+
+def texts_of(figure):
+    from matplotlib.text import Text
+
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+@pytest.mark.parametrize("name", pictures(None, None, None))
+def test_letters_are_legible_and_units_spelt_alike(name, w, x):
+    W = engine(Device(write_var=0.1, drift=Drift(0.1)), wires=Wires(30.0, 20.0)).program(w, chip=3).at("2 d")
+    figure = pictures(W, x, w)[name](None).figure
+    figure.canvas.draw()
+    assert min(text.get_fontsize() for text in texts_of(figure)) >= 7
+    words = " ".join(text.get_text() for text in texts_of(figure))
+    assert not any(wrong in words for wrong in ("uS", "uA", "Ohm"))
+    if name not in ("error_budget", "scatter"):
+        assert "chip 3, seed 1" in words
+        assert "2 d after programming" in words
+
+
+def test_figures_of_others_keep_their_style(w):
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"font.size": 14, "legend.fontsize": 12}):
+        ax = Figure().subplots()
+        plot.scatter(w, w, ax)
+    assert ax.xaxis.label.get_fontsize() == 14
+    assert ax.get_legend().get_texts()[0].get_fontsize() == 12
+
+
+def test_ordered_levels_have_ordered_colours(w):
+    ax = plot.levels(engine(Device(write_var=0.02)).program(w))
+    colours = [patch.get_facecolor() for patch in ax.patches if patch.get_fill()]
+    grey = np.array(colours)[:, :3] @ [0.299, 0.587, 0.114]
+    assert len(grey) == 16
+    assert (np.diff(grey) > 0).all()
+
+
+def test_an_end_of_the_range_far_from_all_currents_is_left_out(w, x):
+    wide = plot.adc_codes(engine(adc=ADC(radc=4096, range=(-4e-3, 4e-3))).program(w), x, slice=3, input_slice=3)
+    left, right = wide.get_xlim()
+    (inside, edges, _), _ = stairs(wide)
+    assert right - left < 1.2 * (edges[-1] - edges[0])
+    assert inside.sum() == 3 * 7 * 29
+    assert legend(wide)[2].startswith("ends of the range: codes -")
 
 
 # -- all of them ------------------------------------------------------------------------------
-
-
-def pictures(W, x, w):
-    return {
-        "conductance": lambda ax: plot.conductance(W, ax),
-        "ir_drop": lambda ax: plot.ir_drop(W, ax),
-        "levels": lambda ax: plot.levels(W, ax),
-        "adc_codes": lambda ax: plot.adc_codes(W, x, ax),
-        "error_budget": lambda ax: plot.error_budget(explain(x, w, seed=1), ax),
-        "scatter": lambda ax: plot.scatter(W.read(x), x @ w, ax),
-    }
 
 
 @pytest.mark.parametrize("name", pictures(None, None, None))
@@ -594,5 +706,6 @@ def test_the_example(tmp_path, monkeypatch):
     runpy.run_path(str(ROOT / "examples" / "pictures.py"))["main"](12)
     assert [path.name for path in tmp_path.iterdir()] == ["pictures.png"]
     assert (tmp_path / "pictures.png").read_bytes().startswith(b"\x89PNG")
+    assert made[0][0, 0].figure.get_figwidth() == 7
     titles = [ax.get_title().partition("\n")[0].partition(",")[0] for ax in made[0].ravel()]
     assert titles == ["Conductances", "IR drop", "Conductances by level", "Conversions", "Products", "Error budget"]

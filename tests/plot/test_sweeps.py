@@ -60,3 +60,15 @@ def test_what_cannot_be_drawn_is_said():
         plot.sweep(found(), x="rdac")
     with pytest.raises(TypeError, match="unknown result 'SRN': did you mean 'SNR'"):
         plot.sweep(found(), of="SRN")
+
+
+def test_colours_follow_the_order_of_numbers_and_lines_the_texts():
+    ax = plot.sweep(found(radc=(64, 256), var=(0.1, 0.0, 0.05)), x="radc")
+    grey = {line.get_label(): np.dot(line.get_color()[:3], [0.299, 0.587, 0.114]) for line in ax.lines}
+    assert grey["var=0"] < grey["var=0.05"] < grey["var=0.1"]
+    data = found(radc=("64", "none"), var=(0.0, 0.1)).rename(radc="mapping", var="g_level").assign_coords(x=[1, 2])
+    data = data.expand_dims("radc").assign_coords(radc=[64]).isel(chip=[0])
+    lines = {line.get_label(): line for line in plot.sweep(data, x="radc").lines}
+    one, other = lines["mapping=64, g_level=0.1"], lines["mapping=none, g_level=0.1"]
+    assert one.get_color() == other.get_color() != lines["mapping=64, g_level=0"].get_color()
+    assert one.get_linestyle() != other.get_linestyle()

@@ -199,7 +199,7 @@ def test_convergence_is_drawn(b):
     pytest.importorskip("matplotlib")
     found = solve(spd(3), np.stack([b, b[::-1]], axis=1), pcm())
     ax = found.plot()
-    assert ax.get_ylabel() == "Relative residual"
+    assert ax.get_ylabel() == "relative residual"
     assert np.array_equal(ax.lines[1].get_ydata(), found.residuals[:, 1], equal_nan=True)
     assert ax.get_title() == f"{found.steps} steps, {found.reads} reads"
     assert mpimpy.plot.convergence(found, title="A").get_title() == "A"

@@ -55,6 +55,10 @@ Engine(weights=Format("1124"))  # error
 Engine(presets.device("pcm-joshi"), tile=Tile(128, 128), seed=1, chip=3)
 engine.replace(adc={"radc": 512}, device=Device(write_var=Gaussian(1e-7)))
 engine.replace(acd={"radc": 512})  # error
+engine.replace(radc=512, seed=2)
+engine.replace(raddc=512)  # error
+print(engine.to_dict(), Engine.named("isaac"), engine.estimate(100, 64, 32))
+mpimpy.solve, mpimpy.studies, mpimpy.machines  # noqa: B018
 print(engine.seeds)  # error
 DPETensor(x_slices=[1, 3], w_slices=(1, 3), array_size=[32, 32], wire_resistance=2.93)
 DPETensor(x_slice=[1, 3])  # error
