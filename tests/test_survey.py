@@ -216,7 +216,11 @@ REFUSALS = [
         ValueError,
         r"is of weights of shape \(128, 2\).*\(64, 2\)",
     ),
-    (lambda: DOUBLES.program(W, survey=OF_W), ValueError, r"bw_e=None.*but these are.*bw_e=5.*: survey the operand"),
+    (
+        lambda: DOUBLES.program(W, survey=OF_W),
+        ValueError,
+        r"Format\(granularity='per-matrix'\).*but these are.*bw_e=5.*: survey the operand",
+    ),
     (
         lambda: ENGINE.replace(tile={"rows": 32}).program(W, survey=OF_W),
         ValueError,
