@@ -69,7 +69,8 @@ class Estimate:
                 f"                 result {_megabytes(self.operand_bytes)}, the programmed matrix "
                 f"{_megabytes(self.cell_bytes)}",
                 f"time             {_seconds(self.program_s)} to program, {_seconds(self.read_s)} a product,",
-                "                 at the rates of a small one on this machine, now",
+                "                 at the rates of a small one on this machine, now: rough, mostly within a",
+                "                 factor of 3, worse where matrices are thin; a first call takes longer",
             ]
         )
 
@@ -155,7 +156,8 @@ class EstimatingEngine(SurveyingEngine):
         Counts are exact. Memory follows from the shapes and settings, for float64 operands in the memory of the CPU,
         within a factor of 2 of measured peaks. Time is that of a matrix of at most about 512 x 512 elements with these
         settings, in proportion; the first call for an engine's settings measures it, which takes a fraction of a second
-        (with wires, or where kernels are compiled, seconds). Reads are not counted.
+        (with wires, or where kernels are compiled, seconds). It is rough: within a factor of 3 for most products on a
+        quiet machine, up to 6 times too low where K is 1, and for the first program of a process. Reads are not counted.
 
         Parameters
         ----------

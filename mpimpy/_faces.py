@@ -14,6 +14,10 @@ _PARTS = ("device", "dac", "adc", "tile", "inputs", "weights", "wires")
 _USUAL: dict[str, Any] = {"input_size": None, "chip": 0, "backend": None, "gradient": "straight"}
 
 
+def _arguments(given: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value_text(value)}" for name, value in given.items())
+
+
 class ShownEngine(CountedReads):
     """Engine that shows itself by what differs from the defaults."""
 
@@ -22,25 +26,36 @@ class ShownEngine(CountedReads):
     _flat: bool = False  # its constructor takes flat settings
     _operand_device: Any
 
-    def _given(self) -> dict[str, Any]:
-        # arguments of the constructor
-        usual = Config()
-        found = flat_settings(self.config) if self._flat else None
-        if found is None:
-            parts = {name: getattr(self.config, name) for name in _PARTS}
-            found = {name: part for name, part in parts.items() if part != getattr(usual, name)}
-        elif self._operand_device is not None:
-            found["device"] = self._operand_device
-        found["seed"] = self.seed
-        return found | {name: value for name in _USUAL if (value := getattr(self, name)) != _USUAL[name]}
-
     def __repr__(self) -> str:
-        call = ", ".join(f"{name}={value_text(value)}" for name, value in self._given().items())
+        usual, name = Config(), type(self).__name__
+        others = {key: value for key in _USUAL if (value := getattr(self, key)) != _USUAL[key]}
         stream = "" if self.stream is None else f".in_stream({self.stream!r}, {self.reads})"
-        return f"{type(self).__name__}({call}){stream}"
+        flat = flat_settings(self.config) if self._flat else None
+        if flat is not None:
+            where = {} if self._operand_device is None else {"device": self._operand_device}
+            return f"{name}({_arguments(flat | where | {'seed': self.seed} | others)}){stream}"
+        # an Engine takes parts, and neither of these; the predecessors multiply in ways of their own
+        parts = {key: getattr(self.config, key) for key in _PARTS}
+        found = {key: part for key, part in parts.items() if part != getattr(usual, key)} | {"seed": self.seed}
+        both = {"input_size": others.pop("input_size", None), "operand_device": self._operand_device}
+        beside = {key: value for key, value in both.items() if value is not None}
+        call = f"{'Engine' if self._flat else name}({_arguments(found | others)}){stream}"
+        if not beside and self._fits() and (not self._flat or name == "DPETensor"):
+            return call
+        told = f" with {_arguments(beside)}" if beside else ""
+        return f"<{name}: {call}{told}>"
+
+    def _fits(self) -> bool:
+        # whether the formats fit the machine, as `Engine` demands
+        try:
+            self.config._check("inputs", "weights")
+        except ValueError:
+            return False
+        return True
 
     def _repr_html_(self) -> str:
         rows: list[tuple[str, object]] = [(name, settings_text(getattr(self.config, name))) for name in _PARTS]
-        others = {name: getattr(self, name) for name in ("seed", "chip", "reads", "stream", "backend", "gradient")}
+        names = ("seed", "chip", "reads", "stream", "backend", "gradient", "input_size")
+        others = {name: getattr(self, name) for name in names} | {"operand_device": self._operand_device}
         rows += [(name, value) for name, value in others.items() if value is not None]
         return table(rows, caption=type(self).__name__)

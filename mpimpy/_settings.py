@@ -265,6 +265,11 @@ class _keyed:
 
 def _check_known(given: Mapping[str, Any]) -> None:
     for name in given:
+        if name == "device_file":
+            mend = "give it to replace(device_file=) or --device_file, or save Engine(Device.from_csv(path))"
+            fail(
+                TypeError, f"{name}: a file of settings holds the numbers of a device, and names no other file: {mend}"
+            )
         if name in HOMES:
             places = " and ".join(HOMES[name])
             fail(TypeError, f"{name}: is a flat name, and files have parts: give {places}")

@@ -140,7 +140,8 @@ def choose_backend(engine: Any, array: Any) -> Any:
     ValueError
         If the array is not where the engine's operands must be, or the engine's backend cannot take it.
     """
-    edge.check_device(array, engine._operand_device, "an operand", "the engine")
+    setting = "device= of DPETensor, operand_device in a file of settings,"
+    edge.check_device(array, engine._operand_device, "an operand", "the engine", setting)
     return backends.select(array, engine.backend)
 
 

@@ -37,7 +37,22 @@ _OPTIONS = SETTINGS | _ENGINE
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # main prints every error in the same way
-        raise ValueError(message)
+        raise ValueError(_worded(message))
+
+
+def _worded(message: str) -> str:
+    # argparse names each spelling of an option, and does not say how to mend a call
+    found = re.fullmatch(r"argument (--[\w-]+)(?:/(\S+))?: (.*)", message)
+    if found is None:
+        return message
+    name, other, why = found.groups()
+    if why == "expected one argument":
+        return f"{name} needs a value; one that begins with - is joined by =, {name}=VALUE"
+    if why.startswith("ignored explicit argument"):
+        return f"{name} takes no value: give {name}{f' or {other}' if other else ''}, or leave it out"
+    if why.startswith("invalid int value: "):
+        return f"{name} {why.removeprefix('invalid int value: ')} must be a whole number"
+    return message
 
 
 def _value(text: str) -> Any:
@@ -52,6 +67,11 @@ def _value(text: str) -> Any:
     return text
 
 
+def _path(text: str) -> str | None:
+    # a name may hold commas
+    return None if text.lower() == "none" else text
+
+
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     machine = (
         f"machine: a .toml or .json file of settings, or {tables.either(tuple(MACHINES))}; the options below change it"
@@ -61,7 +81,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         group = parser.add_argument_group(title)
         for name, (default, unit, meaning) in table.items():
             text = f"{meaning} ({f'{unit}; ' if unit else ''}default {default})"
-            kind: dict[str, Any] = {"type": str if name == "device_file" else _value, "metavar": "VALUE"}
+            kind: dict[str, Any] = {"type": _path if name == "device_file" else _value, "metavar": "VALUE"}
             if default in ("True", "False"):
                 kind = {"action": argparse.BooleanOptionalAction}
             # both spellings count; help shows the first

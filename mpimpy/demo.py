@@ -180,6 +180,11 @@ def _transform(rows: Any, forward: Any, inverse: Any, kept: int) -> tuple[Any, A
     return coefficients, chosen, pixels, first + second
 
 
+def _programmed(engine: Engine, matrix: Any) -> tuple[Any, Any]:
+    # each has cells of its own
+    return engine.program(matrix.T, name="dct"), engine.program(matrix, name="inverse dct")
+
+
 def compress(picture: Any, engine: Engine, keep: float = 0.25) -> Compression:
     """Compress a picture as JPEG does, by the largest coefficients of its 8 x 8 blocks.
 
@@ -215,10 +220,10 @@ def compress(picture: Any, engine: Engine, keep: float = 0.25) -> Compression:
     rows, matrix = _to_rows(original) - MID_GREY, dct_matrix()
     # untimed, since the first products of a process compile the kernels and start the threads
     warm = engine.replace()
-    _transform(rows[:1], warm.program(matrix.T), warm.program(matrix), kept)
+    _transform(rows[:1], *_programmed(warm, matrix), kept)
     _transform(rows, matrix.T, matrix, kept)
 
-    forward, inverse = engine.program(matrix.T), engine.program(matrix)
+    forward, inverse = _programmed(engine, matrix)
     measured, chosen, measured_pixels, seconds = _transform(rows, forward, inverse, kept)
     exact, _, exact_pixels, exact_seconds = _transform(rows, matrix.T, matrix, kept)
     return Compression(

@@ -342,7 +342,7 @@ DOT_ERRORS = {
     "text.npy b.npy": "text.npy: holds <U1 elements, not numbers",
     "empty.csv b.npy": "empty.csv: cannot be read: there are no numbers in it",
     "header.csv b.npy": "header.csv: cannot be read: it must be lines of numbers with commas, without a header: ",
-    "ragged.csv b.npy": "ragged.csv: cannot be read: it must be lines of numbers with commas, without a header: ",
+    "ragged.csv b.npy": "ragged.csv: cannot be read: it must be lines of numbers with commas, without a header: line 2 has 1 and not 2",
     "nan.npy b.npy": "a has nan at index",
     "a.npy a.npy": "shapes (5, 70) and (5, 70) do not fit",
     "complex.npy b.npy --explain": "a has dtype complex128",
@@ -391,6 +391,11 @@ OTHER_ERRORS = {
     "dott": "argument COMMAND: invalid choice: 'dott'",
     "info --foo": "unknown option '--foo'",
     "info extra": "unexpected argument 'extra'",
+    "dot a.npy b.npy --device_file=": "device_file='' names no file",
+    "demo --adc_range -1e-5,1e-5": "--adc_range needs a value; one that begins with - is joined by =, --adc_range=VALUE",
+    "demo --snap=yes": "--snap takes no value: give --snap or --no-snap, or leave it out",
+    "dot a.npy b.npy --explain=1": "--explain takes no value: give --explain, or leave it out",
+    "explore --port abc": "--port 'abc' must be a whole number",
     "demo photo": "argument what: invalid choice: 'photo'",
     "demo --mode 1": "--mode has no effect on the demo picture: leave it out",
     "demo matmul --mode 2": "argument --mode: invalid choice: 2",
@@ -608,15 +613,20 @@ def test_compress_is_two_products_of_the_engine(photo):
     result = demo.compress(photo, DPETensor(seed=4), keep=0.25)
     engine, matrix = DPETensor(seed=4), demo.dct_matrix()
     rows = np.array([photo[i : i + 8, j : j + 8].ravel() for i in range(0, 24, 8) for j in range(0, 40, 8)]) - 128
-    coefficients = rows @ engine.program(matrix.T)
+    coefficients = rows @ engine.program(matrix.T, name="dct")
     limit = np.sort(np.abs(coefficients), axis=1)[:, -16, None]
-    pixels = np.where(np.abs(coefficients) >= limit, coefficients, 0) @ engine.program(matrix)
+    pixels = np.where(np.abs(coefficients) >= limit, coefficients, 0) @ engine.program(matrix, name="inverse dct")
     np.testing.assert_array_equal(result.coefficients[0], coefficients)
     np.testing.assert_array_equal(result.pixels[0], pixels)
     np.testing.assert_array_equal(result.crossbar[8:16, 32:40], pixels[9].reshape(8, 8) + 128)
     assert result.original.shape == result.exact.shape == (24, 40)
     assert result.kept == 16
     assert result.seed == 4
+
+
+def test_the_matrices_of_the_demo_share_no_cells(photo):
+    # pytest makes errors of warnings
+    demo.compress(photo, DPETensor(write_var=0.05, seed=1))
 
 
 def test_the_exact_side_of_compress(photo):

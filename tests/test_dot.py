@@ -201,6 +201,7 @@ REFUSED = [
     (lambda: MapReducedot(np.ones(1), array_api_strict.ones(1)), TypeError,
      r"a is a numpy array and b a array_api_strict one: convert one of them"),
     (lambda: MapReducedot(np.ones(2), np.ones(2), DPETensor(), var=0), TypeError, r"settings \(var\) have no effect beside an engine"),
+    (lambda: MapReducedot(np.ones(2), np.ones(2), reads=8), TypeError, "reads is no setting: it is an argument of explain"),
     (lambda: MapReducedot(np.ones(2), DPETensor().program(np.ones((2, 2)))), TypeError,
      r"b is a programmed matrix, not an array: write x @ W, or W.report"),
     (lambda: MapReducedot(SlicedData([1, 1]), np.ones((2, 2))), TypeError,
@@ -208,7 +209,7 @@ REFUSED = [
     (lambda: explain(np.ones((2, 2)) * 1j, np.ones((2, 2))), TypeError, r"a has dtype complex128, which is complex"),
     (lambda: MapReducedot(np.ones(2), array_api_strict.ones(2), backend="numba"), TypeError, r"numpy array"),
     (lambda: MapReducedot(np.ones(2), np.ones(2), device="cuda"), ValueError,
-     r"an operand is on device cpu but the engine has device=cuda: move the array"),
+     r"an operand is on device cpu but the engine has device=cuda: move the array, or leave device= of DPETensor, op.* out"),
     (lambda: MapReducedot(array_api_strict.ones(2), array_api_strict.ones(2, device=array_api_strict.Device("device1"))),
      ValueError, r"a is on device .*CPU_DEVICE.* and b on .*device1"),
 ]  # fmt: skip

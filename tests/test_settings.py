@@ -11,14 +11,16 @@ import mpimpy
 from mpimpy import (
     ADC,
     Config,
-    Device,
     DPETensor,
+    Device,
+    Drift,
     Engine,
     Format,
     Gaussian,
     MpimpyWarning,
     Samples,
     Tile,
+    WriteVerify,
     bitslicedpe,
     cli,
     machines,
@@ -233,7 +235,7 @@ def test_every_flat_setting_changes_a_machine_as_it_makes_one(tmp_path):
     cases += [{"stuck_fault_ratio": 0.2}, {"stuck_fault_ratio": 0.2, "stuck_fault_value": 1}]
     cells = tmp_path / "cells.csv"
     cells.write_text("level,measured_uS\n" + "".join(f"{n},{1 + n + m / 100}\n" for n in range(16) for m in range(8)))
-    cases += [{"device_file": str(cells)}, {"device_file": cells, "stuck_HGS": 0.1, "var": 0.03}]
+    cases += [{"device_file": cells, "stuck_HGS": 0.1, "var": 0.03}]
     assert {name for case in cases for name in case} == set(flat.SETTINGS) == set(HOMES)
     for case in cases:
         assert Config().replace(**case) == flat.build(**case), case
@@ -277,9 +279,10 @@ def test_a_change_keeps_the_rest():
     ("given", "kind", "message"),
     [
         ({"device": {"LGS": 0}, "var": 0.1}, TypeError, r"var is a setting of device, which is given as well: give it there, device=\{'var': ...\}, or leave device out"),
-        ({"device": Device(), "device_file": "a.csv"}, TypeError, "device_file is a setting of device, which is given"),
+        ({"device": Device(), "device_file": "a.csv"}, TypeError, r"device_file and device are two devices: give one, or device=Device.from_csv\(path"),
         ({"weights": {"bw_e": 8}, "bw_e": 8}, TypeError, "bw_e is a setting of weights, which is given as well"),
         ({"adc": ADC(), "adc_range": 1e-5}, TypeError, r"adc_range is a setting of adc, .* adc=\{'range': ...\}"),
+        ({"read": 3}, TypeError, "read is no setting: it is an argument of explain, and of products"),
         ({"rdac2": 1}, TypeError, "unknown part or setting 'rdac2': did you mean 'rdac'"),
         ({"drift": None}, TypeError, r"drift is no flat setting: change it in its part, device=\{'drift': ...\}"),
         ({"rows": 3}, TypeError, r"rows is no flat setting: change it in its part, tile=\{'rows': ...\}"),
@@ -290,6 +293,7 @@ def test_a_change_keeps_the_rest():
         ({"exact_reads": True}, ValueError, "exact_reads=True has no effect without wires"),
         ({"x_slices": [2]}, ValueError, "inputs: slices"),
         ({"chip": -1}, ValueError, "chip=-1 is out of range"),
+        ({"device_file": ""}, ValueError, "device_file='' names no file: give a path"),
         ({"device_file": 3}, TypeError, "device_file=3 must be the path of a CSV file"),
         ({"device_file": Device()}, TypeError, "a Device is for Engine"),
         ({"device_file": "no.csv"}, OSError, "no.csv"),
@@ -310,6 +314,27 @@ def cells(tmp_path):
     path = tmp_path / "cells.csv"
     path.write_text("level,measured_uS\n" + "\n".join(rows))
     return path
+
+
+def test_a_measured_device_keeps_what_its_file_does_not_say(cells, tmp_path):
+    kept = {
+        "var": [0.01] * 16,
+        "stuck_HGS": 0.01,
+        "stuck_LGS": 0.02,
+        "redraw": "slice",
+        "verify": WriteVerify(1e-7),
+        "drift": Drift(0.05, 0.01),
+    }
+    engine = Engine(Device(2e-5, 1e-6, 16, write_var=0.1, **kept), seed=1)
+    found = engine.replace(device_file=cells, stuck_HGS=0.03).config.device
+    assert found == Device.from_csv(cells, **kept | {"stuck_HGS": 0.03})
+    with pytest.raises(ValueError, match=r"var gives a law to each of 4 levels, but g_level=16"):
+        Engine(Device(g_level=4, var=[0.1] * 4), weights=Format([1, 1]), seed=1).replace(device_file=cells)
+    (tmp_path / "machine.toml").write_text(f"device_file = '{cells}'\n")
+    with pytest.raises(
+        TypeError, match=r"machine.toml, line 1: device_file: .* names no other file: give it to replace"
+    ):
+        Engine.from_file(tmp_path / "machine.toml")
 
 
 def test_a_measured_device_by_flat_name(cells):
@@ -366,6 +391,11 @@ def test_the_shell_takes_a_file_a_name_and_a_measured_device(tmp_path, monkeypat
         (["--config", "machine.toml", "--radc", "1024", "--chip", "2"], engine.replace(radc=1024, chip=2)),
         (["--config", "isaac", "--seed", "3"], Engine.named("isaac", seed=3)),
         (["--device_file", "cells,b.csv", "--seed", "3"], Engine(Device.from_csv(cells), seed=3)),
+        (
+            ["--config", "machine.toml", "--device_file", "cells,b.csv"],
+            Engine(Device.from_csv(cells, var=0.02), seed=7),
+        ),
+        (["--config", "machine.toml", "--device_file", "none"], engine.replace()),
     ):
         assert cli.main(["dot", "x.npy", "w.npy", "--out", "y.npy", *options]) == 0
         assert np.array_equal(np.load("y.npy"), wanted(x, w)), options

@@ -7,7 +7,7 @@ from typing import Any
 from ..checks import as_bool, as_int_pair, check_names, fail
 from . import ADC, DAC, Config, Device, Format, Tile, Wires
 from ._config import Parts
-from ._flat import SETTINGS, FlatSettings, _build_part, _stuck, _wires, measured
+from ._flat import SETTINGS, FlatSettings, _build_part, _stuck, _wires, measured, refuse_arguments
 
 __all__ = ["HOMES", "Changes", "EngineChanges", "changed"]
 
@@ -66,7 +66,10 @@ def changed(config: Config, given: Mapping[str, Any]) -> Config:
         part = next((part for part, kind in _ALL.items() if name in _fields(kind)), None)
         if name not in SETTINGS and part is not None:
             fail(TypeError, f"{name} is no flat setting: change it in its part, {part}={{{name!r}: ...}}")
+    refuse_arguments(flat)
     check_names(flat, [*names, *SETTINGS], "part or setting")
+    if flat.get("device_file") is not None and "device" in parts:
+        fail(TypeError, "device_file and device are two devices: give one, or device=Device.from_csv(path, ...)")
     for name in flat:
         both = [part for part in dict.fromkeys(home.partition(".")[0] for home in HOMES[name]) if part in parts]
         if both:
@@ -108,7 +111,7 @@ def _from_flat(config: Config, flat: dict[str, Any]) -> dict[str, Any]:
         if field == "tile" and "array_size" in flat:
             own["rows"], own["cols"] = as_int_pair("array_size", flat["array_size"])
         if field == "device" and file is not None:
-            made[field] = measured(file, own)
+            made[field] = measured(file, own, config.device)
         elif own:
             made[field] = dataclasses.replace(getattr(config, field), **own)
     return made

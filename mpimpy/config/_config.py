@@ -76,7 +76,10 @@ class Config:
         for name, kind in (kinds | {"inputs": Format, "weights": Format}).items():
             value = getattr(self, name)
             if not isinstance(value, kind):
-                fail(TypeError, f"{name}={value!r} must be a {kind.__name__}, such as {kind()!r}")
+                fail(
+                    TypeError,
+                    f"{name}={value!r} must be {'an' if kind is ADC else 'a'} {kind.__name__}, such as {kind()!r}",
+                )
         if self.wires is not None and not isinstance(self.wires, Wires):
             fail(TypeError, f"wires={self.wires!r} must be None or Wires, such as Wires(r_word=2.93, r_bit=2.93)")
         if self.inputs.mapping == "offset":
@@ -118,7 +121,7 @@ class Config:
             }[part]
             widest, most = max(getattr(self, part).digits), int(math.log2(levels))
             if 2**widest > levels:
-                mend, fmt = f"use slices of at most {most} bits", getattr(self, part)
+                mend, fmt = f"use slices of at most {most} bit{'s' * (most > 1)}", getattr(self, part)
                 if fmt.digits[0] == widest > fmt.slices[1]:
                     there = f"at most {most - 1} bits there and {most} in the others" if most > 1 else "another mapping"
                     mend = f"an offset makes the slice of {widest - 1} bits after the sign's one bit wider: use {there}"
@@ -199,7 +202,8 @@ class Config:
             ``device``, ``dac``, ``adc``, ``tile``, ``inputs``, ``weights`` or ``wires``: a whole part, or a dict
             of the settings to change in it. Or flat names of settings, such as ``radc=1024, x_slices=[1, 3]``.
             ``device`` is always the memristors. A part and a flat name of a setting in it cannot both be given.
-            ``device_file`` replaces the whole device, ``stuck_fault_ratio`` both shares of stuck cells.
+            ``device_file`` replaces the levels and the write variation of the device, ``stuck_fault_ratio`` both
+            shares of stuck cells.
 
         Returns
         -------

@@ -3,6 +3,7 @@
 import csv
 import math
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,9 @@ def split(line: str, mark: str | None) -> list[str]:
 
 def _text(path: Any) -> str:
     try:
+        kind = Path(path).stat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # a pipe may wait without end
+            fail(ValueError, f"{path}: it is no regular file: write the lines into one")
         with Path(path).open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:

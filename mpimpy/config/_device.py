@@ -239,13 +239,14 @@ class Device:
         measured: str | None = None,
         missing: str = "error",
         outliers: str = "warn",
+        negative: str = "error",
         **settings: Unpack[DeviceSettings],
     ) -> "Device":
         r"""Return a measured device: levels at the means of the samples, the samples as write variation.
 
         Parameters
         ----------
-        path, unit, level, measured, missing, outliers
+        path, unit, level, measured, missing, outliers, negative
             A file of lines ``level, measured conductance``, and how it is to be read; see
             `mpimpy.Measured.from_csv`.
         **settings
@@ -261,7 +262,7 @@ class Device:
         Warns
         -----
         MpimpyWarning
-            Of missing samples and of outliers, and of samples beyond what the cells hold, with their number in
+            Of missing and negative samples and of outliers, and of samples beyond what the cells hold, with their number in
             each level.
 
         Examples
@@ -278,7 +279,7 @@ class Device:
 
         reading = [item.name for item in dataclasses.fields(Layout)]
         check_names(settings, [*reading, *(item.name for item in dataclasses.fields(cls))])
-        samples = read_samples(path, Layout(unit, level, measured, missing, outliers))
+        samples = read_samples(path, Layout(unit, level, measured, missing, outliers, negative))
         own: dict[str, Any] = {"var": 0.0, "levels": samples.means_S, "write_var": samples}
         return cls(**own | {**settings})
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict, TypeVar
 
-from ..checks import as_bool, as_float, as_int, as_int_pair, as_items, check_names
+from ..checks import as_bool, as_float, as_int, as_int_pair, as_items, check_names, fail
 from . import ADC, DAC, Config, Device, Flicker, Format, Gaussian, Ranges, Samples, Tile, Wires
 from ._sense import times_told
 
@@ -31,7 +31,8 @@ SETTINGS = {
     "device_file": (
         "None",
         "",
-        "CSV file of a measured device; its levels and samples take the place of HGS, LGS, g_level and write_var",
+        "CSV file of a measured device; its levels and samples take the place of HGS, LGS, g_level and write_var; "
+        "on its own, var is 0 by default",
     ),
     "redraw": (
         "product",
@@ -146,6 +147,20 @@ _PARTS = {
     "adc": "Engine(adc=ADC(256)), or give radc=256",
     "dac": "Engine(dac=DAC(16)), or give rdac=16",
 }
+
+
+# Arguments of calls, which are no settings.
+_ARGUMENTS = {
+    "read": "it is an argument of explain, and of products of a programmed matrix: W.read(x, read=3), W.report(x, read=3)",
+    "reads": "it is an argument of explain and of W.report: explain(x, w, reads=8)",
+}
+
+
+def refuse_arguments(given: Iterable[str]) -> None:
+    """Raise TypeError for names that are no settings, but arguments of calls."""
+    for name in given:
+        if name in _ARGUMENTS:
+            fail(TypeError, f"{name} is no setting: {_ARGUMENTS[name]}")
 
 
 def _formats(given: dict[str, Any]) -> dict[str, Any]:
@@ -268,22 +283,33 @@ def _plain(value: Any) -> Any:
     raise TypeError
 
 
-def measured(path: Any, settings: dict[str, Any]) -> Device:
+# what a file of measured cells says of a device
+_MEASURED = ("HGS", "LGS", "g_level", "levels", "write_var")
+
+
+def measured(path: Any, settings: dict[str, Any], before: Device | None = None) -> Device:
     """Return the measured device of ``device_file=``, with further flat settings; None is what the file says.
+
+    The device that was there `before` keeps all that the file does not say.
 
     Raises
     ------
     TypeError
         If `path` is no path.
     OSError, ValueError
-        As `mpimpy.Device.from_csv`.
+        As `mpimpy.Device.from_csv`; if a law of the device that was there has another number of levels.
     """
+    if path == "":
+        fail(ValueError, "device_file='' names no file: give a path, such as 'cells.csv', or None for no file")
     if not isinstance(path, str | os.PathLike):
         msg = (
             f"device_file={path!r} must be the path of a CSV file, such as 'cells.csv'; "
             "a Device is for Engine(device), and Measured has device() to make one"
         )
         raise TypeError(msg)
+    if before is not None:
+        kept = {item.name: getattr(before, item.name) for item in dataclasses.fields(Device)}
+        settings = {name: value for name, value in kept.items() if name not in _MEASURED} | settings
     return Device.from_csv(path, **{name: value for name, value in settings.items() if value is not None})
 
 
@@ -292,6 +318,7 @@ def _build(given: dict[str, Any]) -> Config:
         if name in _PARTS:
             msg = f"{name} is no flat setting: build the machine from parts, such as {_PARTS[name]}"
             raise TypeError(msg)
+    refuse_arguments(given)
     check_names(given, [*SETTINGS, *ENGINE])
     wires, file = _wires(given), given.pop("device_file", None)
     _stuck(given)

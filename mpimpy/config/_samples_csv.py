@@ -25,6 +25,7 @@ class Layout:
     measured: str | None = None
     missing: str = "error"
     outliers: str = "warn"
+    negative: str = "error"
 
     def __post_init__(self) -> None:
         if self.unit is not None and self.unit not in UNITS:
@@ -32,6 +33,8 @@ class Layout:
             fail(ValueError, f"unit={self.unit!r} is unknown: use one of {known}")
         if self.missing not in ("error", "skip"):
             fail(ValueError, f"missing={self.missing!r} is unknown: use 'error' or 'skip'")
+        if self.negative not in ("error", "zero"):
+            fail(ValueError, f"negative={self.negative!r} is unknown: use 'error' or 'zero'")
         if self.outliers not in ("warn", "keep", "drop"):
             fail(ValueError, f"outliers={self.outliers!r} is unknown: use 'warn', 'keep' or 'drop'")
 
@@ -42,6 +45,7 @@ class _Found:
     rows: dict[float, list[float]] = field(default_factory=dict)
     missing: dict[float | None, int] = field(default_factory=dict)
     points: set[str] = field(default_factory=set)
+    negative: dict[float, list[float]] = field(default_factory=dict)
 
 
 def _unit(stated: str | None, given: str | None, path: Any) -> float:
@@ -69,12 +73,12 @@ def read_samples(path: Any, layout: Layout | None = None) -> Samples:
     scale = _unit(table.measured.unit, layout.unit, path)
     found = _Found()
     for number, line in table.lines:
-        _read_line(f"{path}, line {number}", line, (table, scale), found, skip=layout.missing == "skip")
+        _read_line(f"{path}, line {number}", line, (table, scale), found, layout)
     names = _names(path, found, table.level)
     return _checked_samples(path, found, names, layout)
 
 
-def _read_line(where: str, line: str, table_and_scale: tuple[Table, float], found: _Found, *, skip: bool) -> None:
+def _read_line(where: str, line: str, table_and_scale: tuple[Table, float], found: _Found, layout: Layout) -> None:
     table, scale = table_and_scale
     level, measured, comma = table.level, table.measured, table.mark != ","
     try:
@@ -88,7 +92,7 @@ def _read_line(where: str, line: str, table_and_scale: tuple[Table, float], foun
     place, value = (as_number(text, comma=comma) for text in texts)
     absent = [number is None and is_missing(text) for number, text in zip((place, value), texts, strict=True)]
     for number, gone in zip((place, value), absent, strict=True):
-        if number is None and not (gone and skip):
+        if number is None and not (gone and layout.missing == "skip"):
             hint = ", or give missing='skip'" if gone else ""
             shown = shorten(",".join(cells))
             fail(ValueError, f"{where}: {shown!r} is not a level and a conductance: correct it{hint}")
@@ -107,9 +111,14 @@ def _read_line(where: str, line: str, table_and_scale: tuple[Table, float], foun
     found.points.update(mark for mark in ".," if mark in texts[1])
     if len(found.points) > 1:
         fail(ValueError, f"{where}: {shorten(texts[1])} has another decimal mark than the lines before: use one")
-    if not 0 <= value * scale <= HIGHEST_S:
+    if value < 0 and layout.negative == "error":
+        mend = "is it noise of the instrument? negative='zero' counts such samples as 0, with a warning"
+        fail(ValueError, f"{where}: {value * scale:g} S is negative, and no conductance is: {mend}")
+    if abs(value * scale) > HIGHEST_S:
         fail(ValueError, f"{where}: {value * scale:g} S is no memristor's conductance: is the unit right?")
-    found.rows.setdefault(key, []).append(value * scale)
+    if value < 0:
+        found.negative.setdefault(key, []).append(value * scale)
+    found.rows.setdefault(key, []).append(max(value, 0.0) * scale)
 
 
 def _names(path: Any, found: _Found, level: Column) -> dict[float, str]:
@@ -142,6 +151,7 @@ def _checked_samples(path: Any, found: _Found, names: dict[float, str], layout: 
         _check_counts(path, names, rows, found)
     samples = Samples(rows)
     means = samples.means_S
+    left = outliers(rows) if layout.outliers != "drop" else [()] * len(rows)
     texts = list(names.values())
     for index, (name, mean) in enumerate(zip(texts, means, strict=True)):
         if not LOWEST_S <= mean <= HIGHEST_S:
@@ -154,10 +164,16 @@ def _checked_samples(path: Any, found: _Found, names: dict[float, str], layout: 
             fail(
                 ValueError,
                 f"{path}: {name} has a mean of {mean:g} S, not above that of {texts[index - 1]}, "
-                f"{means[index - 1]:g} S: number the levels by rising conductance, and leave out those that "
-                "cannot be told apart",
+                f"{means[index - 1]:g} S: {_why(texts, left, index)}number the levels by rising conductance, and leave "
+                "out those that cannot be told apart",
             )
     return samples
+
+
+def _why(texts: list[str], far: list[tuple[float, ...]], index: int) -> str:
+    # outliers may be why two means are not in order
+    told = [f"{max(far[n], key=abs):g} S in {texts[n]}" for n in (index - 1, index) if far[n]]
+    return f"outliers may be why ({', '.join(told)}), and outliers='drop' leaves them out; else " if told else ""
 
 
 def _check_counts(path: Any, names: dict[float, str], rows: list[list[float]], found: _Found) -> None:
@@ -182,6 +198,9 @@ def _tell(
         texts = [f"{names[key]}: {count}" for key, count in found.missing.items() if key is not None]
         texts += [f"of no level: {found.missing[None]}"] if None in found.missing else []
         parts.append(f"missing samples left out: {sum(found.missing.values())} ({', '.join(texts)})")
+    if found.negative:
+        each = [f"{names[key]}: {len(gone)}, down to {min(gone):g} S" for key, gone in found.negative.items()]
+        parts.append(f"negative samples counted as 0: {sum(map(len, found.negative.values()))} ({', '.join(each)})")
     if any(far):
         each = zip(names.values(), rows, far, strict=True)
         texts = [f"{name}: {len(gone)} of {len(row)}" for name, row, gone in each if gone]

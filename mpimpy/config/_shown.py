@@ -39,7 +39,8 @@ def _default(part: Any, field: Any) -> Any:
 def short_repr(self: Any) -> str:
     """Return the call that makes a part of the settings, without what has its default.
 
-    It is the ``__repr__`` of these classes. Python can evaluate it, unless a list was too long to show.
+    It is the ``__repr__`` of these classes. Python can evaluate it, unless it
+    holds a list that is too long to show, or measured samples.
 
     Examples
     --------

@@ -120,6 +120,7 @@ class Measured:
         measured: str | None = None,
         missing: str = "error",
         outliers: str = "warn",
+        negative: str = "error",
     ) -> "Measured":
         r"""Read a file of lines ``level, measured conductance``.
 
@@ -146,6 +147,9 @@ class Measured:
             are left out, and a warning counts them. An outlier lies beyond a robust z of 5 + 60/n, of n samples,
             from the median of its level, also in its logarithm; the z is the distance over 1.4826 times the
             median absolute deviation.
+        negative : str
+            ``"error"``: a negative sample is refused. ``"zero"``: it counts as 0, as noise of an instrument around a
+            small conductance may be meant, and a warning counts such samples.
 
         Returns
         -------
@@ -163,7 +167,7 @@ class Measured:
         Warns
         -----
         MpimpyWarning
-            Of missing samples that are skipped, and of outliers.
+            Of missing samples that are skipped, of negative ones that count as 0, and of outliers.
 
         Examples
         --------
@@ -177,7 +181,9 @@ class Measured:
             0        8         0  1.035e-06   2.449e-08   1.035e-06      2e-08        0.105  1.000         0.107  1.000
             1        8         0  5.035e-06   2.449e-08   5.035e-06      2e-08        0.105  1.000         0.105  1.000
         """
-        return cls(samples_csv.read_samples(path, samples_csv.Layout(unit, level, measured, missing, outliers)))
+        return cls(
+            samples_csv.read_samples(path, samples_csv.Layout(unit, level, measured, missing, outliers, negative))
+        )
 
     def device(self, **settings: Unpack[DeviceSettings]) -> Device:
         """Return the device: levels at the means, the samples as write variation.

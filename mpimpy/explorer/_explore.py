@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..analysis.report import Report
+from ..cells.laws import ages
 from ..checks import fail
 from ..compat.dpetensor import DPETensor
 from ..devices import presets
@@ -108,8 +110,17 @@ def _programmed(problem: Problem) -> tuple[Any, Any, Any]:
     M, K, N = problem.shape
     rng = np.random.default_rng(OPERAND_SEED)
     x, w = rng.standard_normal((M, K)), rng.standard_normal((K, N))
+    age, start = problem.age, ages(engine.config.device)
+    if age is not None and start is None:
+        drifting = [name for name in presets.PRESETS if ages(presets.device(name)) is not None]
+        fail(ValueError, f"age={age!r} changes nothing here: choose a preset that ages: {', '.join(drifting)}")
     W = engine.program(w)
-    return W if problem.age is None else W.at(problem.age, compensate=problem.compensate), x, w
+    if age is None:
+        return W, x, w
+    try:
+        return W.at(age, compensate=problem.compensate), x, w
+    except ValueError as error:
+        fail(ValueError, re.sub(r"^t=", "age=", str(error)))
 
 
 def _finite(decibels: float) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 from ..checks import as_bool, as_int, as_text, check_names, fail
 from ..config import Device
 from ..config._flat import ENGINE, SETTINGS
+from ..config._variation import seconds
 from ..devices import presets
 
 __all__ = ["DEFAULTS", "SEED", "Problem", "as_problem"]
@@ -75,5 +76,7 @@ def as_problem(settings: Mapping[str, Any]) -> Problem:
     compensate = as_bool("compensate", own["compensate"])
     if compensate and age is None:
         fail(ValueError, "compensate=True has no effect without an age: give one, or leave it out")
+    if age is not None:
+        seconds("age", own["age"])
     assert len(shape) == 3
     return Problem(shape, given, own["preset"], cells, age, compensate)

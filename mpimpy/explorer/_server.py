@@ -12,7 +12,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ..checks import as_bool, as_int
+from ..checks import as_bool, as_int, fail
 from ._explore import explore
 from ._page import ICON, page
 
@@ -21,6 +21,7 @@ __all__ = ["PORT", "Server", "serve"]
 HOST = "127.0.0.1"
 PORT = 8765
 MAX_BODY = 1 << 16  # bytes of a request
+MOST_DIGITS = 64  # of a whole number
 MAX_PAGES = 64  # pages whose newest request is known
 PATIENCE_S = 10  # for the rest of a request, and at the end for the work in hand
 
@@ -54,6 +55,12 @@ class _Newest:
         return check
 
 
+def _whole(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        fail(ValueError, f"a whole number of {len(text)} digits is out of range for every setting")
+    return int(text)
+
+
 class Server(ThreadingHTTPServer):
     """Server of the explorer's page on 127.0.0.1.
 
@@ -82,11 +89,19 @@ class Server(ThreadingHTTPServer):
     def answer(self, body: bytes) -> tuple[int, dict[str, Any]]:
         """Return the status and the answer to a request for a product."""
         try:
-            asked = json.loads(body)
-        except ValueError as error:
+            asked = json.loads(body, parse_int=_whole)
+        except RecursionError:
+            return 400, {"error": "the request is nested too deeply: settings are numbers, texts and lists of them"}
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             return 400, {"error": f"the request is not JSON: {error}"}
+        except ValueError as error:
+            return 400, {"error": str(error)}
         if not isinstance(asked, dict) or not isinstance(asked.get("page"), str) or "settings" not in asked:
             return 400, {"error": 'the request must be {"page": text, "settings": {...}, "pictures": true or false}'}
+        if isinstance(asked["settings"], dict) and "device_file" in asked["settings"]:
+            # whoever reaches this port shall not read the files of its owner
+            mend = 'in Python, mpimpy.explore({"device_file": ...}) does'
+            return 400, {"error": f"device_file: the page reads no files: {mend}"}
         check = self.newest.enter(asked["page"])
         try:
             with self.working:

@@ -130,7 +130,9 @@ def _read_csv(file: IO[bytes], name: str | None) -> Any:
         try:
             array = np.loadtxt(io.TextIOWrapper(file, "utf-8-sig"), delimiter=",", ndmin=2)
         except ValueError as error:
-            msg = f"it must be lines of numbers with commas, without a header: {error}"
+            ragged = re.search(r"number of columns changed from (\d+) to (\d+) at row (\d+)", str(error))
+            why = f"line {ragged[3]} has {ragged[2]} and not {ragged[1]}, as those before" if ragged else error
+            msg = f"it must be lines of numbers with commas, without a header: {why}"
             raise ValueError(msg) from error
     if array.size == 0:
         msg = "there are no numbers in it"

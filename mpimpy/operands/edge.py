@@ -212,14 +212,14 @@ def as_tensors(x: Any, w: Any, x_name: str, w_name: str) -> tuple[Any, Any]:
     return x, w
 
 
-def check_device(array: Any, wanted: Any, name: str, owner: str) -> None:
-    """Raise ValueError if `array` is not on the device that its `owner` was given."""
+def check_device(array: Any, wanted: Any, name: str, owner: str, setting: str = "device") -> None:
+    """Raise ValueError if `array` is not on the device that its `owner` was given, by a `setting`."""
     if wanted is None:
         return
     found = str(device_of(array))
     # torch: "cuda" is the current CUDA device, whose full name ends in a number
     if str(wanted).removesuffix(":0") != found.removesuffix(":0"):
-        msg = f"{name} is on device {found} but {owner} has device={wanted}: move the array, or leave device out"
+        msg = f"{name} is on device {found} but {owner} has device={wanted}: move the array, or leave {setting} out"
         raise ValueError(msg)
 
 

@@ -87,8 +87,13 @@ def test_engines_are_the_call_that_makes_them(text):
 def test_what_no_flat_setting_says_is_shown_by_part():
     engine = DPETensor(seed=1)
     engine.config = engine.config.replace(device={"drift": Drift(0.05)})
-    assert repr(engine) == "DPETensor(device=Device(drift=Drift(nu=0.05)), seed=1)"
-    assert repr(fpmemdpe(seed=1)).startswith("fpmemdpe(device=Device(")
+    assert repr(engine) == "Engine(device=Device(drift=Drift(nu=0.05)), seed=1)"
+    assert repr(fpmemdpe(seed=1)).startswith("<fpmemdpe: Engine(device=Device(")
+    engine.config = engine.config.replace(rdac=2)
+    assert repr(engine).startswith("<DPETensor: Engine(device=")  # Engine refuses it
+    beside = Engine.from_dict({"seed": 1, "operand_device": "cuda", "input_size": [2, 3]})
+    assert repr(beside) == "<Engine: Engine(seed=1) with input_size=(2, 3), operand_device='cuda'>"
+    assert all(text in beside._repr_html_() for text in ("operand_device", "cuda", "input_size", "(2, 3)"))
 
 
 def test_long_lists_are_shortened():

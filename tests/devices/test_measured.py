@@ -1,11 +1,14 @@
 """Measured cells from a file: what is read, what is told of it, and every file that is refused."""
 
+import contextlib
+import os
+
 import numpy as np
 import pytest
 from libraries import same_bits
 from scipy import stats
 
-from mpimpy import Device, Engine, Measured, Samples, plot
+from mpimpy import Device, Engine, Measured, MpimpyWarning, Samples, plot
 from mpimpy.config import _samples_csv as samples_csv
 
 GOOD = [[0.9, 1.0, 1.1, 1.2, 1.0, 0.95, 1.05, 1.1], [4.8, 5.0, 5.1, 5.3, 5.0, 4.9, 5.2, 5.05, 5.1]]
@@ -81,7 +84,11 @@ TEN = "".join(f"0,{g}\n" for g in GOOD[0])
             r"line 19: level 1.5 is not a whole number from 0: number the levels 0, 1, 2, or name",
         ),
         (text() + "-1,3\n", None, r"line 19: level -1 is not a whole number"),
-        (text() + "1,-3\n", None, r"line 19: -3e-06 S is no memristor's conductance: is the unit right\?"),
+        (
+            text() + "1,-3\n",
+            None,
+            r"line 19: -3e-06 S is negative, .* noise of the instrument\? negative='zero' counts",
+        ),
         (text(header="level,measured_S"), None, r"line 2: 0.9 S is no memristor's conductance: is the unit right\?"),
         (
             text([[g / 1e4 for g in row] for row in GOOD], header="level,measured_uS"),
@@ -109,6 +116,38 @@ def test_files_that_are_refused(write, content, unit, message):
         with pytest.raises(ValueError, match=message) as caught:
             read(path, unit)
         assert str(path) in str(caught.value) or "unit=" in str(caught.value)
+
+
+def test_noise_below_zero_counts_as_zero_if_asked(write):
+    path = write(text() + "0,-0.001\n0,-0.002\n")
+    with pytest.warns(MpimpyWarning, match=r"negative samples counted as 0: 2 \(level 0: 2, down to -2e-09 S\)"):
+        found = Measured.from_csv(path, negative="zero", outliers="keep")
+    assert found.samples.conductance_S[0][:3] == (0.0, 0.0, 0.9e-6)
+    with pytest.warns(MpimpyWarning, match="counted as 0"):
+        assert Device.from_csv(path, negative="zero", outliers="keep") == found.device()
+    with pytest.raises(ValueError, match="negative='skip' is unknown: use 'error' or 'zero'"):
+        Device.from_csv(path, negative="skip")
+    with pytest.raises(ValueError, match="-9 S is no memristor"):
+        Device.from_csv(write(text() + "0,-9e6\n"), negative="zero")
+
+
+def test_an_outlier_that_turns_the_order_of_levels_is_named(write):
+    path = write(text() + "0,90\n")
+    for how in ("warn", "keep"):
+        told = pytest.warns(MpimpyWarning) if how == "warn" else contextlib.nullcontext()
+        message = r"outliers may be why \(9e-05 S in level 0\), and outliers='drop' leaves them out; else number"
+        with told, pytest.raises(ValueError, match=message):
+            Device.from_csv(path, outliers=how)
+    with pytest.warns(MpimpyWarning, match="outliers dropped: 1"):
+        assert Measured.from_csv(path, outliers="drop").samples.counts == EXPECTED.counts
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no FIFOs here")
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(ValueError, match=r"pipe.csv: it is no regular file: write the lines into one"):
+        Device.from_csv(tmp_path / "pipe.csv")
 
 
 def test_files_that_cannot_be_read(tmp_path):
