@@ -157,7 +157,8 @@ class EstimatingEngine(SurveyingEngine):
         within a factor of 2 of measured peaks. Time is that of a matrix of at most about 512 x 512 elements with these
         settings, in proportion; the first call for an engine's settings measures it, which takes a fraction of a second
         (with wires, or where kernels are compiled, seconds). It is rough: within a factor of 3 for most products on a
-        quiet machine, up to 6 times too low where K is 1, and for the first program of a process. Reads are not counted.
+        quiet machine, up to 6 times too low where K is 1, and for the first program of a process. Reads are not
+        counted.
 
         Parameters
         ----------

@@ -11,8 +11,8 @@ import mpimpy
 from mpimpy import (
     ADC,
     Config,
-    DPETensor,
     Device,
+    DPETensor,
     Drift,
     Engine,
     Format,

@@ -20,7 +20,8 @@ class Counts:
     cells : int
         Memristors that hold weights (the padding of ragged tiles left out).
     reference_cells : int
-        Memristors in the reference columns, in all rows of every array, padding included, ideal ones counted as one column to an array; pairs need none.
+        Memristors in the reference columns, in all rows of every array, padding included; ideal ones counted as one
+        column to an array; pairs need none.
     dac_conversions, adc_conversions : int
         For the whole product; every array has converters of its own. With ``ADC(per="product")`` the ADCs convert
         once for all input slices.

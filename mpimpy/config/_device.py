@@ -262,8 +262,8 @@ class Device:
         Warns
         -----
         MpimpyWarning
-            Of missing and negative samples and of outliers, and of samples beyond what the cells hold, with their number in
-            each level.
+            Of missing and negative samples and of outliers, and of samples beyond what the cells hold, with their
+            number in each level.
 
         Examples
         --------

@@ -151,7 +151,7 @@ _PARTS = {
 
 # Arguments of calls, which are no settings.
 _ARGUMENTS = {
-    "read": "it is an argument of explain, and of products of a programmed matrix: W.read(x, read=3), W.report(x, read=3)",
+    "read": "it is an argument of explain, and of products of a programmed matrix, such as W.read(x, read=3)",
     "reads": "it is an argument of explain and of W.report: explain(x, w, reads=8)",
 }
 

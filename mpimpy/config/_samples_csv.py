@@ -151,7 +151,7 @@ def _checked_samples(path: Any, found: _Found, names: dict[float, str], layout: 
         _check_counts(path, names, rows, found)
     samples = Samples(rows)
     means = samples.means_S
-    left = outliers(rows) if layout.outliers != "drop" else [()] * len(rows)
+    left = outliers(rows) if layout.outliers != "drop" else []
     texts = list(names.values())
     for index, (name, mean) in enumerate(zip(texts, means, strict=True)):
         if not LOWEST_S <= mean <= HIGHEST_S:
@@ -172,7 +172,7 @@ def _checked_samples(path: Any, found: _Found, names: dict[float, str], layout: 
 
 def _why(texts: list[str], far: list[tuple[float, ...]], index: int) -> str:
     # outliers may be why two means are not in order
-    told = [f"{max(far[n], key=abs):g} S in {texts[n]}" for n in (index - 1, index) if far[n]]
+    told = [f"{max(far[n], key=abs):g} S in {texts[n]}" for n in (index - 1, index) if far and far[n]]
     return f"outliers may be why ({', '.join(told)}), and outliers='drop' leaves them out; else " if told else ""
 
 
@@ -199,8 +199,8 @@ def _tell(
         texts += [f"of no level: {found.missing[None]}"] if None in found.missing else []
         parts.append(f"missing samples left out: {sum(found.missing.values())} ({', '.join(texts)})")
     if found.negative:
-        each = [f"{names[key]}: {len(gone)}, down to {min(gone):g} S" for key, gone in found.negative.items()]
-        parts.append(f"negative samples counted as 0: {sum(map(len, found.negative.values()))} ({', '.join(each)})")
+        texts = [f"{names[key]}: {len(gone)}, down to {min(gone):g} S" for key, gone in found.negative.items()]
+        parts.append(f"negative samples counted as 0: {sum(map(len, found.negative.values()))} ({', '.join(texts)})")
     if any(far):
         each = zip(names.values(), rows, far, strict=True)
         texts = [f"{name}: {len(gone)} of {len(row)}" for name, row, gone in each if gone]
