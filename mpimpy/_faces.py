@@ -39,8 +39,8 @@ class ShownEngine(CountedReads):
         found = {key: part for key, part in parts.items() if part != getattr(usual, key)} | {"seed": self.seed}
         both = {"input_size": others.pop("input_size", None), "operand_device": self._operand_device}
         beside = {key: value for key, value in both.items() if value is not None}
-        call = f"{'Engine' if self._flat else name}({_arguments(found | others)}){stream}"
-        if not beside and self._fits() and (not self._flat or name == "DPETensor"):
+        call = f"Engine({_arguments(found | others)}){stream}"
+        if not beside and self._fits() and name in ("Engine", "DPETensor"):
             return call
         told = f" with {_arguments(beside)}" if beside else ""
         return f"<{name}: {call}{told}>"

@@ -357,7 +357,7 @@ DOT_ERRORS = {
     "a.npy b.npy --var -1": "var=-1 is out of range",
     "a.npy b.npy --var nan": "var=nan must be finite",
     "a.npy b.npy --var much": "var='much' must be a number",
-    "a.npy b.npy --var": "argument --var: expected one argument",
+    "a.npy b.npy --var": "--var needs a value; one that begins with - is joined by =, --var=VALUE",
     "a.npy b.npy --g_level 2.5": "g_level=2.5 must be a whole number",
     "a.npy b.npy --snap --radc none": "snap=True has no effect with radc=None",
     "a.npy b.npy --exact_reads": "exact_reads=True has no effect without wires",
