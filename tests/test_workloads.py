@@ -103,6 +103,7 @@ def test_the_residual_of_a_solver():
     singular = np.eye(8) + np.pad(np.ones((1, 1)), ((0, 7), (7, 0)))
     singular[7] = singular[0]
     assert 0.1 < workloads.solver_residual(singular, b)(engine)["residual"] < 1  # without an error
+    assert workloads.solver_residual(singular, singular @ b)(engine)["residual"] < 1e-12  # and without a warning
     with pytest.raises(np.linalg.LinAlgError, match="row 2 holds nothing but zeros"):
         workloads.solver_residual(np.diag([1, 2, 0]), np.ones(3))
 

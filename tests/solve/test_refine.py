@@ -9,7 +9,7 @@ import mpimpy
 from mpimpy import DPETensor, Engine, MpimpyWarning, presets
 from mpimpy.analysis.counts import counts
 from mpimpy.solve import Inner, solve
-from mpimpy.solve._refine import _orthogonal
+from mpimpy.solve._refine import _Column, _orthogonal, _Task
 from mpimpy.solve._scaling import balanced
 
 N = 40
@@ -155,6 +155,15 @@ def test_what_float64_cannot_do_is_told(b):
     assert 1e-12 < found.residuals[-1] < 1e-9
 
 
+def test_the_rounding_of_products_goes_by_elements(b):
+    plain, right = spd(3), 10.0 ** np.linspace(0, -6, N)
+    task = _Task(plain * right, None, Inner(), 1e-18, 100, None, False)
+    x = np.linalg.solve(plain, b) / right
+    for residual, ended in ((1e-12, "stalled"), (1e-16, "rounding")):
+        column = _Column(x, residuals=[residual] * 32, progress=[residual] * 32)
+        assert task._ended(column, b) == ended
+
+
 def test_singular_matrices_are_refused(b):
     A = spd(3)
     empty = A.copy()
@@ -186,9 +195,9 @@ def test_rows_and_columns_of_any_size_are_scaled(b, rows):
 
 
 def test_what_is_programmed_is_not_scaled(b):
-    A, engine = spd(3) * 10.0 ** np.linspace(0, -6, N), pcm()
+    A, engine = spd(3) * 10.0 ** np.linspace(0, -16, N), pcm()
     with pytest.warns(MpimpyWarning, match="rows or columns of A differ much in size: give an Engine"):
-        solve(A, b, engine.operator(A), steps=40)
+        solve(A, b, engine.operator(A), inner=Inner(iterations=2), steps=35)
 
 
 def test_scaling_keeps_symmetry_and_digits(b):
