@@ -161,7 +161,7 @@ class solver_residual:
 
     Parameters
     ----------
-    A : array, shape (n, n)
+    A : array or sparse matrix of SciPy, shape (n, n)
     b : array, shape (n,) or (n, P)
     tolerance, steps, method, rtol, iterations
         As for `mpimpy.solve.solve` and `mpimpy.solve.Inner`.
@@ -170,6 +170,8 @@ class solver_residual:
     ------
     TypeError, ValueError
         If they hold no numbers, or a setting is out of range; when it is called, also as `mpimpy.solve.solve`.
+    numpy.linalg.LinAlgError
+        If A has a row or a column of zeros.
 
     Examples
     --------
@@ -192,16 +194,21 @@ class solver_residual:
         rtol: float = 0.3,
         iterations: int = 10,
     ) -> None:
-        from .solve import Inner
+        from scipy.sparse import issparse
 
-        self.A, self.b = _numpy("A", A), _numpy("b", b)
+        from .solve import Inner
+        from .solve._refine import check_zeros
+
+        self.A, self.b = _numpy("A", A.toarray() if issparse(A) else A), _numpy("b", b)
+        if self.A.ndim == 2:
+            check_zeros(self.A)
         self.inner = Inner(method, rtol, iterations)
         self.tolerance, self.steps = as_float("tolerance", tolerance, 0, 1), as_int("steps", steps, 1)
 
     def sweep_identity(self) -> str:
         """Return a text of the computation, its system and its settings, by which results are told from others."""
         settings = f"{self.tolerance!r} {self.steps} {self.inner!r}".encode()
-        return "1 " + hashlib.sha256(_digest(self.A) + _digest(self.b) + settings).hexdigest()
+        return "2 " + hashlib.sha256(_digest(self.A) + _digest(self.b) + settings).hexdigest()
 
     def __call__(self, engine: Any) -> dict[str, float]:
         """Return the largest relative residual of the columns of b, and the steps and reads, from read 0 on."""
@@ -210,7 +217,8 @@ class solver_residual:
         from .solve import solve
 
         with threadpool_limits(1), warnings.catch_warnings():  # a float sum depends on how threads share it
-            warnings.filterwarnings("ignore", "not solved", MpimpyWarning)  # the residual tells
+            warnings.filterwarnings("ignore", "not solved|ill-conditioned", MpimpyWarning)  # the residual tells
             found = solve(self.A, self.b, engine, tolerance=self.tolerance, steps=self.steps, inner=self.inner, read=0)
-        last = np.nanmin(found.residuals.reshape(found.steps + 1, -1), axis=0)
-        return {"residual": float(last.max()), "steps": found.steps, "reads": found.reads}
+        columns = found.residuals.reshape(found.steps + 1, -1).T
+        last = max(column[~np.isnan(column)][-1] for column in columns)
+        return {"residual": float(last), "steps": found.steps, "reads": found.reads}

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import mpimpy
 from mpimpy import workloads
@@ -97,6 +98,14 @@ def test_the_residual_of_a_solver():
     stalled = workloads.solver_residual(a, np.stack([b, 0 * b], axis=1), steps=2)(engine)  # without a warning
     assert 1e-12 < stalled["residual"] < 1
     assert stalled["steps"] == 2
+    sparse = workloads.solver_residual(scipy.sparse.csr_array(a), b, steps=30)
+    assert sparse(engine) == found
+    singular = np.eye(8) + np.pad(np.ones((1, 1)), ((0, 7), (7, 0)))
+    singular[7] = singular[0]
+    assert 0.1 < workloads.solver_residual(singular, b)(engine)["residual"] < 1  # without an error
+    assert workloads.solver_residual(singular, singular @ b)(engine)["residual"] < 1e-12  # and without a warning
+    with pytest.raises(np.linalg.LinAlgError, match="row 2 holds nothing but zeros"):
+        workloads.solver_residual(np.diag([1, 2, 0]), np.ones(3))
 
 
 def test_solver_residuals_are_told_apart_by_system_and_settings():

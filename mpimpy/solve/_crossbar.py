@@ -18,9 +18,9 @@ from ..engine import Engine
 from ..noise import MAX_READ
 from ..operands import edge
 
-__all__ = ["Products", "as_float64", "as_matrix", "as_symmetric", "on_crossbars"]
+__all__ = ["Products", "as_float64", "as_matrix", "as_symmetric", "on_crossbars", "rounding"]
 
-LARGEST = 1e150
+LARGEST, NEARLY = 1e150, 1e-3
 
 
 def as_float64(name: str, value: Any) -> Any:
@@ -57,7 +57,9 @@ def as_matrix(name: str, value: Any) -> Any:
         fail(TypeError, f"{name} is a {kind}, and must hold its numbers: give the array, or a sparse matrix of SciPy")
     else:
         matrix = as_float64(name, value)
-    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
+    if 0 in matrix.shape:
+        fail(ValueError, f"{name} has shape {matrix.shape}, and is empty: it must have one row or more")
+    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
         fail(ValueError, f"{name} has shape {matrix.shape}, and must be square, (n, n)")
     largest = float(abs(matrix).max())
     if largest and not 1 / LARGEST < largest < LARGEST:  # squares would leave the range of float64
@@ -65,12 +67,20 @@ def as_matrix(name: str, value: Any) -> Any:
     return matrix
 
 
-def as_symmetric(name: str, matrix: Any, why: str) -> None:
-    """Raise ValueError unless a matrix is symmetric (if complex, Hermitian) up to rounding."""
-    twin = matrix.conj().T
-    if abs(matrix - twin).max() > 1e-10 * abs(matrix).max():
-        kind = "Hermitian" if np.iscomplexobj(matrix) else "symmetric"
-        fail(ValueError, f"{name} is not {kind}, and {why}")
+def rounding(value: Any) -> float:
+    """Return the relative size of differences that the dtype of a matrix explains by rounding."""
+    name = str(getattr(value, "dtype", "")).rpartition(".")[2]
+    return {"float32": 1e-5, "complex64": 1e-5, "float16": 0.01, "bfloat16": 0.03}.get(name, 1e-10)
+
+
+def as_symmetric(name: str, matrix: Any, why: str, allowed: float) -> None:
+    """Raise ValueError unless a matrix is symmetric (if complex, Hermitian) up to an allowed share of its largest."""
+    twin, largest = matrix.conj().T, float(abs(matrix).max())
+    off = float(abs(matrix - twin).max()) / (largest or 1.0)
+    if off > allowed:
+        kind, twins = ("Hermitian", "A.conj().T") if np.iscomplexobj(matrix) else ("symmetric", "A.T")
+        near = f"; its elements differ by {off:.2g} of the largest: if that is rounding, give (A + {twins}) / 2"
+        fail(ValueError, f"{name} is not {kind}, and {why}{near if off < NEARLY else ''}")
 
 
 @dataclass

@@ -14,6 +14,8 @@ from ._crossbar import Products, as_matrix
 
 __all__ = ["Ranks", "pagerank"]
 
+TINY = 1e-300
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ranks:
@@ -27,7 +29,7 @@ class Ranks:
         Standard error of each rank, from the spread of the iterates: the share of read noise.
     bound : float
         The sum of all ranks' errors is at most this, whatever their cause: the change by one step in float64 over
-        ``1 - damping``.
+        ``1 - damping``, and 2 at most, by which any two rankings differ.
     changes : ndarray, shape (steps,)
         Sum of the magnitudes of each step's change.
     transient : int or None
@@ -71,7 +73,7 @@ def pagerank(
     damping : float
         Share of readers who follow a link, 0 to 0.9999.
     tolerance : float
-        `Ranks.bound` above which a warning is given.
+        `Ranks.bound` above which a warning is given, up to 2.
     steps : int
         Steps that the transient may last.
     average : int
@@ -91,7 +93,8 @@ def pagerank(
     Raises
     ------
     TypeError, ValueError
-        If links are no real square matrix, or one is negative; if a setting is out of range.
+        If links are no real square matrix, one is negative, or a row is too small for its shares; if a setting is
+        out of range.
 
     Examples
     --------
@@ -113,6 +116,8 @@ def pagerank(
     steps, average, n = as_int("steps", steps, 1), as_int("average", average, 8), weights.shape[0]
     totals = np.asarray(weights.sum(axis=1)).reshape(-1)
     dangling = totals == 0
+    for page in np.flatnonzero(~dangling & (totals < TINY))[:1]:
+        fail(ValueError, f"links of page {page} add up to {totals[page]:.1g}: give them larger weights, nearer to 1")
     shares = scipy.sparse.diags_array(1 / np.where(dangling, 1, totals)) @ weights
     first = None if read is None else as_int("read", read, 0)
     products = Products(engine.program(shares.toarray() if scipy.sparse.issparse(shares) else shares), first)
@@ -126,11 +131,12 @@ def pagerank(
 
     found = averaged(step, np.full(n, 1 / n), steps=steps, average=average, tolerance=1e-12)
     ranks = found.mean / found.mean.sum()
-    bound = float(np.abs(spread(ranks @ shares, ranks) - ranks).sum()) / (1 - damping)
+    bound = min(float(np.abs(spread(ranks @ shares, ranks) - ranks).sum()) / (1 - damping), 2.0)
     if bound > tolerance:
         warnings.warn(
             f"not converged: the ranks' errors may add up to {bound:.2g} (tolerance {tolerance:g}), of which the noise "
-            f"of reads explains {found.error.sum():.2g}: take cells of less variation or an ADC of more codes",
+            f"of reads explains {found.error.sum():.2g}. The bound grows as 1 / (1 - damping), "
+            f"{1 / (1 - damping):.0f} here: take less damping, cells of less variation or an ADC of more codes",
             MpimpyWarning,
             stacklevel=2,
         )

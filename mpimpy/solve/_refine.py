@@ -1,24 +1,25 @@
 """Linear systems: corrections from the crossbars, residuals in float64."""
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from scipy.sparse import linalg
 
 from ..checks import MpimpyWarning, as_float, as_int, fail
-from ._crossbar import Products, as_float64, as_matrix, as_symmetric, on_crossbars
+from ..engine import Engine
+from ._crossbar import Products, as_float64, as_matrix, as_symmetric, on_crossbars, rounding
+from ._scaling import Scaling, balanced
 from ._solution import Inner, Solution
+from ._words import breakdown, condition, ill_conditioned, stall
 
 __all__ = ["solve"]
 
 KEPT = 100  # directions that a new correction is made orthogonal to
 WINDOW, SLOWEST = 30, 0.9  # it has stalled if so many steps leave more than this share of the residual
 HARDLY = 0.5  # more steps are no advice if so many leave more than this share
-LARGEST = 1000  # unknowns up to which a failure is told with the condition number, which takes an SVD
+WRONG = 1e-3  # a share of x that may be wrong, above which an answer that has converged is warned of
 SMALLEST = 1e-290
 EPS = float(np.finfo(np.float64).eps)
 
@@ -33,13 +34,19 @@ def solve(
     inner: Inner | None = None,
     read: int | None = None,
 ) -> Solution:
-    """Solve ``A x = b`` to float64 accuracy, with the crossbars for the bulk of the products.
+    """Solve ``A x = b`` to a relative residual of 1e-12, with the crossbars for the bulk of the products.
 
     Iterative refinement: each step finds a correction d of few digits, ``A d = b - A x``, by SciPy's iterations on the
     crossbars, and takes ``A d``, by which the residual changes, in float64. ``b - A x`` itself has the last word. Each
     correction is made orthogonal to the last 100, as A sees them, and gets the length that leaves the least residual,
     which so never grows (GCR: Eisenstat, Elman and Schultz, SIAM J. Numer. Anal. 20, 345, 1983; on crossbars: Le Gallo
     et al., Nat. Electron. 1, 246, 2018).
+
+    The residual is not the error of x, which can be as large as the condition number of A times the residual, as with
+    any solver. Up to 1000 unknowns, `Solution.reason` tells condition numbers above 1e8.
+
+    Where the largest elements of rows, or of columns, differ by a factor of 10 or more, an engine programs A with rows
+    and columns scaled by powers of two, and least means that of the scaled system. `Solution` speaks of A itself.
 
     Parameters
     ----------
@@ -50,7 +57,8 @@ def solve(
         P right-hand sides are solved one after the other, on the same cells.
     engine : Engine, CrossbarOperator or CrossbarMatrix, optional
         An engine programs A.T, whose read is A v. A matrix that is programmed already is read as it is:
-        ``engine.operator(A)``, or ``engine.program(A.T).T``. By default an engine of default settings.
+        ``engine.operator(A)``, or ``engine.program(A.T).T``; its rows and columns are not scaled. By default an
+        engine of default settings.
     tolerance : float
         Relative residual ``|b - A x| / |b|`` to reach, 0 to 1.
     steps : int
@@ -68,15 +76,17 @@ def solve(
     Warns
     -----
     MpimpyWarning
-        If the residual stalls above the tolerance, or `steps` do not suffice.
+        If the residual stalls above the tolerance, or `steps` do not suffice; if x of up to 1000 unknowns may be off
+        by more than 0.1 % of its size though the residual is small.
 
     Raises
     ------
     TypeError, ValueError
-        If A is not square, b does not fit, a number is not finite, or A is not symmetric where `inner` needs it.
+        If A is not square, b does not fit, a number is not finite, or A is not symmetric, or the system complex, where
+        `inner` needs it.
     numpy.linalg.LinAlgError
-        If A has a row or a column of zeros, or the residual stalls and A is singular to working precision. A singular
-        A whose range holds b may have one of its solutions returned.
+        If A has a row or a column of zeros. Of another singular A, `Solution.reason` tells that it is one, or one of
+        the solutions is returned if b is in its range.
 
     Examples
     --------
@@ -93,15 +103,20 @@ def solve(
     tolerance, steps = as_float("tolerance", tolerance, 0, 1), as_int("steps", steps, 1)
     if rhs.ndim not in (1, 2) or rhs.shape[0] != n or not rhs.size:
         fail(ValueError, f"b has shape {rhs.shape}, and A {matrix.shape}: b must be ({n},) or ({n}, P)")
-    _check_inner(inner, matrix)
-    _check_zeros(matrix)
+    _check_inner(inner, matrix, rhs, rounding(A))
+    check_zeros(matrix)
+    engine = Engine() if engine is None else engine
+    scaling, programs = balanced(matrix, symmetric=inner.method != "gmres"), isinstance(engine, Engine)
+    if scaling is not None and programs:
+        matrix, inner = scaling.of(matrix), replace(inner, preconditioner=scaling.inverse(inner.preconditioner))
     products = on_crossbars(matrix, engine, read)
-    task = _Task(matrix, products, inner, tolerance, steps)
+    task = _Task(matrix, products, inner, tolerance, steps, scaling, programs)
     product_error = task.product_error() if rhs.any() else float("nan")
     columns = [task.refine(column) for column in rhs.reshape(n, -1).T]
-    reason, converged = _told(task, columns, product_error), all(column.converged for column in columns)
-    if not converged:
-        warnings.warn(f"not solved: {reason}", MpimpyWarning, stacklevel=2)
+    reason, doubt = _told(task, columns, product_error)
+    converged = all(column.converged for column in columns)
+    if not converged or doubt:
+        warnings.warn(f"{'ill-conditioned' if converged else 'not solved'}: {reason}", MpimpyWarning, stacklevel=2)
     shape = rhs.shape[1:]
     return Solution(
         x=np.stack([column.x for column in columns], axis=1).reshape(n, *shape),
@@ -120,17 +135,24 @@ def solve(
     )
 
 
-def _check_inner(inner: Inner, matrix: Any) -> None:
+def _check_inner(inner: Inner, matrix: Any, rhs: Any, allowed: float) -> None:
     if not isinstance(inner, Inner):
         fail(TypeError, f"inner={inner!r} must be an Inner, such as Inner('cg', rtol=0.1, iterations=50)")
+    is_complex, given = np.iscomplexobj(matrix) or np.iscomplexobj(rhs), inner.preconditioner
+    if inner.method == "minres" and is_complex:
+        fail(ValueError, "A or b is complex, and minres takes real systems alone: use Inner('gmres') or Inner('cg')")
     if inner.method != "gmres":
-        as_symmetric("A", matrix, f"{inner.method} needs that: use Inner('gmres')")
-    shape = getattr(inner.preconditioner, "shape", matrix.shape)
-    if inner.preconditioner is not None and tuple(shape) != tuple(matrix.shape):
-        fail(ValueError, f"the preconditioner has shape {tuple(shape)}, and A {matrix.shape}: they must be the same")
+        as_symmetric("A", matrix, f"{inner.method} needs that: use Inner('gmres')", allowed)
+    if given is None:
+        return
+    if tuple(given.shape) != tuple(matrix.shape):
+        fail(ValueError, f"the preconditioner has shape {given.shape}, and A {matrix.shape}: they must be the same")
+    if "complex" in str(given.dtype) and not is_complex:
+        fail(TypeError, "the preconditioner is complex, and A and b are real: give a real one")
 
 
-def _check_zeros(matrix: Any) -> None:
+def check_zeros(matrix: Any) -> None:
+    """Raise LinAlgError if a row or a column of a matrix holds nothing but zeros."""
     for axis, name in ((1, "row"), (0, "column")):
         empty = np.flatnonzero(np.asarray(abs(matrix).sum(axis=axis)) == 0)
         if empty.size:
@@ -150,6 +172,7 @@ class _Column:
     # the history of one right-hand side
     x: Any
     residuals: list[float] = field(default_factory=list)
+    progress: list[float] = field(default_factory=list)  # residuals of the scaled system, which never grow
     inner: list[int] = field(default_factory=list)
     ended: str = ""
     digital: int = 0
@@ -167,6 +190,8 @@ class _Task:
     inner: Inner
     tolerance: float
     steps: int
+    scaling: Scaling | None  # what A needs
+    scaled: bool  # whether it has got it
 
     def product_error(self) -> float:
         v = np.random.default_rng(0).standard_normal(self.matrix.shape[0])
@@ -178,21 +203,34 @@ class _Task:
         column, largest = _Column(np.zeros(b.size, dtype)), float(np.abs(b).max())
         power = 2.0 ** np.floor(np.log2(largest)) if largest else 1.0
         b = b / power  # squares of its elements are within range, and its bits stay
+        plain, scaling = float(np.linalg.norm(b)), self.scaling if self.scaled else None
+        b = b if scaling is None else b * scaling.rows
         residual, size = b.astype(dtype), float(np.linalg.norm(b))
         kept: list[tuple[Any, Any]] = []
-        column.residuals.append(1.0 if size else 0.0)
-        while not (ended := self._ended(column, size)):
+
+        def sizes() -> tuple[float, float]:
+            # of the residual, of the scaled system and of the one that was given
+            within = float(np.linalg.norm(residual)) / size
+            return within, within if scaling is None else float(np.linalg.norm(residual / scaling.rows)) / plain
+
+        column.progress.append(1.0 if size else 0.0)
+        column.residuals.append(column.progress[0])
+        while not (ended := self._ended(column, b)):
             found = self._step(column, residual, kept)
             if found is None:
+                column.progress.append(column.progress[-1])
                 column.residuals.append(column.residuals[-1])
                 ended = "broken"
                 break
             residual = found
-            column.residuals.append(float(np.linalg.norm(residual)) / size)
-            if self._ended(column, size):  # sums of rounded steps may have drifted from the truth
+            column.progress.append(0.0)
+            column.residuals.append(0.0)
+            column.progress[-1], column.residuals[-1] = sizes()
+            if self._ended(column, b):  # sums of rounded steps may have drifted from the truth
                 residual = b - self.matrix @ column.x
                 column.digital += 1
-                column.residuals[-1] = float(np.linalg.norm(residual)) / size
+                column.progress[-1], column.residuals[-1] = sizes()
+        column.x = column.x if scaling is None else column.x * scaling.columns
         largest = float(np.abs(column.x).max())
         if largest and not SMALLEST < largest * power < 1 / SMALLEST:
             at = f"10**{np.log10(largest) + np.log10(power):.0f}"
@@ -215,18 +253,14 @@ class _Task:
         column.x = column.x + length * d
         return residual - length * image
 
-    def _ended(self, column: _Column, size: float) -> str:
-        found = column.residuals
-        if found[-1] <= self.tolerance:
+    def _ended(self, column: _Column, b: Any) -> str:
+        if column.residuals[-1] <= self.tolerance:
             return "converged"
+        found = column.progress
         if len(found) > WINDOW and found[-1] > SLOWEST * found[-1 - WINDOW]:
-            floor = EPS * (self._size() * float(np.linalg.norm(column.x)) + size)
-            return "rounding" if found[-1] * size < 10 * floor else "stalled"
+            floor = EPS * float(np.linalg.norm(abs(self.matrix) @ np.abs(column.x) + np.abs(b)))
+            return "rounding" if found[-1] * float(np.linalg.norm(b)) < 10 * floor else "stalled"
         return "steps" if len(found) > self.steps else ""
-
-    def _size(self) -> float:
-        norm: Callable[[Any], Any] = linalg.norm if scipy.sparse.issparse(self.matrix) else np.linalg.norm
-        return float(norm(self.matrix))
 
     def _correction(self, residual: Any) -> Any:
         try:
@@ -260,30 +294,26 @@ def _orthogonal(d: Any, image: Any, kept: list[tuple[Any, Any]]) -> tuple[Any, A
     return plain
 
 
-def _told(task: _Task, columns: list[_Column], product_error: float) -> str:
-    # in words: the column that went worst
+def _told(task: _Task, columns: list[_Column], product_error: float) -> tuple[str, bool]:
+    # in words: the column that went worst; and whether x is in doubt though all have converged
     worst = max(columns, key=lambda column: (not column.converged, column.residuals[-1]))
     steps, residual = len(worst.inner), worst.residuals[-1]
     at = f"the relative residual is {residual:.2g} after {steps} steps"
     if worst.converged:
-        return f"converged, {at}"
+        within = max(column.progress[-1] for column in columns)
+        words, off = ill_conditioned(condition(task.matrix) if steps else 0.0, within)
+        return f"converged, {at}{words}", off > WRONG
     at += f" (tolerance {task.tolerance:g})"
     if worst.ended == "rounding":
-        return f"{at}, where float64 rounds A x: no solution of this system in float64 has less"
+        return f"{at}, where float64 rounds A x: more steps hardly lower it", False
     recent = min(WINDOW, steps)
-    left = worst.residuals[-1] / worst.residuals[-1 - recent] if recent else 1.0
+    left = worst.progress[-1] / worst.progress[-1 - recent] if recent else 1.0
     if worst.ended == "steps" and left < HARDLY:
         pace = left ** (1 / recent)
-        return f"{at}, and each of the last steps left {pace:.2f} of it: allow more steps"
+        return f"{at}, and each of the last steps left {pace:.2f} of it: allow more steps", False
     if worst.ended == "broken":
-        return f"{at}: {task.inner.method} broke down on the crossbars: use Inner('gmres'), or another preconditioner"
-    dense, n = task.matrix, task.matrix.shape[0]
-    condition, product = "", "it"
-    if n <= LARGEST:
-        found = float(np.linalg.cond(dense.toarray() if scipy.sparse.issparse(dense) else dense))
-        if not found < 1 / (n * EPS):
-            fail(np.linalg.LinAlgError, f"A is singular to working precision (condition number {found:.1g}): {at}")
-        condition, product = f", and A has a condition number of {found:.2g}", "their product"
-    error = f"a product on these crossbars is off by {100 * product_error:.2g} %{condition}"
-    way = "take cells of less variation, an ADC of more codes, a preconditioner or more inner iterations"
-    return f"{at} and hardly falls any more: {error}; refinement stalls where {product} is too large: {way}"
+        preconditioned = task.inner.preconditioner is not None
+        why = breakdown(task.inner.method, preconditioned=preconditioned, product_error=product_error)
+        return f"{at}: {why}", False
+    unscaled = task.scaling is not None and not task.scaled
+    return f"{at} and hardly falls any more: {stall(task.matrix, product_error, unscaled=unscaled)}", False

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..checks import as_choice, as_float, as_int, set_fields
+from ..checks import as_choice, as_float, as_int, fail, set_fields
+from ._crossbar import as_matrix
 
 __all__ = ["Inner", "Solution"]
 
@@ -27,12 +28,12 @@ class Inner:
     iterations : int
         At most so many, 1 and up; of "gmres", the size of its basis.
     preconditioner : array, sparse matrix or LinearOperator, shape (n, n), optional
-        Approximate inverse of A, applied digitally: the argument ``M`` of SciPy's solvers.
+        Approximate inverse of A, applied digitally: the argument ``M`` of SciPy's solvers. Real if the system is.
 
     Raises
     ------
     TypeError, ValueError
-        If a value is out of range.
+        If a value is out of range, or the preconditioner holds no finite numbers or nothing but zeros.
 
     Examples
     --------
@@ -51,7 +52,18 @@ class Inner:
             method=as_choice("method", self.method, METHODS),
             rtol=as_float("rtol", self.rtol, 0, 0.99, above=True),
             iterations=as_int("iterations", self.iterations, 1),
+            preconditioner=_as_inverse(self.preconditioner),
         )
+
+
+def _as_inverse(given: Any) -> Any:
+    # an array, or an operator as it is
+    if given is None or (hasattr(given, "matvec") and hasattr(given, "dtype")):
+        return given
+    matrix = as_matrix("preconditioner", given)
+    if not abs(matrix).max():
+        fail(ValueError, "preconditioner holds nothing but zeros, and must be about the inverse of A")
+    return matrix
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,7 +77,7 @@ class Solution:
     converged : bool
         Whether all columns have reached the tolerance.
     reason : str
-        Why it stopped, in words.
+        Why it stopped, in words; with the condition number of A where that is above 1e8, for up to 1000 unknowns.
     residuals : ndarray, shape (steps + 1,) or (steps + 1, P)
         ``|b - A x| / |b|`` in float64, before the first step and after each, the last by a product of its own; NaN
         after a column's last.
@@ -79,11 +91,13 @@ class Solution:
         Products of A by a vector in float64: one in each step of a column, one or more to check its end, and one for
         `product_error`.
     product_error : float
-        ``|W v - A v| / |A v|`` of the crossbars' product W v, measured on a normal random v; NaN if b is 0.
+        ``|W v - A v| / |A v|`` of the crossbars' product W v, measured on a normal random v, A with its rows and
+        columns scaled if they were; NaN if b is 0.
     tolerance : float
         As asked for.
     seed, chip : int or None
-        Of the crossbars; None where a programmed matrix does not tell.
+        Of the crossbars; None where a programmed matrix does not tell. A matrix that an engine programmed has a seed
+        of its own, derived from the engine's, which is no seed to build an engine with.
     """
 
     x: Any

@@ -32,6 +32,9 @@ def test_ritz_values_are_refined(symmetric):
     np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(3), atol=1e-12)
     assert found.reads == engine.reads
     assert repr(found).startswith("<EigenPairs [-9.999")
+    assert found.converged
+    single = symmetric.astype(np.float32)
+    assert np.allclose(eigsh(single + 1e-6 * np.triu(single), 1, engine).values, -10, atol=0.01)
     assert np.allclose(eigsh(symmetric, 1, engine, which="SA").values, -10, atol=0.01)
     assert np.allclose(eigsh(scipy.sparse.csr_array(symmetric), 2, engine, which="LA").values, [6, 8], atol=0.01)
 
@@ -63,6 +66,32 @@ def test_a_pair_of_complex_eigenvalues_is_told():
         assert not power_iteration(turn, Engine(seed=1)).converged
 
 
+def test_eigenvalues_that_are_wrong_are_told(symmetric):
+    with pytest.warns(
+        MpimpyWarning, match=r"not converged: \|A v - value v\| is up to .* \(accepted 0.01 of it\)"
+    ) as told:
+        found = eigsh(symmetric, 3, Engine(seed=1), accepted=0.01)
+    assert told[0].filename == __file__
+    assert not found.converged
+    assert found.residuals.max() > 0.01 * np.abs(found.values).max()
+
+
+def test_a_small_residual_of_a_nonsymmetric_matrix_is_no_proof(rng):
+    A = np.triu(np.full((20, 20), 0.5), 1) + np.diag(np.linspace(1, 2, 20))
+    with pytest.warns(MpimpyWarning, match=r"the value may be off by 100 % or more .* symmetric matrices alone"):
+        found = power_iteration(A, Engine(seed=1))
+    assert found.residual < 0.1
+    assert found.value - 2 > 0.1
+    assert not found.converged
+    positive = rng.uniform(0, 1, (N, N))
+    found = power_iteration(positive, Engine(seed=1), start=np.full(N, 1e200))
+    assert found.converged
+    exact = np.abs(np.linalg.eigvals(positive)).max()
+    assert abs(found.value / exact - 1) < found.value_error < 0.02
+    with pytest.warns(MpimpyWarning, match=r"the value may be off by 0.* \(tolerance 0.* symmetric matrices alone"):
+        power_iteration(positive, Engine(seed=1), tolerance=found.residual)
+
+
 def exact_ranks(links, damping=0.85):
     totals = links.sum(axis=1, keepdims=True)
     shares = np.where(totals > 0, links / np.maximum(totals, 1e-9), 1 / len(links))
@@ -87,12 +116,23 @@ def test_pagerank(rng):
     assert 0.3 < np.abs(noisy.ranks - exact).sum() / noisy.error.sum() < 3
     with pytest.warns(MpimpyWarning, match=r"not converged: the ranks' errors may add up to .* \(tolerance 0\)"):
         pagerank(links, pcm_like(), tolerance=0, read=4)
+    with pytest.warns(MpimpyWarning, match=r"add up to 2 .*grows as 1 / \(1 - damping\), 10000 here"):
+        assert pagerank(links, pcm_like(), damping=0.9999).bound == 2
 
 
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
         (lambda A: eigsh(A + np.triu(A), 2), ValueError, "A is not symmetric, and eigsh needs that"),
+        (lambda A: eigsh(A + 1e-8 * np.triu(A), 2), ValueError, r"if that is rounding, give \(A \+ A.T\) / 2"),
+        (lambda A: eigsh(0 * A, 2), ValueError, "A holds nothing but zeros"),
+        (lambda A: eigsh(A, 2, accepted=-1), ValueError, "accepted=-1 is out of range"),
+        (
+            lambda A: eigsh(A, 2, DPETensor(stuck_fault_ratio=1, seed=1)),
+            ValueError,
+            "iterations broke down after 1 reads",
+        ),
+        (lambda A: pagerank(np.diag([1, 1e-310, 1])), ValueError, "links of page 1 add up to 1e-310"),
         (lambda A: eigsh(A, N - 1), ValueError, "k=49 is out of range: it must be from 1 to 48"),
         (lambda A: eigsh(A[:2, :2], 1), ValueError, "eigsh iterates on 3 x 3 or more"),
         (lambda A: eigsh(A, 2, which="SM"), ValueError, "which='SM' is unknown"),

@@ -9,7 +9,8 @@ import mpimpy
 from mpimpy import DPETensor, Engine, MpimpyWarning, presets
 from mpimpy.analysis.counts import counts
 from mpimpy.solve import Inner, solve
-from mpimpy.solve._refine import _orthogonal
+from mpimpy.solve._refine import _Column, _orthogonal, _Task
+from mpimpy.solve._scaling import balanced
 
 N = 40
 FINE = {"var": 0, "radc": None, "format": "fp32"}
@@ -127,11 +128,15 @@ def test_too_much_noise_is_told_with_the_figures(b):
 
 
 def test_a_breakdown_is_told(b):
-    for method in ("gmres", "cg", "minres"):
-        inner = Inner(method, preconditioner=np.zeros((N, N)))
-        with pytest.warns(MpimpyWarning, match=f"is 1 after 1 steps .*: {method} broke down"):
+    nothing = LinearOperator((N, N), matvec=np.zeros_like, dtype=float)
+    for method, way in (("gmres", "try"), ("cg", r"use Inner\('gmres'\) or try"), ("minres", "use")):
+        inner = Inner(method, preconditioner=nothing)
+        message = f"is 1 after 1 steps .*: {method} broke down on the crossbars: {way}.* another preconditioner"
+        with pytest.warns(MpimpyWarning, match=message):
             found = solve(spd(3), b, pcm(), inner=inner)
         assert not found.x.any()
+    with pytest.warns(MpimpyWarning, match="a product on these crossbars is off by 100 %, too much for gmres: take"):
+        solve(spd(3), b, DPETensor(stuck_fault_ratio=1, seed=1))
 
 
 def test_a_repeated_correction_starts_anew(b):
@@ -145,9 +150,18 @@ def test_a_repeated_correction_starts_anew(b):
 
 
 def test_what_float64_cannot_do_is_told(b):
-    with pytest.warns(MpimpyWarning, match="where float64 rounds A x"):
+    with pytest.warns(MpimpyWarning, match="where float64 rounds A x: more steps hardly lower it"):
         found = solve(spd(1e6, 8), b[:8], DPETensor(seed=1, **FINE))
     assert 1e-12 < found.residuals[-1] < 1e-9
+
+
+def test_the_rounding_of_products_goes_by_elements(b):
+    plain, right = spd(3), 10.0 ** np.linspace(0, -6, N)
+    task = _Task(plain * right, None, Inner(), 1e-18, 100, None, False)
+    x = np.linalg.solve(plain, b) / right
+    for residual, ended in ((1e-12, "stalled"), (1e-16, "rounding")):
+        column = _Column(x, residuals=[residual] * 32, progress=[residual] * 32)
+        assert task._ended(column, b) == ended
 
 
 def test_singular_matrices_are_refused(b):
@@ -160,8 +174,65 @@ def test_singular_matrices_are_refused(b):
     with pytest.raises(np.linalg.LinAlgError, match="A is singular: column 7 holds"):
         solve(empty.T, b)
     A[7] = A[8]
-    with pytest.raises(np.linalg.LinAlgError, match="A is singular to working precision"):
-        solve(A, b, DPETensor(seed=1, **FINE))
+    sides = np.stack([A @ b, b], axis=1)
+    with pytest.warns(MpimpyWarning, match=r"not solved: .* A is singular to working precision \(condition number"):
+        found = solve(A, sides, DPETensor(seed=1, **FINE))
+    assert not found.converged
+    assert found.residuals[~np.isnan(found.residuals[:, 0]), 0][-1] < 1e-12  # that one has solutions
+
+
+@pytest.mark.parametrize("rows", [0, 8])
+def test_rows_and_columns_of_any_size_are_scaled(b, rows):
+    right, left = 10.0 ** np.linspace(0, -16, N), 10.0 ** np.linspace(0, rows, N)
+    plain = spd(3) + np.triu(np.full((N, N), 0.05))
+    A, engine = left[:, None] * plain * right, pcm()
+    found = solve(scipy.sparse.csr_array(A) if rows else A, left * b, engine)
+    assert found.converged
+    assert found.steps < 35
+    size = np.linalg.norm(left * b)
+    assert found.residuals[-1] == pytest.approx(np.linalg.norm(left * b - A @ found.x) / size, rel=0.1)
+    np.testing.assert_allclose(found.x * right, np.linalg.solve(plain, b), atol=10.0 ** (rows - 11))
+
+
+def test_what_is_programmed_is_not_scaled(b):
+    A, engine = spd(3) * 10.0 ** np.linspace(0, -16, N), pcm()
+    with pytest.warns(MpimpyWarning, match="rows or columns of A differ much in size: give an Engine"):
+        solve(A, b, engine.operator(A), inner=Inner(iterations=2), steps=35)
+
+
+def test_scaling_keeps_symmetry_and_digits(b):
+    sizes = 10.0 ** np.linspace(4, -4, N)
+    A = sizes[:, None] * spd(3) * sizes
+    A = (A + A.T) / 2
+    scaling = balanced(A, symmetric=True)
+    assert np.array_equal(scaling.rows, scaling.columns)
+    scaled = scaling.of(A)
+    assert np.array_equal(scaled / scaling.rows[:, None] / scaling.columns, A)
+    assert 0.5 <= scaled.max(axis=1).min() <= scaled.max() < 2
+    assert balanced(spd(3), symmetric=False) is None
+    nearly = np.array([[0, 2, 0], [np.nextafter(2, 0), 0, 0], [0, 0, 1e4]])
+    assert np.array_equal(*vars(balanced(nearly, symmetric=True)).values())
+    inverse, engine = np.linalg.inv(A), pcm()
+    plain = solve(A, sizes * b, engine, inner=Inner("cg"))
+    helped = solve(A, sizes * b, engine, inner=Inner("cg", preconditioner=(inverse + inverse.T) / 2))
+    assert plain.converged
+    assert helped.converged
+    assert helped.inner[0] < plain.inner[0]
+
+
+def test_a_small_residual_of_a_wrong_answer_is_told(b):
+    q, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((N, N)))
+    A, x = (q * np.r_[np.ones(N - 1), 1e-13]) @ q.T, q @ np.ones(N)
+    with pytest.warns(
+        MpimpyWarning, match=r"ill-conditioned: converged, .* number of about \de\+1\d, so x may be"
+    ) as told:
+        found = solve(A, A @ x, pcm())
+    assert told[0].filename == __file__
+    assert found.converged
+    assert np.linalg.norm(found.x - x) > 0.01 * np.linalg.norm(x)
+    assert "condition" in found.reason
+    A = (q * np.r_[np.ones(N - 1), 1e-9]) @ q.T
+    assert "x may be off by 0.0" in solve(A, q[:, 0], pcm(), tolerance=1e-14, inner=Inner(preconditioner=A)).reason
 
 
 @pytest.mark.parametrize(
@@ -179,9 +250,28 @@ def test_singular_matrices_are_refused(b):
         (lambda A, b: solve(A, b, Engine().operator(A[:3])), ValueError, r"and the programmed matrix \(3, 40\)"),
         (lambda A, b: solve(A, b, Engine().program(A)), TypeError, "no transposed twin.*operator"),
         (lambda A, b: solve(A + np.triu(A), b, inner=Inner("cg")), ValueError, "A is not symmetric, and cg needs that"),
-        (lambda A, b: solve(A * 1j, b, inner=Inner("minres")), ValueError, "A is not Hermitian, and minres needs"),
+        (lambda A, b: solve(A + 1j * np.triu(A), b, inner=Inner("cg")), ValueError, "A is not Hermitian, and cg needs"),
+        (
+            lambda A, b: solve(A * 1j, b, inner=Inner("minres")),
+            ValueError,
+            "complex, and minres takes real systems alone",
+        ),
+        (
+            lambda A, b: solve(A, b * 1j, inner=Inner("minres")),
+            ValueError,
+            "complex, and minres takes real systems alone",
+        ),
+        (lambda A, b: solve(A[:0, :0], b[:0]), ValueError, r"A has shape \(0, 0\), and is empty"),
         (lambda A, b: solve(A, b, inner="cg"), TypeError, "inner='cg' must be an Inner"),
         (lambda A, b: solve(A, b, inner=Inner(preconditioner=np.eye(3))), ValueError, "preconditioner has shape"),
+        (
+            lambda A, b: solve(A, b, inner=Inner(preconditioner=A * 1j)),
+            TypeError,
+            "preconditioner is complex, and A and",
+        ),
+        (lambda A, b: Inner(preconditioner="ilu"), TypeError, "preconditioner is a str, which is not numeric"),
+        (lambda A, b: Inner(preconditioner=0 * A), ValueError, "preconditioner holds nothing but zeros"),
+        (lambda A, b: Inner(preconditioner=A * np.nan), ValueError, r"preconditioner has nan at index \(0, 0\)"),
         (lambda A, b: Inner("bicg"), ValueError, "method='bicg' is unknown: use one of 'gmres'"),
         (lambda A, b: Inner(rtol=0), ValueError, "rtol=0 is out of range"),
         (lambda A, b: Inner(iterations=0), ValueError, "iterations=0 is out of range"),
@@ -203,3 +293,7 @@ def test_convergence_is_drawn(b):
     assert np.array_equal(ax.lines[1].get_ydata(), found.residuals[:, 1], equal_nan=True)
     assert ax.get_title() == f"{found.steps} steps, {found.reads} reads"
     assert mpimpy.plot.convergence(found, title="A").get_title() == "A"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["b[:, 0]", "b[:, 1]"]
+    ax = solve(spd(3), 0 * b, pcm()).plot()
+    ax.figure.canvas.draw()
+    assert ax.texts[0].get_text() == "b = 0: x = 0"
