@@ -33,8 +33,8 @@ def adc_bits(
 
     The SNR without rounding is that of ever finer codes: errors of the ADCs' gains stay, and so does ``snap``. Noise
     and offsets of ADCs are settings in LSB, so each bit more makes them half as large in A, for free, and without
-    rounding they are nothing; a note says so. Converters whose noise in A stays need ``noise_lsb`` doubled with each
-    bit, in one call for each.
+    rounding they are nothing; a note says so. For noise that stays the same in A, double ``noise_lsb`` with each
+    bit, in a call for each.
 
     Parameters
     ----------

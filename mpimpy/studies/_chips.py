@@ -15,7 +15,7 @@ from ._study import Study
 __all__ = ["chip_yield"]
 
 SHAPE = (64, 128, 64)
-SAME = "chips do not differ: write variation, stuck cells, ADC offsets and gains are off"
+SAME = "chips differ in read noise at most: write variation, stuck cells, ADC offsets and gains are off"
 
 
 def chip_yield(
