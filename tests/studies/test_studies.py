@@ -101,6 +101,8 @@ def test_wires_are_those_of_arrays_of_each_size():
         lost = 100 - 100 * wires.transfer(np.full((rows, cols), HGS), 5, 2) / HGS
         assert found.rows[at][-2:] == pytest.approx((lost[0, -1], lost.mean()))
     assert list(found.facts.values()) == [5, 2]
+    # an error that is the rounding of float64 is none
+    assert studies.wires(None, X[:2], W[:, :1], sizes=[1]).column("without") == (math.inf,)
 
 
 def test_adc_bits_are_those_of_full_and_calibrated_engines():
@@ -142,7 +144,7 @@ def test_a_yield_says_that_chips_do_not_differ():
 
 
 def test_the_curve_of_a_yield_goes_on_where_it_is_known():
-    pytest.importorskip("matplotlib")
+    Figure = pytest.importorskip("matplotlib.figure").Figure
     figures = [10.0, 11.0, math.inf, 12.0]
     found = studies.chip_yield(
         NOISY, target=[-100, 10.5, 14], figure=lambda engine: figures[engine.chip], chips=len(figures)
@@ -159,6 +161,10 @@ def test_the_curve_of_a_yield_goes_on_where_it_is_known():
     bars = {bar.get_label(): bar.lines[0] for bar in ax.containers}
     assert [line.get_marker() for line in bars.values()] == ["<", "o", "o"]
     assert left < bars["-100: 100 % (51 to 100)"].get_xdata()[0] < 10
+    # a figure that makes no room has its legend inside
+    plain = found.plot(Figure().subplots())
+    plain.figure.draw_without_rendering()
+    assert plain.bbox.y0 < plain.get_legend().get_window_extent().y0
 
 
 @pytest.mark.parametrize("kind", CALLS)
