@@ -5,6 +5,8 @@ Drift: how long does a chip last?
 The conductance of phase-change memory falls with time, as a power law. A common exponent only
 scales the result down, and one number mends that. Exponents differ from cell to cell, and that part
 stays.
+
+``python examples/draw.py plot_drift`` saves its pictures.
 """
 
 # %%

@@ -4,6 +4,8 @@ Error budget: where does the error come from?
 
 An error budget switches each effect on alone, and off alone. The effect with the longest bars is the
 one to mend first.
+
+``python examples/draw.py plot_error_budget`` saves its pictures.
 """
 
 # %%

@@ -3,6 +3,8 @@ A first product: measured against exact
 =======================================
 
 A product on crossbars scatters about the exact one. How far depends on the cells and on the ADCs.
+
+``python examples/draw.py plot_first_product`` saves its pictures.
 """
 
 # %%

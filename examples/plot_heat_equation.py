@@ -4,6 +4,8 @@ The heat equation, and how to lose it
 
 ``u' = Laplace(u)`` by explicit steps. Which product goes to the crossbars decides over everything: they are off by some
 percent of what they multiply, so they should multiply what is small.
+
+``python examples/draw.py plot_heat_equation`` saves its pictures.
 """
 
 import numpy as np

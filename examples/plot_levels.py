@@ -4,6 +4,8 @@ Levels: which cells can be told apart?
 
 A cell is programmed to one of several levels. Write variation spreads the conductances, and wide levels
 overlap.
+
+``python examples/draw.py plot_levels`` saves its pictures.
 """
 
 # %%

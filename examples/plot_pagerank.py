@@ -3,6 +3,8 @@ PageRank under read noise
 =========================
 
 Iterates of a noisy product never settle. Their mean does, and one step in float64 tells how far it may be off.
+
+``python examples/draw.py plot_pagerank`` saves its pictures.
 """
 
 import numpy as np

@@ -4,6 +4,8 @@ Poisson's equation, to twelve digits
 
 A charge in a grounded box: the potential solves ``-Laplace(u) = f``. Crossbars of phase-change memory
 get one digit of it. With residuals in float64 they get all of them.
+
+``python examples/draw.py plot_poisson`` saves its pictures.
 """
 
 import numpy as np

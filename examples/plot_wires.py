@@ -4,12 +4,14 @@ Wires against rows: how large may an array be?
 
 More rows share one ADC among more products. But the current of every cell flows through the wires,
 and longer wires keep more of the voltage from the cells.
+
+``python examples/draw.py plot_wires`` saves its pictures.
 """
 
 # %%
 # Here the wires have 2.93 Ohm a segment, and the highest conductance is 10 uS. Variation is off and
-# ADCs are ideal, so the difference of the two curves is the cost of the wires. The numbers at the
-# points are the share of their current that cells lose on average if all of them are at their
+# ADCs are ideal, so the difference of the two curves is the cost of the wires. The numbers below the
+# sizes are the share of their current that cells lose on average if all of them are at their
 # highest conductance.
 
 from mpimpy import ADC, Device, Engine, Wires, studies

@@ -5,6 +5,8 @@ Yield: how many chips are good enough?
 Write variation and stuck cells are frozen on a chip, so chips differ. A yield is the share of
 chips that reach a wanted figure. It is measured on a sample of chips, so it has a confidence
 interval.
+
+``python examples/draw.py plot_yield`` saves its pictures.
 """
 
 # %%

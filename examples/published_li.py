@@ -84,10 +84,10 @@ def draw(found, picture, quality):
     places = range(len(SIZES))
     for spread in SPREADS:
         axes[0].plot(places, [found[spread, size] for size in SIZES], "o-", ms=4, label=f"{100 * spread:g} % spread")
-    axes[0].axhspan(5, 8, color="0.9", zorder=0, label="paper: 5 to 8 bits")
     axes[0].set_xticks(places, [f"{rows} x {columns}" for rows, columns in SIZES])
     axes[0].set_xlabel("Cells of an array")
     axes[0].set_ylabel("Output precision (bits)")
+    axes[0].set_title("Paper: 5 to 8 bits, depending on the size")
     axes[0].legend(frameon=False, fontsize="small")
     plot.grey(picture, axes[1], f"on crossbars, {quality:.1f} dB PSNR")
     return axes[0].figure

@@ -7,7 +7,7 @@ from .arrays import device_of, namespace
 from .config import Config
 from .config._sense import warn
 
-__all__ = ["Neighbours"]
+__all__ = ["Neighbours", "frozen"]
 
 
 class Neighbours:
@@ -22,7 +22,7 @@ class Neighbours:
 
     def add(self, matrix: Any) -> None:
         """Remember a matrix, which asks `meet` when it is first read."""
-        if self._written is not None and _frozen(matrix.config):
+        if self._written is not None and frozen(matrix.config):
             self._written.add(matrix)
             matrix._neighbours = self
 
@@ -46,8 +46,8 @@ class Neighbours:
         self.__init__()  # type: ignore[misc]
 
 
-def _frozen(config: Config) -> bool:
-    # whether cells or the converters below them have random numbers that last from one read to the next
+def frozen(config: Config) -> bool:
+    """Return whether cells or the converters below them have random numbers that last from one read to the next."""
     device, adc = config.device, config.adc
     written = device.write_var, device.stuck_HGS, device.stuck_LGS, adc.offset_lsb, adc.gain_error
     drifts = 0.0 if device.drift is None else device.drift.nu_spread

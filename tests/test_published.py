@@ -80,11 +80,15 @@ def test_zidan(script, tmp_path, capsys):
     # digits are exact: the iterations are those of float64, but for the rounding of numbers
     neighbours, source, goal = zidan.poisson()
     x, exact = source, []
-    for _ in range(len(found["33 bits"])):
+    for _ in range(len(found["33 bits, 0.5 % variation"])):
         x = neighbours @ x + source
         exact.append(np.abs(x - goal).max() / np.abs(goal).max())
-    assert found["33 bits"] == pytest.approx(exact, abs=1e-8)
-    assert found["33 bits, ideal ADC"][-1] > 3 * found["33 bits"][-1]
+    digits = found["33 bits, 0.5 % variation"]
+    assert digits == pytest.approx(exact, abs=1e-8)
+    assert found["33 bits, 0.5 % variation, ideal ADC"][-1] > 3 * digits[-1]
+    assert zidan.told(np.array([9.0, 9, 9, 1, 2, 6])) == "2.0e+00 (1.0e+00 to 6.0e+00)"
+    # every case says its variation
+    assert all(f"{100 * var:g} % variation" in name for name, (_, var, _) in zidan.CASES.items())
 
 
 @pytest.mark.slow
@@ -109,6 +113,19 @@ def test_a_missing_package_is_named(name, package, call, script, monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(SystemExit, match="pip install"):
         getattr(script(f"published_{name}"), call)()
+
+
+def test_pictures_of_the_gallery_are_saved(tmp_path):
+    (tmp_path / "plot_two.py").write_text(
+        '"""Two."""\nfrom mpimpy import plot\none = plot.new_axes(size=(1, 1))[0, 0]\nfigure = one.figure\n'
+        "other = plot.new_axes(size=(1, 1))[0, 0].figure\n"
+    )
+    draw = runpy.run_path(str(FOLDER / "draw.py"))
+    saved = draw["main"]([str(tmp_path / "plot_two.py"), "--out", str(tmp_path)])
+    assert [path.name for path in saved] == ["plot_two_1.png", "plot_two_2.png"]
+    assert all(is_png(path) for path in saved)
+    with pytest.raises(SystemExit, match=r"plot_none\.py is no script"):
+        draw["main"](["plot_none"])
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def _write(ax: Any, row: float, at: float, words: str, colour: str) -> float:
     # right of the bars of an effect, and of zero; about the share of the axis that it takes
     size = ax.xaxis.get_ticklabels()[0].get_fontsize()
     text = ax.annotate(words, (at, row), (3, 0), textcoords="offset points", va="center", fontsize=size, color=colour)
-    text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})  # over the line
+    text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # the line stops at the words
     width = 72 * ax.get_window_extent().width / ax.figure.dpi * BESIDE_NAMES
     return float(min(0.8, (0.57 * size * len(words) + 5) / width))
 

@@ -150,11 +150,11 @@ def set_titles(ax: Any, title: str, parts: Iterable[str] = ()) -> None:
     ax.set_title("\n".join([title, *lines]))
 
 
-def legend_below(ax: Any, side: Literal["center", "right"] = "center", **options: Any) -> None:
-    """Write a legend below the label of an axis, where it covers nothing."""
+def legend_below(ax: Any, side: Literal["center", "right"] = "center", lines: float = 3.4, **options: Any) -> None:
+    """Write a legend below the ticks and the label of an axis, `lines` high, where it covers nothing."""
     from matplotlib.transforms import offset_copy
 
-    below = -3.4 * ax.xaxis.label.get_fontsize()
+    below = -lines * ax.xaxis.label.get_fontsize()
     where = offset_copy(ax.transAxes, ax.figure, y=below, units="points")
     at = (0.5 if side == "center" else 1.0, 0.0)
     ax.legend(loc=f"upper {side}", bbox_to_anchor=at, bbox_transform=where, borderaxespad=0, **options)

@@ -4,16 +4,18 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .._neighbours import frozen
 from ..checks import as_float, fail
 from ..config import ADC, Device
 from ..engine import Engine
 from ..workloads import product
-from ._problem import SEED, Problem, checked, chip_numbers, listed, on_chip, progressing, told
+from ._problem import SEED, Problem, checked, chip_numbers, distinct, listed, on_chip, progressing, told
 from ._study import Study
 
 __all__ = ["chip_yield"]
 
 SHAPE = (64, 128, 64)
+SAME = "chips differ in read noise at most: write variation, stuck cells, ADC offsets and gains are off"
 
 
 def chip_yield(
@@ -43,8 +45,8 @@ def chip_yield(
         each.
     figure : function of an engine, optional
         Figure of merit in the place of the SNR of ``x @ w``, larger is better: it returns a number, or a dict with
-        one, as workloads of `mpimpy.sweep` do; their names and units stand in the table. It should read with
-        ``read=0``. It needs a target.
+        one, as workloads of `mpimpy.sweep` do; their names and units stand in the table. A plain number has the name
+        of the function. It should read with ``read=0``. It needs a target.
     chips : int or sequence of int
         Number of chips, or their numbers.
     progress : bool
@@ -53,7 +55,8 @@ def chip_yield(
     Returns
     -------
     Study
-        A row for each target: chips that reach it, their share, and its interval, %.
+        A row for each target: chips that reach it, their share, and its interval, %. A note says if the settings
+        make no chip differ from another but by the noise of its reads.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def chip_yield(
     if target is None and figure is not None:
         fail(ValueError, "figure= needs a target in its own unit: give target=, such as target=0.9 for an accuracy")
     target = 20.0 if target is None else target
-    targets = [as_float("target", one, -math.inf) for one in listed("target", target, "20.0")]
+    targets = list(distinct("target", [as_float("target", one, -math.inf) for one in listed("target", target, "20.0")]))
     numbers = chip_numbers(chips)
     if figure is None:
         problem = Problem(x, w, SHAPE)
@@ -87,8 +90,10 @@ def chip_yield(
         if not callable(figure):
             fail(TypeError, f"figure={figure!r} must be a function of an engine, which returns a number")
         operands = f"{getattr(figure, '__name__', type(figure).__name__)}(engine)"
+    plain = getattr(figure, "__name__", "figure").replace("<lambda>", "figure")
     named = [
-        _named(figure(on_chip(engine, chip)), chip) for chip in progressing(numbers, len(numbers), "chips", progress)
+        _named(figure(on_chip(engine, chip)), chip, plain)
+        for chip in progressing(numbers, len(numbers), "chips", progress)
     ]
     name, found = named[0][0], tuple(value for _, value in named)
     unit = getattr(figure, "units", {}).get(name, "").removeprefix("1")
@@ -109,6 +114,7 @@ def chip_yield(
         facts={f"lowest {text}": min(found), f"mean {text}": sum(found) / len(found), f"highest {text}": max(found)},
         call={"target": targets, "chips": list(numbers)},
         operands=operands,
+        notes=() if len(numbers) == 1 or frozen(engine.config) else (SAME,),
         **told(engine),
     )
 
@@ -121,9 +127,9 @@ def interval(reached: int, total: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def _named(result: Any, chip: int) -> tuple[str, float]:
-    # a figure, and its name
-    figures = dict(result) if isinstance(result, Mapping) else {"figure": result}
+def _named(result: Any, chip: int, plain: str) -> tuple[str, float]:
+    # the name of a figure, `plain` if it has none of its own, and the figure
+    figures = dict(result) if isinstance(result, Mapping) else {plain: result}
     if len(figures) != 1:
         fail(ValueError, f"figure returns {len(figures)} numbers, and a yield needs one: return one number")
     ((name, given),) = figures.items()

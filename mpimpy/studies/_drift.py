@@ -6,7 +6,7 @@ from typing import Any
 from ..config._variation import seconds
 from ..devices import presets
 from ..engine import Engine
-from ._problem import SEED, Problem, checked, chip_numbers, listed, on_chip, progressing, spread, told
+from ._problem import SEED, Problem, checked, chip_numbers, distinct, listed, on_chip, progressing, spread, told
 from ._study import Study
 
 __all__ = ["drift"]
@@ -62,7 +62,7 @@ def drift(
     True
     """
     engine = checked(Engine(presets.device("pcm-joshi"), seed=SEED) if engine is None else engine)
-    at = sorted({seconds("times", time) for time in listed("times", times, "'1 d'")})
+    at = sorted(distinct("times", [seconds("times", time) for time in listed("times", times, "'1 d'")]))
     problem, numbers = Problem(x, w, SHAPE), chip_numbers(chips)
     raw, compensated, written = [], [], []
     for chip in progressing(numbers, len(numbers), "chips", progress):
@@ -81,7 +81,7 @@ def drift(
     ]
     return Study(
         kind="drift",
-        columns=("time", "raw", "raw, worst", "raw, best", "compensated", "worst", "best"),
+        columns=("time", "raw", "raw, worst", "raw, best", "compensated", "compensated, worst", "compensated, best"),
         units=("s", *("dB",) * 6),
         rows=tuple(rows),
         chips=numbers,

@@ -8,12 +8,23 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import config, noise
-from ..analysis.metrics import SNR
+from ..analysis.metrics import told_dB
 from ..checks import as_bool, as_int, as_items, fail
 from ..engine import Engine
 from ..workloads import product
 
-__all__ = ["SEED", "Problem", "checked", "chip_numbers", "listed", "on_chip", "progressing", "spread", "told"]
+__all__ = [
+    "SEED",
+    "Problem",
+    "checked",
+    "chip_numbers",
+    "distinct",
+    "listed",
+    "on_chip",
+    "progressing",
+    "spread",
+    "told",
+]
 
 SEED = 0  # of the engines that studies build themselves, and of the standard product
 DELAY_s = 2.0  # quicker studies show no progress
@@ -49,8 +60,8 @@ class Problem:
         self.text = f"{' x '.join(map(str, self.x.shape))} by {' x '.join(map(str, self.w.shape))}{words}"
 
     def snr(self, result: Any) -> float:
-        """Return the SNR of a result, dB."""
-        return SNR(result, self.exact)
+        """Return the SNR of a result, dB; infinite where the error is the rounding of float64."""
+        return told_dB(result, self.exact)
 
 
 def checked(engine: Any) -> Engine:
@@ -68,14 +79,22 @@ def listed(name: str, value: Any, example: str) -> tuple[Any, ...]:
     return found or fail(ValueError, f"{name} is empty: give at least one value, such as {example}")
 
 
+def distinct(name: str, values: Iterable[Item]) -> tuple[Item, ...]:
+    """Return the values of an argument; raise ValueError if one is there twice."""
+    found = tuple(values)
+    for at, value in enumerate(found):
+        if value in found[:at]:
+            fail(ValueError, f"{name} has {value} twice, which tells nothing new: give each value once")
+    return found
+
+
 def chip_numbers(chips: Any) -> tuple[int, ...]:
     """Return the numbers of chips: of a count, those from 0; else the numbers themselves, without repetition."""
-    if as_items("chips", chips) is None:
+    given = as_items("chips", chips)  # once: a generator has its items but once
+    if given is None:
         return tuple(range(as_int("chips", chips, 1, noise.MAX_CHIP + 1)))
-    found = tuple(as_int("chips", chip, 0, noise.MAX_CHIP) for chip in listed("chips", chips, "range(10)"))
-    if len(set(found)) < len(found):
-        fail(ValueError, f"chips={found} has a chip twice, which tells nothing new: give each number once")
-    return found
+    listed("chips", given, "range(10)")
+    return distinct("chips", [as_int("chips", chip, 0, noise.MAX_CHIP) for chip in given])
 
 
 def on_chip(engine: Engine, chip: int) -> Engine:

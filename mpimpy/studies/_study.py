@@ -43,6 +43,8 @@ class Study:
         Configuration of the engine, as `mpimpy.config.to_dict` gives it.
     seed : int
         Of all random numbers.
+    notes : tuple of str
+        What a reader of the figures must know of the settings.
 
     Examples
     --------
@@ -66,6 +68,11 @@ class Study:
     operands: str
     settings: dict[str, Any]
     seed: int
+    notes: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        # the dicts cannot be hashed; studies that differ in them alone are rare
+        return hash((self.kind, self.rows, self.chips, self.seed, self.operands))
 
     def engine(self) -> Engine:
         """Return an engine with the settings and the seed of the study, chip 0."""
@@ -94,8 +101,9 @@ class Study:
         table = ["  ".join(map(str.rjust, line, widths)) for line in lines]
         head = {"study": self.kind, "product": self.operands, "chips": _range(self.chips), "seed": f"{self.seed}"}
         facts = head | {name: _text(value) for name, value in self.facts.items()}
-        width = max(map(len, facts))
-        return "\n".join([*(f"{name:<{width}}  {text}" for name, text in facts.items()), "", *table])
+        lines_above = [*facts.items(), *(("note", note) for note in self.notes)]
+        width = max(len(name) for name, _ in lines_above)
+        return "\n".join([*(f"{name:<{width}}  {text}" for name, text in lines_above), "", *table])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the study as plain values that JSON can hold; an infinite figure is the text "inf"."""

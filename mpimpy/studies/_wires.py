@@ -9,7 +9,7 @@ from .. import wires as circuit
 from ..checks import as_int_pair, as_items, fail
 from ..config import ADC, Device, Wires
 from ..engine import Engine
-from ._problem import SEED, Problem, checked, chip_numbers, listed, on_chip, progressing, spread, told
+from ._problem import SEED, Problem, checked, chip_numbers, distinct, listed, on_chip, progressing, spread, told
 from ._study import Study
 
 __all__ = ["wires"]
@@ -69,10 +69,13 @@ def wires(
     segments = checked(engine).config.wires
     if segments is None or not (segments.r_word or segments.r_bit):
         fail(ValueError, "the engine's wires have no resistance: give it some, such as wires=Wires(2.93, 2.93)")
-    shapes = [
-        as_int_pair("sizes", (one, one) if as_items("sizes", one) is None else one)
-        for one in listed("sizes", sizes, "64")
-    ]
+    shapes = distinct(
+        "sizes",
+        [
+            as_int_pair("sizes", (one, one) if as_items("sizes", one) is None else one)
+            for one in listed("sizes", sizes, "64")
+        ],
+    )
     problem, numbers = Problem(x, w, SHAPE), chip_numbers(chips)
     found: dict[str, list[tuple[float, ...]]] = {"with wires": [], "without": []}
     rows = []

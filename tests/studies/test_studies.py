@@ -1,5 +1,6 @@
 """Studies: tables that repeat, whose figures are those of single engines, and that draw themselves."""
 
+import itertools
 import json
 import math
 import sys
@@ -52,6 +53,9 @@ def test_a_yield_takes_a_figure_of_the_users_own():
     def width(engine):
         return {"width": engine.chip}
 
+    def number(engine):
+        return engine.chip
+
     found = studies.chip_yield(NOISY, target=2, figure=width, chips=[4, 0, 2])
     assert found.by_chip == {"width": ((4.0, 0.0, 2.0),)}
     assert found.column("reached") == (2,)
@@ -59,13 +63,14 @@ def test_a_yield_takes_a_figure_of_the_users_own():
     assert found.units[0] == ""
     plain = studies.chip_yield(NOISY, target=2, figure=lambda engine: engine.chip, chips=3)
     assert plain.by_chip == {"figure": ((0.0, 1.0, 2.0),)}
+    assert studies.chip_yield(NOISY, target=2, figure=number, chips=1).by_chip == {"number": ((0.0,),)}
     workload = studies.chip_yield(NOISY, target=16, figure=mpimpy.workloads.product(X, W), chips=5)
     assert workload.rows == study("chip_yield", target=16).rows
     assert workload.units[0] == "dB"
 
 
 def test_the_order_of_chips_does_not_matter():
-    found, turned = study("chip_yield", chips=[2, 9]), study("chip_yield", chips=[9, 2])
+    found, turned = study("chip_yield", chips=(chip for chip in (2, 9))), study("chip_yield", chips=[9, 2])
     assert found.by_chip["SNR"][0] == turned.by_chip["SNR"][0][::-1]
     assert found.rows == turned.rows
     assert found.by_chip["SNR"][0][0] != found.by_chip["SNR"][0][1]
@@ -96,6 +101,8 @@ def test_wires_are_those_of_arrays_of_each_size():
         lost = 100 - 100 * wires.transfer(np.full((rows, cols), HGS), 5, 2) / HGS
         assert found.rows[at][-2:] == pytest.approx((lost[0, -1], lost.mean()))
     assert list(found.facts.values()) == [5, 2]
+    # an error that is the rounding of float64 is none
+    assert studies.wires(None, X[:2], W[:, :1], sizes=[1]).column("without") == (math.inf,)
 
 
 def test_adc_bits_are_those_of_full_and_calibrated_engines():
@@ -110,6 +117,68 @@ def test_adc_bits_are_those_of_full_and_calibrated_engines():
     for adc in (ADC(None), ADC(range="lossless"), ADC((64, 64, 64, 32), range=1e-6)):
         other = studies.adc_bits(NOISY.replace(adc=adc), X, W, bits=[6, 8], chips=[1, 2])
         assert other.rows == found.rows
+
+
+@pytest.mark.parametrize("changed", [{"gain_error": 0.05}, {"snap": True}])
+def test_curves_of_adc_bits_end_at_their_line(changed):
+    engine = NOISY.replace(device=Device(var=0.02), wires=None, adc=ADC(**changed))
+    found = studies.adc_bits(engine, X, W, bits=[24])
+    (line,) = found.facts.values()
+    assert found.rows[0][1] == pytest.approx(line, abs=0.02)
+    assert abs(line - single(engine, 0, adc=ADC(None))) > 1
+    assert not found.notes
+    noisy = studies.adc_bits(engine.replace(adc=ADC(**changed, noise_lsb=1, offset_lsb=1)), X, W, bits=[8])
+    assert list(noisy.facts.values()) == [line]
+    assert "note " in str(noisy)
+    assert "6 dB smaller" in str(noisy)
+
+
+def test_a_yield_says_that_chips_do_not_differ():
+    assert not study("chip_yield").notes
+    same = studies.chip_yield(Engine(seed=1), X, W, chips=2)
+    assert same.notes == (
+        "chips differ in read noise at most: write variation, stuck cells, ADC offsets and gains are off",
+    )
+    assert not studies.chip_yield(Engine(seed=1), X, W, chips=1).notes
+    assert {same, studies.chip_yield(same.engine(), X, W, **same.call)} == {same}
+
+
+def test_the_curve_of_a_yield_goes_on_where_it_is_known():
+    Figure = pytest.importorskip("matplotlib.figure").Figure
+    figures = [10.0, 11.0, math.inf, 12.0]
+    found = studies.chip_yield(
+        NOISY, target=[-100, 10.5, 14], figure=lambda engine: figures[engine.chip], chips=len(figures)
+    )
+    ax = found.plot()
+    curve = ax.lines[0]
+    assert curve.get_ydata().tolist() == [100, 100, 75, 50, 25]
+    assert curve.get_xdata()[1:-1].tolist() == [10, 11, 12]
+    left, right = ax.get_xlim()
+    assert (curve.get_xdata()[0], curve.get_xdata()[-1]) == (left, right)
+    # a target far away squeezes nothing: it is an arrow
+    assert 9 < left < 10
+    assert 14 < right < 15
+    bars = {bar.get_label(): bar.lines[0] for bar in ax.containers}
+    assert [line.get_marker() for line in bars.values()] == ["<", "o", "o"]
+    assert left < bars["-100: 100 % (51 to 100)"].get_xdata()[0] < 10
+    # a figure that makes no room has its legend inside
+    plain = found.plot(Figure().subplots())
+    plain.figure.draw_without_rendering()
+    assert plain.bbox.y0 < plain.get_legend().get_window_extent().y0
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_a_legend_covers_nothing(kind):
+    pytest.importorskip("matplotlib")
+    few = {"chip_yield": {"target": [10, 11, 12, 13, 16]}, "wires": {"sizes": [8, (16, 4), (4, 128), 16, 32, 2, 64]}}
+    ax = study(kind, **few.get(kind, {})).plot()
+    ax.figure.draw_without_rendering()
+    legend, below = ax.get_legend().get_window_extent(), ax.xaxis.get_tightbbox()
+    assert legend.y1 <= below.y0
+    assert legend.x0 >= 0
+    assert legend.x1 <= ax.figure.bbox.x1
+    names = [label.get_window_extent() for label in ax.get_xticklabels()]
+    assert all(one.x1 < other.x0 for one, other in itertools.pairwise(names))
 
 
 @pytest.mark.parametrize("kind", CALLS)
@@ -177,7 +246,11 @@ def test_the_standard_product_is_stated():
         ("drift", {"times": "yesterday"}, ValueError, "times"),
         ("drift", {"engine": Engine(seed=1)}, ValueError, "time changes nothing"),
         ("chip_yield", {"chips": 0}, ValueError, "chips"),
-        ("chip_yield", {"chips": [1, 1]}, ValueError, "has a chip twice"),
+        ("chip_yield", {"chips": [1, 1]}, ValueError, "chips has 1 twice, which tells nothing new"),
+        ("chip_yield", {"target": [20, 20.0]}, ValueError, "target has 20.0 twice"),
+        ("drift", {"times": [60, "1 min"]}, ValueError, "times has 60.0 twice"),
+        ("wires", {"sizes": [8, (8, 8)]}, ValueError, r"sizes has \(8, 8\) twice"),
+        ("adc_bits", {"bits": [8, 8]}, ValueError, "bits has 8 twice"),
         ("chip_yield", {"target": "high"}, TypeError, "target"),
         ("chip_yield", {"progress": 1}, TypeError, "progress"),
         ("chip_yield", {"figure": lambda engine: 1}, ValueError, "x and w have no effect with figure="),
