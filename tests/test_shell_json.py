@@ -80,7 +80,11 @@ def test_demos(pair, told, monkeypatch):
 def test_pictures_sweeps_and_designs(pair, told):
     pytest.importorskip("matplotlib")
     found = told("demo", "--seed", "3", "--out", "p.png")
-    assert found["reports"][1]["seed"] == 3
+    assert found["seed"] == 3
+    # its two matrices have names, and so keys of their own
+    engine = DPETensor(seed=3)
+    keys = [engine.program(np.eye(8), name=name)._address.seed for name in ("dct", "inverse dct")]
+    assert [report["seed"] for report in found["reports"]] == keys
     assert found["snr_dB"] > 10
     with open("design.toml", "w") as file:
         file.write(DESIGN)
