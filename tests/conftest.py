@@ -59,3 +59,15 @@ def rng():
     import numpy as np
 
     return np.random.default_rng(20261124)
+
+
+@pytest.fixture
+def pair(tmp_path, monkeypatch, rng):
+    """Return two matrices, which are in a.npy and b.npy of the current folder."""
+    import numpy as np
+
+    monkeypatch.chdir(tmp_path)
+    a, b = rng.standard_normal((5, 70)), rng.standard_normal((70, 3))
+    np.save("a.npy", a)
+    np.save("b.npy", b)
+    return a, b

@@ -23,16 +23,6 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def pair(tmp_path, monkeypatch, rng):
-    """Return two matrices, which are in a.npy and b.npy of the current folder."""
-    monkeypatch.chdir(tmp_path)
-    a, b = rng.standard_normal((5, 70)), rng.standard_normal((70, 3))
-    np.save("a.npy", a)
-    np.save("b.npy", b)
-    return a, b
-
-
-@pytest.fixture
 def run(capsys, monkeypatch):
     """Return a function that runs a command that must work, and returns what it printed."""
     monkeypatch.setattr(_cache, "_told", True)  # of a compiler, which the first product may wait for

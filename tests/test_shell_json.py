@@ -23,15 +23,6 @@ radc = [1024, 4096]
 
 
 @pytest.fixture
-def pair(tmp_path, monkeypatch, rng):
-    monkeypatch.chdir(tmp_path)
-    a, b = rng.standard_normal((5, 70)), rng.standard_normal((70, 3))
-    np.save("a.npy", a)
-    np.save("b.npy", b)
-    return a, b
-
-
-@pytest.fixture
 def told(capsys):
     """Return a function that runs a command and returns the JSON that it printed."""
 

@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -305,7 +306,7 @@ def plain(value: Any) -> Any:
     >>> plain((1.5, math.inf, None))
     [1.5, 'inf', None]
     """
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]

@@ -2,12 +2,12 @@
 
 import importlib
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any
 
 from .. import config
+from ..analysis.results import plain
 from ..checks import fail
 from ..engine import Engine
 from . import _pictures
@@ -107,7 +107,7 @@ class Study:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the study as plain values that JSON can hold; an infinite figure is the text "inf"."""
-        return {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
+        return {part.name: plain(getattr(self, part.name)) for part in fields(self)}
 
     def to_frame(self) -> Any:
         """Return the table as a pandas DataFrame; its ``attrs["units"]`` are the units of the columns.
@@ -158,13 +158,3 @@ def _range(numbers: tuple[int, ...]) -> str:
     if len(numbers) > 2 and numbers == tuple(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]} to {numbers[-1]}"
     return ", ".join(map(str, numbers))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
