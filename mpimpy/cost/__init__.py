@@ -1,0 +1,1 @@
+"""Energy, latency and area of products."""
