@@ -418,6 +418,18 @@ def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
     return _contiguous(reference.transfer(conductance, r_word, r_bit, reduce_lines))
 
 
+def driver_links(conductance: Any, r_word: float, r_bit: float) -> Any:
+    """See `reference.driver_links`."""
+
+    def join(g: Any, gw: float, gb: float) -> Any:
+        batch, rows, cols = g.shape
+        out, work = np.empty((batch, rows, rows), np.float64), batch * rows * cols * (40 + (cols + rows) ** 2) * 3e-5
+        _jit.launch(_ladder_numba.join_drivers, batch, work, _frozen(g), gw, gb, out)
+        return out
+
+    return reference.driver_links(conductance, r_word, r_bit, join)
+
+
 def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
     """See `reference.node_voltages`."""
     return tuple(map(_contiguous, reference.node_voltages(conductance, voltages, r_word, r_bit, _bit_nodes)))
