@@ -260,8 +260,16 @@ def test_unused_cells_cannot_be_left_out(rng):
         energy_of(engine_for().program(w), x, how)
     W = engine_for().program(w[:, :8])
     assert energy_of(W, x, how) == energy_of(W, x, Driving(READ_S, whole=True)) == energy_of(W, x, AMPLITUDE)
-    with pytest.raises(ValueError, match=r"supply_V=0.1 V is below vread=0.2 V"):
-        energy_of(W, x, Driving(READ_S, supply_V=0.1))
+
+
+def test_a_low_supply_is_refused(rng):
+    x, W, low = rng.standard_normal((3, 8)), engine_for().program(np.eye(8)), Driving(READ_S, supply_V=0.1)
+    message, (programmed, encoded) = r"supply_V=0.1 V is below vread=0.2 V", encode_inputs(W, x)
+    with pytest.raises(ValueError, match=message):
+        load(backend_of(W), programmed, low)
+    loaded = load(backend_of(W), programmed, REGULATED)
+    with pytest.raises(ValueError, match=message):
+        circuit_energy(backend_of(W), programmed, encoded, low, loaded, 0, 0)
 
 
 @pytest.mark.slow
