@@ -320,6 +320,18 @@ def test_drives_count_codes(rng):
     assert found.squares == tuple(sum((digit**2).sum(axis=0) for digit in digits).tolist())
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_squares_beyond_32_bits_add_up_exactly(bits):
+    top = 2**bits - 1
+    config = Config(Device(var=0), DAC(2**bits), inputs=Format((1, bits), mapping="signed"))
+    W = Engine.from_config(config, seed=1).program(np.eye(3))
+    programmed, encoded = encode_inputs(W, -np.ones((40000, 3)))
+    found = drives(backend_of(W), programmed, encoded, 0)
+    assert found.squares == (40000 * top**2,) * 3
+    assert found.sums == (40000 * top,) * 3
+    assert found.nonzero == 120000
+
+
 @pytest.mark.parametrize("name", RUNNERS)
 def test_wide_codes_are_squared_exactly(rng, name, monkeypatch):
     make, backend = RUNNERS[name]

@@ -291,3 +291,11 @@ def test_wide_codes_meet_exactly(rng):
     W = W.program(w)
     assert _driving.code_unit(W.programmed) > 2**26
     assert energy_of(W, x, AMPLITUDE) == pytest.approx(brute_force(W, x, AMPLITUDE), rel=1e-12, abs=0)
+    backend, loaded = backend_of(W), load(backend_of(W), W.programmed, AMPLITUDE)
+
+    def exact(first, last):
+        programmed, encoded = encode_inputs(W, x[first:last])
+        return circuit_energy(backend, programmed, encoded, AMPLITUDE, loaded, 3, first)
+
+    # products of codes pass 53 bits, and none is rounded
+    assert exact(0, 1) + exact(1, 3) == exact(0, 3)
