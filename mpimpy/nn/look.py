@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from .._html import table
+from .._plain import frame_of, plain
 from ..analysis.counts import Counts, counts
 from ..analysis.metrics import EXACT_dB
-from ..analysis.results import frame_of, plain
 from ..compat.dpetensor import DPETensor
 from ..engine import Engine
 from ._cells import LayerCells
