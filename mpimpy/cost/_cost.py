@@ -180,7 +180,7 @@ class Cost:
     def _figures(self) -> list[tuple[str, str]]:
         why = dict(self.missing)
         bits = "; ".join(map(str, self.bits))
-        rows = [("per MAC", str(self.energy_per_mac))]
+        rows = [("per MAC", f"{self.energy_per_mac}, {self.macs:,} MACs")]
         rows += [("efficiency", f"{self.tops_per_watt}, with {bits}")] if self.energy.low else []
         rows += [("latency", str(self.latency)), ("throughput", f"{self.throughput}, with {bits}")]
         for name in ("area", "writing"):
@@ -198,7 +198,7 @@ class Cost:
         return "\n".join([*lines, f"({self._note()})"])
 
     def __repr__(self) -> str:
-        return f"<Cost of {self.macs} MACs in {self.technology}: {self.energy}, {si(self.latency.value, 's')}>"
+        return f"<Cost of {self.macs:,} MACs in {self.technology}: {self.energy}, {si(self.latency.value, 's')}>"
 
     def _repr_html_(self) -> str:
         rows = [("technology", self.technology, ""), ("energy", str(self.energy), ""), *self._energies()]
@@ -208,7 +208,7 @@ class Cost:
 _FIGURES = {
     "energy": "J",
     "energy_per_mac": "J",
-    "tops_per_watt": "TOPS_per_W",
+    "tops_per_watt": "",
     "latency": "s",
     "throughput": "TOPS",
     "area": "m2",

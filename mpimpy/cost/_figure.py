@@ -200,7 +200,7 @@ class Anchor:
         assert self.high is not None
         return Figure(self.value, self.unit, self.low, self.high, self.source)
 
-    def at(self, bits: float) -> Figure:
+    def at(self, bits: float, setting: str = "radc") -> Figure:
         """Return the figure of a converter of another number of bits.
 
         Energy and area grow with the bits somewhere between in proportion to them and in proportion to the codes: the
@@ -210,6 +210,8 @@ class Anchor:
         ----------
         bits : float
             log2 of the codes, at most two from those of the anchor.
+        setting : str
+            Setting of an engine that has the codes, for the message.
 
         Raises
         ------
@@ -221,9 +223,9 @@ class Anchor:
             fail(ValueError, msg)
         if abs(bits - self.bits) > REACH:
             msg = (
-                f"a converter of {bits:.3g} bits is more than {REACH} bits from its anchor, {self.bits:g} bits "
-                f"({self.source}): give an anchor within {self.bits - REACH:g} to {self.bits + REACH:g} bits of it, "
-                "or use other codes (radc)"
+                f"a converter of {bits:.3g} bits ({setting}) is more than {REACH} bits from its anchor, of "
+                f"{self.bits:g} bits ({self.source}): give an anchor of a converter nearer to it, or use {setting} of 2**"
+                f"{max(1, math.ceil(self.bits - REACH)):g} to 2**{math.floor(self.bits + REACH):g} codes"
             )
             fail(ValueError, msg)
         found, (codes, proportional) = self.figure, (2.0 ** (bits - self.bits), bits / self.bits)
@@ -232,10 +234,14 @@ class Anchor:
         return Figure(found.value * codes, self.unit, *ends, f"{self.source}{scaled}")
 
     def __str__(self) -> str:
-        return f"{self.figure}{'' if self.bits is None else f' at {self.bits:g} bits'}: {self.source}"
+        return f"{self.figure}{_at_bits(self.bits)}: {self.source}"
 
 
 _ASSUMED = f"; band of {BAND:.0%} assumed".replace("%", " %")
+
+
+def _at_bits(bits: float | None) -> str:
+    return "" if bits is None else f" at {bits:g} bit{'s' if bits != 1 else ''}"
 
 
 def as_figure(name: str, value: Any, unit: str, source: str | None, *, above: bool = True) -> Figure:

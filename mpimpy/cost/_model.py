@@ -145,7 +145,7 @@ def _parts(
     if tech.dac is None:
         missing["dacs"] = _NO_LAW
     else:
-        dac = tech.dac.figure if tech.dac.bits is None else tech.dac.at(math.log2(config.dac.rdac))
+        dac = tech.dac.figure if tech.dac.bits is None else tech.dac.at(math.log2(config.dac.rdac), "rdac")
         parts["dacs"] = dac.times(found.dac_conversions)
     parts["adcs"] = _mean_over_pairs(product, _converter(tech)).times(found.adc_conversions)
     width = _accumulator_bits(product)

@@ -277,8 +277,7 @@ class Technology:
             if isinstance(value, AdcLaw):
                 rows.append((item.name, f"{value.energy} a code at 28 nm", value.energy.source))
             elif isinstance(value, Anchor):
-                bits = "" if value.bits is None else f" at {value.bits:g} bits"
-                rows.append((item.name, f"{value.figure}{bits}", value.source))
+                rows.append((item.name, str(value).removesuffix(f": {value.source}"), value.source))
             elif isinstance(value, Figure):
                 rows.append((item.name, str(value), value.source))
         return Sources(rows)
