@@ -8,7 +8,7 @@ from .._html import table
 from .._plain import plain
 from ..checks import fail
 from ._counts import Counts
-from ._figure import Figure, si, together
+from ._figure import Figure, together
 
 __all__ = ["PARTS", "Bits", "Cost"]
 
@@ -46,7 +46,7 @@ class Cost:
     """Energy, latency and area of a product; prints as a table.
 
     A part of the energy is None where it is not counted; `missing` says why. Costs of several products add up: their
-    energies and their latencies, for they follow one another.
+    energies, their latencies, for they follow one another, and areas and writing, as of matrices of their own.
 
     Attributes
     ----------
@@ -103,8 +103,6 @@ class Cost:
     def tops_per_watt(self) -> Figure:
         """Operations for each joule, two for each multiplication and addition, 10^12; see `bits`."""
         energy, most = self.energy, 2e-12 * self.macs
-        if energy.low == 0:
-            fail(ValueError, "this product may take no energy, so operations for each joule have no bound")
         return Figure(most / energy.value, "TOPS/W", most / energy.high, most / energy.low, "energy")
 
     @property
@@ -172,7 +170,7 @@ class Cost:
             figure = getattr(self, name)
             shown = _NAMES.get(name, name)
             if figure is not None:
-                share = f"{figure.value / total.value:.1%}".replace("%", " %") if total.value else ""
+                share = f"{figure.value / total.value:.1%}".replace("%", " %")
                 yield shown, str(figure), share
             elif name in why:
                 yield shown, f"not counted: {why[name]}", ""
@@ -181,8 +179,11 @@ class Cost:
         why = dict(self.missing)
         bits = "; ".join(map(str, self.bits))
         rows = [("per MAC", f"{self.energy_per_mac}, {self.macs:,} MACs")]
-        rows += [("efficiency", f"{self.tops_per_watt}, with {bits}")] if self.energy.low else []
-        rows += [("latency", str(self.latency)), ("throughput", f"{self.throughput}, with {bits}")]
+        rows += [
+            ("efficiency", f"{self.tops_per_watt}, with {bits}"),
+            ("latency", str(self.latency)),
+            ("throughput", f"{self.throughput}, with {bits}"),
+        ]
         for name in ("area", "writing"):
             figure = getattr(self, name)
             rows.append((name, f"not known: {why.get(name, 'of some products')}" if figure is None else str(figure)))
@@ -198,7 +199,7 @@ class Cost:
         return "\n".join([*lines, f"({self._note()})"])
 
     def __repr__(self) -> str:
-        return f"<Cost of {self.macs:,} MACs in {self.technology}: {self.energy}, {si(self.latency.value, 's')}>"
+        return f"<Cost of {self.macs:,} MACs in {self.technology}: {self.energy}, {self.latency}>"
 
     def _repr_html_(self) -> str:
         rows = [("technology", self.technology, ""), ("energy", str(self.energy), ""), *self._energies()]

@@ -187,7 +187,7 @@ class Anchor:
         bits = None if self.bits is None else as_float("bits", self.bits, 0, above=True)
         if self.low is None and self.high is None and not source.endswith(_ASSUMED):
             source += _ASSUMED
-        low = value * (1 - BAND) if self.low is None else as_float("low", self.low, 0)
+        low = value * (1 - BAND) if self.low is None else as_float("low", self.low, 0, above=True)
         high = value * (1 + BAND) if self.high is None else as_float("high", self.high, 0)
         if not low <= value <= high:
             fail(ValueError, f"low={low:g}, value={value:g}, high={high:g} of an anchor must ascend")
@@ -224,8 +224,8 @@ class Anchor:
         if abs(bits - self.bits) > REACH:
             msg = (
                 f"a converter of {bits:.3g} bits ({setting}) is more than {REACH} bits from its anchor, of "
-                f"{self.bits:g} bits ({self.source}): give an anchor of a converter nearer to it, or use {setting} "
-                f"of 2**{max(1, math.ceil(self.bits - REACH)):g} to 2**{math.floor(self.bits + REACH):g} codes"
+                f"{self.bits:g} bits ({self.source}): give an anchor of a converter nearer to it, or a {setting} with "
+                f"2**{max(1, math.ceil(self.bits - REACH)):g} to 2**{math.floor(self.bits + REACH):g} codes"
             )
             fail(ValueError, msg)
         found, (codes, proportional) = self.figure, (2.0 ** (bits - self.bits), bits / self.bits)

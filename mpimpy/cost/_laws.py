@@ -4,7 +4,7 @@ import bisect
 import math
 from dataclasses import dataclass
 
-from ..checks import fail
+from ..checks import as_float, fail
 from ._figure import Figure
 
 __all__ = ["AdcLaw", "check_node", "digital_factor", "survey_law"]
@@ -40,9 +40,10 @@ def check_node(node_nm: float) -> float:
 
     Raises
     ------
-    ValueError
-        If it is outside 7 to 180 nm.
+    TypeError, ValueError
+        If it is no number, or outside 7 to 180 nm.
     """
+    node_nm = as_float("node_nm", node_nm, -math.inf)
     if not LEAST_NM <= node_nm <= MOST_NM:
         msg = (
             f"node_nm={node_nm:g} is outside the data of the laws, {LEAST_NM:g} to {MOST_NM:g} nm: take a node of that "
@@ -103,8 +104,8 @@ class AdcLaw:
 
     Raises
     ------
-    ValueError
-        If the node is outside the data, 7 to 180 nm.
+    TypeError, ValueError
+        If the energy is no figure in J above 0, or the node outside the data, 7 to 180 nm.
 
     Examples
     --------
@@ -118,6 +119,7 @@ class AdcLaw:
     def __post_init__(self) -> None:
         if not isinstance(self.energy, Figure) or self.energy.unit != "J":
             fail(TypeError, f"energy={self.energy!r} of a law of converters must be a cost.Figure in J")
+        as_float("energy", self.energy.low, 0, above=True, unit=" J")
         check_node(self.node_nm)
 
     def at(self, bits: float, rate_Hz: float) -> Figure:

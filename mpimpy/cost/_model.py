@@ -42,6 +42,11 @@ class _Product(NamedTuple):
         return self.counts.tiles[1] * self.counts.tiles[2]
 
     @property
+    def cores(self) -> int:
+        """Arrays with converters of their own: those of a pair share them."""
+        return self.counts.arrays // self.config.weights.cells_per_digit
+
+    @property
     def line_cells(self) -> int:
         """Cells on a word line, reference columns included."""
         tile = self.config.tile
@@ -118,7 +123,7 @@ def _core(product: _Product) -> dict[str, Figure]:
         )
         fail(ValueError, msg)
     each = _mean_over_pairs(product, anchor.at) if anchor.bits is not None else anchor.figure
-    return {"core": each.times(_reads(product) * product.counts.arrays)}
+    return {"core": each.times(_reads(product) * product.cores)}
 
 
 def _parts(
@@ -277,7 +282,7 @@ def _longer(a: Figure, b: Figure) -> Figure:
 def _area(product: _Product) -> Figure | None:
     tech, config, found = product.technology, product.config, product.counts
     if tech.core_area is not None:
-        return tech.core_area.figure.times(found.arrays)
+        return tech.core_area.figure.times(product.cores)
     if tech.cell_area is None or tech.adc_area is None:
         return None
     cells = found.arrays * config.tile.rows * product.line_cells

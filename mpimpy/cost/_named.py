@@ -30,7 +30,7 @@ def _scaled(value: float, unit: str, factor: float, source: str, how: str) -> Fi
 
 def generic(node_nm: float) -> Technology:
     """Return a technology of published laws at a node, nm; see `Technology.generic`."""
-    node = check_node(float(node_nm))
+    node = check_node(node_nm)
     lines, pitch = "scaled by pitch", node / 130
     return Technology(
         name=f"generic-{node:g}",

@@ -94,7 +94,8 @@ class Technology:
     cell : Anchor, optional
         Energy of one cell in a pulse, J, in place of that of its conductance.
     core : Anchor, optional
-        Energy of one array and its converters in a read of one input slice, J, in place of everything else.
+        Energy of one array and its converters in a read of one input slice, J, in place of everything else. A core
+        holds both arrays of a differential pair, for they share converters.
     core_array : (int, int), optional
         Rows and columns of the array of `core`; other arrays are refused.
     write_voltage, write_time : Figure, optional
@@ -102,7 +103,7 @@ class Technology:
     cell_area, adc_area : Anchor, optional
         m2. None: the area is not known.
     core_area : Anchor, optional
-        Area of one array with its converters, m2, in place of these two.
+        Area of one core, m2, in place of these two.
 
     Raises
     ------
@@ -225,7 +226,10 @@ class Technology:
         """
         from ._named import named
 
-        return named(name)
+        text = as_text(name)
+        if text is None:
+            fail(TypeError, f"technology={name!r} must be the name of one, such as 'generic-28'")
+        return named(text)
 
     def replace(self, *, source: str | None = None, **changes: Any) -> "Technology":
         """Return the technology with other values of some parameters, named as in `Technology`.
