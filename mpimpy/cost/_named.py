@@ -82,7 +82,7 @@ def _hermes() -> Technology:
         adc_rate=_within(1 / 132.9e-9, "Hz", f"{_HERMES}: 1.59 TOPS/mm2 on 0.62 mm2"),
         core=Anchor(12.48e-9, source=f"{_HERMES}: 10.5 TOPS/W"),
         core_array=(256, 256),
-        core_area=Anchor(0.62e-6, unit="m2", source=_HERMES),
+        core_area=Anchor(0.62e-6, unit="m2", source=f"{_HERMES}: 1.59 TOPS/mm2, and one of 64 cores of 63.1 TOPS"),
     )
 
 
