@@ -1,5 +1,6 @@
 """Energy, latency and area of a product, each with its band."""
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,8 +16,18 @@ __all__ = ["PARTS", "Bits", "Cost"]
 # parts of the energy, in the order of the signal
 PARTS = ("dacs", "lines", "cells", "adcs", "adders", "buffers", "core")
 _NAMES = {"dacs": "DACs", "adcs": "ADCs", "core": "cores"}
+_NAME = 19  # columns of a name
 _NEVER = "routers and leakage: no law with a source"
 _CORRELATED = "bands are added as if all constants erred together"
+WIDTH = 88  # columns of a printed cost
+
+
+def _line(name: str, text: str) -> str:
+    # a row of a printed cost, with as many lines as it needs
+    if len(text) + _NAME <= WIDTH:
+        return f"{name:<{_NAME}}{text}"
+    more = " " * _NAME
+    return textwrap.fill(text, WIDTH, initial_indent=f"{name:<{_NAME}}", subsequent_indent=more, break_on_hyphens=False)
 
 
 @dataclass(frozen=True)
@@ -193,10 +204,10 @@ class Cost:
         return "; ".join(filter(None, (f"not counted: {_NEVER}", _CORRELATED, self.note)))
 
     def __str__(self) -> str:
-        lines = [f"{'technology':<19}{self.technology}", f"{'energy':<19}{self.energy}"]
-        lines += [f"  {name:<17}{text:<34}{share:>8}".rstrip() for name, text, share in self._energies()]
-        lines += [f"{name:<19}{text}" for name, text in self._figures()]
-        return "\n".join([*lines, f"({self._note()})"])
+        rows = [("technology", self.technology), ("energy", str(self.energy))]
+        rows += [(f"  {name}", f"{text:<34}{share:>8}".rstrip()) for name, text, share in self._energies()]
+        lines = [_line(*row) for row in (*rows, *self._figures())]
+        return "\n".join([*lines, *textwrap.wrap(f"({self._note()})", WIDTH, break_on_hyphens=False)])
 
     def __repr__(self) -> str:
         return f"<Cost of {self.macs:,} MACs in {self.technology}: {self.energy}, {self.latency}>"

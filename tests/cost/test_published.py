@@ -14,11 +14,16 @@ Converters: L. Kull et al., ISSCC 2013, 468; a 6-bit converter of 40 nm and a 10
 Performance Survey 1997-2025, at their effective bits.
 """
 
+import pathlib
+import re
+
 import numpy as np
 import pytest
 
 from mpimpy import ADC, DAC, Config, Device, Engine, Format, Tile
 from mpimpy.cost import Anchor, Technology
+
+PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "cost.md").read_text("utf-8")
 
 # NeuRRAM, fJ per operation: bits of results and of inputs, word lines, neurons, input pulses
 WAN = {
@@ -174,3 +179,35 @@ def test_isaacs_budget_by_the_laws_of_its_node():
 )
 def test_converters_by_the_law(node, rate, bits, joule, ratio):
     assert Technology.generic(node).adc.at(bits, rate).value / joule == pytest.approx(ratio, abs=0.007)
+
+
+def test_the_guide_prints_what_its_first_lines_print(capsys):
+    exec(compile(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], "cost.md", "exec"), {})
+    assert capsys.readouterr().out == re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)[1]
+
+
+@pytest.mark.parametrize(
+    "ratios",
+    [
+        "0.79, 0.90, 0.88, 0.91",
+        "0.19, 0.32, 0.72, 1.98",
+        "0.79, 0.81, 0.81, 0.80",
+        "0.49, 0.62, 0.79, 1.42",
+        "1.01, 0.94, 1.18, 1.21",
+        "0.10",
+        "0.30",
+        "0.96",
+        "0.93",
+        "1.02, 1.02",
+        "5.4",
+        "1.63",
+        "0.84",
+        "3.6",
+        "0.95",
+        "1.27",
+        "0.89",
+        "3.0",
+    ],
+)
+def test_the_guide_has_these_ratios(ratios):
+    assert re.search(rf"\| {re.escape(ratios)} \|$", PAGE, re.MULTILINE)
