@@ -139,9 +139,7 @@ def _parts(
     pulse = config.dac.vread
     parts: dict[str, Figure | None] = {}
     if tech.cell is None:
-        supply = None if tech.driver_supply is None else tech.driver_supply.value
-        how = Driving(tech.read_time.value, tech.coding == "width", supply, tech.whole_arrays)
-        how.check(config.dac)
+        how = _driving(product)
         loaded = load(backend, programmed, how)
         if isinstance(loaded, Links):
             joule = circuit_energy(backend, programmed, inputs, how, loaded, *at)
@@ -168,6 +166,24 @@ def _parts(
         if figure is None:
             missing[f"{name}s"] = f"no figure; give {name}="
     return {name: part for name, part in parts.items() if part is not None}
+
+
+def _driving(product: _Product) -> Driving:
+    tech, config = product.technology, product.config
+    supply, highest = None if tech.driver_supply is None else tech.driver_supply.value, config.dac.vread
+    if supply is not None and supply < highest:
+        msg = (
+            f"driver_supply={supply:g} V of technology {tech.name} is below vread={highest:g} V, to which it drives "
+            f"word lines: use at least {highest:g} V, or a lower vread"
+        )
+        fail(ValueError, msg)
+    if tech.whole_arrays is False and config.wires is not None and product.shape[1] % config.tile.cols:
+        msg = (
+            f"whole_arrays=False leaves out the unused cells beyond column {product.shape[1]}, which wires of arrays "
+            f"of {config.tile.cols} columns join to the others: use whole_arrays=None"
+        )
+        fail(ValueError, msg)
+    return Driving(tech.read_time.value, tech.coding == "width", supply, tech.whole_arrays)
 
 
 def _whole(product: _Product) -> bool:

@@ -168,6 +168,10 @@ def test_figures_are_above_zero_and_in_their_unit(name, unit):
         GENERIC.replace(**{name: "fast"}, source="user")
     if name != "end_capacitance":
         with pytest.raises(ValueError, match=rf"^{name}=0 .* is out of range: it must be above 0 "):
+            GENERIC.replace(
+                **{name: Figure(2e-3, unit, 0.0, 3e-3, "user")}, **beside, source="user" if beside else None
+            )
+        with pytest.raises(ValueError, match=rf"^{name}=0 .* is out of range: it must be above 0 "):
             GENERIC.replace(**{name: 0}, **beside, source="user")
     with pytest.raises(TypeError, match=rf"^{name}=2 has no source"):  # not by the constructor either
         Technology(
