@@ -137,9 +137,10 @@ def load(backend: Any, programmed: Programmed, how: Driving) -> Conductances | L
     Raises
     ------
     ValueError
-        If unused cells are left out, which wires join to the others.
+        If a supply is too low, or unused cells are left out that wires join to the others.
     """
     config = programmed.config
+    how.check(config.dac)
     if config.wires is None:
         return conductances(programmed, how.whole)
     if how.whole is False and _unused_columns(config, 0, programmed.shape[1]):
@@ -177,7 +178,6 @@ def cell_energy(
     ValueError
         If a supply is too low, or unused cells are left out that wires join to the others.
     """
-    how.check(programmed.config.dac)
     loaded = load(backend, programmed, how)
     if isinstance(loaded, Links):
         return float(circuit_energy(backend, programmed, inputs, how, loaded, read, first_row))

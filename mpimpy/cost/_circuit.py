@@ -2,22 +2,23 @@
 
 Seen from its drivers, an array is a network of conductances between any two of them, and from each to 0 V, where bit
 lines end. With the voltages V it dissipates the sum over all links of ``L_ij (V_i - V_j)**2``. This is V' Y V with the
-driving-point matrix Y, and the sum of I**2 R over all cells and segments. No term is below 0, so nothing cancels. A
-link to another driver is the current that flows out there per volt, while all others are at 0 V: `node_voltages` knows
-it. Links to 0 V are the row sums of the transfer matrix.
+driving-point matrix Y, and the sum of I**2 R over all cells and segments. No term is below 0, so nothing cancels. Links
+to 0 V are the row sums of the transfer matrix.
 
 The network is that which `mpimpy.cells.wiring.pass_on` solves: whole arrays with their reference columns. Cells have
 their mean conductances; the mean over reads differs from it in second order of the read variation.
 """
 
+import functools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._integers import ceil_div
-from ..arrays import device_of, namespace
+from ..arrays import namespace
 from ..cells import memristors, wiring
 from ..config import Wires
 from ..crossbar import plan as plans
@@ -28,67 +29,53 @@ from ._means import host_list, mean_cells
 
 __all__ = ["Links", "circuit_energy", "links"]
 
-NODES = 1 << 21  # nodes of arrays, times inputs, whose voltages are found at once
 FINEST = 200  # links count in units of 2**-200 S: what is finer is nothing beside any cell
 CODES = 1 << 18  # codes at once
 PAIRS = 1 << 22  # pairs of codes at once
 EXACT = 1 << 53
-CURRENT_BITS = 50  # of the largest current that a driver can supply
+CURRENT_BITS = 60  # of the largest current that a driver can supply, in 64-bit integers
 LOW_BITS = 25
 
 Table = list[list[float]]
 
 
-@dataclass(frozen=True)
+class _Arrays(NamedTuple):
+    # float64 arrays of some arrays: links between the drivers of rows i and k at [:, i, k]; links to 0 V at [:, i]
+    between: Any
+    outward: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Links:
     """Conductances between the drivers of arrays, and from these to 0 V, S; one item for each row of tiles.
 
     Attributes
     ----------
     between : tuple of tables
-        ``between[t][k][i]``, i < k: of the drivers of rows i and k of the matrix in row t of tiles, over all arrays.
+        ``between[t][i][k]``: of the drivers of rows i and k of the matrix in row t of tiles, over all arrays.
     outward : tuple of lists
         ``outward[t][i]``: to 0 V, where bit lines end and unused word lines are.
-    each : tuple of lists of (table, list), or None
+    each : tuple or None
         The same of each array, where they were asked for.
     """
 
     between: tuple[Table, ...]
     outward: tuple[list[float], ...]
-    each: tuple[list[tuple[Table, list[float]]], ...] | None
+    each: tuple[_Arrays, ...] | None
 
 
-def _between(backend: Any, tiles: Any, wires: Wires, used: int) -> Any:
-    # (tiles, rows, used): amperes out of the driver of a row per volt at that of another, all others at 0 V
-    xp, (count, rows, cols), where = namespace(tiles), tiles.shape, device_of(tiles)
-    drive = xp.eye(rows, used, dtype=xp.float64, device=where)
-    at_once = max(1, min(used, NODES // (rows * cols)))
-    high = max(1, NODES // (rows * cols * at_once))
-    gw = 1 / wires.r_word if wires.r_word > 0 else math.inf
-    bands = []
-    for first in range(0, count, high):
-        some, parts = tiles[first : min(first + high, count), :, :], []
-        for left in range(0, used, at_once):
-            one = drive[:, left : min(left + at_once, used)]
-            volts = xp.zeros((some.shape[0], 1, 1), dtype=xp.float64, device=where) + one
-            word, bit = backend.node_voltages(some, volts, wires.r_word, wires.r_bit)
-            if gw == math.inf:
-                found = xp.zeros_like(volts)
-                for j in range(cols):
-                    found = found + some[:, :, j, None] * bit[:, :, j, :]
-            else:
-                found = gw * word[:, :, 0, :]
-            parts.append(found)
-        bands.append(xp.concat(parts, axis=2))
-    return xp.concat(bands, axis=0)
+def _in_order(parts: Iterable[Any]) -> Any:
+    # a float sum whose order is the same in every library
+    return functools.reduce(operator.add, parts)
 
 
-def _of_arrays(backend: Any, tiles: Any, wires: Wires, used: int) -> Iterator[tuple[Table, list[float]]]:
-    # (links of each driver to those of the rows above, links to 0 V) of each array
-    between = host_list(_between(backend, tiles, wires, used))
-    for found, passed in zip(between, host_list(backend.transfer(tiles, wires.r_word, wires.r_bit)), strict=True):
-        outward = [math.fsum(passed[i] + [row[i] for row in found[used:]]) for i in range(used)]
-        yield [row[:i] for i, row in enumerate(found[:used])], outward
+def _of_arrays(backend: Any, tiles: Any, wires: Wires, used: int) -> _Arrays:
+    xp, (_, rows, cols) = namespace(tiles), tiles.shape
+    below = backend.driver_links(tiles, wires.r_word, wires.r_bit)
+    passed = backend.transfer(tiles, wires.r_word, wires.r_bit)
+    ends = [passed[:, :used, j] for j in range(cols)]
+    own = below[:, :used, :used]
+    return _Arrays(own + xp.matrix_transpose(own), _in_order(ends + [below[:, k, :used] for k in range(used, rows)]))
 
 
 def links(backend: Any, programmed: Programmed, each: bool = False) -> Links:
@@ -103,18 +90,18 @@ def links(backend: Any, programmed: Programmed, each: bool = False) -> Links:
         Keep those of each array.
     """
     config, cells, depth = programmed.config, programmed.as_programmed, programmed.shape[0]
-    cell_format, rows, wires = plans.cell_format(config), config.tile.rows, config.wires
+    cell_format, rows, wires, xp = plans.cell_format(config), config.tile.rows, config.wires, namespace(cells.cells)
     assert wires is not None
-    xp, between, outward, kept = namespace(cells.cells), [], [], []
+    between, outward, kept = [], [], []
     for t in range(ceil_div(depth, rows)):
         span = slice(t * rows, min(depth, (t + 1) * rows))
-        some, used = mean_cells(config, cell_format, memristors.select_rows(cells, span)), span.stop - span.start
-        parts = [wiring.array_conductances(config, cell_format, some, j, (0, 1)) for j in range(cells.cells.shape[0])]
-        found = list(_of_arrays(backend, xp.concat(parts, axis=0), wires, used))
-        tables, ends = zip(*found, strict=True)
-        rows_of_all = zip(*tables, strict=True)
-        between.append([list(map(math.fsum, zip(*row, strict=True))) for row in rows_of_all])
-        outward.append(list(map(math.fsum, zip(*ends, strict=True))))
+        some = mean_cells(config, cell_format, memristors.select_rows(cells, span))
+        slices = range(cells.cells.shape[0])
+        parts = [wiring.array_conductances(config, cell_format, some, j, (0, 1)) for j in slices]
+        found = _of_arrays(backend, xp.concat(parts, axis=0), wires, span.stop - span.start)
+        arrays = range(found.outward.shape[0])
+        between.append(host_list(_in_order(found.between[n, :, :] for n in arrays)))
+        outward.append(host_list(_in_order(found.outward[n, :] for n in arrays)))
         kept.append(found)
     return Links(tuple(between), tuple(outward), tuple(kept) if each else None)
 
@@ -176,24 +163,9 @@ def _dissipated(between: Table, outward: list[float], moments: list[list[int]]) 
     # sum of the links times the squared differences of the codes at their ends
     total = sum(_counted(link) * moments[i][i] for i, link in enumerate(outward))
     for k, row in enumerate(between):
-        for i, link in enumerate(row):
+        for i, link in enumerate(row[:k]):
             total += _counted(link) * (moments[k][k] + moments[i][i] - moments[k][i] - moments[i][k])
     return total
-
-
-def _square(between: Table) -> Table:
-    # with both links of any two rows
-    size = range(len(between))
-    return [[0.0 if i == k else between[max(i, k)][min(i, k)] for i in size] for k in size]
-
-
-def _largest(arrays: list[tuple[Table, list[float]]]) -> float:
-    # current of any driver, at most, where no voltage passes 1 V
-    return max(
-        2 * math.fsum(row) + passed
-        for between, outward in arrays
-        for row, passed in zip(_square(between), outward, strict=True)
-    )
 
 
 def _supplied(
@@ -203,19 +175,22 @@ def _supplied(
     # order counts
     rows, depth = programmed.config.tile.rows, programmed.shape[0]
     assert found.each is not None
-    most = 2 * code_unit(programmed) * max(map(_largest, found.each))  # noisy codes have a factor 2 of head room
+    # largest current of any driver, codes times siemens: a voltage differs from others by twice its highest at most
+    sums = [
+        2 * max(map(math.fsum, table)) + max(ends) for table, ends in zip(found.between, found.outward, strict=True)
+    ]
+    most = 2 * code_unit(programmed) * max(sums)  # noisy codes have a factor 2 of head room
     grid, total = CURRENT_BITS - math.frexp(most)[1], 0
     for given in codes(backend, programmed, inputs, read, first_row, CODES):
-        xp, where = namespace(given.numbers), device_of(given.numbers)
+        xp = namespace(given.numbers)
         volts = xp.astype(given.numbers, xp.float64) * given.factor
         for t in range(ceil_div(depth, rows)):
             some = volts[:, t * rows : min((t + 1) * rows, depth)]
             sign = xp.sign(some)
-            for between, outward in found.each[t]:
-                driven = some * xp.asarray(outward, dtype=xp.float64, device=where)
-                for k, row in enumerate(_square(between)):
-                    link = xp.asarray(row, dtype=xp.float64, device=where)
-                    driven = driven + link * (some - some[:, k : k + 1])
+            for n in range(found.each[t].outward.shape[0]):
+                driven = some * found.each[t].outward[n, :]
+                for k in range(some.shape[1]):
+                    driven = driven + found.each[t].between[n, k, :] * (some - some[:, k : k + 1])
                 taken = xp.round(xp.maximum(sign * driven, xp.zeros_like(driven)) * 2.0**grid)
                 whole = xp.astype(taken, xp.int64)
                 total += int(xp.sum(whole >> LOW_BITS)) << LOW_BITS

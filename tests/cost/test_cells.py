@@ -14,7 +14,7 @@ from mpimpy import ADC, DAC, Config, Device, Drift, Engine, Flicker, Format, Gau
 from mpimpy.cells import laws, memristors
 from mpimpy.converters import drive
 from mpimpy.cost import _driving, _means
-from mpimpy.cost._cells import Conductances, cell_energy, conductances, energy
+from mpimpy.cost._cells import Conductances, cell_energy, conductances, energy, load
 from mpimpy.cost._driving import Drives, Driving, drives
 from mpimpy.crossbar import plan as plans
 from mpimpy.matrix import backend_of, encode_inputs
@@ -322,20 +322,20 @@ def test_drives_count_codes(rng):
 def test_wide_codes_are_squared_exactly(rng, name, monkeypatch):
     make, backend = RUNNERS[name]
     x = rng.standard_normal((4, 9))
-    config = Config(dac=DAC(2**14, vnoise=1e-4), device=Device(var=0), inputs=Format((1, 7, 7), mapping="signed"))
+    config = Config(dac=DAC(2**16, vnoise=1e-4), device=Device(var=0), inputs=Format((1, 7, 7), mapping="signed"))
     w = rng.standard_normal((9, 3))
     plain = Engine.from_config(config, seed=1).program(w)
     W = Engine.from_config(config, seed=1, backend=backend).program(make(w))
     programmed, encoded = encode_inputs(W, make(x))
     codes = [
         [[int(code) for code in row] for row in part]
-        for part in volts_of(plain, x) * (2**14 - 1) * 2.0 ** plans.cell_format(config).voltage_fraction
+        for part in volts_of(plain, x) * (2**16 - 1) * 2.0 ** plans.cell_format(config).voltage_fraction
     ]
     for most in (_driving.MOST, 1 << 40):  # wide codes are squared by halves
         monkeypatch.setattr(_driving, "MOST", most)
         found = drives(backend_of(W), programmed, encoded, 0)
         assert found.squares == tuple(sum(row[k] ** 2 for part in codes for row in part) for k in range(9))
-    assert max(found.squares) > 2**53
+    assert max(found.squares) > 2**63
 
 
 @pytest.mark.parametrize(
@@ -371,6 +371,23 @@ def test_errors_say_how_to_mend_them(build, error, message):
 
 
 def test_a_low_supply_is_refused_before_any_work(rng):
-    W = Engine(seed=1).program(rng.standard_normal((9, 3)))
-    with pytest.raises(ValueError, match=r"supply_V=0.05 V is below vread=0.1 V"):
-        energy_of(W, rng.standard_normal((2, 9)), Driving(1e-7, supply_V=0.05))
+    W, low = Engine(seed=1).program(rng.standard_normal((9, 3))), Driving(1e-7, supply_V=0.05)
+    message = r"supply_V=0.05 V is below vread=0.1 V"
+    with pytest.raises(ValueError, match=message):
+        load(backend_of(W), W.programmed, low)
+    with pytest.raises(ValueError, match=message):
+        energy(low, W.programmed, Drives((0,) * 9, (0,) * 9, 0, 15), conductances(W.programmed))
+
+
+@pytest.mark.parametrize("how", DRIVINGS)
+def test_noisy_voltages_drive_cells(rng, how):
+    x, w = rng.standard_normal((3, 70)), rng.standard_normal((70, 7))
+    W = Engine(Device(var=0), DAC(vnoise=0.1), seed=1).program(w)
+    assert energy_of(W, x, how, 4, 9) == pytest.approx(brute_force(W, x, how, 4, 9), rel=1e-12, abs=0)
+
+
+def test_unused_columns_are_those_after_the_last(rng):
+    # the first column of the matrix is the last of an array; three of the next array are used, one is not
+    W = Engine(tile=Tile(16, 4)).program(rng.standard_normal((9, 4)), origin=(0, 3))
+    more = conductances(W.programmed, True).cells[0] - conductances(W.programmed).cells[0]
+    assert more == 4 * 2**32  # one in each of four slices

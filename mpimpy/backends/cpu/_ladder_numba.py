@@ -283,6 +283,42 @@ def reduce_lines(first, last, conductance, gw, gb, start_links, finish, out):
 
 
 @inline
+def _join_pairs(panel, count, wide, own, out):
+    # links between the drivers of the rows so far, by way of a panel's nodes
+    stars, inverses = panel[0], panel[5]
+    for t in range(count):
+        for i in range(out.shape[0]):
+            own[i] = _star(stars, t, wide + 1 + i)
+        for i in range(out.shape[0]):
+            share = own[i] * inverses[t]
+            for k in range(i):
+                out[i, k] += share * own[k]
+
+
+@kernel
+def join_drivers(first, last, conductance, gw, gb, out):
+    """Link the drivers of tiles with resistance on both kinds of line: see `reference.driver_links`.
+
+    The window is that of `reduce_lines`.
+    """
+    rows, cols = conductance.shape[1:]
+    wide, pitch, links, panel, line = _scratch(cols, rows + 1)
+    own = np.empty(rows)
+    for tile in range(first, last):
+        links[:] = 0.0
+        out[tile] = 0.0
+        for i in range(rows):
+            end = wide + i + 2
+            _add_word_line(conductance[tile, i], gw, links, pitch, wide, line, end - 1)
+            for start in range(0, cols, EIGHT):
+                count = min(EIGHT, cols - start)
+                _eliminate_panel(links, pitch, start, count, wide, end, gb, panel)
+                _join_pairs(panel, count, wide, own, out[tile, : i + 1])
+                _take_places(links, pitch, start, count, end, gb, panel)
+                _mesh(links, pitch, start, count, cols, end, panel)
+
+
+@inline
 def _around(shares, volts, wide, sums):
     # `reference._ladder.total` of shares times volts; beyond `wide`, `sums` holds zeros
     half = sums.size // 2

@@ -18,7 +18,12 @@ from ...arrays import namespace
 from .. import reference
 from ..fallback import with_fallback
 from ..reading import BlockScales, CellMoments, Draw, Errors, Reading, RowDraw, Slicing
-from . import _codes, _jit, _kernels, _ladder_numba, _packing, _read
+from . import _codes, _jit, _kernels, _packing, _read
+from ._circuits import driver_links as driver_links
+from ._circuits import frozen as _frozen
+from ._circuits import node_voltages as node_voltages
+from ._circuits import reduce_lines as reduce_lines
+from ._circuits import transfer as transfer
 from ._errors import disturbance, from_row
 from ._paths import Constants, constants, floats, integers, too_wide
 from ._paths import read_paths as read_paths
@@ -57,16 +62,6 @@ def from_backend(array: Any, like: Any) -> Any:
         # the stride of an axis of length 1 may still be negative, which torch does not take
         return torch.from_numpy(array if min(array.strides, default=0) >= 0 else array.copy())
     return array if arrays.is_numpy(like) else namespace(like).asarray(array, device=device_of(like))
-
-
-def _frozen(array: Any) -> Any:
-    # one compiled kernel serves every caller's array
-    if not array.flags.c_contiguous:
-        array = np.ascontiguousarray(array)
-    if array.flags.writeable:
-        array = array.view()
-        array.flags.writeable = False
-    return array
 
 
 _NONE, _NO_LEVELS = _frozen(np.empty((0, 0, 0), np.float64)), _frozen(np.empty((0, 0, 0), np.int8))
@@ -392,40 +387,3 @@ def _blocks(height: int, width: int, slices: int, together: int) -> tuple[tuple[
     row_block, col_block = ceil_div(height, down), ceil_div(strips, across) * _read.STRIP
     chunk = min(ceil_div(row_block, 4) * 4, max(4, together // slices // 4 * 4))
     return (row_block, col_block, chunk), down * ceil_div(width, col_block)
-
-
-_NO_START = _frozen(np.empty((0, 0), np.float64))
-
-
-def reduce_lines(g: Any, gw: float, gb: float, start: Any = None, finish: bool = False) -> Any:
-    """See `reference.reduce_lines`."""
-    batch, rows, cols = g.shape
-    before = 0 if start is None else start.shape[1] - cols - 1
-    out = np.empty((batch, rows, before) if finish else (batch, before + rows, cols), np.float64)
-    work = batch * rows * cols * (40 + cols * (cols + before + rows)) * 3e-5
-    links = _NO_START if start is None else _frozen(start)
-    _jit.launch(_ladder_numba.reduce_lines, batch, work, _frozen(g), gw, gb, links, finish, out)
-    return out
-
-
-def _contiguous(array: Any) -> Any:
-    # torch takes no flipped view
-    return np.array(array, order="C")
-
-
-def transfer(conductance: Any, r_word: float, r_bit: float) -> Any:
-    """See `reference.transfer`."""
-    return _contiguous(reference.transfer(conductance, r_word, r_bit, reduce_lines))
-
-
-def node_voltages(conductance: Any, voltages: Any, r_word: float, r_bit: float) -> tuple[Any, Any]:
-    """See `reference.node_voltages`."""
-    return tuple(map(_contiguous, reference.node_voltages(conductance, voltages, r_word, r_bit, _bit_nodes)))
-
-
-def _bit_nodes(g: Any, voltages: Any, gw: float, gb: float) -> Any:
-    batch, rows, cols = g.shape
-    out = np.empty((batch, rows, cols, voltages.shape[2]), np.float64)
-    work = batch * rows * cols * (40 + cols * (cols + voltages.shape[2])) * 3e-5
-    _jit.launch(_ladder_numba.bit_nodes, batch, work, _frozen(g), _frozen(voltages), gw, gb, out)
-    return out

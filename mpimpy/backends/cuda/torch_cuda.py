@@ -70,6 +70,7 @@ moments = _without_autocast(reference.moments)
 multiply = _without_autocast(reference.multiply)
 reduce_lines = _without_autocast(reference.reduce_lines)
 transfer = _without_autocast(reference.transfer)
+driver_links = _without_autocast(reference.driver_links)
 node_voltages = _without_autocast(reference.node_voltages)
 
 

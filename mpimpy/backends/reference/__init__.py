@@ -9,6 +9,7 @@ device. The caller has checked the input.
 from typing import Any
 
 from ._draws import apply_stuck_cells, differences, perturb, subtract
+from ._driver_links import driver_links
 from ._encode import block_max, block_sums, code_limits, digits, expand_blocks, fold, limbs, multiply
 from ._errors import disturb
 from ._ladder import node_voltages, reduce_lines, transfer
@@ -26,6 +27,7 @@ __all__ = [
     "differences",
     "digits",
     "disturb",
+    "driver_links",
     "expand_blocks",
     "fold",
     "from_backend",
