@@ -224,8 +224,8 @@ class Anchor:
         if abs(bits - self.bits) > REACH:
             msg = (
                 f"a converter of {bits:.3g} bits ({setting}) is more than {REACH} bits from its anchor, of "
-                f"{self.bits:g} bits ({self.source}): give an anchor of a converter nearer to it, or use {setting} of 2**"
-                f"{max(1, math.ceil(self.bits - REACH)):g} to 2**{math.floor(self.bits + REACH):g} codes"
+                f"{self.bits:g} bits ({self.source}): give an anchor of a converter nearer to it, or use {setting} of "
+                f"2**{max(1, math.ceil(self.bits - REACH)):g} to 2**{math.floor(self.bits + REACH):g} codes"
             )
             fail(ValueError, msg)
         found, (codes, proportional) = self.figure, (2.0 ** (bits - self.bits), bits / self.bits)
