@@ -169,7 +169,7 @@ class Anchor:
     --------
     >>> kull = Anchor(2.55e-12, bits=8, source="Kull, ISSCC 2013")
     >>> print(kull)
-    2.55 pJ (2.3 pJ to 2.81 pJ) at 8 bits: Kull, ISSCC 2013; band of 10 % assumed
+    2.55 pJ (2.29 pJ to 2.8 pJ) at 8 bits: Kull, ISSCC 2013; band of 10 % assumed
     """
 
     value: float
@@ -224,8 +224,8 @@ class Anchor:
         if abs(bits - self.bits) > REACH:
             msg = (
                 f"a converter of {bits:.3g} bits ({setting}) is more than {REACH} bits from its anchor, of "
-                f"{self.bits:g} bits ({self.source}): give an anchor of a converter nearer to it, or use {setting} of "
-                f"2**{max(1, math.ceil(self.bits - REACH)):g} to 2**{math.floor(self.bits + REACH):g} codes"
+                f"{self.bits:g} bits ({self.source}): give an anchor of a converter nearer to it, or use {setting} "
+                f"of 2**{max(1, math.ceil(self.bits - REACH)):g} to 2**{math.floor(self.bits + REACH):g} codes"
             )
             fail(ValueError, msg)
         found, (codes, proportional) = self.figure, (2.0 ** (bits - self.bits), bits / self.bits)
