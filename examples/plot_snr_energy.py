@@ -1,6 +1,6 @@
 """
 SNR against energy: what does a better result cost?
-====================================================
+===================================================
 
 A mapping, an array size and a number of ADC codes give a product its error and its energy. One call
 gives both from the same runs: cells are counted exactly, circuits beside them by published laws with
