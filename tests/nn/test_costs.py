@@ -10,7 +10,7 @@ if torch is None:
     pytest.skip("the torch extra is not installed", allow_module_level=True)
 
 import mpimpy.nn as ann
-from mpimpy import DPETensor
+from mpimpy import DPETensor, _costing
 from mpimpy.analysis.counts import counts
 from mpimpy.cost import Anchor, Figure, Technology
 
@@ -101,6 +101,26 @@ def test_blocks_of_a_convolution_are_one_read(monkeypatch):
     whole = ann.report(model, x, technology=TECH).cost
     monkeypatch.setattr("mpimpy.nn._streamed.BLOCK", 30)
     close(ann.report(model, x, technology=TECH).cost, whole)
+
+
+def test_a_cost_is_of_the_read_and_the_rows_that_were_made(monkeypatch):
+    # they address the noise of DACs
+    seen = []
+
+    def cost_at(matrix, x, technology, read, first_row):
+        seen.append((len(x), read, first_row))
+        return _costing.cost_at(matrix, x, technology, read, first_row)
+
+    monkeypatch.setattr("mpimpy.nn._costs.cost_at", cost_at)
+    monkeypatch.setattr("mpimpy.nn._streamed.BLOCK", 30)
+    model = converted(torch.nn.Conv1d(2, 3, 3))
+    ann.report(model, [inputs(2, 2, 12), inputs(1, 2, 12)], technology=TECH)
+    assert sum(rows for rows, _, _ in seen) == 30
+    for number, rows in ((0, 20), (1, 10)):
+        firsts = [(first, first + many) for many, read, first in seen if read == number]
+        assert len(firsts) > 1
+        assert [first for first, _ in firsts] == [0, *(last for _, last in firsts[:-1])]
+        assert firsts[-1][1] == rows
 
 
 def test_every_time_step_of_a_recurrent_layer_counts():
