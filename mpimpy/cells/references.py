@@ -30,6 +30,7 @@ __all__ = [
     "level_of",
     "mean_variance",
     "read",
+    "steady_numbers",
     "subtract",
     "take_away",
     "together",
@@ -186,13 +187,26 @@ def conductance(config: Config, cell_format: CellFormat, cells: Cells, address: 
     """
     if cells.columns is not None:
         return memristors.conductance(config.device, cell_format, cells.columns)
-    xp, (arrays, depth, width) = array_namespace(cells.cells), cells.cells.shape
+    xp, (_, depth, width) = array_namespace(cells.cells), cells.cells.shape
     wide, where = columns_beside(config, address, width), device_of(cells.cells)
-    levels = [level_of(config, cell_format, j) for j in range(arrays)]
-    numbers = tuple(memristors.steady(config.device, cell_format, cells, level) if level else 0 for level in levels)
+    numbers = tuple(steady_numbers(config, cell_format, cells))
     even = cells._replace(level_shift=0)  # these numbers are on the grid
     values = memristors.conductance_of(config.device, cell_format, even, numbers)
     return xp.stack([xp.full((depth, wide), g, dtype=xp.float64, device=where) for g in values], axis=0)
+
+
+def steady_numbers(config: Config, cell_format: CellFormat, cells: Cells) -> list[int]:
+    """Return what the reference cells of each slice hold if no effect moves them alone, in grid units.
+
+    Parameters
+    ----------
+    config : Config
+    cell_format : CellFormat
+    cells : Cells
+        Of the matrix, as written or aged.
+    """
+    levels = [level_of(config, cell_format, j) for j in range(cells.cells.shape[0])]
+    return [memristors.steady(config.device, cell_format, cells, level) if level else 0 for level in levels]
 
 
 def read(

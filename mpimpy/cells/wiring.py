@@ -17,7 +17,7 @@ from . import memristors, uniform
 from .cell_format import CellFormat
 from .memristors import Cells
 
-__all__ = ["pass_on", "unit_column"]
+__all__ = ["array_conductances", "pass_on", "unit_column"]
 
 CELLS = 1 << 22  # cells solved at once
 LEAST_OHM = 1e-300  # segments of less are taken to have no resistance, or nearly
@@ -51,7 +51,6 @@ def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat,
     """
     slices, depth, width = cells.cells.shape
     beside, last_columns = None if cells.columns is None else cells.columns.cells, _columns(config, cells)
-    unit = unit_column(config, cell_format, cells)
     rows, cols = config.tile.rows, config.tile.cols
     down, across = ceil_div(depth, rows), ceil_div(width, cols)
     xp = namespace(cells.cells)
@@ -59,18 +58,14 @@ def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat,
     step = max(1, CELLS // (rows * across * (cols + last_columns)))
     bands: list[list[Any]] = [[], []]
     for j in range(slices):
-        extra = unit if j % len(config.weights.ascending) == len(config.weights.ascending) - 1 else 0
+        extra = _last_column(config, cell_format, cells, j)
         solve = _solver(wires, (rows, cols), (depth, width), extra, None if beside is None else last_columns)
         parts: list[list[Any]] = [[], []]
         for first in range(0, down, step):
             last = min(first + step, down)
-            span = slice(first * rows, min(last * rows, depth))
-            part = cells.cells[j, span, :]
+            used = min(last * rows, depth) - first * rows
             wide, high = (across, cols) if solve is None else (1, width), (last - first, rows)
-            aside = None if beside is None else beside[j, span, :]
-            tiles = _tiles(xp, part, (*high, *wide), extra >> cells.level_shift, aside)
-            siemens = memristors.conductance(config.device, cell_format, cells._replace(cells=tiles))
-            siemens = xp.clip(siemens, 0.0, None)  # a cell at 0 S may be half a grid unit below
+            siemens = array_conductances(config, cell_format, cells, j, (first, last), wide)
             if solve is None:
                 passed = backend.transfer(siemens, wires.r_word, wires.r_bit)
             else:
@@ -89,12 +84,53 @@ def pass_on(backend: Any, config: Config, wires: Wires, cell_format: CellFormat,
                 # the narrow integers are what is moved
                 value = xp.astype(value, getattr(xp, cell_format.grid_dtype))
                 value = xp.permute_dims(xp.reshape(value, (high[0], wide[0], rows, end.shape[2])), (0, 2, 1, 3))
-                kept.append(xp.reshape(value, (high[0] * rows, wide[0] * end.shape[2]))[: part.shape[0], :size])
+                kept.append(xp.reshape(value, (high[0] * rows, wide[0] * end.shape[2]))[:used, :size])
         for band, some in zip(bands, parts, strict=True):
             band += [some[0] if len(some) == 1 else xp.concat(some, axis=0)] if some else []
     grids = [xp.stack(band, axis=0) for band in bands if band]
     columns = None if cells.columns is None else cells.columns._replace(cells=grids[1], level_shift=0)
     return cells._replace(cells=grids[0], level_shift=0, columns=columns)
+
+
+def array_conductances(
+    config: Config,
+    cell_format: CellFormat,
+    cells: Cells,
+    index: int,
+    tiles: tuple[int, int],
+    wide: tuple[int, int] | None = None,
+) -> Any:
+    """Return the conductances of the arrays of one slice as the circuit has them, S: at least 0.
+
+    Parameters
+    ----------
+    config, cell_format, cells
+        As for `pass_on`.
+    index : int
+        The slice, of all slices of cells.
+    tiles : (int, int)
+        First row of tiles, and the one after the last.
+    wide : (int, int), optional
+        Arrays side by side, and columns of each; by default whole arrays, which hold all columns.
+
+    Returns
+    -------
+    float64 array, shape (rows of tiles * arrays side by side, rows, columns + reference columns)
+    """
+    rows, xp, (_, depth, width) = config.tile.rows, namespace(cells.cells), cells.cells.shape
+    span = slice(tiles[0] * rows, min(tiles[1] * rows, depth))
+    wide = (ceil_div(width, config.tile.cols), config.tile.cols) if wide is None else wide
+    extra = _last_column(config, cell_format, cells, index) >> cells.level_shift
+    beside = None if cells.columns is None else cells.columns.cells[index, span, :]
+    found = _tiles(xp, cells.cells[index, span, :], (tiles[1] - tiles[0], rows, *wide), extra, beside)
+    siemens = memristors.conductance(config.device, cell_format, cells._replace(cells=found))
+    return xp.clip(siemens, 0.0, None)  # a cell at 0 S may be half a grid unit below
+
+
+def _last_column(config: Config, cell_format: CellFormat, cells: Cells, index: int) -> int:
+    # conductance of the reference column of a slice above the reference, in grid units
+    last = len(config.weights.ascending) - 1
+    return unit_column(config, cell_format, cells) if index % (last + 1) == last else 0
 
 
 def _columns(config: Config, cells: Cells) -> int:

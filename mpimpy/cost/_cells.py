@@ -1,56 +1,184 @@
-"""Provisional."""
+"""Energy that a product dissipates in its cells, exact: from the codes that drive rows and the conductances on them.
 
+A word line at V volts that meets conductances of G siemens takes ``V**2 * G`` watts. So the cells of a matrix take the
+sum over its rows of the squared voltages of that row, of all inputs and slices, times the conductances on it, of all
+columns and slices: both are sums of integers, which depend on no order. Wires make a circuit of an array:
+`mpimpy.cost._circuit`.
+"""
+
+import operator
 from dataclasses import dataclass
-
-import numpy as np
+from fractions import Fraction
+from typing import Any
 
 from ..cells import memristors, references
+from ..checks import fail
+from ..config import Config
 from ..crossbar import plan as plans
-from ..crossbar.product import plan_for
-from ..operands import encoding
+from ..crossbar.programmed import Programmed
+from ..operands.encoding import Encoded
+from ._circuit import Links, circuit_energy, links
+from ._driving import Drives, Driving, drives
+from ._means import ONE, row_sums
+
+__all__ = ["Conductances", "cell_energy", "conductances", "energy", "load"]
 
 
 @dataclass(frozen=True)
-class Driving:
-    read_s: float
-    width: bool = False
-    supply_V: float | None = None
-    whole: bool | None = None
+class Conductances:
+    """Sums of the mean conductances on each row of a matrix, over all its arrays; exact.
+
+    A row has ``(above * grid_S + cells * lowest_S) / 2**32`` siemens.
+
+    Attributes
+    ----------
+    above : tuple of int
+        What cells hold above LGS, in ``2**-32`` grid units.
+    cells : tuple of int
+        Number of cells, in units of ``2**-32``: each counts as its mean factor of read variation.
+    grid_S, lowest_S : float
+        A grid unit; LGS, as aged. S.
+    """
+
+    above: tuple[int, ...]
+    cells: tuple[int, ...]
+    grid_S: float
+    lowest_S: float
+
+    def weighted(self, weights: tuple[int, ...]) -> Fraction:
+        """Return the sum over the rows of a weight times the conductance, S; exact."""
+        if len(weights) != len(self.cells):
+            fail(
+                ValueError,
+                f"inputs drive {len(weights)} word lines, and the matrix has {len(self.cells)}: "
+                "take drives and conductances of one matrix",
+            )
+        above, cells = (sum(map(operator.mul, weights, numbers)) for numbers in (self.above, self.cells))
+        return Fraction(above, ONE) * Fraction(self.grid_S) + Fraction(cells, ONE) * Fraction(self.lowest_S)
 
 
-@dataclass(frozen=True)
-class Drives:
-    squares: object
-    absolutes: object
-    pulses: int
-    full_code: int
-    total_square: int
-    total_absolute: int
+def _unused_columns(config: Config, first: int, width: int) -> int:
+    # columns of the last array beyond the matrix; the cells before its first column are those of other parts
+    return -(first + width) % config.tile.cols
 
 
-def drives(backend, programmed, inputs, read, first_row=0):
-    config = programmed.config
-    plan = plan_for(config, programmed.as_read)
-    digits = np.asarray(encoding.flat_slices(inputs.digits)).astype(np.int64)
-    n = len(plan.x_strides)
-    codes = digits * np.array([plan.x_strides[i % n] for i in range(digits.shape[0])])[:, None, None]
-    sq = (codes**2).sum((0, 1))
-    ab = abs(codes).sum((0, 1))
-    return Drives(sq, ab, int((codes != 0).sum()), config.dac.rdac - 1, int(sq.sum()), int(ab.sum()))
+def conductances(programmed: Programmed, whole: bool | None = None) -> Conductances:
+    """Return the `Conductances` of a matrix, with its reference and unit columns.
+
+    Read variation enters by its mean, that of reference cells too. Ideal reference columns count as one column to an
+    array, at LGS or at the unit, as `mpimpy.CrossbarMatrix.reference_conductance` shows them.
+
+    Parameters
+    ----------
+    programmed : Programmed
+        Aged or not; wires change nothing.
+    whole : bool or None
+        As of `Driving`.
+    """
+    config, cells, address = programmed.config, programmed.as_programmed, programmed.address
+    cell_format, width = plans.cell_format(config), programmed.shape[1]
+    above, counts = row_sums(config, cell_format, cells)
+    beside = 0, 0  # of equal cells beside those of each row
+    if cells.columns is not None:
+        more, others = row_sums(config, cell_format, cells.columns)
+        above, counts = list(map(operator.add, above, more)), list(map(operator.add, counts, others))
+    elif not config.weights.signed:
+        each = references.columns_beside(config, address, width)
+        numbers = references.steady_numbers(config, cell_format, cells)
+        beside = each * sum(numbers), each * len(numbers)
+    unused = _unused_columns(config, address.col, width) * cells.cells.shape[0] if whole else 0
+    return Conductances(
+        above=tuple(number + beside[0] * ONE for number in above),
+        cells=tuple(number + (beside[1] + unused) * ONE for number in counts),
+        grid_S=config.device.grid_unit_S(cell_format.fraction),
+        lowest_S=memristors.conductance_of(config.device, cell_format, cells, (0,))[0],
+    )
 
 
-def cell_energy(backend, programmed, inputs, how, read=0, first_row=0):
-    config = programmed.config
-    d = drives(backend, programmed, inputs, read, first_row)
-    fmt = plans.cell_format(config)
-    g = np.asarray(memristors.conductance(config.device, fmt, programmed.as_programmed)).sum((0, 2))
-    if not config.weights.signed:
-        g = g + np.asarray(references.conductance(config, fmt, programmed.as_programmed, programmed.address)).sum(
-            (0, 2)
-        )
-    v = config.dac.vread
+def energy(how: Driving, programmed: Programmed, driven: Drives, loaded: Conductances) -> Fraction:
+    """Return the energy in the cells of arrays without wires, J; exact, so that those of parts of the inputs add up.
+
+    Parameters
+    ----------
+    how : Driving
+    programmed : Programmed
+    driven : Drives
+        Of the inputs.
+    loaded : Conductances
+        Of the matrix.
+
+    Raises
+    ------
+    ValueError
+        If a supply is too low, or the two are not of one matrix.
+    """
+    dac = programmed.config.dac
+    how.check(dac)
+    volts, steps = Fraction(dac.vread), Fraction(dac.rdac - 1, driven.unit)  # one code, in steps
     if how.width:
-        return float(how.read_s * (how.supply_V or v) * v * (d.absolutes * g).sum())
-    if how.supply_V:
-        return float(how.read_s * how.supply_V * v / d.full_code * (d.absolutes * g).sum())
-    return float(how.read_s * v**2 / d.full_code**2 * (d.squares * g).sum())
+        across = volts if how.supply_V is None else Fraction(how.supply_V)
+        return Fraction(how.read_s) * across * volts * steps * loaded.weighted(driven.sums)
+    code = volts / driven.unit
+    if how.supply_V is None:
+        return Fraction(how.read_s) * code**2 * loaded.weighted(driven.squares)
+    return Fraction(how.read_s) * Fraction(how.supply_V) * code * loaded.weighted(driven.sums)
+
+
+def load(backend: Any, programmed: Programmed, how: Driving) -> Conductances | Links:
+    """Return what the word lines of a matrix have to drive: it depends on no inputs, and costs most with wires.
+
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    programmed : Programmed
+    how : Driving
+
+    Raises
+    ------
+    ValueError
+        If unused cells are left out, which wires join to the others.
+    """
+    config = programmed.config
+    if config.wires is None:
+        return conductances(programmed, how.whole)
+    if how.whole is False and _unused_columns(config, 0, programmed.shape[1]):
+        fail(
+            ValueError,
+            f"whole=False leaves out the unused cells beyond column {programmed.shape[1]}, which wires of arrays of "
+            f"{config.tile.cols} columns join to the others: use whole=True, or None",
+        )
+    return links(backend, programmed, each=how.supply_V is not None and not how.width)
+
+
+def cell_energy(
+    backend: Any, programmed: Programmed, inputs: Encoded, how: Driving, read: int = 0, first_row: int = 0
+) -> float:
+    """Return the energy that a product dissipates in its cells, and in its wires if they resist, J.
+
+    Of the drivers' supply, with regulated drivers. It is the same on every backend, to the last bit; those of parts of
+    the inputs add up exactly before they are rounded: `energy`, and `mpimpy.cost._circuit.circuit_energy`.
+
+    Parameters
+    ----------
+    backend : module
+        A backend.
+    programmed : Programmed
+    inputs : Encoded
+        Shape (batch, M, K).
+    how : Driving
+    read : int
+        Number of the read: of its DACs' noise.
+    first_row : int
+        Row of the first input in the whole input matrix.
+
+    Raises
+    ------
+    ValueError
+        If a supply is too low, or unused cells are left out that wires join to the others.
+    """
+    how.check(programmed.config.dac)
+    loaded = load(backend, programmed, how)
+    if isinstance(loaded, Links):
+        return float(circuit_energy(backend, programmed, inputs, how, loaded, read, first_row))
+    return float(energy(how, programmed, drives(backend, programmed, inputs, read, first_row), loaded))

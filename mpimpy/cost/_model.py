@@ -14,9 +14,11 @@ from ..config import Config
 from ..crossbar import plan as plans
 from ..crossbar.programmed import Programmed
 from ..operands.encoding import Encoded
-from ._cells import Driving, cell_energy, drives
+from ._cells import energy, load
+from ._circuit import Links, circuit_energy
 from ._cost import Bits, Cost
 from ._counts import Counts, adc_codes, counts
+from ._driving import Driving, drives
 from ._figure import Anchor, Figure, together
 from ._technology import Technology
 
@@ -134,10 +136,16 @@ def _parts(
     if tech.cell is None:
         supply = None if tech.driver_supply is None else tech.driver_supply.value
         how = Driving(tech.read_time.value, tech.coding == "width", supply, tech.whole_arrays)
-        parts["cells"] = _exact(cell_energy(backend, programmed, inputs, how, *at), product)
+        how.check(config.dac)
+        loaded = load(backend, programmed, how)
+        if isinstance(loaded, Links):
+            joule = circuit_energy(backend, programmed, inputs, how, loaded, *at)
+        else:
+            joule = energy(how, programmed, driven, loaded)
+        parts["cells"] = _exact(float(joule), product)
     else:
         on_row = product.line_cells * product.lines if _whole(product) else _cells_on_row(product)
-        parts["cells"] = tech.cell.figure.times(driven.pulses * on_row)
+        parts["cells"] = tech.cell.figure.times(driven.nonzero * on_row)
     parts["lines"] = _lines(product, driven, pulse)
     if parts["lines"] is None:
         missing["lines"] = "no capacitance; give cell_capacitance= and end_capacitance="
@@ -185,16 +193,16 @@ def _lines(product: _Product, driven: Any, pulse: float) -> Figure | None:
         return None
     line = together((tech.cell_capacitance.times(product.line_cells), tech.end_capacitance), "F")
     line = line.times(product.lines)
-    full = pulse / driven.full_code
+    full = pulse / driven.unit
     if tech.line_voltage is not None:
         volts = tech.line_voltage
         pulses = _reads(product) * product.shape[0]  # gates of all rows
         swing = volts.by(volts if tech.line_supply is None else tech.line_supply, "V2").times(pulses)
     elif tech.driver_supply is not None:
-        volts = driven.pulses * pulse if tech.coding == "width" else driven.total_absolute * full
+        volts = driven.nonzero * pulse if tech.coding == "width" else sum(driven.sums) * full
         swing = tech.driver_supply.times(volts, "V2")
     else:
-        squares = driven.pulses * pulse**2 if tech.coding == "width" else driven.total_square * full**2
+        squares = driven.nonzero * pulse**2 if tech.coding == "width" else sum(driven.squares) * full**2
         swing = Figure.chosen(squares, "V2", "voltages of the word lines")
     return line.by(swing, "J")
 
