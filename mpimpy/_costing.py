@@ -11,7 +11,7 @@ from .cost._model import cost_of
 from .cost._technology import as_technology
 from .noise import MAX_READ
 
-__all__ = ["CostedMatrix"]
+__all__ = ["CostedMatrix", "cost_at"]
 
 
 class CostedMatrix(AgeingMatrix):
@@ -52,10 +52,21 @@ class CostedMatrix(AgeingMatrix):
         >>> found.macs, round(found.latency.value, 9)
         (40960, 4e-06)
         """
-        return _cost(self, x, as_technology(technology), as_int("read", read, 0, MAX_READ))
+        return cost_at(self, x, as_technology(technology), as_int("read", read, 0, MAX_READ))
 
 
-def _cost(matrix: Any, x: Any, technology: Technology, read: int) -> Cost:
+def cost_at(matrix: Any, x: Any, technology: Technology, read: int, first_row: int = 0) -> Cost:
+    """Return the cost of a product at an address; see `CostedMatrix.cost`.
+
+    Parameters
+    ----------
+    matrix : CostedMatrix
+    x : array, shape (..., K) or (K,)
+    technology : Technology
+    read : int
+    first_row : int
+        Row of the first input in a larger input matrix.
+    """
     if matrix.programmed is None:
         fail(ValueError, f"a matrix of shape {matrix.shape} has no cells, and no cost")
     operand = matrix._accept(x)
@@ -64,4 +75,4 @@ def _cost(matrix: Any, x: Any, technology: Technology, read: int) -> Cost:
     if operand.complex:
         operand = stacked(operand, parts_of(namespace(operand.array), operand.array))
     inputs = matrix._encode(operand.array, operand.dims)
-    return cost_of(matrix._backend, matrix.programmed, inputs, technology, read=read)
+    return cost_of(matrix._backend, matrix.programmed, inputs, technology, read=read, first_row=first_row)

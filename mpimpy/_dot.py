@@ -13,11 +13,11 @@ from .autograd.slots import COUNTED
 from .checks import as_bool, fail
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
-from .cost import Technology
+from .cost import Cost, Technology
 from .engine import Engine
 from .operands import dtypes, edge
 
-__all__ = ["MapReducedot", "explain"]
+__all__ = ["MapReducedot", "cost_of", "explain"]
 
 
 def _engine(engine: Any, settings: Settings, *operands: Any) -> Engine:
@@ -243,3 +243,24 @@ def explain(
     if b.ndim == 1:
         b = namespace(b).reshape(b, (-1, 1))
     return engine.program(b)._report(a, b, asked, technology)
+
+
+def cost_of(a: Any, b: Any, engine: Engine, technology: Technology | str) -> Cost:
+    """Return the cost of ``MapReducedot(a, b, engine)``; see `mpimpy.CrossbarMatrix.cost`.
+
+    Parameters
+    ----------
+    a, b : array_like
+        As for `MapReducedot`.
+    engine : Engine
+    technology : mpimpy.cost.Technology or str
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `MapReducedot` and `mpimpy.CrossbarMatrix.cost`.
+    """
+    first, second = _operands(a, b)
+    x, w, _ = _as_matrices(namespace(first.array), first.array, second.array)
+    found: Cost = engine.program(w).cost(x, technology)
+    return found

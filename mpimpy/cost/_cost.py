@@ -149,9 +149,10 @@ class Cost:
     __radd__ = __add__
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the cost as numbers by name, for sweeps and JSON; unknown ones are None.
+        """Return the cost as numbers by name, as workloads of sweeps return them; unknown ones are None.
 
-        The ends of a band have the names ``low`` and ``high``: ``energy_J``, ``energy_low_J``, ``energy_high_J``.
+        The name of the technology is no number, and left out. The ends of a band have the names ``low`` and ``high``:
+        ``energy_J``, ``energy_low_J``, ``energy_high_J``.
 
         Examples
         --------
@@ -162,7 +163,7 @@ class Cost:
         (True, None)
         """
         figures = {f"{name}_energy" if name in PARTS else name: getattr(self, name) for name in (*PARTS, *_FIGURES)}
-        found: dict[str, Any] = {"technology": self.technology, "macs": self.macs}
+        found: dict[str, Any] = {"macs": self.macs}
         for name, figure in figures.items():
             unit = _FIGURES.get(name, "J")
             for end in ("", "low", "high"):
