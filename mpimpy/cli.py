@@ -215,7 +215,7 @@ def _dot(args: argparse.Namespace) -> None:
     shapes = {"inputs": a.shape, "weights": b.shape, "product": measured.shape}
     args.figures = {**shapes, "snr_dB": told_dB(measured, exact), "seed": engine.seed, "chip": engine.chip}
     args.figures |= {} if table is None else {"report": table}
-    args.figures |= {} if price is None else {"cost": {"technology": price.technology, **price.to_dict()}}
+    args.figures |= {} if price is None else {"cost": {"technology": price.technology.name, **price.to_dict()}}
     outputs = {out: tables.matrix_writer(measured, out)} if out else {}
     if picture:
         from . import plot

@@ -196,7 +196,7 @@ class Report:
         names = [name for name in self.__dataclass_fields__ if name not in ("law", "settings", "effects", "cost")]
         found = {"kind": "Report"} | {name: plain(getattr(self, name)) for name in names}
         effects = [{name: plain(value) for name, value in vars(effect).items()} for effect in self.effects]
-        cost = None if self.cost is None else {"technology": self.cost.technology} | self.cost.to_dict()
+        cost = None if self.cost is None else {"technology": self.cost.technology.name} | self.cost.to_dict()
         return found | {"effects": effects, "cost": cost, "settings": self.settings.to_dict()}
 
     def to_frame(self) -> Any:

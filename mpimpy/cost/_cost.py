@@ -10,6 +10,7 @@ from .._plain import plain
 from ..checks import fail
 from ._counts import Counts
 from ._figure import Figure, together
+from ._technology import Technology
 
 __all__ = ["PARTS", "Bits", "Cost"]
 
@@ -61,7 +62,7 @@ class Cost:
 
     Attributes
     ----------
-    technology : str
+    technology : Technology
     macs : int
         Multiplications of the product, each with its addition: M K N.
     bits : tuple of Bits
@@ -83,7 +84,7 @@ class Cost:
         Age of the matrix, and where its cells come from.
     """
 
-    technology: str
+    technology: Technology
     macs: int
     bits: tuple[Bits, ...]
     counts: tuple[Counts, ...]
@@ -128,8 +129,8 @@ class Cost:
         if not isinstance(other, Cost):
             return NotImplemented
         if other.technology != self.technology:
-            msg = f"costs of technologies {self.technology} and {other.technology} do not add up: take one for both"
-            fail(ValueError, msg)
+            names = f"{self.technology.name} and {other.technology.name}"
+            fail(ValueError, f"costs of two technologies, {names}, do not add up: take one for both")
         both: dict[str, Any] = {}
         for name, unit in (*((name, "J") for name in PARTS), ("area", "m2"), ("writing", "J")):
             pair = getattr(self, name), getattr(other, name)
@@ -205,16 +206,16 @@ class Cost:
         return "; ".join(filter(None, (f"not counted: {_NEVER}", _CORRELATED, self.note)))
 
     def __str__(self) -> str:
-        rows = [("technology", self.technology), ("energy", str(self.energy))]
+        rows = [("technology", self.technology.name), ("energy", str(self.energy))]
         rows += [(f"  {name}", f"{text:<34}{share:>8}".rstrip()) for name, text, share in self._energies()]
         lines = [_line(*row) for row in (*rows, *self._figures())]
         return "\n".join([*lines, *textwrap.wrap(f"({self._note()})", WIDTH, break_on_hyphens=False)])
 
     def __repr__(self) -> str:
-        return f"<Cost of {self.macs:,} MACs in {self.technology}: {self.energy}, {self.latency}>"
+        return f"<Cost of {self.macs:,} MACs in {self.technology.name}: {self.energy}, {self.latency}>"
 
     def _repr_html_(self) -> str:
-        rows = [("technology", self.technology, ""), ("energy", str(self.energy), ""), *self._energies()]
+        rows = [("technology", self.technology.name, ""), ("energy", str(self.energy), ""), *self._energies()]
         return table([*rows, *((*row, "") for row in self._figures())], caption=self._note())
 
 

@@ -93,7 +93,7 @@ def cost_of(
         notes.append("read variation of cells by its mean")
     bits = [math.log2(code) for row in product.codes for code in row]
     return Cost(
-        technology=technology.name,
+        technology=technology,
         macs=height * math.prod(programmed.shape),
         bits=(Bits(config.inputs.bits, config.weights.bits, (min(bits), max(bits))),),
         counts=(found,),

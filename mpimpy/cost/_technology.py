@@ -31,6 +31,11 @@ _FIGURES = {
 _ANCHORS = {"dac": "J", "cell": "J", "core": "J", "cell_area": "m2", "adc_area": "m2", "core_area": "m2"}
 
 
+# what a core replaces
+_IN_CORE = {"adc", "adder", "buffer", "dac", "cell", "driver_supply"}
+_IN_CORE |= {"line_voltage", "line_supply", "cell_capacitance", "end_capacitance"}
+
+
 class Sources(tuple[tuple[str, str, str], ...]):
     """Constants of a technology: name, value with its band, source; prints as a table."""
 
@@ -268,7 +273,7 @@ class Technology:
         return dataclasses.replace(self, **changes)
 
     def sources(self) -> Sources:
-        """Return every constant with its band and its source; prints as a table.
+        """Return every constant with its band and its source; prints as a table. A core leaves out what it replaces.
 
         Examples
         --------
@@ -278,6 +283,8 @@ class Technology:
         rows: list[tuple[str, str, str]] = [("node", si(self.node_nm, "nm"), self.note or "chosen")]
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
+            if self.core is not None and item.name in _IN_CORE:
+                continue
             if isinstance(value, AdcLaw):
                 rows.append((item.name, f"{value.energy} a code at 28 nm", value.energy.source))
             elif isinstance(value, Anchor):

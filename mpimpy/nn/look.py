@@ -167,7 +167,7 @@ class ModelReport:
 
     def _note(self) -> str:
         cost = self.cost
-        return "" if cost is None else f"({cost.technology}; {cost._note()})"
+        return "" if cost is None else f"({cost.technology.name}; {cost._note()})"
 
     def _rows(self) -> list[tuple[str, ...]]:
         costed = self.technology is not None

@@ -69,7 +69,7 @@ def test_shared_drivers_and_counts_are_those_of_the_report():
         assert report.cost == W_.cost(X, tech)
         assert report.dac_conversions == report.cost.counts[0].dac_conversions == dacs
         assert counts(W_.config, 2, *W.shape, share_dacs=share) == report.cost.counts[0]
-        assert report.to_dict()["cost"] == report.cost.to_dict()
+        assert report.to_dict()["cost"] == {"technology": tech.name} | report.cost.to_dict()
         assert str(report).endswith(str(report.cost))
         assert report.cost._repr_html_() in report._repr_html_()
     assert W_.report(X).cost is None
@@ -191,8 +191,11 @@ def test_costs_add_up():
     assert both.to_dict()["adc_low_bits"] == a.bits[0].adc[0] < both.to_dict()["adc_high_bits"] == b.bits[0].adc[1]
     assert unfolded(both).count("-bit inputs") == 4
     other = engine().program(W).cost(X, "generic-45")
-    with pytest.raises(ValueError, match=r"^costs of technologies generic-28\* and generic-45 do not add up: take one"):
+    with pytest.raises(ValueError, match=r"^costs of two technologies, generic-28\* and generic-45, do not add up"):
         a + other
+    renamed = GENERIC.replace(read_time=1e-9, source="user", name=a.technology.name)
+    with pytest.raises(ValueError, match="do not add up"):
+        a + engine().program(W).cost(X, renamed)
     for wrong in (1, 1.0, "a"):
         with pytest.raises(TypeError, match="unsupported operand"):
             a + wrong
@@ -217,10 +220,10 @@ def test_values_for_sweeps():
     expected = {f"{name}{end}_{units.get(name, 'J')}" for name in names for end in ("", "_low", "_high")}
     expected |= {f"tops_per_watt{end}" for end in ("", "_low", "_high")}
     expected |= {f"throughput{end}_TOPS" for end in ("", "_low", "_high")}
-    expected |= {"technology", "macs", "input_bits", "weight_bits", "adc_low_bits", "adc_high_bits", "cells", "arrays"}
+    expected |= {"macs", "input_bits", "weight_bits", "adc_low_bits", "adc_high_bits", "cells", "arrays"}
     expected |= {"reference_cells", "dac_conversions", "adc_conversions", "additions"}
     assert set(values) == expected
-    assert (values["input_bits"], values["weight_bits"], values["technology"]) == (3, 2, "generic-28*")
+    assert (values["input_bits"], values["weight_bits"]) == (3, 2)
     assert values["energy_low_J"] == found.energy.low
     assert values["adcs_energy_J"] == found.adcs.value
     assert values["tops_per_watt"] == pytest.approx(2e-12 * found.macs / found.energy.value)

@@ -236,3 +236,10 @@ def test_what_can_be_left_out():
     assert len(tech.sources()) == 4  # node, read time, ADC, rate
     assert GENERIC.replace(core=CORE, adc=None, core_array=(64, 64)).core_array == (64, 64)
     assert GENERIC.replace(whole_arrays=True).whole_arrays
+
+
+def test_a_core_leaves_out_the_sources_of_what_it_replaces():
+    core = Technology.generic(28).replace(core=Anchor(1e-9, source="user"))
+    names = {name for name, _, _ in core.sources()}
+    assert {"core", "read_time", "adc_rate"} <= names
+    assert not names & {"adc", "adder", "buffer", "cell_capacitance", "end_capacitance"}
