@@ -5,7 +5,8 @@ lines end. With the voltages V it dissipates the sum over all links of ``L_ij (V
 driving-point matrix Y, and the sum of I**2 R over all cells and segments. No term is below 0, so nothing cancels. Links
 to 0 V are the row sums of the transfer matrix.
 
-The network is that which `mpimpy.cells.wiring.pass_on` solves: whole arrays with their reference columns. Cells have
+The network is that which `mpimpy.cells.wiring.pass_on` solves: whole arrays with their reference columns. Arrays of
+differential pairs have a column of LGS cells there as well, which the same product without wires leaves out. Cells have
 their mean conductances; the mean over reads differs from it in second order of the read variation.
 """
 

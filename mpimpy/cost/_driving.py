@@ -17,7 +17,7 @@ from ._means import host_list
 
 __all__ = ["Codes", "Drives", "Driving", "code_unit", "codes", "drives", "limbs"]
 
-CHUNK = 1 << 18  # codes at once
+CHUNK = 1 << 17  # codes at once: their squares stay in a cache
 LIMB = 17  # bits of a part of a wide code; two hold any
 MOST = 1 << 62
 
@@ -203,12 +203,18 @@ def drives(backend: Any, programmed: Programmed, inputs: Encoded, read: int, fir
     squares, sums, nonzero = _Sums(), _Sums(), 0
     planes, slices, batch, height, depth = inputs.digits.shape
     xp, count = namespace(inputs.digits), planes * slices * batch * height
+    negative = programmed.config.inputs.signed or programmed.config.dac.noisy
     for numbers, factor, bound in codes(backend, programmed, inputs, read, first_row):
         wide = bound**2 * count >= MOST
         dtype = xp.int32 if bound**2 * numbers.shape[0] < 2**31 else xp.int64
         nonzero = nonzero + xp.count_nonzero(numbers)
-        values = xp.abs(xp.astype(numbers, dtype))
-        sums.add((0, factor), xp.astype(xp.sum(values, axis=0, dtype=dtype), xp.int64))
+        values = xp.astype(numbers, dtype)
+        values = xp.abs(values) if negative else values
+        plain = xp.astype(xp.sum(values, axis=0, dtype=dtype), xp.int64)
+        sums.add((0, factor), plain)
+        if bound == 1:  # a bit is its square
+            squares.add((0, factor**2), plain)
+            continue
         parts = limbs(xp, values, wide)
         for n, (part, shift) in enumerate(parts):
             for other, beside in parts[n:]:

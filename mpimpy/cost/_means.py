@@ -152,8 +152,10 @@ def row_sums(config: Config, cell_format: CellFormat, cells: Cells) -> tuple[lis
     law, xp, (slices, depth, width) = _law(config, cell_format, cells), namespace(cells.cells), cells.cells.shape
     if law is None or not (law.per_level or law.additive):
         factor = ONE if law is None else _factors(law)[0]
-        # slice by slice: no sum passes 2**47
-        sums = [xp.sum(cells.cells[j, :, :], axis=1, dtype=xp.int64) for j in range(slices)]
+        # slice by slice: no sum passes 2**47; narrow ones are quicker
+        narrow = xp.iinfo(cells.cells.dtype).max * width < 2**31 - width
+        dtype = xp.int32 if narrow else xp.int64
+        sums = [xp.sum(cells.cells[j, :, :], axis=1, dtype=dtype) for j in range(slices)]
         plain = [sum(row) for row in zip(*map(host_list, sums), strict=True)]
         return [(number << cells.level_shift) * factor for number in plain], [slices * width * factor] * depth
     lookup, above, counts = _Lookup(law, cell_format, cells), [0] * depth, [0] * depth

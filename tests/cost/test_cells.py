@@ -159,8 +159,10 @@ VARIATIONS = {
 
 @pytest.mark.parametrize("mapping", ["twos", "pair", "offset"])
 @pytest.mark.parametrize("name", VARIATIONS)
-def test_read_variation_enters_by_the_mean_of_its_table(rng, mapping, name):
-    device = Device(HGS=1.2e-5, LGS=3e-6, g_level=4, write_var=0.1, stuck_HGS=0.05, stuck_LGS=0.05, **VARIATIONS[name])
+@pytest.mark.parametrize("write_var", [0.0, 0.1])
+def test_read_variation_enters_by_the_mean_of_its_table(rng, mapping, name, write_var):
+    given_ = {"write_var": write_var, "stuck_HGS": 0.05, "stuck_LGS": 0.05}
+    device = Device(HGS=1.2e-5, LGS=3e-6, g_level=4, **given_, **VARIATIONS[name])
     columns = 1 if mapping == "pair" else 2
     weights = Format((1, 1, 1), mapping=mapping)
     engine = Engine(device, tile=Tile(16, 5, reference_columns=columns), weights=weights, seed=7)
@@ -384,6 +386,23 @@ def test_noisy_voltages_drive_cells(rng, how):
     x, w = rng.standard_normal((3, 70)), rng.standard_normal((70, 7))
     W = Engine(Device(var=0), DAC(vnoise=0.1), seed=1).program(w)
     assert energy_of(W, x, how, 4, 9) == pytest.approx(brute_force(W, x, how, 4, 9), rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_long_rows_are_added_up_exactly(dtype, sign):
+    # 70,000 cells at the end of their range: 2**31 is passed
+    largest = np.iinfo(dtype).max * sign
+    cells = memristors.Cells(np.full((2, 3, 70000), largest, dtype), 1, 0)
+    for device, mean in ((Device(var=0), 1), (Device(var=[0.5] * 16), None)):
+        config = Config(device)
+        if mean is None:
+            cells = cells._replace(levels=np.zeros(cells.cells.shape, np.int8))
+            entries = table_values(laws.read(device, plans.cell_format(config).fraction).table)[:65536]
+            mean = Fraction(sum(entries), 2**32)
+        above, counts = _means.row_sums(config, plans.cell_format(config), cells)
+        assert above == [2 * 70000 * largest * 2 * mean * 2**32] * 3
+        assert counts == [2 * 70000 * mean * 2**32] * 3
 
 
 def test_unused_columns_are_those_after_the_last(rng):
