@@ -38,10 +38,11 @@ OTHERS = "products"  # the page of a new room
 # public names of modules: the module, and its names, or None for its __all__
 MODULES: dict[str, tuple[tuple[str, tuple[str, ...] | None], ...]] = {
     "settings": (("mpimpy.config", ("to_dict", "from_dict")),),
-    "results": (("mpimpy.analysis.counts", None), ("mpimpy.analysis.law", ("Scaled",))),
+    "results": (("mpimpy.analysis.law", ("Scaled",)),),
     "devices": (
         ("mpimpy.devices.presets", ("Listing", "Preset", "device", "listing")),
     ),
+    "cost": (("mpimpy.cost", None),),
     "designs": (
         (
             "mpimpy.designs",

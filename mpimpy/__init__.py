@@ -9,7 +9,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import _lazy, backends, machines, wires  # noqa: F401
+from . import _lazy, backends, cost, machines, wires  # noqa: F401
 from ._complex import ComplexMatrix
 from ._dot import MapReducedot, explain
 from ._estimate import Estimate
@@ -92,6 +92,7 @@ __all__ = [
     "WriteVerify",
     "backends",
     "bitslicedpe",
+    "cost",
     "design",
     "diffpairdpe",
     "explain",

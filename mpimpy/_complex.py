@@ -10,6 +10,7 @@ from .analysis.report import Reads, Report, check_reads
 from .arrays import lazy_of, namespace
 from .checks import fail
 from .config import Config
+from .cost import Cost, Technology
 from .crossbar.programmed import Age
 from .matrix import CrossbarMatrix
 from .operands import dtypes, edge
@@ -167,7 +168,19 @@ class ComplexMatrix(LinearOperand):
         """Write the matrix into a file; see `CrossbarMatrix.save`. `mpimpy.load` returns a `ComplexMatrix`."""
         self.parts._save(path, self.dtype)
 
-    def report(self, x: Any = None, w: Any = None, *, read: int = 0, reads: int = 1) -> Report:
+    def cost(self, x: Any, technology: Technology | str, *, read: int = 0) -> Cost:
+        """Return the energy, the latency and the area of ``x @ F``, by its real matrix; see `CrossbarMatrix.cost`."""
+        return self.parts.cost(self._accept(x).array, technology, read=read)
+
+    def report(
+        self,
+        x: Any = None,
+        w: Any = None,
+        *,
+        read: int = 0,
+        reads: int = 1,
+        technology: Technology | str | None = None,
+    ) -> Report:
         """Return the hardware and the error budget of the real matrix; see `CrossbarMatrix.report`.
 
         Parameters
@@ -178,10 +191,12 @@ class ComplexMatrix(LinearOperand):
             The weights before quantisation.
         read, reads : int
             Number of the read that is measured, and how many there are from it on.
+        technology : mpimpy.cost.Technology or str, optional
+            Adds the cost of the product.
         """
-        return self._report(x, w, check_reads(read, reads))
+        return self._report(x, w, check_reads(read, reads), technology)
 
-    def _report(self, x: Any, w: Any, reads: Reads) -> Report:
+    def _report(self, x: Any, w: Any, reads: Reads, technology: Technology | str | None = None) -> Report:
         xp = namespace(self._prototype)
         if x is not None:
             parts = parts_of(xp, self._accept(x).array)
@@ -191,7 +206,7 @@ class ComplexMatrix(LinearOperand):
             if w.shape != self.shape:
                 fail(ValueError, f"w has shape {w.shape}, but {self.shape} was programmed")
             w = side_by_side(w).array
-        return self.parts._report(x, w, reads)
+        return self.parts._report(x, w, reads, technology)
 
     def read(
         self,

@@ -13,10 +13,11 @@ from .autograd.slots import COUNTED
 from .checks import as_bool, fail
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
+from .cost import Cost, Technology
 from .engine import Engine
 from .operands import dtypes, edge
 
-__all__ = ["MapReducedot", "explain"]
+__all__ = ["MapReducedot", "cost_of", "explain"]
 
 
 def _engine(engine: Any, settings: Settings, *operands: Any) -> Engine:
@@ -185,7 +186,14 @@ _SOME_ROWS = "explain(a[:64].compute(), b.compute()), or engine.program(b).repor
 
 
 def explain(
-    a: Any, b: Any, engine: Engine | None = None, *, read: int = 0, reads: int = 1, **settings: Unpack[Settings]
+    a: Any,
+    b: Any,
+    engine: Engine | None = None,
+    *,
+    read: int = 0,
+    reads: int = 1,
+    technology: Technology | str | None = None,
+    **settings: Unpack[Settings],
 ) -> Report:
     """Return the hardware and conversions of ``MapReducedot(a, b)``, and the cost of each effect, dB.
 
@@ -204,6 +212,9 @@ def explain(
     reads : int
         Number of reads, from `read` on. Of several, each figure is that of all their errors together, with the lowest
         and the highest of the single reads.
+
+    technology : mpimpy.cost.Technology or str, optional
+        Adds energy, latency and area of the product, as `CrossbarMatrix.cost` has them: accuracy and cost of one run.
 
     Returns
     -------
@@ -231,4 +242,25 @@ def explain(
     a, b = first.array, second.array
     if b.ndim == 1:
         b = namespace(b).reshape(b, (-1, 1))
-    return engine.program(b)._report(a, b, asked)
+    return engine.program(b)._report(a, b, asked, technology)
+
+
+def cost_of(a: Any, b: Any, engine: Engine, technology: Technology | str) -> Cost:
+    """Return the cost of ``MapReducedot(a, b, engine)``; see `mpimpy.CrossbarMatrix.cost`.
+
+    Parameters
+    ----------
+    a, b : array_like
+        As for `MapReducedot`.
+    engine : Engine
+    technology : mpimpy.cost.Technology or str
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `MapReducedot` and `mpimpy.CrossbarMatrix.cost`.
+    """
+    first, second = _operands(a, b)
+    x, w, _ = _as_matrices(namespace(first.array), first.array, second.array)
+    found: Cost = engine.program(w).cost(x, technology)
+    return found

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ._linear import LinearOperand
+from .cost import Cost, Technology
 from .operands.edge import Operand
 
 __all__ = ["CrossbarOperator"]
@@ -54,6 +55,22 @@ class CrossbarOperator(LinearOperand):
     def read(self, x: Any, read: int | None = None, *, first_row: int = 0, into: Any = None) -> Any:
         """Return ``x @ A``; parameters as for `CrossbarMatrix.read`."""
         return self.matrix.read(x, read, first_row=first_row, into=into)
+
+    def cost(self, x: Any, technology: Technology | str, *, read: int = 0) -> Cost:
+        """Return the energy, the latency and the area of ``x @ A``; see `CrossbarMatrix.cost`.
+
+        That of ``A @ x`` is ``A.T.cost(x, technology)``, where A.T has cells of its own.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mpimpy import Engine
+        >>> A = Engine(seed=1).operator(np.ones((3, 2)))
+        >>> A.cost(np.ones(3), "generic-28").macs, A.T.cost(np.ones((5, 2)), "generic-28").macs
+        (6, 30)
+        """
+        found: Cost = self.matrix.cost(x, technology, read=read)
+        return found
 
     def __repr__(self) -> str:
         return f"<CrossbarOperator {self.shape[0]} x {self.shape[1]}: {self.matrix!r}, {self.transposed!r}>"

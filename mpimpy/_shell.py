@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .analysis.results import plain
+from ._plain import plain
 from .checks import fail
 from .config import to_dict
 from .engine import Engine

@@ -1,7 +1,7 @@
 """The transposed face of a programmed matrix: the same cells, read from their bit lines."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from . import arrays, converters, noise
 from ._linear import LinearOperand, as_complex, read_complex, refuse_into
@@ -128,6 +128,20 @@ class TransposedMatrix(LinearOperand):
                 check_complex(config, first_row, x.rows, None)
         parts = read_complex(lambda rows: self._multiply(rows, number, first_row), x)
         return parts[0] if len(parts) == 1 else as_complex(*parts)
+
+    def cost(self, x: Any, technology: Any, *, read: int = 0) -> NoReturn:
+        """Refused: no law with a source tells what driving bit lines takes.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        fail(
+            TypeError,
+            "a read from the bit lines has no known cost, for the laws are those of word lines that are driven: "
+            "engine.program(w.T).cost(x, technology) is that of the transposed matrix on cells of its own",
+        )
 
     def _multiply(self, x: Operand, read: Read, first_row: int) -> Any:
         matrix, xp = self._matrix, namespace(x.array)

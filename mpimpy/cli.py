@@ -1,4 +1,4 @@
-"""The command line: ``mpimpy demo``, ``mpimpy dot``, ``mpimpy sweep``, ``mpimpy plot`` and ``mpimpy info``."""
+"""The command line: ``mpimpy demo``, ``mpimpy dot``, ``mpimpy sweep``, ``mpimpy cost``, ``mpimpy info`` and others."""
 
 import argparse
 import contextlib
@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__, _shell, backends, noise
-from ._dot import MapReducedot, explain
+from ._dot import MapReducedot, cost_of, explain
 from ._warm import warm
 from .analysis.metrics import told_dB
 from .checks import check_names
 from .compat.dpetensor import DPETensor
 from .config._flat import ENGINE, SETTINGS
+from .cost import _command as cost
+from .cost._technology import as_technology
 from .designs import _command as designs
 from .engine import Engine
 from .explorer import _command as explorer
@@ -146,15 +148,17 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
         "--plot", metavar="FILE", help=f"draw measured against expected elements: {tables.either(tables.PICTURES)}"
     )
     dot.add_argument("--explain", action="store_true", help="print size, conversions and the cost of each effect")
-
+    technology = "print energy and latency in a technology, such as generic-28; mpimpy cost lists them"
+    dot.add_argument("--cost", metavar="TECHNOLOGY", help=technology)
     dot.add_argument("--estimate", action="store_true", help="print memory and time of the product, and end")
 
     sweeps.add(command)
     designs.add(command)
     explorer.add(command)
+    cost.add(command)
     info = command("info", _info, "Print versions, threads and backends.", settings=False)
     info.add_argument("--warm", action="store_true", help="compile the kernels of common products, and keep them")
-    _shell.add_json(commands.choices[name] for name in ("demo", "dot", "sweep", "design", "info"))
+    _shell.add_json(commands.choices[name] for name in ("demo", "dot", "sweep", "design", "cost", "info"))
     return parser, commands.choices
 
 
@@ -197,7 +201,7 @@ def _dot(args: argparse.Namespace) -> None:
     picture = None if args.plot is None else tables.picture_target(args.plot)
     if out:
         tables.check_spared(args.out, out, (args.a, args.b))
-    engine = _engine(args)
+    engine, tech = _engine(args), None if args.cost is None else as_technology(args.cost)
     a, b = tables.load(args.a), tables.load(args.b)
     if args.estimate:
         _estimate(args, engine, a, b)
@@ -206,10 +210,12 @@ def _dot(args: argparse.Namespace) -> None:
         _check_csv(args.out, a, b)
     measured = MapReducedot(a, b, engine)
     exact = _exact(a, b)
-    table = explain(a, b, engine) if args.explain else None
+    table = explain(a, b, engine, technology=tech) if args.explain else None
+    price = None if tech is None else cost_of(a, b, engine, tech) if table is None else table.cost
     shapes = {"inputs": a.shape, "weights": b.shape, "product": measured.shape}
     args.figures = {**shapes, "snr_dB": told_dB(measured, exact), "seed": engine.seed, "chip": engine.chip}
     args.figures |= {} if table is None else {"report": table}
+    args.figures |= {} if price is None else {"cost": {"technology": price.technology.name, **price.to_dict()}}
     outputs = {out: tables.matrix_writer(measured, out)} if out else {}
     if picture:
         from . import plot
@@ -222,13 +228,13 @@ def _dot(args: argparse.Namespace) -> None:
         f"product  {a.shape} by {b.shape} is {measured.shape}",
         f"SNR      {told_dB(measured, exact):.2f} dB against np.dot",
         f"seed     {engine.seed}, chip {engine.chip}",
-        *([] if table is None else [f"\n{table}"]),
+        *(f"\n{found}" for found in (table or price,) if found is not None),
     ]
     print(*lines, sep="\n", file=sys.stderr if stream else sys.stdout)
 
 
 def _estimate(args: argparse.Namespace, engine: Engine, a: Any, b: Any) -> None:
-    idle = [f"--{name}" for name in ("out", "plot", "explain") if vars(args)[name]]
+    idle = [f"--{name}" for name in ("out", "plot", "explain", "cost") if vars(args)[name]]
     if idle:
         msg = f"{idle[0]} has no effect beside --estimate, which computes no product: leave it out"
         raise ValueError(msg)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from . import arrays, backends, converters, noise
-from ._ageing import AgeingMatrix
+from ._costing import CostedMatrix
 from ._linear import LinearOperand, as_complex, read_complex
 from ._partial import Partial, add_part
 from ._parts import read_surveyed
@@ -14,6 +14,8 @@ from ._view import NAME, as_operand, backend_of
 from .analysis.report import Reads, Report, check_reads, check_weights, measure
 from .checks import as_int, fail
 from .config import Format
+from .cost import Technology
+from .cost._technology import as_technology
 from .crossbar.explain import explain
 from .crossbar.product import product
 from .crossbar.programmed import Programmed
@@ -32,7 +34,7 @@ __all__ = ["CrossbarMatrix", "as_operand", "backend_of", "check_read", "encode_i
 KINDS = 32  # entries of shapes and dtypes of inputs for which a matrix keeps what reads share
 
 
-class CrossbarMatrix(AgeingMatrix, LinearOperand):
+class CrossbarMatrix(CostedMatrix, LinearOperand):
     """Matrix in crossbars, written by `mpimpy.Engine.program`.
 
     ``x @ W``, ``np.matmul(x, W)``, ``np.dot(x, W)`` and ``torch.matmul(x, W)`` all read it. ``W @ x`` and
@@ -247,7 +249,15 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
             return backends.Explanation(self._backend.NAME, "no products to compute", (), ())
         return backends.Explanation(self._backend.NAME, *explain(self._backend, self.programmed, dims[0] * dims[1]))
 
-    def report(self, x: Any = None, w: Any = None, *, read: int = 0, reads: int = 1) -> Report:
+    def report(
+        self,
+        x: Any = None,
+        w: Any = None,
+        *,
+        read: int = 0,
+        reads: int = 1,
+        technology: Technology | str | None = None,
+    ) -> Report:
         """Return the hardware of the matrix and its conversions, and the error budget of its products.
 
         Parameters
@@ -262,6 +272,8 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         reads : int
             Number of reads, from `read` on. Of several, each figure is that of all their errors together, with the
             lowest and the highest of the single reads.
+        technology : mpimpy.cost.Technology or str, optional
+            Adds the cost of the product with these inputs; see `cost`.
 
         Returns
         -------
@@ -272,7 +284,7 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         ------
         TypeError, ValueError
             If `x` or `w` does not fit, or `w` has other codes than the matrix holds; if a number of reads is out of
-            range.
+            range; as `cost`, with a technology.
 
         Examples
         --------
@@ -281,9 +293,10 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
         >>> Engine(seed=1).program(np.eye(100)).report().cells
         40000
         """
-        return self._report(x, w, check_reads(read, reads))
+        return self._report(x, w, check_reads(read, reads), technology)
 
-    def _report(self, x: Any, w: Any, reads: Reads) -> Report:
+    def _report(self, x: Any, w: Any, reads: Reads, technology: Technology | str | None = None) -> Report:
+        tech = None if technology is None else as_technology(technology)
         if self.programmed is None:
             fail(ValueError, f"a matrix of shape {self.shape} has no cells to report on")
         if x is not None:
@@ -297,7 +310,7 @@ class CrossbarMatrix(AgeingMatrix, LinearOperand):
                 fail(ValueError, f"w has shape {operand.shape}, but {self.shape} was programmed")
             self._check_weights(operand)
             w = self._backend.to_backend(operand.array)
-        return measure(self._backend, self.programmed, x, w, reads)
+        return measure(self._backend, self.programmed, x, w, reads, tech)
 
     def _check_weights(self, w: Operand) -> None:
         """Raise ValueError unless weights are those that were programmed."""

@@ -19,6 +19,7 @@ from benchmarks import (
     bench_products,
     card,
     compare,
+    cost,
     effects,
     in_turn,
     measure,
@@ -556,6 +557,19 @@ def test_effects_are_timed_beside_the_default_read(capsys):
     assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == ["effect", "ms", "default, ms", "times", "wanted"]
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["one slice", "DAC noise"]
     assert all(float(line.split("|")[4]) > 0 for line in lines[2:])
+
+
+@pytest.mark.slow
+def test_costs_are_timed_beside_reads(capsys):
+    cost.main(["--size", "40", "--turns", "2", "--only", "default", "pair", "--markdown"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["default", "pair"]
+    assert all(float(cell) > 0 for line in lines[2:] for cell in line.replace("%", "").split("|")[2:-1])
+
+
+@pytest.mark.parametrize("name", [name for name in cost.SETTINGS if name != "default"])
+def test_settings_of_costs_differ_from_the_default(name):
+    assert mpimpy.DPETensor(**cost.SETTINGS[name]).config != mpimpy.DPETensor().config
 
 
 @pytest.mark.parametrize("effect", effects.EFFECTS)

@@ -18,6 +18,7 @@ from mpimpy import SNR, DPETensor, MapReducedot, cli, demo, explain, plot
 from mpimpy.backends.cpu import _cache
 from mpimpy.cli import main
 from mpimpy.config._flat import ENGINE, SETTINGS
+from mpimpy.cost import Technology
 
 ROOT = Path(__file__).parents[1]
 
@@ -148,6 +149,28 @@ def test_integers_do_not_overflow_in_the_exact_product(pair, run):
 def test_explain_prints_the_table(pair, run):
     out = run("dot", "a.npy", "b.npy", "--seed", 2, "--explain", "--var", 0.02)
     assert out.endswith(f"\nseed     2, chip 0\n\n{explain(*pair, seed=2, var=0.02)}\n")
+
+
+def test_cost_prints_the_table(pair, run):
+    a, b = pair
+    W = DPETensor(seed=2, var=0.02).program(b)
+    words = ("dot", "a.npy", "b.npy", "--seed", 2, "--var", 0.02, "--cost", "generic-45")
+    assert run(*words).endswith(f"\nseed     2, chip 0\n\n{W.cost(a, 'generic-45')}\n")
+    out = run(*words, "--explain")
+    assert out.endswith(f"chip 0\n\n{explain(a, b, seed=2, var=0.02, technology='generic-45')}\n")
+    assert out.count("technology ") == 1
+
+
+def test_cost_of_shapes_of_np_dot(pair, run, rng):
+    np.save("deep.npy", rng.standard_normal((2, 70, 3)))
+    assert "2,100 MACs" in run("dot", "a.npy", "deep.npy", "--cost", "generic-28")
+
+
+def test_technologies_and_their_sources(run):
+    lines = run("cost").splitlines()
+    assert [line.split()[0] for line in lines] == ["generic-28", "neurram-2022", "hermes-2022", "isaac-2016"]
+    assert all(len(line.split()) > 4 for line in lines)
+    assert run("cost", "--sources", "generic-45") == f"{Technology.generic(45).sources()}\n"
 
 
 def test_an_estimate_computes_no_product(pair, run, monkeypatch):
@@ -360,6 +383,9 @@ DOT_ERRORS = {
     "a.npy b.npy c.npy": "unexpected argument 'c.npy'",
     "a.npy": "the following arguments are required: B",
     "a.npy b.npy --estimate --explain": "--explain has no effect beside --estimate, which computes no product",
+    "a.npy b.npy --estimate --cost generic-28": "--cost has no effect beside --estimate, which computes no product",
+    "a.npy b.npy --cost generic": "unknown technology 'generic': known are 'generic-28', 'neurram-2022'",
+    "a.npy b.npy --cost generic-28 --radc none": "an ideal ADC, radc=None, has no number of codes",
     "a.npy deep.npy --estimate": "shapes (5, 70) and (2, 2, 70): --estimate takes inputs (..., K) and weights (K, N)",
     "- -": "A and B are both -, and there is one standard input: give one of them as a file",
     "a.npy b.npy -o a.npy": "a.npy: would overwrite the input a.npy: give another name",
@@ -385,6 +411,8 @@ OTHER_ERRORS = {
     "demo --adc_range -1e-5,1e-5": "--adc_range needs a value; one that begins with - is joined by =, --adc_range=VALUE",
     "demo --snap=yes": "--snap takes no value: give --snap or --no-snap, or leave it out",
     "dot a.npy b.npy --explain=1": "--explain takes no value: give --explain, or leave it out",
+    "cost --sources generic-1": "node_nm=1 is outside the data of the laws, 7 to 180 nm",
+    "cost --sources chip": "unknown technology 'chip': known are 'generic-28'",
     "explore --port abc": "--port 'abc' must be a whole number",
     "demo photo": "argument what: invalid choice: 'photo'",
     "demo --mode 1": "--mode has no effect on the demo picture: leave it out",

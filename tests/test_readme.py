@@ -54,7 +54,7 @@ def test_shell_blocks_run(tmp_path, monkeypatch, capsys, rng):
         "x = {shape = [8, 32], seed = 0}\nw = {shape = [32, 8], seed = 1}\ncost = 'cells'\n"
         "[settings]\nvar = 0.01\nw_mapping = 'pair'\n[space]\nradc = [1024, 4096]\n"
     )
-    assert len(lines) == 7
+    assert len(lines) == 9
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == ".venv/bin/mpimpy"  # nothing is activated

@@ -54,6 +54,19 @@ def test_an_exact_product_is_exact_in_text_and_in_json(pair, told, capsys):
     assert "SNR      inf dB against np.dot\n" in capsys.readouterr().out
 
 
+def test_costs(pair, told):
+    a, b = pair
+    words = "dot", "a.npy", "b.npy", "--seed", "7", "--cost", "generic-28"
+    wanted = DPETensor(seed=7).program(b).cost(a, "generic-28").to_dict()
+    assert told(*words)["cost"] == {"technology": "generic-28"} | wanted
+    found = told(*words, "--explain")
+    assert found["cost"] == found["report"]["cost"] == {"technology": "generic-28"} | wanted
+    assert set(told("cost")["technologies"]) == {"generic-28", "neurram-2022", "hermes-2022", "isaac-2016"}
+    tech = told("cost", "--sources", "isaac-2016")
+    assert (tech["name"], tech["adc"]["bits"], tech["driver_supply"]) == ("isaac-2016", 8, None)
+    assert "ISCA" in tech["read_time"]["source"]
+
+
 def test_versions(told):
     found = told("info")
     assert (found["mpimpy"], found["numpy"]) == (__version__, np.__version__)

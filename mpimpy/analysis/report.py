@@ -11,12 +11,13 @@ from array_api_compat import device as device_of
 from .. import converters, noise
 from ..checks import as_int, fail
 from ..config import Config
+from ..cost import Cost, Technology, counts
+from ..cost._model import cost_of
 from ..crossbar.product import product
 from ..crossbar.programmed import Programmed, aged, given_ratio, wired, written
 from ..operands import encoding
 from . import metrics
 from .budget import effects_on, find_law
-from .counts import counts
 from .law import Law
 from .results import Effect, Report, decibels
 from .variants import Variant, variants
@@ -90,7 +91,14 @@ def check_reads(read: Any, reads: Any) -> Reads:
     return Reads(first, as_int("reads", reads, 1, noise.MAX_READ + 1 - first))
 
 
-def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None, reads: Reads = FIRST) -> Report:
+def measure(
+    backend: Any,
+    programmed: Programmed,
+    x: Any = None,
+    w: Any = None,
+    reads: Reads = FIRST,
+    technology: Technology | None = None,
+) -> Report:
     """Return the `Report` of a programmed matrix.
 
     Parameters
@@ -103,9 +111,12 @@ def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None, 
     w : real floating array, shape (K, N), optional
         The weights before quantisation, as the backend takes them.
     reads : Reads
+    technology : Technology, optional
+        For the cost of the product, by the first read.
     """
     config, bench = programmed.config, _Bench(backend, programmed, x, w, reads)
-    found, address = counts(config, bench.rows, *programmed.shape), programmed.address
+    address, cost = programmed.address, None if technology is None else bench.cost(technology)
+    found = counts(config, bench.rows, *programmed.shape) if cost is None else cost.counts[0]
     budgets, law = [bench.budget()], bench.law()
     for read in range(reads.first + 1, reads.first + reads.many):
         bench.go_on(read)
@@ -135,6 +146,7 @@ def measure(backend: Any, programmed: Programmed, x: Any = None, w: Any = None, 
         reads=reads.many,
         stream=reads.stream,
         origin=(address.row, address.col),
+        cost=cost,
         snr_range_dB=_range(snr),
     )
 
@@ -284,6 +296,13 @@ class _Bench:
             return None
         found = self._run((config.replace(device={"redraw": _other_redraw(config)}), True))
         return self.snr_dB(found - self._exact)
+
+    def cost(self, technology: Technology) -> Cost:
+        """Return the cost of the product."""
+        matrix, stream = self._programmed, self._reads.stream
+        if stream is not None:
+            matrix = replace(matrix, address=matrix.address.in_stream(stream))
+        return cost_of(self._backend, matrix, self._inputs, technology, read=self._read)
 
     def law(self) -> Law:
         """Return how the error budget scales."""

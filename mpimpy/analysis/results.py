@@ -1,19 +1,18 @@
 """Results of a report: figures and error budget of a product, as text, table, plain values or a data frame."""
 
-import importlib
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._html import table
+from .._plain import frame_of, plain
 from ..checks import fail
 from ..config import ARITHMETIC, Config
 from ..config._hints import hinted_call
+from ..cost import Cost
 from .law import Law, Scaled
 from .metrics import EXACT_dB
 
-__all__ = ["Effect", "Report", "decibels", "frame_of", "plain"]
+__all__ = ["Effect", "Report", "decibels"]
 
 KEEP: Any = type("Keep", (), {"__repr__": lambda self: "<as simulated>"})()  # None is the ideal ADC
 
@@ -97,6 +96,8 @@ class Report:
         Row and column of the first weight in a larger matrix; see `Engine.program`.
     snr_range_dB : (float, float) or None
         Lowest and highest `snr_dB` of a single read, of several.
+    cost : mpimpy.cost.Cost or None
+        Energy, latency and area in a technology, if one was given.
     """
 
     inputs: tuple[int, ...]
@@ -124,6 +125,7 @@ class Report:
     stream: str | None = None
     origin: tuple[int, int] = (0, 0)
     snr_range_dB: tuple[float, float] | None = None
+    cost: Cost | None = None
 
     @hinted_call
     def scaled(self, *, radc: Any = KEEP, var: Any = KEEP, write_var: Any = KEEP, vnoise: Any = KEEP) -> Scaled:
@@ -191,10 +193,11 @@ class Report:
         >>> json.loads(json.dumps(found)) == found
         True
         """
-        names = [name for name in self.__dataclass_fields__ if name not in ("law", "settings", "effects")]
+        names = [name for name in self.__dataclass_fields__ if name not in ("law", "settings", "effects", "cost")]
         found = {"kind": "Report"} | {name: plain(getattr(self, name)) for name in names}
         effects = [{name: plain(value) for name, value in vars(effect).items()} for effect in self.effects]
-        return found | {"effects": effects, "settings": self.settings.to_dict()}
+        cost = None if self.cost is None else {"technology": self.cost.technology.name} | self.cost.to_dict()
+        return found | {"effects": effects, "cost": cost, "settings": self.settings.to_dict()}
 
     def to_frame(self) -> Any:
         """Return the error budget as a `pandas.DataFrame`: a row for each effect.
@@ -272,7 +275,7 @@ class Report:
         lines += ["", f"{'error budget':<22}{'alone':>{12 + wide}}{'without it':>{14 + wide}}"]
         lines += [f"{name:<22}{alone:>{12 + wide}}{without:>{14 + wide}}" for name, alone, without in self._rows()]
         lines.append(f"({self._note()})")
-        return "\n".join(lines)
+        return "\n".join([*lines, *([] if self.cost is None else ["", str(self.cost)])])
 
     def _note(self) -> str:
         ends = f"; {self.reads} reads together, and the lowest to the highest of them" if self.reads > 1 else ""
@@ -280,39 +283,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         head = ("error budget", "alone", "without it")
-        return table(self._figures()) + table(self._rows(), head=head, caption=self._note())
-
-
-def frame_of(rows: list[dict[str, Any]], name: str, index: list[str]) -> Any:
-    """Return a `pandas.DataFrame` of rows by column, with a named index.
-
-    Raises
-    ------
-    ImportError
-        If pandas is not installed.
-    """
-    try:
-        pandas = importlib.import_module("pandas")
-    except ImportError:
-        fail(ImportError, "to_frame makes a table of pandas, which is not installed: pip install pandas")
-    return pandas.DataFrame(rows, index=pandas.Index(index, name=name))
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON holds it: tuples as lists, and infinite numbers and NaN as text.
-
-    Examples
-    --------
-    >>> plain((1.5, math.inf, None))
-    [1.5, 'inf', None]
-    """
-    if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+        cost = "" if self.cost is None else self.cost._repr_html_()
+        return table(self._figures()) + table(self._rows(), head=head, caption=self._note()) + cost
 
 
 def decibels(value: float, ends: tuple[float, float] | None = None, nothing: str = "exact") -> str:

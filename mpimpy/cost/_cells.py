@@ -7,6 +7,8 @@ columns and slices: both are sums of integers, which depend on no order. Wires m
 """
 
 import operator
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -124,8 +126,12 @@ def energy(how: Driving, programmed: Programmed, driven: Drives, loaded: Conduct
     return Fraction(how.read_s) * Fraction(how.supply_V) * code * loaded.weighted(driven.sums)
 
 
-def load(backend: Any, programmed: Programmed, how: Driving) -> Conductances | Links:
-    """Return what the word lines of a matrix have to drive: it depends on no inputs, and costs most with wires.
+Load = Conductances | Links
+_loads: weakref.WeakKeyDictionary[Programmed, dict[bool, Load]] = weakref.WeakKeyDictionary()
+
+
+def load(backend: Any, programmed: Programmed, how: Driving) -> Load:
+    """Return what the word lines of a matrix have to drive: it depends on no inputs, and is found once for a matrix.
 
     Parameters
     ----------
@@ -142,14 +148,24 @@ def load(backend: Any, programmed: Programmed, how: Driving) -> Conductances | L
     config = programmed.config
     how.check(config.dac)
     if config.wires is None:
-        return conductances(programmed, how.whole)
+        return _kept(programmed, bool(how.whole), lambda: conductances(programmed, how.whole))
     if how.whole is False and _unused_columns(config, 0, programmed.shape[1]):
         fail(
             ValueError,
             f"whole=False leaves out the unused cells beyond column {programmed.shape[1]}, which wires of arrays of "
             f"{config.tile.cols} columns join to the others: use whole=True, or None",
         )
-    return links(backend, programmed, each=how.supply_V is not None and not how.width)
+    if how.supply_V is not None and not how.width:
+        return links(backend, programmed, each=True)  # of every array: too many to keep
+    return _kept(programmed, True, lambda: links(backend, programmed))
+
+
+def _kept(programmed: Programmed, whole: bool, make: Callable[[], Load]) -> Load:
+    # what a matrix is to its drivers, for as long as it lives
+    found = _loads.setdefault(programmed, {})
+    if whole not in found:
+        found[whole] = make()
+    return found[whole]
 
 
 def cell_energy(

@@ -59,7 +59,7 @@ def design(
     target_dB : float
         SNR of the product, dB.
     cost : callable or str
-        ``cost(engine, counts)`` of a design: a number. `counts` are the `mpimpy.analysis.counts.Counts` of
+        ``cost(engine, counts)`` of a design: a number. `counts` are the `mpimpy.cost.Counts` of
         the product. Or the name of one of `mpimpy.designs.COSTS`: "cells", "cells*bits", "arrays", "conversions",
         "conversions*bits", "conversions*codes".
     seed : int

@@ -4,11 +4,10 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .. import converters
 from ..analysis.counts import Counts
 from ..checks import as_float, check_names, fail
 from ..config import Config
-from ..crossbar import plan as plans
+from ..cost._counts import adc_codes
 from ..engine import Engine
 
 __all__ = ["COSTS", "SCALED", "Cost", "as_cost", "cost_of", "looks_at", "settings_of"]
@@ -60,25 +59,13 @@ def settings_of(cost: Cost) -> frozenset[str]:
 
 
 def _mean_over_pairs(config: Config, value: Callable[[int], float]) -> float:
-    # of a value of the number of an ADC's codes, over the pairs of slices
+    # of a value of the number of an ADC's codes, over the conversions of an output
     if config.adc.radc is None:
         fail(
             ValueError,
             "an ideal ADC, radc=None, has no number of codes: leave it out of the space, or take cost='cells'",
         )
-    if config.adc.range != "lossless":
-        assert config.radc is not None
-        both = 2 if config.weights.signed or config.inputs.signed or config.weights.offset else 1
-        ranged = not isinstance(config.adc.range, str | float)
-        codes = [radc if ranged else both * (radc - 1) + 1 for radc in config.radc]
-        return sum(map(value, codes)) / len(codes)
-    plan = plans.plan(config)
-    found = converters.adc_windows(config, plan.current_unit, converters.conversions(config), plan.cell_format.strides)
-    codes = [
-        top - low + 1
-        for lows, tops in zip(found.lows, found.tops, strict=True)
-        for low, top in zip(lows, tops, strict=True)
-    ]
+    codes = [code for row in adc_codes(config) for code in row]
     return sum(map(value, codes)) / len(codes)
 
 

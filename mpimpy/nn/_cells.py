@@ -2,13 +2,13 @@
 
 import copy
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from .. import noise
 from ..arrays import on_card
-from ..autograd.slots import Asked, Slotted
+from ..autograd.slots import COUNTED, Asked, Slotted
 from ..checks import fail
 from ..config import Ranges
 from ..engine import Engine
@@ -17,10 +17,33 @@ from ._changes import Kept, version_on_card
 from ._flag import Flag, not_finite, spoilt
 from ._shards import Shard
 
-__all__ = ["LayerCells", "Observer", "operand_of"]
+__all__ = ["LayerCells", "Made", "Observer", "operand_of"]
 
 
 _OF_PROCESS = ("_written", "flag", "observer", "shard", "_slot")  # what no pickle has
+
+
+class Made(NamedTuple):
+    """A product that crossbars made.
+
+    Attributes
+    ----------
+    x, w, y : tensor
+        Inputs, shape (..., K), weights, shape (K, N), and their product.
+    matrix : CrossbarMatrix
+        The programmed weights.
+    read : int
+        Number of the read.
+    first_row : int
+        Row of the first input in a larger input matrix.
+    """
+
+    x: Any
+    w: Any
+    y: Any
+    matrix: Any
+    read: int
+    first_row: int
 
 
 class Observer(Protocol):
@@ -29,7 +52,7 @@ class Observer(Protocol):
     def before(self, cells: "LayerCells", x: Any, w: Any) -> Any:
         """Return the product in the place of the crossbars', or None."""
 
-    def after(self, cells: "LayerCells", x: Any, w: Any, y: Any) -> None:
+    def after(self, cells: "LayerCells", made: Made) -> None:
         """See a product of the crossbars."""
 
 
@@ -197,7 +220,7 @@ class LayerCells(Slotted):
             self.flag.note("inputs", bad)
             y = spoilt(y, bad, bad_weights)
         if observer is not None:
-            observer.after(self, x, w, y)
+            observer.after(self, Made(x, w, y, matrix, asked.code % COUNTED, asked.first_row))
         return y
 
     def _inputs_seen(self, x: Any) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ import torch
 
 from ..checks import as_int, fail
 from ..config._sense import warn
-from ._cells import LayerCells
+from ._cells import LayerCells, Made
 from ._data import each_cells, run, watched
 
 __all__ = ["calibrate_"]
@@ -33,7 +33,7 @@ class _Recorder:
         self.kept[cells.name] = flat
         return x.to(torch.result_type(x, w)) @ w.to(torch.result_type(x, w))
 
-    def after(self, cells: LayerCells, x: Any, w: Any, y: Any) -> None:
+    def after(self, cells: LayerCells, made: Made) -> None:
         pass
 
     def _thin(self, flat: Any) -> Any:

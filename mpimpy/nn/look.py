@@ -1,129 +1,25 @@
 """A model on crossbars in numbers: before conversion, and while it runs."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 
 from .._html import table
+from .._plain import frame_of, plain
 from ..analysis.counts import Counts, counts
 from ..analysis.metrics import EXACT_dB
-from ..analysis.results import frame_of, plain
-from ..compat.dpetensor import DPETensor
-from ..engine import Engine
-from ._cells import LayerCells
+from ..cost import Cost, Technology
+from ..cost._technology import as_technology
+from ._cells import LayerCells, Made
+from ._costs import Costs, columns, frame_columns, total
 from ._data import each_cells, run, watched
 from ._data_cells import DataCells
-from ._kinds import crossbar_class, kept_digital, owned_by, reason_for, unlisted
-from ._layer import CrossbarLayer
+from ._inspection import Inspection, inspect, text_table
 from .finite import check
 
 __all__ = ["Inspection", "LayerReport", "ModelReport", "inspect", "report"]
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    every = [header, *rows]
-    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
-
-    def line(row: tuple[str, ...]) -> str:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        return "  ".join(cells).rstrip()
-
-    return "\n".join([line(header), *map(line, every[1:])])
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What `convert_` would do with a model, or has done.
-
-    Attributes
-    ----------
-    matrices : dict
-        From the name of a weight matrix to (class of its layer, (K, N), `Counts` of its cells).
-    skipped : list of (str, str)
-        Names of modules that stay digital, and why.
-    converted : list of str
-        Names of those matrices that are on crossbars already.
-
-    Examples
-    --------
-    >>> found = inspect(torch.nn.Sequential(torch.nn.Linear(100, 10)))
-    >>> found.matrices["0"][1], found.arrays, found.cells
-    ((100, 10), 8, 4000)
-    """
-
-    matrices: dict[str, tuple[str, tuple[int, int], Counts]]
-    skipped: list[tuple[str, str]]
-    converted: list[str] = field(default_factory=list)
-
-    @property
-    def arrays(self) -> int:
-        """Number of arrays of the whole model."""
-        return sum(found.arrays for _, _, found in self.matrices.values())
-
-    @property
-    def cells(self) -> int:
-        """Number of memristors that hold weights."""
-        return sum(found.cells for _, _, found in self.matrices.values())
-
-    def __str__(self) -> str:
-        rows = [
-            (name, kind, f"{shape[0]} x {shape[1]}", " x ".join(map(str, found.tiles)), f"{found.cells:,}")
-            for name, (kind, shape, found) in self.matrices.items()
-        ]
-        total = ("all", "", "", f"{self.arrays:,} arrays", f"{self.cells:,}")
-        lines = [_table(("matrix", "layer", "K x N", "tiles", "cells"), [*rows, total])]
-        lines += [f"on crossbars already: {', '.join(self.converted)}"] if self.converted else []
-        return "\n".join(lines + [f"digital: {name}: {reason}" for name, reason in self.skipped])
-
-
-def inspect(model: torch.nn.Module, engine: Engine | None = None) -> Inspection:
-    """Return what `convert_` would put on crossbars, what not and why; the model does not change.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-    engine : Engine, optional
-        Its settings decide how many tiles and cells a matrix takes; by default those of `DPETensor`. Layers that are
-        on crossbars already count with their own engines.
-
-    Returns
-    -------
-    Inspection
-        Prints as a table.
-
-    Examples
-    --------
-    >>> print(inspect(torch.nn.Sequential(torch.nn.Linear(100, 10), torch.nn.LayerNorm(10))))
-    matrix   layer     K x N      tiles  cells
-    0       Linear  100 x 10  2 x 1 x 4  4,000
-    all                        8 arrays  4,000
-    digital: 1: LayerNorm has no layer on crossbars
-    """
-    engine = DPETensor(seed=0) if engine is None else engine
-    found = Inspection({}, [])
-    owned: set[str] = set()
-    for name, module in model.named_modules():
-        if name in owned:
-            continue
-        kind, owned = crossbar_class(module), owned | owned_by(name, module)
-        if isinstance(module, CrossbarLayer):
-            layer, shown = module, module._digital_class.__name__
-        elif kind is None or kept_digital(module):
-            if reason := reason_for(module) if kind is None else kept_digital(module):
-                found.skipped.append((name, reason))
-            continue
-        else:
-            layer, shown = kind.from_digital(module, engine, name), type(module).__name__
-        for part, w in layer._weights().items():
-            shape, cells = (w.shape[0], w.shape[1]), layer._cells[part]
-            found.matrices[cells.name] = shown, shape, counts(cells.engine.config, 0, *shape)
-            if layer is module:
-                found.converted.append(cells.name)
-    found.skipped.extend(unlisted("", model))
-    return found
 
 
 @dataclass
@@ -145,6 +41,9 @@ class LayerReport:
         Both operands are data: `MultiheadAttention` with ``attention="all"`` writes keys and values for one product.
         No cells keep them, so `counts` has conversions alone, and `shape` is that of the largest matrix.
         `calibrate_` leaves the ADCs of these products as they are.
+    cost : mpimpy.cost.Cost or None
+        Energy and latency of all products that were seen, one after the other, with the inputs that they had. None
+        without a technology, and where the data do not reach the matrix.
 
     Examples
     --------
@@ -161,6 +60,7 @@ class LayerReport:
     rows: int
     snr_dB: float
     data: bool = False
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +74,8 @@ class ModelReport:
         that they do not reach; two rows more for the products of data of each
         `MultiheadAttention` with ``attention="all"``.
     batches : int
+    technology : str or None
+        Name of the technology of the costs.
 
     Examples
     --------
@@ -187,6 +89,24 @@ class ModelReport:
 
     layers: dict[str, LayerReport]
     batches: int
+    technology: str | None = None
+
+    @property
+    def cost(self) -> Cost | None:
+        """Cost of all products, matrix after matrix and batch after batch; None without a technology.
+
+        Its latency is that of matrices that wait for each other, as in a chain of layers: groups of a convolution, or
+        the projections of queries, keys and values, could be read at once.
+
+        Examples
+        --------
+        >>> import mpimpy, mpimpy.nn as ann
+        >>> model = torch.nn.Sequential(torch.nn.Linear(100, 10), torch.nn.Linear(10, 2))
+        >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0))
+        >>> report(model, torch.ones(5, 100), technology="generic-28").cost.macs
+        5100
+        """
+        return total([found.cost for found in self.layers.values()])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values that JSON can hold; infinite numbers and NaN are text.
@@ -200,8 +120,10 @@ class ModelReport:
         >>> found["layers"]["0"]["shape"], found["layers"]["0"]["counts"]["cells"]
         ([100, 10], 4000)
         """
-        found: dict[str, Any] = plain({"kind": "ModelReport"} | asdict(self))
-        return found
+        layers = {name: _named(found) | {"cost": _numbers(found.cost)} for name, found in self.layers.items()}
+        found = {"kind": "ModelReport", "layers": layers, "batches": self.batches}
+        plainly: dict[str, Any] = plain(found | {"technology": self.technology, "cost": _numbers(self.cost)})
+        return plainly
 
     def to_frame(self) -> Any:
         """Return the report as a `pandas.DataFrame`: a row for each weight matrix.
@@ -228,18 +150,27 @@ class ModelReport:
                 **asdict(found.counts),
                 "snr_dB": found.snr_dB,
                 "data": found.data,
+                **({} if self.technology is None else frame_columns(found.cost)),
             }
             for found in self.layers.values()
         ]
         return frame_of(rows, "matrix", list(self.layers))
 
     def _repr_html_(self) -> str:
-        return table(self._rows(), head=_HEAD)
+        return table(self._rows(), head=self._head(), caption=self._note())
 
     def __str__(self) -> str:
-        return _table(_HEAD, self._rows())
+        return "\n".join(filter(None, (text_table(self._head(), self._rows()), self._note())))
+
+    def _head(self) -> tuple[str, ...]:
+        return _HEAD if self.technology is None else (*_HEAD, "energy", "latency")
+
+    def _note(self) -> str:
+        cost = self.cost
+        return "" if cost is None else f"({cost.technology.name}; {cost._note()})"
 
     def _rows(self) -> list[tuple[str, ...]]:
+        costed = self.technology is not None
         rows = [
             (
                 name,
@@ -249,17 +180,26 @@ class ModelReport:
                 f"{found.rows:,}",
                 f"{found.counts.adc_conversions:,}",
                 _decibels(found),
+                *(columns(found.cost) if costed else ()),
             )
             for name, found in self.layers.items()
         ]
         every = [found.counts for found in self.layers.values()]
         arrays, cells = (f"{sum(values):,}" for values in ([c.arrays for c in every], [c.cells for c in every]))
         conversions = f"{sum(c.adc_conversions for c in every):,}"
-        total = ("all", "", f"{arrays} arrays", cells, "", conversions, "")
-        return [*rows, total]
+        every_one = ("all", "", f"{arrays} arrays", cells, "", conversions, "", *(columns(self.cost) if costed else ()))
+        return [*rows, every_one]
 
 
 _HEAD = ("matrix", "K x N", "tiles", "cells", "rows", "conversions", "dB")
+
+
+def _named(found: LayerReport) -> dict[str, Any]:
+    return asdict(replace(found, cost=None))
+
+
+def _numbers(cost: Cost | None) -> dict[str, Any] | None:
+    return None if cost is None else cost.to_dict()
 
 
 def _decibels(found: LayerReport) -> str:
@@ -275,6 +215,8 @@ class _Seen:
     # the products of one weight matrix, or of data: input rows by the shape of the right factor, and energies
     cells: LayerCells
     rows: dict[tuple[int, int], int] = field(default_factory=dict)
+    costs: Costs | None = None
+    shared: bool = False
     energy: float = 0.0
     error: float = 0.0
 
@@ -282,36 +224,48 @@ class _Seen:
         energy, error, config = self.energy, self.error, self.cells.engine.config
         snr = math.nan if energy == 0 else (math.inf if error == 0 else 10 * math.log10(energy / error))
         snr = math.inf if snr > EXACT_dB else snr
-        every = [counts(config, rows, *shape) for shape, rows in self.rows.items()]
+        every = [counts(config, rows, *shape, share_dacs=self.shared) for shape, rows in self.rows.items()]
         shape, found = max(self.rows, key=math.prod), every[0]
         if data := isinstance(self.cells, DataCells):
             sums = {name: sum(getattr(each, name) for each in every) for name in _SUMMED}
             found = replace(found, tiles=(0, 0, found.tiles[2]), cells=0, reference_cells=0, **sums)
-        return LayerReport(shape, found, sum(self.rows.values()), snr, data)
+        cost = None if self.costs is None else self.costs.found(found)
+        return LayerReport(shape, found, sum(self.rows.values()), snr, data, cost)
 
 
 _SUMMED = ("dac_conversions", "adc_conversions", "additions")
 
 
 class _Comparison:
-    # an observer: energy of the products, and of their errors
+    # an observer: energy of the products, and of their errors, as signals, and their cost
 
-    def __init__(self) -> None:
+    def __init__(self, technology: Technology | None) -> None:
         self.found: dict[str, _Seen] = {}
+        self._technology = technology
 
     def before(self, cells: LayerCells, x: Any, w: Any) -> Any:
         return None
 
-    def after(self, cells: LayerCells, x: Any, w: Any, y: Any) -> None:
+    def after(self, cells: LayerCells, made: Made) -> None:
+        x, w, y = made.x, made.w, made.y
         exact = x.detach().double() @ w.detach().double()
-        entry = self.found.setdefault(cells.name, _Seen(cells))
+        if (entry := self.found.get(cells.name)) is None:
+            entry = self.found[cells.name] = self._entry(cells)
+        if entry.costs is not None:
+            entry.costs.add(cells.name, made)
         shape = (w.shape[0], w.shape[1])
         entry.rows[shape] = entry.rows.get(shape, 0) + x.numel() // max(1, x.shape[-1])
         entry.energy += float((exact**2).sum())
         entry.error += float(((y.detach().double() - exact) ** 2).sum())
 
+    def _entry(self, cells: LayerCells) -> _Seen:
+        tech = self._technology
+        if tech is None:
+            return _Seen(cells)
+        return _Seen(cells, costs=Costs(tech, isinstance(cells, DataCells)), shared=tech.share_dacs)
 
-def report(model: torch.nn.Module, data: Any) -> ModelReport:
+
+def report(model: torch.nn.Module, data: Any, *, technology: Technology | str | None = None) -> ModelReport:
     """Run a model on crossbars, and return the cells, the conversions and the errors of each weight matrix.
 
     Parameters
@@ -323,6 +277,9 @@ def report(model: torch.nn.Module, data: Any) -> ModelReport:
         A batch or several: a tensor, a tuple of arguments of forward, or a dict of keywords. In an iterable, such as a
         DataLoader, a batch may be a list: its tensors are the first arguments of forward, and what forward has no
         place for, such as labels, is left out.
+    technology : mpimpy.cost.Technology or str, optional
+        Adds the cost of the products, with the inputs that each matrix met; see `mpimpy.CrossbarMatrix.cost`. Groups
+        of a convolution have arrays of their own. Of a model that `shard_` has cut, it is the cost of this process.
 
     Returns
     -------
@@ -333,18 +290,22 @@ def report(model: torch.nn.Module, data: Any) -> ModelReport:
     Raises
     ------
     TypeError, ValueError
-        If no layer is on crossbars, or `data` is empty or no batch, or a list may be one in several ways.
+        If no layer is on crossbars, or `data` is empty or no batch, or a list may be one in several ways; if the
+        technology is unknown, or has no figure for a layer's ADCs.
 
     Examples
     --------
     >>> import mpimpy, mpimpy.nn as ann
     >>> model = torch.nn.Sequential(torch.nn.Linear(100, 10))
     >>> _ = ann.convert_(model, mpimpy.DPETensor(seed=0))
-    >>> found = report(model, torch.ones(5, 100))
+    >>> found = report(model, torch.ones(5, 100), technology="generic-28")
     >>> found.layers["0"].counts.adc_conversions, found.layers["0"].snr_dB > 10
     (1600, True)
+    >>> found.layers["0"].cost.macs
+    5000
     """
-    comparison = _Comparison()
+    tech = None if technology is None else as_technology(technology)
+    comparison, shared = _Comparison(tech), tech is not None and tech.share_dacs
     with watched(model, comparison):
         batches = run(model, data)
     check(model)
@@ -352,5 +313,6 @@ def report(model: torch.nn.Module, data: Any) -> ModelReport:
     for cells, weights in each_cells(model):
         if cells.name not in found:
             shape = tuple(weights().shape)
-            found[cells.name] = LayerReport(shape, counts(cells.engine.config, 0, *shape), 0, math.nan)
-    return ModelReport(found, batches)
+            size = counts(cells.engine.config, 0, *shape, share_dacs=shared)
+            found[cells.name] = LayerReport(shape, size, 0, math.nan)
+    return ModelReport(found, batches, None if tech is None else tech.name)

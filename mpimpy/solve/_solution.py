@@ -86,7 +86,7 @@ class Solution:
     reads : int
         Products on the crossbars in all, of one vector each; the first one measures `product_error`.
     dac_conversions, adc_conversions : int
-        Of these reads, counted as by `mpimpy.analysis.counts.counts`.
+        Of these reads, counted as by `mpimpy.cost.counts`.
     digital_products : int
         Products of A by a vector in float64: one in each step of a column, one or more to check its end, and one for
         `product_error`.

@@ -3,7 +3,8 @@
 from ._adc_bits import adc_bits
 from ._chips import chip_yield
 from ._drift import drift
+from ._snr_energy import snr_energy
 from ._study import Study
 from ._wires import wires
 
-__all__ = ["Study", "adc_bits", "chip_yield", "drift", "wires"]
+__all__ = ["Study", "adc_bits", "chip_yield", "drift", "snr_energy", "wires"]

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 SIZE_in = (3.5, 2.8)  # a column of a journal
-LEGEND = {"chip_yield": 2, "drift": 3, "wires": 2, "adc_bits": 3}  # columns
+LEGEND = {"chip_yield": 2, "drift": 3, "wires": 2, "adc_bits": 3, "snr_energy": 3}  # columns
 UPRIGHT = 8  # sizes of arrays whose names have room side by side in a column
 FAR = 1.5  # targets this many widths of the data away from it would squeeze the curve
+MARKERS, LINES = "osd^v", ("-", "--", ":", "-.")  # of sizes of arrays
 DAY_s = 86400.0
 # times that people name, s
 TICKS = {60.0: "1 min", 3600.0: "1 h", DAY_s: "1 d", 30 * DAY_s: "30 d", 365.25 * DAY_s: "1 y", 3652.5 * DAY_s: "10 y"}
@@ -26,7 +27,7 @@ TICKS = {60.0: "1 min", 3600.0: "1 h", DAY_s: "1 d", 30 * DAY_s: "30 d", 365.25 
 def draw(study: "Study", ax: Any = None) -> Any:
     """Draw a study on `ax`, or on the axes of a new figure, and return the axes."""
     ax = new_axes(size=SIZE_in)[0, 0] if ax is None else ax
-    {"chip_yield": _yield, "drift": _drift, "wires": _wires, "adc_bits": _adc_bits}[study.kind](study, ax)
+    _DRAWN[study.kind](study, ax)
     ax.grid(alpha=0.3)
     if ax.figure.get_layout_engine() is None:  # nothing makes room for a legend below
         ax.legend()
@@ -136,6 +137,25 @@ def _adc_bits(study: "Study", ax: Any) -> None:
     ax.set_ylabel("SNR (dB)")
 
 
+def _snr_energy(study: "Study", ax: Any) -> None:
+    # a colour for each mapping, a marker for each size; points of more and more bits are joined
+    keys = [row[:3] for row in study.rows]
+    mappings, sizes = list(dict.fromkeys(key[0] for key in keys)), list(dict.fromkeys(key[1:] for key in keys))
+    at = [study.columns.index(name) for name in ("energy", "low", "high", "SNR")]
+    for mapping, size in dict.fromkeys((key[0], key[1:]) for key in keys):
+        points = [row for row, key in zip(study.rows, keys, strict=True) if key == (mapping, *size)]
+        energy, low, high, snr = (_finite([row[each] for row in points]) for each in at)
+        name = mapping if len(sizes) == 1 else f"{mapping}, {size[0]} x {size[1]}"
+        ax.errorbar(
+            energy, snr, xerr=(energy - low, high - energy), label=name, color=f"C{mappings.index(mapping)}",
+            marker=MARKERS[sizes.index(size) % len(MARKERS)], linestyle=LINES[sizes.index(size) % len(LINES)],
+            markersize=3, linewidth=1.2, elinewidth=0.8, ecolor=(f"C{mappings.index(mapping)}", 0.35),
+        )  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_xlabel("Energy (fJ/MAC), with its band")
+    ax.set_ylabel("SNR (dB)")
+
+
 def _finite(values: Any) -> Any:
     # an SNR without error has no place in a picture
     found = np.array(values, dtype=float)
@@ -148,3 +168,6 @@ def _band(ax: Any, at: Any, figures: Any, name: str, marker: str) -> None:
     (line,) = ax.plot(at, mean, marker=marker, markersize=3, label=name)
     if (high > low).any():
         ax.fill_between(at, low, high, alpha=0.2, color=line.get_color(), linewidth=0)
+
+
+_DRAWN = {"chip_yield": _yield, "drift": _drift, "wires": _wires, "adc_bits": _adc_bits, "snr_energy": _snr_energy}

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from .. import config
-from ..analysis.results import plain
+from .._plain import plain
 from ..checks import fail
 from ..engine import Engine
 from . import _pictures

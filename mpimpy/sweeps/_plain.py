@@ -51,7 +51,8 @@ def shown(value: Any) -> str:
 def encoded(result: Any) -> Any:
     """Return a result of a workload as JSON holds it: numbers, lists of them, or a dict of these.
 
-    Numbers that are not finite are text, "nan", "inf" and "-inf", since JSON has none.
+    Numbers that are not finite are text, "nan", "inf" and "-inf", since JSON has none. None in a dict, an unknown
+    number, is NaN.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def encoded(result: Any) -> Any:
         for name in result:
             if not isinstance(name, str):
                 fail(TypeError, f"the workload returned the name {name!r}: names of results must be text")
-        return {name: _array(value) for name, value in result.items()}
+        return {name: "nan" if value is None else _array(value) for name, value in result.items()}
     return _array(result)
 
 

@@ -10,8 +10,9 @@ from libraries import torch
 
 import mpimpy
 from mpimpy import SNR, Device, DPETensor, Engine, MapReducedot, Report, explain
+from mpimpy._plain import plain
 from mpimpy.analysis.metrics import together
-from mpimpy.analysis.results import decibels, plain
+from mpimpy.analysis.results import decibels
 
 x, w = np.random.default_rng(3).standard_normal((2, 10, 10))
 

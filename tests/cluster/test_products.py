@@ -244,7 +244,7 @@ def test_a_task_may_run_twice(rng):
 def test_what_needs_cells_in_memory_is_refused():
     x, w = da.ones((4, 6), chunks=3), da.ones((6, 3), chunks=2)
     W = Engine(seed=1).program(w)
-    for name in ("read_plan", "conductance", "codes", "save"):
+    for name in ("read_plan", "conductance", "codes", "save", "cost"):
         with pytest.raises(AttributeError, match=rf"a matrix of lazy weights has no {name}.*compute\(\)\)\.{name}"):
             getattr(W, name)
     with pytest.raises(AttributeError, match="'ClusterMatrix' object has no attribute 'nonsense'"):

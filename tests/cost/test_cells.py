@@ -1,5 +1,6 @@
 """Energy of cells: against a loop over every cell, input row and slice, and the same bits everywhere."""
 
+import gc
 import math
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ from strategies import examples, products, runners
 from mpimpy import ADC, DAC, Config, Device, Drift, Engine, Flicker, Format, Gaussian, Samples, Tile
 from mpimpy.cells import laws, memristors
 from mpimpy.converters import drive
-from mpimpy.cost import _driving, _means
+from mpimpy.cost import _cells, _driving, _means
 from mpimpy.cost._cells import Conductances, cell_energy, conductances, energy, load
 from mpimpy.cost._driving import Drives, Driving, drives
 from mpimpy.crossbar import plan as plans
@@ -422,3 +423,18 @@ def test_unused_columns_are_those_after_the_last(rng):
     W = Engine(tile=Tile(16, 4)).program(rng.standard_normal((9, 4)), origin=(0, 3))
     more = conductances(W.programmed, True).cells[0] - conductances(W.programmed).cells[0]
     assert more == 4 * 2**32  # one in each of four slices
+
+
+def test_what_a_matrix_is_to_its_drivers_is_found_once_while_it_lives():
+    gc.collect()
+    before = len(_cells._loads)
+    W = Engine(Device(var=0.0, drift=Drift(0.05)), seed=1).program(np.eye(70))
+    first = load(W._backend, W.programmed, Driving(1e-7))
+    assert load(W._backend, W.programmed, Driving(2e-7, width=True)) is first
+    assert load(W._backend, W.programmed, Driving(1e-7, whole=True)) != first
+    aged = W.at("1 d")
+    assert load(W._backend, aged.programmed, Driving(1e-7)) != first
+    assert len(_cells._loads) == before + 2
+    del W, aged
+    gc.collect()
+    assert len(_cells._loads) == before

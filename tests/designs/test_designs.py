@@ -228,6 +228,17 @@ def test_built_in_costs():
     assert value["conversions"] == 10 * 64 * 16
     assert value["conversions*bits"] == pytest.approx(10 * 64 * 16 * np.log2(255))
     assert value["conversions*codes"] == 10 * 64 * 16 * 255
+    codes = COSTS["conversions*codes"]
+    for settings, each in (
+        # one of three slices of an offset has currents of two signs
+        ({"w_mapping": "offset"}, (255 + 255 + 509) / 3),
+        ({"adc_per": "product"}, 509),
+        ({"adc_range": (-1e-5, 1e-5)}, 255),
+        ({"adc_range": 1e-5}, 255),
+    ):
+        other = DPETensor(radc=255, seed=1, **settings)
+        told = counts(other.config, 1, 64, 1)
+        assert codes(other, told) == pytest.approx(told.adc_conversions * each), settings
     pair = DPETensor(radc=255, w_mapping="pair", seed=1)
     assert COSTS["conversions*codes"](pair, counts(pair.config, 1, 64, 1)) == 12 * 509
     lossless = DPETensor(adc_range="lossless", x_slices=[1, 1], w_slices=[1, 1], array_size=(30, 1), seed=1)

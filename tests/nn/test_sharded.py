@@ -199,7 +199,7 @@ def test_runs_are_read_one_by_one_only_where_rows_have_noise():
         def before(self, cells, x, w):
             seen.append(tuple(x.shape))
 
-        def after(self, cells, x, w, y):
+        def after(self, cells, made):
             pass
 
     model._cells[""].observer = Observer()

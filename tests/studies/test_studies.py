@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import mpimpy
-from mpimpy import ADC, SNR, Device, Drift, Engine, Wires, studies, wires
+from mpimpy import ADC, SNR, Device, Drift, Engine, Wires, cost, studies, wires
+from mpimpy.cost._counts import adc_codes
 from mpimpy.studies import _problem
 
 RANDOM = np.random.default_rng(0)
@@ -21,6 +22,7 @@ CALLS = {
     "drift": {"times": ["1 h", 60], "chips": [3, 1]},
     "wires": {"sizes": [8, (16, 4)], "chips": 2},
     "adc_bits": {"bits": [8, 6], "chips": [1, 2]},
+    "snr_energy": {"space": {"mapping": ["twos", "pair"], "array_size": [(16, 4)], "bits": 6}, "chips": [1, 2]},
 }
 
 
@@ -117,6 +119,48 @@ def test_adc_bits_are_those_of_full_and_calibrated_engines():
     for adc in (ADC(None), ADC(range="lossless"), ADC((64, 64, 64, 32), range=1e-6)):
         other = studies.adc_bits(NOISY.replace(adc=adc), X, W, bits=[6, 8], chips=[1, 2])
         assert other.rows == found.rows
+
+
+def test_energies_are_those_of_designs_of_equal_codes():
+    found = study(
+        "snr_energy", space={"array_size": [8, (16, 4)], "bits": [8, 6]}, technology=cost.Technology.generic(45)
+    )
+    assert [row[:4] for row in found.rows[:4]] == [
+        ("twos", 8, 8, 6), ("twos", 8, 8, 8), ("twos", 16, 4, 6), ("twos", 16, 4, 8)
+    ]  # fmt: skip
+    # one slice of an offset sees currents of two signs
+    radc = {"twos": 64, "offset": (32, 64, 64), "pair": 32}
+    for mapping, codes in radc.items():
+        at = [row[:4] for row in found.rows].index((mapping, 16, 4, 6))
+        fmt = {"mapping": mapping}, {"mapping": "signed" if mapping == "pair" else "twos"}
+        engine = NOISY.replace(weights=fmt[0], inputs=fmt[1], tile={"rows": 16, "cols": 4}, adc={"radc": codes})
+        assert max(map(max, adc_codes(engine.config))) in (63, 64)
+        matrices = [Engine.from_config(engine.config, seed=7, chip=chip).program(W) for chip in (1, 2)]
+        costs = [matrix.cost(X, "generic-45") for matrix in matrices]
+        assert found.by_chip["SNR"][at] == tuple(SNR(matrix.read(X, read=0), X @ W) for matrix in matrices)
+        assert found.rows[at][4] == pytest.approx(np.mean(found.by_chip["SNR"][at]))
+        energies = [np.mean([getattr(each.energy, end) for each in costs]) for end in ("value", "low", "high")]
+        energies.append(np.mean([each.cells.value for each in costs]))
+        assert found.rows[at][5:9] == pytest.approx([1e15 * energy / costs[0].macs for energy in energies])
+        assert found.rows[at][9] == pytest.approx(1e6 * costs[0].latency.value)
+    assert found.call["technology"] == "generic-45"
+    assert found.facts == {"MACs": 6 * 20 * 5}
+    assert found.notes[0].startswith("energy and latency in generic-45; not counted: ")
+
+
+def test_a_picture_of_energies_has_a_colour_for_each_mapping_and_a_bar_for_each_band():
+    pytest.importorskip("matplotlib")
+    found = study("snr_energy", space={"mapping": ["twos", "pair"], "array_size": [8, 16], "bits": [6, 8]})
+    ax = found.plot()
+    lines = [container.lines[0] for container in ax.containers]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "twos, 8 x 8", "twos, 16 x 16", "pair, 8 x 8", "pair, 16 x 16"
+    ]  # fmt: skip
+    assert lines[0].get_color() == lines[1].get_color() != lines[2].get_color() == lines[3].get_color()
+    assert lines[0].get_marker() == lines[2].get_marker() != lines[1].get_marker()
+    assert list(lines[0].get_xdata()) == [row[5] for row in found.rows[:2]]
+    (bars,) = ax.containers[0].lines[2]
+    assert [list(bar[:, 0]) for bar in bars.get_segments()] == [pytest.approx(row[6:8]) for row in found.rows[:2]]
 
 
 @pytest.mark.parametrize("changed", [{"gain_error": 0.05}, {"snap": True}])
@@ -252,6 +296,14 @@ def test_the_standard_product_is_stated():
         ("wires", {"sizes": [8, (8, 8)]}, ValueError, r"sizes has \(8, 8\) twice"),
         ("adc_bits", {"bits": [8, 8]}, ValueError, "bits has 8 twice"),
         ("chip_yield", {"target": "high"}, TypeError, "target"),
+        ("snr_energy", {"technology": "generic"}, ValueError, "unknown technology 'generic'"),
+        ("snr_energy", {"space": {"radc": [64]}}, TypeError, "radc"),
+        ("snr_energy", {"space": [6, 8]}, TypeError, "must be a dict of lists"),
+        ("snr_energy", {"space": {"mapping": "pairs"}}, ValueError, "mapping='pairs'"),
+        ("snr_energy", {"space": {"bits": []}}, ValueError, r"space\['bits'\] is empty"),
+        ("snr_energy", {"space": {"bits": [6, 6]}}, ValueError, "bits has 6 twice"),
+        ("snr_energy", {"space": {"bits": 1, "mapping": "pair"}}, ValueError, "bits=1 is out of range"),
+        ("snr_energy", {"space": {"bits": 14}}, ValueError, "outside the data of the law, 3 to 13 bits"),
         ("chip_yield", {"progress": 1}, TypeError, "progress"),
         ("chip_yield", {"figure": lambda engine: 1}, ValueError, "x and w have no effect with figure="),
         ("chip_yield", {"x": None, "w": None, "figure": len, "target": None}, ValueError, "figure= needs a target"),

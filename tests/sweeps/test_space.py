@@ -147,6 +147,7 @@ def test_results_survive():
     assert _plain.decoded(json["c"]) == [[math.inf], [-math.inf]]
     assert math.isnan(_plain.decoded(json["b"])[1])
     assert _plain.encoded(np.float64(2)) == 2
+    assert _plain.encoded({"unknown": None}) == {"unknown": "nan"}
     for wrong, message in (
         (None, "returned a NoneType: give a number"),
         (1j, "returned a complex"),
