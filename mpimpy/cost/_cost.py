@@ -19,6 +19,7 @@ PARTS = ("dacs", "lines", "cells", "adcs", "adders", "buffers", "core")
 _NAMES = {"dacs": "DACs", "adcs": "ADCs", "core": "cores"}
 _NAME = 19  # columns of a name
 _NEVER = "routers and leakage: no law with a source"
+_OUTSIDE = "what the cores do not hold"
 _CORRELATED = "bands are added as if all constants erred together"
 WIDTH = 88  # columns of a printed cost
 
@@ -203,7 +204,9 @@ class Cost:
         return rows
 
     def _note(self) -> str:
-        return "; ".join(filter(None, (f"not counted: {_NEVER}", _CORRELATED, self.note)))
+        return "; ".join(
+            filter(None, (f"not counted: {_NEVER if self.core is None else _OUTSIDE}", _CORRELATED, self.note))
+        )
 
     def __str__(self) -> str:
         rows = [("technology", self.technology.name), ("energy", str(self.energy))]

@@ -222,10 +222,11 @@ class Anchor:
             msg = f"the anchor of a converter needs bits=, log2 of its codes: Anchor({self.value:g}, bits=8, ...)"
             fail(ValueError, msg)
         if abs(bits - self.bits) > REACH:
+            fewest, most = max(1, math.ceil(self.bits - REACH)), math.floor(self.bits + REACH)
             msg = (
-                f"a converter of {bits:.3g} bits ({setting}) is more than {REACH} bits from its anchor, of "
-                f"{self.bits:g} bits ({self.source}): give an anchor of a converter nearer to it, or a {setting} with "
-                f"2**{max(1, math.ceil(self.bits - REACH)):g} to 2**{math.floor(self.bits + REACH):g} codes"
+                f"a converter of {bits:.3g} bits ({setting}) is more than {REACH} bits from its anchor"
+                f"{_at_bits(self.bits)} ({self.source}): give an anchor of a converter nearer to it, or take one of "
+                f"2**{fewest} to 2**{most} codes ({setting})"
             )
             fail(ValueError, msg)
         found, (codes, proportional) = self.figure, (2.0 ** (bits - self.bits), bits / self.bits)

@@ -1,6 +1,7 @@
 """SNR against energy: what a better result costs, over ADC codes, mappings and sizes of the arrays."""
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ def snr_energy(
     -------
     Study
         A row for each design: SNR, dB; energy with the ends of its band, and that of the cells alone, fJ/MAC; latency
-        of the product, us. Figures are means over chips.
+        of the product, us. Figures are means over chips. A technology with a core has none for the cells: NaN.
 
     Raises
     ------
@@ -88,11 +89,13 @@ def snr_energy(
             matrix = on_chip(here, chip).program(problem.w)
             figures.append(problem.snr(matrix.read(problem.x, read=0)))
             costs.append(matrix.cost(problem.x, tech))
-        energy, cells = (_per_mac([getattr(cost, name) for cost in costs], costs) for name in ("energy", "cells"))
+        energy = _per_mac([cost.energy for cost in costs], costs)
+        known = [cost.cells for cost in costs if cost.cells is not None]  # none beside a core
+        cells = _per_mac(known, costs).value if known else math.nan
         by_chip["SNR"].append(tuple(figures))
         by_chip["energy"].append(tuple(cost.energy_per_mac.value / FEMTO for cost in costs))
         snr, latency = sum(figures) / len(figures), costs[0].latency.value / MICRO
-        rows.append((mapping, *shape, bits, snr, energy.value, energy.low, energy.high, cells.value, latency))
+        rows.append((mapping, *shape, bits, snr, energy.value, energy.low, energy.high, cells, latency))
     return Study(
         kind="snr_energy",
         columns=("mapping", "rows", "columns", "bits", "SNR", "energy", "low", "high", "cells", "latency"),
@@ -148,6 +151,6 @@ def _design(engine: Engine, mapping: str, shape: tuple[int, int], bits: int) -> 
     return found.replace(adc={"radc": slices if len(set(slices)) > 1 else slices[0]})
 
 
-def _per_mac(figures: Iterable[Figure | None], costs: list[Cost]) -> Figure:
+def _per_mac(figures: Iterable[Figure], costs: list[Cost]) -> Figure:
     # the mean over chips, fJ/MAC
     return together(figures, "J").times(1 / (FEMTO * sum(cost.macs for cost in costs)), "fJ/MAC")

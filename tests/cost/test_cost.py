@@ -357,10 +357,10 @@ def test_what_has_no_cost_is_refused():
         ):
             engine(radc=radc).program(W).cost(X, GENERIC)
     with pytest.raises(
-        ValueError, match=r"^a converter of 4.95 bits \(radc\) is more than 2 bits from its anchor, of 8"
+        ValueError, match=r"^a converter of 4.95 bits \(radc\) is more than 2 bits from its anchor at 8"
     ):
         engine().program(W).cost(X, GENERIC.replace(adc=Anchor(1e-12, bits=8, source="a chip")))
-    with pytest.raises(ValueError, match=r"^a converter of 2 bits \(rdac\) is more than 2 bits from its anchor, of 8"):
+    with pytest.raises(ValueError, match=r"^a converter of 2 bits \(rdac\) is more than 2 bits from its anchor at 8"):
         engine().program(W).cost(X, GENERIC.replace(dac=Anchor(1e-12, bits=8, source="a chip")))
     with pytest.raises(
         ValueError, match=r"^driver_supply=0.2 V of technology generic-28\* is below vread=0.3 V, to which"

@@ -152,10 +152,8 @@ def test_an_anchor_is_not_scaled_beyond_two_bits(bits):
     anchor = Anchor(2.55e-12, bits=8, source="a chip")
     assert ordered(anchor.at(6))
     assert ordered(anchor.at(10))
-    wanted = (
-        rf"^a converter of {bits:.3g} bits \(rdac\) is more than 2 bits from its anchor, of 8 bits \(a chip; .*\): "
-    )
-    wanted += r"give an anchor of a converter nearer to it, or a rdac with 2\*\*6 to 2\*\*10 codes$"
+    wanted = rf"^a converter of {bits:.3g} bits \(rdac\) is more than 2 bits from its anchor at 8 bits \(a chip; .*\): "
+    wanted += r"give an anchor of a converter nearer to it, or take one of 2\*\*6 to 2\*\*10 codes \(rdac\)$"
     with pytest.raises(ValueError, match=wanted):
         anchor.at(bits, "rdac")
 
