@@ -2,28 +2,28 @@
 
     python -m benchmarks.cost [--size 1000] [--only SETTINGS ...] [--turns N] [--markdown]
 
-The inputs are encoded once. Then the cost of the product with these digits and the read of them take turns, so that
-other work on the machine slows both alike; the ratio is the median of neighbours. A second pair is whole calls,
-``W.cost(x, technology)`` and ``W.read(x)``, each of which encodes its inputs. Slices [1, 1, 2, 4] by [1, 1, 2, 4],
+The inputs are encoded once. Then the first cost of a matrix, with these digits, and the read of them take turns, so
+that other work on the machine slows both alike; the ratio is the median of neighbours. A second pair is whole calls,
+``W.cost(x, technology)`` and ``W.read(x)``, each of which encodes its inputs: these are further costs of the matrix,
+whose sums over its cells are kept. Slices [1, 1, 2, 4] by [1, 1, 2, 4],
 64 x 64 arrays, 8-bit ADC, 5 % read variation, float32, unless the settings say otherwise. Wires are left out unless
 they are named: their cost solves a circuit for each array.
 """
 
 import argparse
-import statistics
-import time
 
 import numpy as np
 
 import mpimpy
-from mpimpy.cost import Technology
+from mpimpy.cost import Technology, _cells
 from mpimpy.cost._model import cost_of
 from mpimpy.crossbar.product import product
 from mpimpy.matrix import encode_inputs
 
 from .compare import format_table
+from .turns import in_turns
 
-__all__ = ["SETTINGS", "in_turns", "main", "measure"]
+__all__ = ["SETTINGS", "main", "measure"]
 
 TECHNOLOGY = "generic-28"
 WANTED = 0.05  # of the read, with shared digits
@@ -50,18 +50,6 @@ _COLUMNS = {
 }
 
 
-def in_turns(first, second, turns):
-    """Return the shortest times of two functions, s, and the median of the ratio of the first to the second."""
-    calls, times = (first, second), ([], [])
-    for turn in range(turns + 1):
-        for k in (0, 1) if turn % 2 else (1, 0):
-            start = time.perf_counter()
-            calls[k]()
-            if turn:  # the first one warms up
-                times[k].append(time.perf_counter() - start)
-    return min(times[0]), min(times[1]), statistics.median(a / b for a, b in zip(*times, strict=True))
-
-
 def measure(settings, size, turns):
     """Return the times and the ratio of cost and read, with shared digits and as whole calls; see `in_turns`.
 
@@ -78,8 +66,13 @@ def measure(settings, size, turns):
     matrix, tech = mpimpy.DPETensor(seed=1, **settings).program(w), Technology.named(TECHNOLOGY)
     programmed, encoded = encode_inputs(matrix, x)
     backend = matrix._backend
+
+    def first():
+        _cells._loads.clear()
+        cost_of(backend, programmed, encoded, tech)
+
     shared = in_turns(
-        lambda: cost_of(backend, programmed, encoded, tech),
+        first,
         lambda: product(backend, programmed, encoded, 0, 0, "float32"),
         turns,
     )

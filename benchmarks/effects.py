@@ -8,14 +8,14 @@ that other work on the machine slows both alike. The ratio is the median of neig
 """
 
 import argparse
-import statistics
-import time
+import functools
 
 import numpy as np
 
 import mpimpy
 
 from .compare import format_table
+from .turns import in_turns
 
 __all__ = ["EFFECTS", "main", "measure"]
 
@@ -65,15 +65,8 @@ def measure(settings, size, turns):
     """
     x, w = np.random.default_rng(0).standard_normal((2, size, size)).astype(np.float32)
     matrices = [mpimpy.DPETensor(seed=1, **given).program(w) for given in ({}, settings)]
-    times = [[], []]
-    for turn in range(turns + 1):
-        for k in (0, 1) if turn % 2 else (1, 0):
-            start = time.perf_counter()
-            matrices[k].read(x)
-            if turn:  # the first one warms up
-                times[k].append(time.perf_counter() - start)
-    ratio = statistics.median(b / a for a, b in zip(*times, strict=True))
-    return min(times[1]), min(times[0]), ratio
+    plain, other = (functools.partial(matrix.read, x) for matrix in matrices)
+    return in_turns(other, plain, turns)
 
 
 def main(arguments=None):

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from driving import codes_of, energy_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import RUNNERS
@@ -13,9 +14,8 @@ from strategies import examples, products, runners
 
 from mpimpy import ADC, DAC, Config, Device, Drift, Engine, Flicker, Format, Gaussian, Samples, Tile
 from mpimpy.cells import laws, memristors
-from mpimpy.converters import drive
 from mpimpy.cost import _cells, _driving, _means
-from mpimpy.cost._cells import Conductances, cell_energy, conductances, energy, load
+from mpimpy.cost._cells import Conductances, conductances, energy, load
 from mpimpy.cost._driving import Drives, Driving, drives
 from mpimpy.crossbar import plan as plans
 from mpimpy.matrix import backend_of, encode_inputs
@@ -31,23 +31,9 @@ DRIVINGS = [
 ]
 
 
-def energy_of(W, x, how, read=0, first_row=0):
-    programmed, encoded = encode_inputs(W, x)
-    return cell_energy(backend_of(W), programmed, encoded, how, read, first_row)
-
-
 def volts_of(W, x, read=0, first_row=0):
     """Codes of all slices over that of the full voltage, float64 (planes * slices, rows, K)."""
-    programmed, encoded = encode_inputs(W, x)
-    dac, config = W.config.dac, W.config
-    digits = np.asarray(encoded.digits)
-    digits = digits.reshape(-1, digits.shape[2] * digits.shape[3], digits.shape[4])
-    if dac.noisy:
-        address = programmed.address._replace(read=read, row=first_row, col=programmed.address.row)
-        found = drive(backend_of(W), dac, plans.plan(config), digits, address)
-        return found / 2.0 ** plans.cell_format(config).voltage_fraction / (dac.rdac - 1)
-    steps = [(dac.rdac - 1) // (2**bits - 1) for bits in config.inputs.ascending]
-    return digits * np.resize(steps, digits.shape[0])[:, None, None] / (dac.rdac - 1)
+    return codes_of(W, x, read, first_row) / (W.config.dac.rdac - 1)
 
 
 def means_of(W, cells, siemens):

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from driving import codes_of, energy_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import RUNNERS
@@ -14,9 +15,8 @@ from strategies import examples, products, runners
 
 from mpimpy import ADC, DAC, Device, Drift, Engine, Format, MpimpyWarning, Tile, Wires
 from mpimpy.cells import laws, memristors, references
-from mpimpy.converters import drive
 from mpimpy.cost import _circuit, _driving
-from mpimpy.cost._cells import Conductances, cell_energy, energy, load
+from mpimpy.cost._cells import Conductances, energy, load
 from mpimpy.cost._circuit import circuit_energy
 from mpimpy.cost._driving import Driving, drives
 from mpimpy.crossbar import plan as plans
@@ -32,25 +32,9 @@ OHMS = [Wires(20.0, 35.0), Wires(0.0, 100.0), Wires(1e4, 0.0), Wires(2.93, 5e3)]
 MAPPINGS = ["twos", "pair", "offset"]
 
 
-def energy_of(W, x, how, read=0, first_row=0):
-    programmed, encoded = encode_inputs(W, x)
-    return cell_energy(backend_of(W), programmed, encoded, how, read, first_row)
-
-
-def codes_of(W, x, read=0, first_row=0):
+def flat_codes(W, x, read=0, first_row=0):
     """Codes of all slices in steps of the DAC, float64 (planes * slices * rows, K)."""
-    programmed, encoded = encode_inputs(W, x)
-    dac, config = W.config.dac, W.config
-    digits = np.asarray(encoded.digits)
-    digits = digits.reshape(-1, digits.shape[2] * digits.shape[3], digits.shape[4])
-    if dac.noisy:
-        address = programmed.address._replace(read=read, row=first_row, col=programmed.address.row)
-        found = drive(backend_of(W), dac, plans.plan(config), digits, address)
-        found = found / 2.0 ** plans.cell_format(config).voltage_fraction
-    else:
-        steps = [(dac.rdac - 1) // (2**bits - 1) for bits in config.inputs.ascending]
-        found = digits.astype(float) * np.resize(steps, digits.shape[0])[:, None, None]
-    return found.reshape(-1, W.shape[0])
+    return codes_of(W, x, read, first_row).reshape(-1, W.shape[0])
 
 
 def arrays_of(W):
@@ -110,7 +94,7 @@ def squared_currents(g, volts, wires):
 
 def brute_force(W, x, how, read=0, first_row=0):
     config = W.config
-    codes, dac, rows, total = codes_of(W, x, read, first_row), W.config.dac, W.config.tile.rows, []
+    codes, dac, rows, total = flat_codes(W, x, read, first_row), W.config.dac, W.config.tile.rows, []
     for top, g in arrays_of(W):
         some = np.zeros((len(codes), rows))
         part = codes[:, top : top + rows]
@@ -182,7 +166,7 @@ def test_drivers_that_take_current_from_others_give_none_back(rng):
     assert found == pytest.approx(brute_force(W, x, REGULATED), rel=1e-12, abs=0)
     total = 0.0
     for top, g in arrays_of(W):
-        volts = codes_of(W, x)[:, top : top + 4] / 3 * 0.2
+        volts = flat_codes(W, x)[:, top : top + 4] / 3 * 0.2
         total += (np.sign(volts) * squared_currents(g, volts, W.config.wires)[1]).sum()
     assert found > 1.01 * REGULATED.read_s * 1.25 * total
 
