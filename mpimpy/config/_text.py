@@ -15,8 +15,8 @@ _HEAD = """\
 """
 
 
-def as_toml(described: dict[str, Any]) -> str:
-    """Return plain settings as TOML, which has no null: None is the text "none".
+def as_toml(described: dict[str, Any], head: str = _HEAD) -> str:
+    """Return plain settings as TOML, which has no null: None is the text "none"; `head` has comments.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def as_toml(described: dict[str, Any]) -> str:
     [adc]
     radc = [64, 256]
     """
-    return _HEAD + "\n".join(_tables(described, ())) + "\n"
+    return head + "\n".join(_tables(described, ())) + "\n"
 
 
 def _tables(described: dict[str, Any], where: tuple[str, ...]) -> Iterator[str]:

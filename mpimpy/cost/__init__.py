@@ -10,10 +10,11 @@ True
 docs/cost.md says what is exact, what is a law, and how far both can be trusted.
 """
 
-from ._cost import Bits, Cost
+from ._cost import Bits, Cost, Rate
 from ._counts import Counts, counts
 from ._figure import Anchor, Figure
 from ._laws import AdcLaw
-from ._technology import Sources, Technology
+from ._sources import Sources
+from ._technology import Technology
 
-__all__ = ["AdcLaw", "Anchor", "Bits", "Cost", "Counts", "Figure", "Sources", "Technology", "counts"]
+__all__ = ["AdcLaw", "Anchor", "Bits", "Cost", "Counts", "Figure", "Rate", "Sources", "Technology", "counts"]

@@ -5,9 +5,9 @@ lines end. With the voltages V it dissipates the sum over all links of ``L_ij (V
 driving-point matrix Y, and the sum of I**2 R over all cells and segments. No term is below 0, so nothing cancels. Links
 to 0 V are the row sums of the transfer matrix.
 
-The network is that which `mpimpy.cells.wiring.pass_on` solves: whole arrays with their reference columns. Arrays of
-differential pairs have a column of LGS cells there as well, which the same product without wires leaves out. Cells have
-their mean conductances; the mean over reads differs from it in second order of the read variation.
+The network is that which `mpimpy.cells.wiring.pass_on` solves: whole arrays with their reference columns, but that
+arrays of differential pairs, which have none, have no column of LGS cells here. Cells have their mean conductances; the
+mean over reads differs from it in second order of the read variation.
 """
 
 import functools
@@ -99,7 +99,10 @@ def links(backend: Any, programmed: Programmed, each: bool = False) -> Links:
         some = mean_cells(config, cell_format, memristors.select_rows(cells, span))
         slices = range(cells.cells.shape[0])
         parts = [wiring.array_conductances(config, cell_format, some, j, (0, 1)) for j in slices]
-        found = _of_arrays(backend, xp.concat(parts, axis=0), wires, span.stop - span.start)
+        tiles = xp.concat(parts, axis=0)
+        if config.weights.signed:
+            tiles = tiles[:, :, : config.tile.cols]  # pairs have no reference columns
+        found = _of_arrays(backend, tiles, wires, span.stop - span.start)
         arrays = range(found.outward.shape[0])
         between.append(host_list(_in_order(found.between[n, :, :] for n in arrays)))
         outward.append(host_list(_in_order(found.outward[n, :] for n in arrays)))

@@ -12,16 +12,18 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     found = command("cost", _cost, text, settings=False)
     found.epilog = "The cost of a product is printed by mpimpy dot A B --cost TECHNOLOGY."
     found.add_argument(
-        "--sources", metavar="TECHNOLOGY", help="print its constants, each with its band and its source: generic-28"
+        "--sources",
+        metavar="TECHNOLOGY",
+        help="print its constants, each with its band and its source: generic-28, or a file of one",
     )
 
 
 def _cost(args: argparse.Namespace) -> None:
     from ._named import NAMES, named
-    from ._technology import Technology
+    from ._technology import as_technology
 
     if args.sources is not None:
-        tech = Technology.named(args.sources)
+        tech = as_technology(args.sources)
         args.figures = tech
         print(tech.sources())
         return
@@ -31,4 +33,4 @@ def _cost(args: argparse.Namespace) -> None:
     print(*(f"{name:<{width}}  {line}" for name, line in lines.items()), sep="\n")
 
 
-GENERIC = "published laws at 28 nm; any node from 7 to 180 nm has a name, such as generic-45"
+GENERIC = "published laws at 28 nm; any node from 7 to 130 nm has a name, such as generic-45"

@@ -7,19 +7,17 @@ from typing import Any
 
 from .._html import table
 from .._plain import plain
-from ..checks import fail
+from ..checks import as_int, fail
 from ._counts import Counts
 from ._figure import Figure, together
 from ._technology import Technology
 
-__all__ = ["PARTS", "Bits", "Cost"]
+__all__ = ["PARTS", "Bits", "Cost", "Rate"]
 
 # parts of the energy, in the order of the signal
 PARTS = ("dacs", "lines", "cells", "adcs", "adders", "buffers", "core")
 _NAMES = {"dacs": "DACs", "adcs": "ADCs", "core": "cores"}
 _NAME = 19  # columns of a name
-_NEVER = "routers and leakage: no law with a source"
-_OUTSIDE = "what the cores do not hold"
 _CORRELATED = "bands are added as if all constants erred together"
 WIDTH = 88  # columns of a printed cost
 
@@ -55,17 +53,34 @@ class Bits:
 
 
 @dataclass(frozen=True)
+class Rate(Figure):
+    """A figure that means nothing without the bits of the numbers that it is for, and prints with them.
+
+    Attributes
+    ----------
+    bits : tuple of Bits
+    """
+
+    bits: tuple[Bits, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, with {'; '.join(map(str, self.bits))}"
+
+
+@dataclass(frozen=True)
 class Cost:
     """Energy, latency and area of a product; prints as a table.
 
     A part of the energy is None where it is not counted; `missing` says why. Costs of several products add up: their
-    energies, their latencies, for they follow one another, and areas and writing, as of matrices of their own.
+    energies, their latencies, for they follow one another, and areas and writing, as of matrices of their own;
+    ``32 * cost`` is that of 32 such products.
 
     Attributes
     ----------
     technology : Technology
     macs : int
-        Multiplications of the product, each with its addition: M K N.
+        Multiplications of the product, each with its addition: M K N of the real matrices that are multiplied, which
+        is two or four times as many for complex operands.
     bits : tuple of Bits
         One for each format of the products.
     counts : tuple of Counts
@@ -113,16 +128,19 @@ class Cost:
         return self.energy.times(1 / self.macs, "J/MAC")
 
     @property
-    def tops_per_watt(self) -> Figure:
-        """Operations for each joule, two for each multiplication and addition, 10^12; see `bits`."""
-        energy, most = self.energy, 2e-12 * self.macs
-        return Figure(most / energy.value, "TOPS/W", most / energy.high, most / energy.low, "energy")
+    def tops_per_watt(self) -> "Rate":
+        """Operations for each joule, two for each multiplication and addition, 10^12; prints with `bits`."""
+        return self._rate(self.energy, "TOPS/W")
 
     @property
-    def throughput(self) -> Figure:
-        """Operations a second, two for each multiplication and addition, 10^12."""
-        seconds, most = self.latency, 2e-12 * self.macs
-        return Figure(most / seconds.value, "TOPS", most / seconds.high, most / seconds.low, "latency")
+    def throughput(self) -> "Rate":
+        """Operations a second, two for each multiplication and addition, 10^12; prints with `bits`."""
+        return self._rate(self.latency, "TOPS")
+
+    def _rate(self, figure: Figure, unit: str) -> "Rate":
+        # operations over a figure
+        low, value, high = (2e-12 * self.macs / each for each in (figure.high, figure.value, figure.low))
+        return Rate(value, unit, low, high, figure.source, self.bits)
 
     def __add__(self, other: Any) -> "Cost":
         if isinstance(other, int) and other == 0:
@@ -150,6 +168,17 @@ class Cost:
 
     __radd__ = __add__
 
+    def __mul__(self, count: Any) -> "Cost":
+        """Return the cost of several products like this one, each on arrays of its own, one after the other."""
+        if isinstance(count, bool) or not isinstance(count, int):
+            return NotImplemented
+        as_int("the number of products", count, 1)
+        names = (*PARTS, "latency", "area", "writing")
+        figures = {name: each.times(count) for name in names if (each := getattr(self, name)) is not None}
+        return replace(self, **figures, macs=self.macs * count, counts=self.counts * count)
+
+    __rmul__ = __mul__
+
     def to_dict(self) -> dict[str, Any]:
         """Return the cost as numbers by name, as workloads of sweeps return them; unknown ones are None.
 
@@ -171,9 +200,10 @@ class Cost:
             for end in ("", "low", "high"):
                 value = None if figure is None else getattr(figure, end or "value")
                 found["_".join(filter(None, (name, end, unit)))] = plain(value)
-        low, high = (pick(each.adc[i] for each in self.bits) for i, pick in enumerate((min, max)))
-        found |= {"input_bits": max(each.inputs for each in self.bits), "adc_low_bits": low, "adc_high_bits": high}
-        found |= {"weight_bits": max(each.weights for each in self.bits)}
+        for i, (end, pick) in enumerate((("low", min), ("high", max))):
+            found[f"input_{end}_bits"] = pick(each.inputs for each in self.bits)
+            found[f"weight_{end}_bits"] = pick(each.weights for each in self.bits)
+            found[f"adc_{end}_bits"] = pick(each.adc[i] for each in self.bits)
         for name in ("cells", "reference_cells", "arrays", "dac_conversions", "adc_conversions", "additions"):
             found[name] = sum(getattr(each, name) for each in self.counts)
         return found
@@ -191,22 +221,23 @@ class Cost:
 
     def _figures(self) -> list[tuple[str, str]]:
         why = dict(self.missing)
-        bits = "; ".join(map(str, self.bits))
-        rows = [("per MAC", f"{self.energy_per_mac}, {self.macs:,} MACs")]
+        rows = [("per MAC", f"{self.energy_per_mac}, {self.macs:,} MAC{'s' if self.macs != 1 else ''}")]
         rows += [
-            ("efficiency", f"{self.tops_per_watt}, with {bits}"),
+            ("efficiency", str(self.tops_per_watt)),
             ("latency", str(self.latency)),
-            ("throughput", f"{self.throughput}, with {bits}"),
+            ("throughput", str(self.throughput)),
         ]
         for name in ("area", "writing"):
             figure = getattr(self, name)
-            rows.append((name, f"not known: {why.get(name, 'of some products')}" if figure is None else str(figure)))
+            text = f"not known: {why.get(name, 'of some products')}" if figure is None else str(figure)
+            alone = name == "area" and figure is not None and self.core is None
+            rows.append((name, f"{text}, cells and ADCs alone" if alone else text))
         return rows
 
     def _note(self) -> str:
-        return "; ".join(
-            filter(None, (f"not counted: {_NEVER if self.core is None else _OUTSIDE}", _CORRELATED, self.note))
-        )
+        left = [_NAMES.get(name, name) for name, _ in self.missing if name in PARTS]
+        left = ["what the cores do not hold"] if self.core is not None else [*left, "routers, leakage, control"]
+        return "; ".join(filter(None, (f"not counted: {', '.join(left)}", _CORRELATED, self.note)))
 
     def __str__(self) -> str:
         rows = [("technology", self.technology.name), ("energy", str(self.energy))]

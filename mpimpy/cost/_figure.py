@@ -28,7 +28,7 @@ def _checked_source(source: Any, what: str) -> str:
 def _digits(value: float) -> str:
     # three significant digits, without an exponent where that is short
     text = f"{value:.3g}"
-    return f"{float(text):.0f}" if "e" in text and 1e-3 <= abs(value) < 1e6 else text
+    return f"{float(text):.0f}" if "e" in text and 1 <= abs(value) < 1e6 else text
 
 
 def si(value: float, unit: str) -> str:
@@ -39,14 +39,20 @@ def si(value: float, unit: str) -> str:
     >>> si(2.5e-12, "J"), si(0.0, "J"), si(28, "nm")
     ('2.5 pJ', '0 J', '28 nm')
     """
+    factor, prefixed = _scale(value, unit)
+    return f"{_digits(value / factor)} {prefixed}".strip()
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    # a factor for a value of three digits, and the unit with its prefix
     if unit == "m2":
-        return f"{_digits(value * 1e12)} um2" if value < 1e-8 else f"{_digits(value * 1e6)} mm2"
+        return (1e-12, "um2") if value < 1e-8 else (1e-6, "mm2")
     if unit not in _SCALED or value == 0 or not math.isfinite(value):
-        return f"{_digits(value)} {unit}".strip()
+        return 1.0, unit
     power = max(-18, min(12, 3 * math.floor(math.log10(abs(value) * (1 + 1e-12)) / 3)))
     if float(f"{value / 10.0**power:.3g}") >= 1000 and power < 12:
         power += 3
-    return f"{_digits(value / 10.0**power)} {_PREFIXES[power]}{unit}"
+    return 10.0**power, f"{_PREFIXES[power]}{unit}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Figure:
     Examples
     --------
     >>> print(Figure(2.1e-15, "F", 1.5e-15, 3e-15, "user"))
-    2.1 fF (1.5 fF to 3 fF)
+    2.1 fF (1.5 to 3)
     """
 
     value: float
@@ -128,9 +134,10 @@ class Figure:
         return self.low != self.high
 
     def __str__(self) -> str:
-        if not self.banded:
-            return si(self.value, self.unit)
-        return f"{si(self.value, self.unit)} ({si(self.low, self.unit)} to {si(self.high, self.unit)})"
+        # value and band in one unit
+        factor, unit = _scale(self.value, self.unit)
+        value, low, high = (_digits(number / factor) for number in (self.value, self.low, self.high))
+        return f"{value} {unit} ({low} to {high})" if self.banded else f"{value} {unit}".strip()
 
 
 def together(figures: Iterable[Figure | None], unit: str, source: str = "sum") -> Figure:
@@ -169,7 +176,7 @@ class Anchor:
     --------
     >>> kull = Anchor(2.55e-12, bits=8, source="Kull, ISSCC 2013")
     >>> print(kull)
-    2.55 pJ (2.29 pJ to 2.8 pJ) at 8 bits: Kull, ISSCC 2013; band of 10 % assumed
+    2.55 pJ (2.29 to 2.8) at 8 bits: Kull, ISSCC 2013; band of 10 % assumed
     """
 
     value: float

@@ -10,7 +10,8 @@ from ._figure import Figure
 __all__ = ["AdcLaw", "check_node", "digital_factor", "survey_law"]
 
 LEAST_BITS, MOST_BITS = 3.0, 13.0  # effective bits of the converters of the fit
-LEAST_NM, MOST_NM = 7.0, 180.0
+LEAST_NM, MOST_NM = 7.0, 180.0  # of the survey
+MOST_DIGITAL_NM = 130.0
 NODE_NM = 28.0
 FLAT_HZ = 1e8  # below, energy does not depend on the rate
 SURVEY = (
@@ -21,7 +22,6 @@ SURVEY = (
 # Energy of logic, relative, over the supply in V: a2 V^2 + a1 V + a0, and the nominal supply, by node in nm. Below 65
 # nm these are the rows of high performance.
 _ENERGY = {
-    180.0: (0.0, 24.64, -17.98, 1.8),
     130.0: (7.171, -6.709, 2.904, 1.2),
     90.0: (4.762, -4.781, 2.092, 1.2),
     65.0: (3.755, -4.398, 1.975, 1.1),
@@ -35,18 +35,24 @@ _ENERGY = {
 }
 
 
-def check_node(node_nm: float) -> float:
+def check_node(node_nm: float, most_nm: float = MOST_DIGITAL_NM) -> float:
     """Return a node, nm, if the laws have data for it.
+
+    Parameters
+    ----------
+    node_nm : float
+    most_nm : float
+        Largest node; by default that of digital logic.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no number, or outside 7 to 180 nm.
+        If it is no number, or outside the data.
     """
     node_nm = as_float("node_nm", node_nm, -math.inf)
-    if not LEAST_NM <= node_nm <= MOST_NM:
+    if not LEAST_NM <= node_nm <= most_nm:
         msg = (
-            f"node_nm={node_nm:g} is outside the data of the laws, {LEAST_NM:g} to {MOST_NM:g} nm: take a node of that "
+            f"node_nm={node_nm:g} is outside the data of the laws, {LEAST_NM:g} to {most_nm:g} nm: take a node of that "
             "range, or give measured anchors (cost.Anchor) to a technology of the nearest one"
         )
         fail(ValueError, msg)
@@ -82,7 +88,7 @@ def digital_factor(from_nm: float, to_nm: float, from_V: float | None = None) ->
     Raises
     ------
     ValueError
-        If a node is outside 7 to 180 nm.
+        If a node is outside 7 to 130 nm.
 
     Examples
     --------
@@ -110,7 +116,7 @@ class AdcLaw:
     Examples
     --------
     >>> print(survey_law(28).at(8, 1e8))
-    2.07 pJ (912 fJ to 6.01 pJ)
+    2.07 pJ (0.912 to 6.01)
     """
 
     energy: Figure
@@ -120,7 +126,7 @@ class AdcLaw:
         if not isinstance(self.energy, Figure) or self.energy.unit != "J":
             fail(TypeError, f"energy={self.energy!r} of a law of converters must be a cost.Figure in J")
         as_float("energy", self.energy.low, 0, above=True, unit=" J")
-        check_node(self.node_nm)
+        check_node(self.node_nm, MOST_NM)
 
     def at(self, bits: float, rate_Hz: float) -> Figure:
         """Return the energy of a conversion, J.
@@ -134,9 +140,10 @@ class AdcLaw:
 
         Raises
         ------
-        ValueError
-            If the bits are outside those of the survey, 3 to 13.
+        TypeError, ValueError
+            If the bits are outside those of the survey, 3 to 13, or the rate is not above 0.
         """
+        bits, rate_Hz = as_float("bits", bits, 0), as_float("rate_Hz", rate_Hz, 0, above=True, unit=" Hz")
         if not LEAST_BITS <= bits <= MOST_BITS:
             msg = (
                 f"an ADC of {bits:.3g} bits (log2 of its codes) is outside the data of the law, {LEAST_BITS:g} to "

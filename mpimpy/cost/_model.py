@@ -91,6 +91,8 @@ def cost_of(
     notes = [] if programmed.age is None else [str(programmed.age)]
     if config.device.var != 0 and technology.core is None and technology.cell is None:
         notes.append("read variation of cells by its mean")
+    if technology.cell is not None and technology.core is None:
+        notes.append("cells as they were measured, whatever their voltage and pulse")
     bits = [math.log2(code) for row in product.codes for code in row]
     return Cost(
         technology=technology,
@@ -120,6 +122,13 @@ def _core(product: _Product) -> dict[str, Figure]:
         msg = (
             f"the core of technology {tech.name} has arrays of {rows} x {cols} cells, and these are {tile.rows} x "
             f"{tile.cols}: use array_size=({rows}, {cols}), or a technology without core="
+        )
+        fail(ValueError, msg)
+    rdac = product.config.dac.rdac
+    if tech.core_rdac is not None and tech.core_rdac != rdac:
+        msg = (
+            f"the core of technology {tech.name} has DACs of {tech.core_rdac} codes, and these have {rdac}: use "
+            f"rdac={tech.core_rdac}, or a technology without core="
         )
         fail(ValueError, msg)
     each = _mean_over_pairs(product, anchor.at) if anchor.bits is not None else anchor.figure

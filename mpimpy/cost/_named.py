@@ -1,5 +1,6 @@
 """Technologies by name: published laws at any node, and published chips."""
 
+import difflib
 import math
 import re
 from collections.abc import Callable
@@ -80,8 +81,9 @@ def _hermes() -> Technology:
         coding="width",
         adc=None,
         adc_rate=_within(1 / 132.9e-9, "Hz", f"{_HERMES}: 1.59 TOPS/mm2 on 0.62 mm2"),
-        core=Anchor(12.48e-9, source=f"{_HERMES}: 10.5 TOPS/W"),
+        core=Anchor(12.48e-9, bits=8, source=f"{_HERMES}: 10.5 TOPS/W"),
         core_array=(256, 256),
+        core_rdac=128,
         core_area=Anchor(0.62e-6, unit="m2", source=f"{_HERMES}: 1.59 TOPS/mm2, and one of 64 cores of 63.1 TOPS"),
     )
 
@@ -112,12 +114,21 @@ _CHIPS: dict[str, Callable[[], Technology]] = {
 NAMES = ("generic-28", *_CHIPS)
 
 
+def is_named(technology: Technology) -> bool:
+    """Return whether a technology is that of its name."""
+    known = technology.name in _CHIPS or re.fullmatch(r"generic-\d+(\.\d+)?", technology.name) is not None
+    return known and named(technology.name) == technology
+
+
 def named(name: str) -> Technology:
     """Return a technology by its name; see `Technology.named`."""
-    found = re.fullmatch(r"generic-(\d+(?:\.\d+)?)(?:nm)?", name)
+    name = name.lower()
+    found = re.fullmatch(r"generic-([1-9]\d*(?:\.\d+)?)(?:nm)?", name)
     if found is not None and math.isfinite(float(found[1])):
         return generic(float(found[1]))
     if name not in _CHIPS:
         known = ", ".join(map(repr, NAMES))
-        fail(ValueError, f"unknown technology {name!r}: known are {known}, and generic- with another node in nm")
+        near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5) or [n for n in NAMES if n.startswith(name)][:1]
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        fail(ValueError, f"unknown technology {name!r}: {hint}known are {known}, and generic- with another node in nm")
     return _CHIPS[name]()

@@ -1,57 +1,23 @@
 """A technology: how arrays are operated, and what circuits beside the cells take."""
 
 import dataclasses
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._html import table
-from ..checks import as_bool, as_choice, as_float, as_int, as_int_pair, as_text, check_names, fail, set_fields
-from ._figure import Anchor, Figure, as_figure, si
+from ..checks import as_text, check_names, fail, set_fields
+from ..config._sense import tell
+from ._figure import Anchor, Figure, as_figure
 from ._laws import AdcLaw
+from ._settings import ANCHORS, FIGURES, check_anchor, checked, oddities
+from ._sources import Sources, sources_of
 
-__all__ = ["Sources", "Technology", "as_technology"]
-
-CODINGS = ("amplitude", "width")
-
-# unit of each figure of a technology, and whether it may be left out
-_FIGURES = {
-    "read_time": ("s", False),
-    "read_cycle": ("s", True),
-    "driver_supply": ("V", True),
-    "line_voltage": ("V", True),
-    "line_supply": ("V", True),
-    "cell_capacitance": ("F", True),
-    "end_capacitance": ("F", True),
-    "adc_rate": ("Hz", False),
-    "adder": ("J/bit", True),
-    "buffer": ("J/bit", True),
-    "write_voltage": ("V", True),
-    "write_time": ("s", True),
-}
-_ANCHORS = {"dac": "J", "cell": "J", "core": "J", "cell_area": "m2", "adc_area": "m2", "core_area": "m2"}
+__all__ = ["Technology", "as_technology"]
 
 
-# what a core replaces
-_IN_CORE = {"adc", "adder", "buffer", "dac", "cell", "driver_supply"}
-_IN_CORE |= {"line_voltage", "line_supply", "cell_capacitance", "end_capacitance"}
-
-
-class Sources(tuple[tuple[str, str, str], ...]):
-    """Constants of a technology: name, value with its band, source; prints as a table."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        wide = [max((len(row[i]) for row in self), default=0) for i in (0, 1)]
-        return "\n".join(f"{name:<{wide[0]}}  {value:<{wide[1]}}  {source}" for name, value, source in self)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return table(self, head=("constant", "value", "source"))
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Technology:
     """How arrays are operated, and what the circuits beside the cells take, each constant with its source.
 
@@ -103,6 +69,8 @@ class Technology:
         holds both arrays of a differential pair, for they share converters.
     core_array : (int, int), optional
         Rows and columns of the array of `core`; other arrays are refused.
+    core_rdac : int, optional
+        Codes of the DACs of `core`; others are refused.
     write_voltage, write_time : Figure, optional
         Of a programming pulse, V and s. None: the energy of writing is not known.
     cell_area, adc_area : Anchor, optional
@@ -144,6 +112,7 @@ class Technology:
     cell: Anchor | None = None
     core: Anchor | None = None
     core_array: tuple[int, int] | None = None
+    core_rdac: int | None = None
     write_voltage: Figure | None = None
     write_time: Figure | None = None
     cell_area: Anchor | None = None
@@ -152,39 +121,8 @@ class Technology:
     note: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            fail(TypeError, f"name={self.name!r} of a technology must be text")
-        node = as_float("node_nm", self.node_nm, 0, above=True, unit=" nm")
-        found: dict[str, Any] = {"node_nm": node, "coding": as_choice("coding", self.coding, CODINGS)}
-        for name, (unit, optional) in _FIGURES.items():
-            value = getattr(self, name)
-            if value is not None or not optional:
-                found[name] = as_figure(name, value, unit, None, above=name not in ("end_capacitance",))
-        for name, unit in _ANCHORS.items():
-            _check_anchor(name, getattr(self, name), unit)
-        if not isinstance(self.adc, AdcLaw):
-            _check_anchor("adc", self.adc, "J", optional=self.core is not None)
-            if self.adc is not None and self.adc.bits is None:
-                fail(ValueError, f"adc={self.adc.value:g} J needs the bits of that converter: cost.Anchor(..., bits=8)")
-        if self.adcs_per_array is not None:
-            found["adcs_per_array"] = as_int("adcs_per_array", self.adcs_per_array, 1)
-        for name in ("sample_and_hold", "share_dacs"):
-            found[name] = as_bool(name, getattr(self, name))
-        if self.whole_arrays is not None:
-            found["whole_arrays"] = as_bool("whole_arrays", self.whole_arrays)
-        if self.core_array is not None:
-            found["core_array"] = as_int_pair("core_array", self.core_array)
-            if self.core is None:
-                fail(ValueError, "core_array has no effect without core=: leave it out")
-        if self.read_cycle is not None and found["read_cycle"].low < found["read_time"].low:
-            fail(ValueError, f"read_cycle={self.read_cycle} is shorter than read_time={self.read_time}, a part of it")
-        if self.line_supply is not None and self.line_voltage is None:
-            fail(ValueError, "line_supply has no effect without line_voltage=: leave it out")
-        if (self.cell_capacitance is None) != (self.end_capacitance is None):
-            fail(ValueError, "cell_capacitance and end_capacitance belong together: give both, or neither")
-        if (self.write_voltage is None) != (self.write_time is None):
-            fail(ValueError, "write_voltage and write_time belong together: give both, or neither")
-        set_fields(self, **found)
+        set_fields(self, **checked(self))
+        tell(self, oddities)
 
     @classmethod
     def generic(cls, node_nm: float) -> "Technology":
@@ -193,7 +131,7 @@ class Technology:
         Parameters
         ----------
         node_nm : float
-            7 to 180 nm.
+            7 to 130 nm.
 
         Raises
         ------
@@ -229,7 +167,7 @@ class Technology:
         >>> Technology.named("generic-28").coding
         'amplitude'
         """
-        from ._named import named
+        from ._named import named  # it builds technologies
 
         text = as_text(name)
         if text is None:
@@ -261,16 +199,102 @@ class Technology:
         if "node_nm" in changes:
             fail(TypeError, "node_nm cannot be replaced, for the constants belong to it: take Technology.generic(node)")
         used = False
-        for name in _FIGURES.keys() & changes.keys():
+        for name, value in changes.items():
+            if (name in ANCHORS or name == "adc") and isinstance(value, int | float):
+                check_anchor(name, value, ANCHORS.get(name, "J"))
+        for name in FIGURES.keys() & changes.keys():
             if changes[name] is not None and not isinstance(changes[name], Figure):
                 changes[name] = as_figure(
-                    name, changes[name], _FIGURES[name][0], source, above=name != "end_capacitance"
+                    name, changes[name], FIGURES[name][0], source, above=name != "end_capacitance"
                 )
                 used = True
         if source is not None and not used:
             fail(TypeError, f"source={source!r} has no effect, for no setting is given as a number: leave it out")
-        changes.setdefault("name", self.name if self.name.endswith("*") else f"{self.name}*")
-        return dataclasses.replace(self, **changes)
+        found = dataclasses.replace(self, **changes)
+        if "name" in changes or found == self or self.name.endswith("*"):
+            return found
+        return dataclasses.replace(found, name=f"{self.name}*")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the technology as plain values that JSON can hold; what is None is left out.
+
+        Examples
+        --------
+        >>> tech = Technology.named("generic-28")
+        >>> Technology.from_dict(tech.to_dict()) == tech
+        True
+        """
+        from ._described import described  # it builds technologies
+
+        return described(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Technology":
+        """Return the technology that plain values describe.
+
+        Parameters
+        ----------
+        values : mapping
+            As of `to_dict`. Or changes of another technology: ``base``, its name, and what is different. Numbers then
+            need ``source``, as in `replace`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is unknown, something is missing, or a value is out of range.
+
+        Examples
+        --------
+        >>> changes = {"base": "generic-28", "adcs_per_array": 8, "read_time": 5e-8, "source": "user"}
+        >>> Technology.from_dict(changes).read_time.value
+        5e-08
+        """
+        from ._described import from_dict  # it builds technologies
+
+        return from_dict(values)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the technology into a file, which `from_file` reads; the file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path
+            Its name ends in ``.toml`` or ``.json``.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        TypeError, ValueError
+            If `path` is no path, or its name ends otherwise.
+        """
+        from ._described import save  # it builds technologies
+
+        save(self, path)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> "Technology":
+        """Return the technology of a TOML or JSON file, with the entries of `from_dict`.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        TypeError, ValueError
+            As `from_dict`; the message names the line and the key.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "mine.toml"
+        ...     Technology.generic(45).replace(adcs_per_array=8).save(path)
+        ...     Technology.from_file(path).adcs_per_array
+        8
+        """
+        from ._described import from_file  # it builds technologies
+
+        return from_file(path)
 
     def sources(self) -> Sources:
         """Return every constant with its band and its source; prints as a table. A core leaves out what it replaces.
@@ -280,42 +304,38 @@ class Technology:
         >>> "Murmann" in str(Technology.named("generic-28").sources())
         True
         """
-        rows: list[tuple[str, str, str]] = [("node", si(self.node_nm, "nm"), self.note or "chosen")]
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if self.core is not None and item.name in _IN_CORE:
-                continue
-            if isinstance(value, AdcLaw):
-                rows.append((item.name, f"{value.energy} a code at 28 nm", value.energy.source))
-            elif isinstance(value, Anchor):
-                rows.append((item.name, str(value).removesuffix(f": {value.source}"), value.source))
-            elif isinstance(value, Figure):
-                rows.append((item.name, str(value), value.source))
-        return Sources(rows)
+        return sources_of(self)
+
+    def __repr__(self) -> str:
+        from ._named import is_named  # it builds technologies
+
+        if is_named(self):
+            return f"Technology.named({self.name!r})"
+        return f"<Technology {self.name}: {self.node_nm:g} nm>"
 
     def __str__(self) -> str:
-        return f"technology {self.name}, {self.node_nm:g} nm"
+        return f"technology {self.name}\n{self.sources()}"
 
-
-def _check_anchor(name: str, value: Any, unit: str, *, optional: bool = True) -> None:
-    if optional and value is None:
-        return
-    if not isinstance(value, Anchor):
-        fail(TypeError, f"{name}={value!r} must be a cost.Anchor in {unit}, with the source of the measurement")
-    if value.unit != unit:
-        fail(ValueError, f"{name} is an anchor in {value.unit}, and must be in {unit}: cost.Anchor(..., unit={unit!r})")
+    def _repr_html_(self) -> str:
+        return table(self.sources(), head=("constant", "value", "source"), caption=f"technology {self.name}")
 
 
 def as_technology(value: Any) -> Technology:
-    """Return a technology that is given itself, or by its name.
+    """Return a technology that is given itself, by its name, as plain values, or by the path of its file.
 
     Raises
     ------
+    OSError
+        If the file cannot be read.
     TypeError, ValueError
-        If it is neither.
+        If it is none of these, or not valid.
     """
     if isinstance(value, Technology):
         return value
+    if isinstance(value, Mapping):
+        return Technology.from_dict(value)
+    if isinstance(value, os.PathLike):
+        return Technology.from_file(value)
     if (name := as_text(value)) is None:
         fail(TypeError, f"technology={value!r} must be a cost.Technology, or the name of one, such as 'generic-28'")
-    return Technology.named(name)
+    return Technology.from_file(name) if name.lower().endswith((".toml", ".json")) else Technology.named(name)

@@ -9,6 +9,7 @@ from ..checks import as_choice, as_int, as_int_pair, as_items, check_names, fail
 from ..cost import Cost, Figure, Technology
 from ..cost._counts import adc_codes
 from ..cost._figure import together
+from ..cost._named import is_named
 from ..cost._technology import as_technology
 from ..engine import Engine
 from ._problem import SEED, Problem, checked, chip_numbers, distinct, listed, on_chip, progressing, told
@@ -29,7 +30,7 @@ def snr_energy(
     x: Any = None,
     w: Any = None,
     *,
-    technology: Technology | str = "generic-28",
+    technology: Technology | str | Mapping[str, Any] = "generic-28",
     space: Mapping[str, Any] | None = None,
     chips: int | Iterable[int] = 1,
     progress: bool = True,
@@ -46,8 +47,8 @@ def snr_energy(
         the range of ADCs is the full one.
     x, w : arrays, shape (..., K) and (K, N), optional
         Operands; by default the standard product of 64 x 128 by 128 x 64 standard normal numbers.
-    technology : mpimpy.cost.Technology or str
-        Or the name of one.
+    technology : mpimpy.cost.Technology, str or dict
+        Or its name, its file, or its plain values, as `call` of the study has them.
     space : mapping, optional
         Values of ``"mapping"``: "twos" and "offset", with inputs in two's complement, and "pair", with signed inputs;
         of ``"array_size"``: rows and columns of an array, a number n is n x n; and of ``"bits"``: ADCs of at most
@@ -104,7 +105,11 @@ def snr_energy(
         chips=numbers,
         by_chip={name: tuple(values) for name, values in by_chip.items()},
         facts={"MACs": costs[0].macs},
-        call={"space": _plain(axes), "technology": tech.name, "chips": list(numbers)},
+        call={
+            "space": _plain(axes),
+            "technology": tech.name if is_named(tech) else tech.to_dict(),
+            "chips": list(numbers),
+        },
         operands=problem.text,
         notes=(f"energy and latency in {tech.name}; {costs[0]._note()}",),
         **told(engine),
