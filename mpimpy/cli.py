@@ -148,7 +148,7 @@ def _build_parser() -> tuple[_Parser, dict[str, _Parser]]:
         "--plot", metavar="FILE", help=f"draw measured against expected elements: {tables.either(tables.PICTURES)}"
     )
     dot.add_argument("--explain", action="store_true", help="print size, conversions and the cost of each effect")
-    technology = "print energy and latency in a technology, such as generic-28, or that of a .toml or .json file; mpimpy cost lists them"
+    technology = "print energy and latency in a technology: generic-28, or a .toml or .json file; see mpimpy cost"
     dot.add_argument("--cost", metavar="TECHNOLOGY", help=technology)
     dot.add_argument("--estimate", action="store_true", help="print memory and time of the product, and end")
 

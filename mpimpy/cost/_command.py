@@ -14,7 +14,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     found.add_argument(
         "--sources",
         metavar="TECHNOLOGY",
-        help="print its constants, each with its band and its source: generic-28, or a file of one",
+        help="print its constants with bands and sources: generic-28, or a file",
     )
 
 
