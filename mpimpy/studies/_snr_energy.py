@@ -97,6 +97,7 @@ def snr_energy(
         by_chip["energy"].append(tuple(cost.energy_per_mac.value / FEMTO for cost in costs))
         snr, latency = sum(figures) / len(figures), costs[0].latency.value / MICRO
         rows.append((mapping, *shape, bits, snr, energy.value, energy.low, energy.high, cells, latency))
+    told_tech = tech.name if is_named(tech) else tech.to_dict()
     return Study(
         kind="snr_energy",
         columns=("mapping", "rows", "columns", "bits", "SNR", "energy", "low", "high", "cells", "latency"),
@@ -105,11 +106,7 @@ def snr_energy(
         chips=numbers,
         by_chip={name: tuple(values) for name, values in by_chip.items()},
         facts={"MACs": costs[0].macs},
-        call={
-            "space": _plain(axes),
-            "technology": tech.name if is_named(tech) else tech.to_dict(),
-            "chips": list(numbers),
-        },
+        call={"space": _plain(axes), "technology": told_tech, "chips": list(numbers)},
         operands=problem.text,
         notes=(f"energy and latency in {tech.name}; {costs[0]._note()}",),
         **told(engine),

@@ -16,9 +16,9 @@ from strategies import examples, products, runners
 from mpimpy import ADC, DAC, Device, Drift, Engine, Format, MpimpyWarning, Tile, Wires
 from mpimpy.cells import laws, memristors, references
 from mpimpy.cost import _circuit, _driving
-from mpimpy.cost._cells import Conductances, energy, load
+from mpimpy.cost._cells import load
 from mpimpy.cost._circuit import circuit_energy
-from mpimpy.cost._driving import Driving, drives
+from mpimpy.cost._driving import Driving
 from mpimpy.crossbar import plan as plans
 from mpimpy.matrix import backend_of, encode_inputs
 from mpimpy.noise import table_values
