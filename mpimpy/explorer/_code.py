@@ -57,4 +57,5 @@ def lines(problem: Problem) -> str:
     text.append("W = engine.program(w)")
     if problem.age is not None:
         text.append(f"W = W.at({_shown(problem.age)}{', compensate=True' if problem.compensate else ''})")
-    return "\n".join([*text, "print(W.report(x, w))", ""])
+    priced = "" if problem.technology is None else f", technology={_shown(problem.technology)}"
+    return "\n".join([*text, f"print(W.report(x, w{priced}))", ""])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config._flat import ENGINE, SETTINGS
+from ..cost._named import NAMES
 from ..devices.presets import PRESETS
 from ._problem import DEFAULTS, SEED
 
@@ -92,6 +93,7 @@ _AGES = (None, "1 min", "1 h", "1 d", "30 d", "1 y", "10 y")
 _ARRAYS = ([16, 16], [32, 32], [64, 64], [128, 64], [128, 128], [256, 128], [256, 256], [512, 512])
 _CODES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 16384, 65536, None)
 _WIRES = (0, 0.1, 0.3, 1, 2.93, 5, 10)
+_NODES = tuple(f"generic-{node}" for node in (130, 65, 45, 28, 14))
 _LSB = (0, 0.1, 0.2, 0.5, 1, 2)
 
 
@@ -106,6 +108,7 @@ CONTROLS: dict[str, tuple[Control, ...]] = {
         _own("N", "Outputs N", _SIZES, "range", "columns of the weights, K x N"),
         _flat("seed", "Seed", kind="number", default=SEED, text="key of all random numbers"),
         _flat("chip", "Chip", kind="number"),
+        _own("technology", "Technology", (None, *_NODES, *NAMES[1:]), "select", "that of energy and latency"),
     ),
     "Device": (
         _own(

@@ -44,7 +44,8 @@ def explore(
 
         - M, K, N: shape of the product, M x K by K x N, 1 to 4096 each; 64, 128 and 64 by default;
         - preset: name of a device, see `mpimpy.presets.listing`; settings of the device replace the preset's;
-        - age: time since programming, s, or text such as ``"30 d"``; compensate: rescale for the drift as a whole.
+        - age: time since programming, s, or text such as ``"30 d"``; compensate: rescale for the drift as a whole;
+        - technology: name of that of the cost, such as "generic-28"; without it there is none.
     pictures : bool
         Draw pictures too, if Matplotlib is installed.
     check : function, optional
@@ -56,6 +57,8 @@ def explore(
         Values that JSON can hold:
 
         - snr_dB, and alone_dB and without_dB of each of ``effects``: None is no error at all;
+        - cost: ``figures``, names and texts of energy and latency with their bands, and the numbers of
+          `mpimpy.cost.Cost.to_dict`; None without a technology;
         - counts: shapes of the matrices, arrays, cells and conversions; adc_full_scale_A, in A;
         - text: the printed report; notes: warnings; code: Python lines that print the same report;
         - pictures: title and alt text of each, and its PNG as a ``data:`` address, or a note where it is not drawn;
@@ -82,7 +85,7 @@ def explore(
         problem = as_problem(settings)
         W, x, w = _programmed(problem)
         check()
-        report = W.report(x, w)
+        report = W.report(x, w, technology=problem.technology)
         drawn = list(_pictures(W, x, w, report, check)) if pictures else []
     return {
         "settings": dict(settings),
@@ -92,6 +95,7 @@ def explore(
             for one in report.effects
         ],
         "counts": _counts(report),
+        "cost": _cost(report),
         "adc_full_scale_A": report.full_scale_A,
         "text": str(report),
         "notes": list(dict.fromkeys(str(one.message) for one in told)),
@@ -139,6 +143,15 @@ def _counts(report: Report) -> dict[str, Any]:
         "dac_conversions": report.dac_conversions,
         "adc_conversions": report.adc_conversions,
     }
+
+
+def _cost(report: Report) -> dict[str, Any] | None:
+    if (found := report.cost) is None:
+        return None
+    texts = {"energy": found.energy, "energy per MAC": found.energy_per_mac, "efficiency": found.tops_per_watt}
+    texts |= {"latency": found.latency}
+    figures = [[name, str(figure)] for name, figure in texts.items()]
+    return {"technology": found.technology.name, "figures": figures, "note": found._note()} | found.to_dict()
 
 
 def _pictures(W: Any, x: Any, w: Any, report: Report, check: Callable[[], Any]) -> Iterator[dict[str, Any]]:

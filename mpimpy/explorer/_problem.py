@@ -8,12 +8,14 @@ from ..checks import as_bool, as_int, as_text, check_names, fail
 from ..config import Device
 from ..config._flat import ENGINE, SETTINGS
 from ..config._variation import seconds
+from ..cost import Technology
 from ..devices import presets
 
 __all__ = ["DEFAULTS", "SEED", "Problem", "as_problem"]
 
 # settings of a page that no engine has
 DEFAULTS: dict[str, Any] = {"M": 64, "K": 128, "N": 64, "preset": None, "age": None, "compensate": False}
+DEFAULTS |= {"technology": None}
 SEED = 1  # a change of settings shall not change the draw as well
 MAX_SIZE = 4096
 
@@ -36,6 +38,8 @@ class Problem:
         Settings of the preset's device.
     age : str or None
     compensate : bool
+    technology : str or None
+        Name of that of the cost.
     """
 
     shape: tuple[int, int, int]
@@ -44,6 +48,7 @@ class Problem:
     cells: dict[str, Any]
     age: str | None
     compensate: bool
+    technology: str | None
 
 
 def as_problem(settings: Mapping[str, Any]) -> Problem:
@@ -78,5 +83,8 @@ def as_problem(settings: Mapping[str, Any]) -> Problem:
         fail(ValueError, "compensate=True has no effect without an age: give one, or leave it out")
     if age is not None:
         seconds("age", own["age"])
+    technology = own["technology"]
+    if technology is not None:
+        technology = Technology.named(technology).name
     assert len(shape) == 3
-    return Problem(shape, given, own["preset"], cells, age, compensate)
+    return Problem(shape, given, own["preset"], cells, age, compensate, technology)

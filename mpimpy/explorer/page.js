@@ -121,6 +121,7 @@ function fill(found) {
     ["ADC conversions", group(counts.adc_conversions)],
     ["ADC full scale", `${Number((found.adc_full_scale_A * 1e6).toPrecision(4))} µA`],
   ];
+  if (found.cost) rows.push(...found.cost.figures, [`in ${found.cost.technology}`, found.cost.note]);
   part("counts").replaceChildren(...rows.flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
   part("code").textContent = found.code;
 }

@@ -72,6 +72,8 @@ def test_warnings_are_notes():
         ({"preset": "pcm-joshi", "age": 1}, "age=1 s is before t0_s=20 s"),
         ({"compensate": True}, "compensate=True has no effect without an age"),
         ({"seed": None}, "seed=None would draw anew at each change"),
+        ({"technology": "generic"}, "unknown technology 'generic'"),
+        ({"technology": "generic-28", "radc": None}, "an ideal ADC, radc=None, has no number of codes"),
         ({"w_slices": [1, 5]}, "weight slice of 5 bits needs 32 levels but g_level=16"),
         ([("M", 1)], "settings must be a mapping"),
     ],
@@ -79,6 +81,17 @@ def test_warnings_are_notes():
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises((TypeError, ValueError), match=message):
         explore(settings, pictures=False)
+
+
+def test_a_technology_adds_energy_and_latency_with_their_bands():
+    assert explore(SMALL, pictures=False)["cost"] is None
+    found = explore(SMALL | {"technology": "generic-45"}, pictures=False)
+    cost = found["cost"]
+    assert cost["energy_low_J"] < cost["energy_J"] < cost["energy_high_J"]
+    assert [name for name, _ in cost["figures"]] == ["energy", "energy per MAC", "efficiency", "latency"]
+    assert "-bit inputs" in dict(cost["figures"])["efficiency"]
+    assert 'print(W.report(x, w, technology="generic-45"))' in found["code"]
+    assert json.loads(json.dumps(found)) == found
 
 
 def test_work_ends_between_two_steps():
@@ -125,7 +138,7 @@ def test_controls_are_settings_with_their_own_defaults():
     # these are for the shell and Python
     others = {"vread", "stuck_fault_ratio", "stuck_fault_value", "exact_reads", "dbfp_en", "backend"}
     assert set(NAMES) - set(names) - {"device_file"} == others
-    assert set(NAMES) <= {"M", "K", "N", "preset", "age", "compensate", *SETTINGS, *ENGINE}
+    assert set(NAMES) <= {"M", "K", "N", "preset", "age", "compensate", "technology", *SETTINGS, *ENGINE}
     for control in controls:
         assert control.label
         assert control.help
