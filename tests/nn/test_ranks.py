@@ -155,7 +155,7 @@ torch.distributed.init_process_group("gloo", init_method=(folder / "store").as_u
 code = runpy.run_path(example)
 for number, each in enumerate(json.loads(settings)):
     model = code["network"](each)
-    losses = code["train"](model, 8, rank, 2)
+    losses = code["train"](model, 4, rank, 2)
     torch.save((model.state_dict(), losses), folder / f"{number} {rank}.pt")
 refused = []
 model = code["network"]({"radc": 256 + rank})
@@ -189,7 +189,7 @@ def test_two_processes_train_to_the_weights_of_one(tmp_path):
         wanted = []
         for each in settings:
             model = code["network"](each)
-            losses = code["train"](model, 8)
+            losses = code["train"](model, 4)
             wanted.append((model.state_dict(), losses))
         errors = [process.communicate()[1].decode() for process in processes]
     finally:
