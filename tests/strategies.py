@@ -68,6 +68,11 @@ def thinned(cases, every):
     return [pytest.param(*case, marks=[pytest.mark.slow] * bool(n % every)) for n, case in enumerate(cases)]
 
 
+def some(cases, every):
+    """Cases of a parametrised test: every so many-th one by day, all by night."""
+    return list(cases)[:: 1 if by_night() else every]
+
+
 # the reference on other libraries' arrays is slow
 _SLOW = ("strict reference", "torch reference")
 each_runner = pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_parts_that_do_not_scale_stay(operands):
 
 
 def test_errors_of_adcs_count_in_lsb(operands):
-    found = report_of(operands, noise_lsb=0.7)
+    found = report_of(operands, noise_lsb=0.7, vnoise=0.0)
     assert power(found.scaled(radc=2047), "ADC errors") == pytest.approx(
         power(found.scaled(), "ADC errors") / 4, rel=2e-3
     )
@@ -189,7 +189,7 @@ def test_few_outputs_are_refused(rows, large, block):
 
 
 def test_engines_that_cannot_be_built_have_no_figures(operands):
-    settings = {"redraw": "row", "array_size": (16, 16), "radc": 4096}
+    settings = {"redraw": "row", "array_size": (16, 16), "radc": 4096, "vnoise": 0.0}
     found = report_of(operands, **settings)
     with pytest.raises(ValueError, match="have a skewness of") as caught:
         DPETensor(**(BASE | settings | {"var": 0.15}))
