@@ -81,7 +81,7 @@ def test_every_configuration_gives_the_same_bits(launches, case):
 
 
 @given(products(ideal=False, drift=True), st.booleans())
-@settings(max_examples=examples(4), phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(4, by_day=2), phases=[Phase.explicit, Phase.generate])
 def test_aged_matrices_give_the_same_bits(launches, case, compensate):
     config, x, w = case
     x, w = x[..., :7], w[:7]
@@ -252,7 +252,7 @@ def test_sums_of_chunks_that_wrap_on_the_way():
 @pytest.mark.parametrize(("busy", "dtype"), [(0, "float64"), (256, "float64"), (256, "float32")])
 def test_panels_one_after_the_other_or_side_by_side(monkeypatch, busy, dtype):
     monkeypatch.setattr(torch_cuda, "BUSY", busy)
-    for k in (32, 67):  # panels of 16 tiles, and a last one of two
+    for k in (32, 67) if dtype == "float64" else (67,):  # panels of 16 tiles, and a last one of two
         check(operands(17, k, 66, 2, I8, I16), dtype=dtype)
 
 
