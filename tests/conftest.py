@@ -20,8 +20,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 if os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     _SHARE = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, _SHARE)))
-    # threads of torch spin while they wait, which takes time from the other workers; these sleep
+    # threads of torch and of the BLAS spin while they wait, which takes time from the other workers: let them sleep, or
+    # be as few as the worker has cores
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, _SHARE)))
 
 _SKIPPED = {
     # macOS has forks, but its own libraries do not survive one beside threads

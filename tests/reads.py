@@ -2,7 +2,7 @@
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import examples
+from strategies import by_night
 
 from mpimpy import noise
 from mpimpy.backends import Errors, Reading
@@ -15,9 +15,9 @@ def readings(draw, heights=(1, 2, 31, 32, 33, 37, 70), widths=(1, 5, 31, 32, 33,
     """Arguments of a read: arrays from a seed, everything else drawn.
 
     The bound of codes asks for kernels of their own, each of which takes long to compile: where it is `rarely_bounded`,
-    none is told in a hurry.
+    it is told by night alone.
     """
-    bounded = not rarely_bounded or examples(60) >= 60
+    bounded = not rarely_bounded or by_night()
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     rows = draw(st.sampled_from(ROWS))
     depth = draw(st.integers(1, 3 * rows + 1 if rows < 60 else rows + 7))

@@ -28,25 +28,37 @@ from mpimpy import (
 )
 
 
-def examples(number):
-    """Examples of a test that draws `number` of them where others draw 60: more by night, fewer in a hurry."""
-    return max(1, number * settings.default.max_examples // 60)
+def examples(number, by_day=None):
+    """Examples of a test that draws `number` of them where others draw 60: more by night, fewer in a hurry.
+
+    A test whose examples take long draws at most `by_day` of them, but by night.
+    """
+    most = settings.default.max_examples
+    drawn = number * most // 60
+    return max(1, drawn if by_day is None or most > 60 else min(drawn, by_day))
+
+
+def by_night():
+    """Whether the run is one with fresh seeds and many examples: it leaves nothing out that other runs thin."""
+    return examples(60) > 60
 
 
 @st.composite
 def runners(draw):
     """(name, maker, backend) of the reference, of Numba and of one other of all that there are; of all by night."""
     others = [name for name in RUNNERS if name not in ("numpy reference", "numpy numba")]
-    if examples(60) <= 60:
+    if not by_night():
         others = [draw(st.sampled_from(others))]
     return [(name, *RUNNERS[name]) for name in ("numpy reference", "numpy numba", *others)]
 
 
 def some_runners(number):
-    """(name, maker, backend) of all `RUNNERS`; in a hurry of the reference, Numba and one other, by case `number`."""
+    """(name, maker, backend) of the reference, of Numba and of one other, by case `number`; of all by night."""
     reference, numba, strict, *others = ((name, *runner) for name, runner in RUNNERS.items())
-    if examples(60) >= 60:
+    if by_night():
         return [reference, numba, strict, *others]
+    if examples(60) >= 60:
+        return [reference, numba, (strict, *others)[number % (1 + len(others))]]
     # the strict library is by far the slowest
     return [reference, numba, others[number % len(others)] if number and others else strict]
 
@@ -54,6 +66,11 @@ def some_runners(number):
 def thinned(cases, every):
     """Cases of a parametrised test: every so many-th one, and the others among the slow tests."""
     return [pytest.param(*case, marks=[pytest.mark.slow] * bool(n % every)) for n, case in enumerate(cases)]
+
+
+def some(cases, every):
+    """Cases of a parametrised test: every so many-th one by day, all by night."""
+    return list(cases)[:: 1 if by_night() else every]
 
 
 # the reference on other libraries' arrays is slow

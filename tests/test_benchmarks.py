@@ -628,7 +628,11 @@ def test_a_process_answers_with_the_seconds_of_a_call(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_a_checkout_beside_itself_is_as_fast_as_itself():
+def test_a_checkout_beside_itself_is_as_fast_as_itself(monkeypatch, tmp_path):
+    # one checkout needs one cache: where the kernels of these tests are, if they have a folder
+    cache = os.environ.get("NUMBA_CACHE_DIR") or str(tmp_path)
+    folders = SimpleNamespace(TemporaryDirectory=lambda: contextlib.nullcontext(cache))
+    monkeypatch.setattr(in_turn, "tempfile", folders)
     rows = in_turn.compare(in_turn.ROOT, ["read 1x32", "program 32"], pairs=1)
     assert list(rows) == ["read 1x32", "program 32"]
     for before, after, neighbours, medians, shortest in rows.values():

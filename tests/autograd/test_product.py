@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from libraries import torch
+from strategies import by_night
 
 if torch is None:
     pytest.skip("the torch extra is not installed", allow_module_level=True)
@@ -235,7 +236,9 @@ def test_inputs_of_a_known_shape_are_no_way_past_torch():
 
 def compiled(function, backend="aot_eager"):
     torch._dynamo.reset()
-    return torch.compile(function, fullgraph=True, backend=backend)
+    # plain C++ around the products: finding out which vectors it may use takes longer than all the rest
+    options = {"cpp.vec_isa_ok": False} if backend == "inductor" else None
+    return torch.compile(function, fullgraph=True, backend=backend, options=options)
 
 
 @pytest.mark.slow
@@ -255,6 +258,8 @@ def test_compiled_products_have_the_same_bits_and_read_on(backend):
     MapReducedot(a, b, engine).sum().backward()
     assert torch.equal(leaf.grad, a.grad)
     assert torch.equal(weights.grad, b.grad)
+    if backend == "inductor" and not by_night():
+        return  # it calls a compiler of C++ for each graph
     other = DPETensor(seed=2).program(w)
     twice = compiled(lambda v, matrix: v @ matrix, backend)
     assert torch.equal(twice(x, other), other.read(x, 0))

@@ -74,7 +74,7 @@ def within(reading, draw, errs):
     st.sampled_from([(256, 256, 128), (8, 32, 9), (5, 64, 1)]),
     st.integers(1, 3),
 )
-@settings(max_examples=examples(120))
+@settings(max_examples=examples(120, by_day=60))
 def test_rows_in_the_kernel_are_those_of_the_reference(data, case, blocks, threads):
     arrays, reading, dtype = case
     draw = data.draw(draws_of(arrays, reading))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from libraries import plain_reading, same_bits, to_torch, torch
-from strategies import examples, products
+from strategies import by_night, examples, products
 from vectors import VECTORS, addresses, parse
 
 from mpimpy import Engine, noise
@@ -65,7 +65,7 @@ def test_every_configuration_gives_the_same_bits(launches, case):
     launches.clear()
     results = [
         Engine.from_config(config, seed=SEED, chip=5, backend=backend).program(make(w)).read(make(x), read=3)
-        for make, backend in ((to_torch, "torch"), (np.asarray, "numba"))
+        for make, backend in ((to_torch, "torch"), (np.asarray, "reference"))
     ]
     assert isinstance(results[0], torch.Tensor)
     assert same_bits(*results)
@@ -81,7 +81,7 @@ def test_every_configuration_gives_the_same_bits(launches, case):
 
 
 @given(products(ideal=False, drift=True), st.booleans())
-@settings(max_examples=examples(4), phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(4, by_day=2), phases=[Phase.explicit, Phase.generate])
 def test_aged_matrices_give_the_same_bits(launches, case, compensate):
     config, x, w = case
     x, w = x[..., :7], w[:7]
@@ -91,7 +91,7 @@ def test_aged_matrices_give_the_same_bits(launches, case, compensate):
         .program(make(w))
         .at("2 h", compensate)
         .read(make(x), read=3)
-        for make, backend in ((to_torch, "torch"), (np.asarray, "numba"))
+        for make, backend in ((to_torch, "torch"), (np.asarray, "reference"))
     ]
     assert same_bits(*results)
     assert {"perturb", "perturb_levels"} & set(launches)
@@ -211,8 +211,10 @@ I8, I16, I32 = np.int8, np.int16, np.int32
 def test_integers_of_every_width(shape, codes, grid, widths):
     case = operands(*shape, codes, grid, widths=widths)
     check(case)
-    check(case, code_range=None)
-    check(case, dtype="float32")
+    check(case, code_range=None, dtype="float32")
+    if by_night():
+        check(case, code_range=None)
+        check(case, dtype="float32")
     if widths:
         case[0][0][::2] *= -1
         check(case, signed=True)
@@ -250,7 +252,7 @@ def test_sums_of_chunks_that_wrap_on_the_way():
 @pytest.mark.parametrize(("busy", "dtype"), [(0, "float64"), (256, "float64"), (256, "float32")])
 def test_panels_one_after_the_other_or_side_by_side(monkeypatch, busy, dtype):
     monkeypatch.setattr(torch_cuda, "BUSY", busy)
-    for k in (32, 67):  # panels of 16 tiles, and a last one of two
+    for k in (32, 67) if dtype == "float64" else (67,):  # panels of 16 tiles, and a last one of two
         check(operands(17, k, 66, 2, I8, I16), dtype=dtype)
 
 
@@ -291,12 +293,13 @@ def test_strides(strides):
 @pytest.mark.parametrize("step", [0.5, 1.0, 1 / 3])
 def test_rounding_half_to_even_at_every_size(top, step):
     arrays, reading = operands(5, 4, 40, 1, I8, I16, widths=(7, 7))
-    for saturate in (True, False):
-        steps = (step, step * 2), (step * 4, step)
-        for low in (0, -top, -1) if saturate else (0,):
-            ends = (pairs(low, reading), pairs(top, reading)) if saturate else None
-            check((arrays, reading), adc_gain=steps, code_range=ends)
-            check((arrays, reading), adc_gain=steps, code_range=ends, wide=True)
+    steps = (step, step * 2), (step * 4, step)
+    ends = [(pairs(low, reading), pairs(top, reading)) for low in sorted({0, -1, -top})]
+    if top == 1:  # what saturates at nothing has no top
+        ends.append(None)
+    for number, end in enumerate(ends):
+        for wide in (False, True) if by_night() or end is None else (number % 2 == 0,):
+            check((arrays, reading), adc_gain=steps, code_range=end, wide=wide)
 
 
 def test_sums_of_codes_of_every_size():

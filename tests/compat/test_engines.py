@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import RUNNERS, same_bits, to_torch, torch
-from strategies import examples
+from strategies import examples, runners
 
 from mpimpy import ADC, DAC, SNR, Device, Engine, Format, MapReducedot, Tile, bitslicedpe, diffpairdpe, fpmemdpe
 from mpimpy.wires import transfer
@@ -573,16 +573,17 @@ def test_every_library_gets_the_same_conductances(rng, kind):
     st.booleans(),
     st.sampled_from(["float32", "float64"]),
     st.integers(0, 2**31),
+    runners(),
 )
 @settings(max_examples=examples(25))
-def test_every_backend_and_tensors_give_the_same_bits(kind, shape, wires, dtype, seed):
+def test_every_backend_and_tensors_give_the_same_bits(kind, shape, wires, dtype, seed, chosen):
     m, k, n = shape
     rng = np.random.default_rng(seed)
     x, w = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
     x.flags.writeable = w.flags.writeable = False
     blk = {} if kind is diffpairdpe else {"xblk": (1, 2, 3), "mblk": (1, 1, 4)}
     results = {}
-    for name, (make, backend) in RUNNERS.items():
+    for name, make, backend in chosen:
         engine = kind(array_size=(13, 7), vnoise=0.01, radc=512, seed=5, chip=2, backend=backend)
         a, b = (x, w) if name.startswith("numpy") else (make(x), make(w))
         y = engine.MapReduceDot(a, b, wire_factor=wires, **blk)

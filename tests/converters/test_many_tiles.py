@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from libraries import RUNNERS, same_bits
-from strategies import each_runner
+from libraries import same_bits
+from strategies import some_runners
 
 from mpimpy import ADC, DAC, Device, Engine, Format, Partial, Tile
 from mpimpy.noise import derive
@@ -33,14 +33,14 @@ def operands(rng):
     return rng.choice([-1.0, 1.0], (1, depth)), rng.choice([-1.0, 1.0], (depth, 3))
 
 
-@each_runner
-@pytest.mark.parametrize("given", KINDS.values(), ids=KINDS)
-def test_every_backend_draws_the_same_on_both_sides_of_a_key(operands, given, runner):
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_backend_draws_the_same_on_both_sides_of_a_key(operands, kind):
     x, w = operands
-    (make, backend), rows = RUNNERS[runner], slice(TILES - 16, TILES + 17)
-    part = engine_of(given, backend=backend).program(make(w[rows]), origin=(rows.start, 0))
+    given, rows = KINDS[kind], slice(TILES - 16, TILES + 17)
     expected = engine_of(given).program(w[rows], origin=(rows.start, 0)).read(x[:, rows], read=3)
-    assert same_bits(part.read(make(x[:, rows]), read=3), expected)
+    for name, make, backend in some_runners(list(KINDS).index(kind)):
+        part = engine_of(given, backend=backend).program(make(w[rows]), origin=(rows.start, 0))
+        assert same_bits(part.read(make(x[:, rows]), read=3), expected), name
 
 
 @pytest.mark.parametrize("given", KINDS.values(), ids=KINDS)

@@ -19,7 +19,7 @@ from mpimpy import ADC, DAC, Config, Device, Engine, Format, SlicedData, Tile
 from mpimpy.operands.edge import MpimpyWarning
 
 PRODUCTS = 8  # of a seed
-SEEDS = 65  # of a test, where others draw 60 examples: four tests of 520 products
+SEEDS = 55  # of a test, where others draw 60 examples: four tests of 440 products; more by night
 
 
 def to_numpy(array):
@@ -275,7 +275,7 @@ UNMET = {"transposed": {"w mapping: offset"}}  # cells with unit columns have no
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_products_of_every_kind_are_exact(kind):
-    done, met, wanted = 0, set(), examples(SEEDS)
+    done, met, wanted = 0, set(), examples(65, by_day=SEEDS)
 
     # a smaller seed is no simpler case
     @given(st.integers(0, 2**32 - 1))
@@ -288,7 +288,7 @@ def test_products_of_every_kind_are_exact(kind):
     run()
     assert done >= wanted * PRODUCTS
     if wanted >= SEEDS:
-        assert len(KINDS) * done >= 2000
+        assert len(KINDS) * done >= 1700
     if wanted > SEEDS or (wanted == SEEDS and settings.default.derandomize):  # a fresh few may miss a kind by chance
         assert met >= (MET | MET_BY.get(kind, set())) - UNMET.get(kind, set())
 

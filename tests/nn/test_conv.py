@@ -502,7 +502,9 @@ MEMORY = """
 import torch, mpimpy, mpimpy.nn
 torch.set_num_threads(1)
 layer = torch.nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-mpimpy.nn.convert_(layer, mpimpy.DPETensor(w_mapping="pair", x_mapping="signed", seed=0))
+engine = mpimpy.DPETensor(w_mapping="pair", x_mapping="signed", seed=0)
+mpimpy.warm(engine)  # what compiles kernels takes memory too
+mpimpy.nn.convert_(layer, engine)
 x = torch.randn(8, 3, 224, 224)
 
 def look(of):
@@ -524,9 +526,10 @@ print((look("VmHWM") - base) * 1024)
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-@pytest.mark.parametrize(("training", "most"), [(False, 50e6), (True, 85e6)])
+@pytest.mark.parametrize(("training", "most"), [(False, 60e6), (True, 85e6)])
 def test_the_first_layer_of_a_resnet_takes_no_matrix_of_patches(training, most):
-    # the output is 26 MB, and so is its gradient; all patches would be 59 MB and their product 225
+    # the output is 26 MB, and so is its gradient; all patches would be 59 MB more, and their product 225
+    # threads that share two cores with other tests hold some MB more than they would alone
     code = MEMORY.replace("{training}", str(training))
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 25e6 < int(found.stdout) < most

@@ -114,7 +114,7 @@ def same(first, second):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=examples(24))
+@settings(max_examples=examples(24, by_day=8))
 @given(
     settings=st.sampled_from(BY_ROW),
     mapping=st.sampled_from([{}, PAIR]),
@@ -140,7 +140,7 @@ def test_the_rows_matter(kind):
             assert not torch.equal(found, model(x))
 
 
-@settings(max_examples=examples(24))
+@settings(max_examples=examples(24, by_day=12))
 @given(world=st.integers(2, 3), each=st.integers(1, 2), noise=st.sampled_from(["step", "frozen"]))
 def test_products_of_data_have_the_reads_of_the_whole_batch(world, each, noise):
     for kind in ("attention", "attention, time first"):
