@@ -91,7 +91,7 @@ class Region:
         (top, bottom), (left, right) = rectangle
         if top >= bottom or left >= right:
             return None
-        edges = [top, *(edge for edge in self._edges() if top < edge < bottom), bottom]
+        edges = sorted({top, *(edge for edge in self._edges() if top < edge < bottom), bottom})
         for start, stop in itertools.pairwise(edges):
             at = left
             for first, last in self._columns(start):

@@ -44,6 +44,11 @@ def test_what_is_missing_is_missing(rectangles, wanted):
         assert filled([missing]).any()
 
 
+def test_what_is_missing_beside_slabs_that_touch_is_not_empty():
+    touching = Region.of(((0, 1), (0, 2))) | Region.of(((0, 2), (0, 1)))
+    assert touching.missing(((0, 2), (0, 2))) == ((1, 2), (1, 2))
+
+
 @given(RECTANGLES.filter(lambda rectangles: filled(rectangles).any()))
 def test_bounds_hold_all_and_no_more(rectangles):
     rows, cols = filled(rectangles).nonzero()
