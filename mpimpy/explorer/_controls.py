@@ -45,6 +45,7 @@ class Control:
 
 # None in words
 _NONE = {
+    "technology": "no cost",
     "preset": "none: as set below",
     "age": "as programmed",
     "radc": "ideal",
@@ -108,7 +109,7 @@ CONTROLS: dict[str, tuple[Control, ...]] = {
         _own("N", "Outputs N", _SIZES, "range", "columns of the weights, K x N"),
         _flat("seed", "Seed", kind="number", default=SEED, text="key of all random numbers"),
         _flat("chip", "Chip", kind="number"),
-        _own("technology", "Technology", (None, *_NODES, *NAMES[1:]), "select", "that of energy and latency"),
+        _own("technology", "Technology", (None, *_NODES, *NAMES[1:]), "select", "energy and latency in it, below"),
     ),
     "Device": (
         _own(
