@@ -10,7 +10,8 @@ from .analysis.report import Reads, Report, check_reads
 from .arrays import lazy_of, namespace
 from .checks import fail
 from .config import Config
-from .cost import Cost, Technology
+from .cost import Cost
+from .cost._technology import AnyTechnology
 from .crossbar.programmed import Age
 from .matrix import CrossbarMatrix
 from .operands import dtypes, edge
@@ -168,7 +169,7 @@ class ComplexMatrix(LinearOperand):
         """Write the matrix into a file; see `CrossbarMatrix.save`. `mpimpy.load` returns a `ComplexMatrix`."""
         self.parts._save(path, self.dtype)
 
-    def cost(self, x: Any, technology: Technology | str, *, read: int = 0) -> Cost:
+    def cost(self, x: Any, technology: AnyTechnology, *, read: int = 0) -> Cost:
         """Return the energy, the latency and the area of ``x @ F``, by its real matrix; see `CrossbarMatrix.cost`."""
         return self.parts.cost(self._accept(x).array, technology, read=read)
 
@@ -179,7 +180,7 @@ class ComplexMatrix(LinearOperand):
         *,
         read: int = 0,
         reads: int = 1,
-        technology: Technology | str | None = None,
+        technology: AnyTechnology | None = None,
     ) -> Report:
         """Return the hardware and the error budget of the real matrix; see `CrossbarMatrix.report`.
 
@@ -191,12 +192,12 @@ class ComplexMatrix(LinearOperand):
             The weights before quantisation.
         read, reads : int
             Number of the read that is measured, and how many there are from it on.
-        technology : mpimpy.cost.Technology or str, optional
+        technology : mpimpy.cost.Technology, str, path or dict, optional
             Adds the cost of the product.
         """
         return self._report(x, w, check_reads(read, reads), technology)
 
-    def _report(self, x: Any, w: Any, reads: Reads, technology: Technology | str | None = None) -> Report:
+    def _report(self, x: Any, w: Any, reads: Reads, technology: AnyTechnology | None = None) -> Report:
         xp = namespace(self._prototype)
         if x is not None:
             parts = parts_of(xp, self._accept(x).array)

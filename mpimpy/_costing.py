@@ -8,7 +8,7 @@ from .arrays import namespace
 from .checks import as_int, fail
 from .cost import Cost, Technology
 from .cost._model import cost_of
-from .cost._technology import as_technology
+from .cost._technology import AnyTechnology, as_technology
 from .noise import MAX_READ
 
 __all__ = ["CostedMatrix", "cost_at"]
@@ -17,7 +17,7 @@ __all__ = ["CostedMatrix", "cost_at"]
 class CostedMatrix(AgeingMatrix):
     """Programmed matrix that tells the cost of its products."""
 
-    def cost(self, x: Any, technology: Technology | str, *, read: int = 0) -> Cost:
+    def cost(self, x: Any, technology: AnyTechnology, *, read: int = 0) -> Cost:
         """Return the energy, the latency and the area of ``x @ W``, without computing it.
 
         The energy of the cells is exact for these inputs and these cells, aged and stuck ones, with the mean of their
@@ -28,8 +28,8 @@ class CostedMatrix(AgeingMatrix):
         ----------
         x : array, shape (..., K) or (K,)
             Inputs, as for `read`.
-        technology : mpimpy.cost.Technology or str
-            Or the name of one, such as ``"generic-28"``.
+        technology : mpimpy.cost.Technology, str, path or dict
+            Or its name, such as ``"generic-28"``, its file, or its plain values.
         read : int
             Number of the read, which addresses the noise of the DACs.
 

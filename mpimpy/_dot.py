@@ -13,7 +13,8 @@ from .autograd.slots import COUNTED
 from .checks import as_bool, fail
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
-from .cost import Cost, Technology
+from .cost import Cost
+from .cost._technology import AnyTechnology
 from .engine import Engine
 from .operands import dtypes, edge
 
@@ -192,7 +193,7 @@ def explain(
     *,
     read: int = 0,
     reads: int = 1,
-    technology: Technology | str | None = None,
+    technology: AnyTechnology | None = None,
     **settings: Unpack[Settings],
 ) -> Report:
     """Return the hardware and conversions of ``MapReducedot(a, b)``, and the cost of each effect, dB.
@@ -213,7 +214,7 @@ def explain(
         Number of reads, from `read` on. Of several, each figure is that of all their errors together, with the lowest
         and the highest of the single reads.
 
-    technology : mpimpy.cost.Technology or str, optional
+    technology : mpimpy.cost.Technology, str, path or dict, optional
         Adds energy, latency and area of the product, as `CrossbarMatrix.cost` has them: accuracy and cost of one run.
 
     Returns
@@ -245,7 +246,7 @@ def explain(
     return engine.program(b)._report(a, b, asked, technology)
 
 
-def cost_of(a: Any, b: Any, engine: Engine, technology: Technology | str) -> Cost:
+def cost_of(a: Any, b: Any, engine: Engine, technology: AnyTechnology) -> Cost:
     """Return the cost of ``MapReducedot(a, b, engine)``; see `mpimpy.CrossbarMatrix.cost`.
 
     Parameters
@@ -253,7 +254,7 @@ def cost_of(a: Any, b: Any, engine: Engine, technology: Technology | str) -> Cos
     a, b : array_like
         As for `MapReducedot`.
     engine : Engine
-    technology : mpimpy.cost.Technology or str
+    technology : mpimpy.cost.Technology, str, path or dict
 
     Raises
     ------

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ._linear import LinearOperand
-from .cost import Cost, Technology
+from .cost import Cost
+from .cost._technology import AnyTechnology
 from .operands.edge import Operand
 
 __all__ = ["CrossbarOperator"]
@@ -56,7 +57,7 @@ class CrossbarOperator(LinearOperand):
         """Return ``x @ A``; parameters as for `CrossbarMatrix.read`."""
         return self.matrix.read(x, read, first_row=first_row, into=into)
 
-    def cost(self, x: Any, technology: Technology | str, *, read: int = 0) -> Cost:
+    def cost(self, x: Any, technology: AnyTechnology, *, read: int = 0) -> Cost:
         """Return the energy, the latency and the area of ``x @ A``; see `CrossbarMatrix.cost`.
 
         That of ``A @ x`` is ``A.T.cost(x, technology)``, where A.T has cells of its own.

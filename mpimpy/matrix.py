@@ -14,8 +14,7 @@ from ._view import NAME, as_operand, backend_of
 from .analysis.report import Reads, Report, check_reads, check_weights, measure
 from .checks import as_int, fail
 from .config import Format
-from .cost import Technology
-from .cost._technology import as_technology
+from .cost._technology import AnyTechnology, as_technology
 from .crossbar.explain import explain
 from .crossbar.product import product
 from .crossbar.programmed import Programmed
@@ -256,7 +255,7 @@ class CrossbarMatrix(CostedMatrix, LinearOperand):
         *,
         read: int = 0,
         reads: int = 1,
-        technology: Technology | str | None = None,
+        technology: AnyTechnology | None = None,
     ) -> Report:
         """Return the hardware of the matrix and its conversions, and the error budget of its products.
 
@@ -272,7 +271,7 @@ class CrossbarMatrix(CostedMatrix, LinearOperand):
         reads : int
             Number of reads, from `read` on. Of several, each figure is that of all their errors together, with the
             lowest and the highest of the single reads.
-        technology : mpimpy.cost.Technology or str, optional
+        technology : mpimpy.cost.Technology, str, path or dict, optional
             Adds the cost of the product with these inputs; see `cost`.
 
         Returns
@@ -295,7 +294,7 @@ class CrossbarMatrix(CostedMatrix, LinearOperand):
         """
         return self._report(x, w, check_reads(read, reads), technology)
 
-    def _report(self, x: Any, w: Any, reads: Reads, technology: Technology | str | None = None) -> Report:
+    def _report(self, x: Any, w: Any, reads: Reads, technology: AnyTechnology | None = None) -> Report:
         tech = None if technology is None else as_technology(technology)
         if self.programmed is None:
             fail(ValueError, f"a matrix of shape {self.shape} has no cells to report on")

@@ -5,11 +5,16 @@ import re
 import numpy as np
 
 from mpimpy import Engine
-from mpimpy.cost import Technology
+from mpimpy.cost import Anchor, Technology
 
 GENERIC = Technology.generic(28)
 X = np.array([[3.0, 1, 0, -2, 3], [0, 0, 0, 3, 0]])  # five pulses: squares 9 + 1 + 4 + 9 + 9 of 9, magnitudes 12 of 3
 W = np.random.default_rng(0).standard_normal((5, 3))
+
+AREAS = {
+    "cell_area": Anchor(1e-14, unit="m2", source="a chip"),
+    "adc_area": Anchor(1e-9, unit="m2", source="a chip"),
+}
 
 
 def engine(**changes):

@@ -174,6 +174,22 @@ def test_technologies_and_their_sources(run):
     assert run("cost", "--sources", "generic-45") == f"{Technology.generic(45).sources()}\n"
 
 
+def test_a_technology_may_be_a_file(pair, run, fail):
+    a, b = pair
+    tech = Technology.generic(45).replace(adcs_per_array=8, name="mine")
+    for ending in ("toml", "json"):
+        tech.save(f"mine.{ending}")
+        assert run("cost", "--sources", f"mine.{ending}") == f"{tech.sources()}\n"
+        out = run("dot", "a.npy", "b.npy", "--seed", 2, "--cost", f"mine.{ending}")
+        assert out.endswith(f"\n\n{DPETensor(seed=2).program(b).cost(a, tech)}\n")
+    Path("wrong.toml").write_text("base = 'generic-28'\nadcs_per_aray = 8\n")
+    wanted = (
+        "wrong.toml, line 2: adcs_per_aray: unknown setting of a technology 'adcs_per_aray': did you mean 'adcs_per_"
+    )
+    for words in (("cost", "--sources"), ("dot", "a.npy", "b.npy", "--cost")):
+        assert fail(*words, "wrong.toml").startswith(wanted)
+
+
 def test_an_estimate_computes_no_product(pair, run, monkeypatch):
     monkeypatch.setattr(cli, "MapReducedot", None)
     out = run("dot", "a.npy", "b.npy", "--estimate", "--radc", 1024)
@@ -385,7 +401,8 @@ DOT_ERRORS = {
     "a.npy": "the following arguments are required: B",
     "a.npy b.npy --estimate --explain": "--explain has no effect beside --estimate, which computes no product",
     "a.npy b.npy --estimate --cost generic-28": "--cost has no effect beside --estimate, which computes no product",
-    "a.npy b.npy --cost generic": "unknown technology 'generic': known are 'generic-28', 'neurram-2022'",
+    "a.npy b.npy --cost generic": "unknown technology 'generic': did you mean 'generic-28'? known are 'generic-28', ",
+    "a.npy b.npy --cost none.toml": "none.toml: cannot be read: No such file or directory",
     "a.npy b.npy --cost generic-28 --radc none": "an ideal ADC, radc=None, has no number of codes",
     "a.npy deep.npy --estimate": "shapes (5, 70) and (2, 2, 70): --estimate takes inputs (..., K) and weights (K, N)",
     "- -": "A and B are both -, and there is one standard input: give one of them as a file",
@@ -412,8 +429,9 @@ OTHER_ERRORS = {
     "demo --adc_range -1e-5,1e-5": "--adc_range needs a value; one that begins with - is joined by =, --adc_range=VALUE",
     "demo --snap=yes": "--snap takes no value: give --snap or --no-snap, or leave it out",
     "dot a.npy b.npy --explain=1": "--explain takes no value: give --explain, or leave it out",
-    "cost --sources generic-1": "node_nm=1 is outside the data of the laws, 7 to 180 nm",
+    "cost --sources generic-1": "node_nm=1 is outside the data of the laws, 7 to 130 nm",
     "cost --sources chip": "unknown technology 'chip': known are 'generic-28'",
+    "cost --sources none.json": "none.json: cannot be read: No such file or directory",
     "explore --port abc": "--port 'abc' must be a whole number",
     "demo photo": "argument what: invalid choice: 'photo'",
     "demo --mode 1": "--mode has no effect on the demo picture: leave it out",

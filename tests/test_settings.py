@@ -373,6 +373,7 @@ def test_machines_by_name():
     x[0, 0] = w[0, 0] = 2**15 - 1
     assert np.array_equal(np.rint(Engine.named("isaac")(x, w)), x @ w)
     assert Engine.named("neurram").config.device == presets.device("reram-wan", g_level=16)
+    assert Engine.named("neurram").config.dac.vread == 0.5
     assert Engine.named("prime").config.weights.digits == (4, 4)
     with pytest.raises(TypeError, match=r"unknown machine 'isac': did you mean 'isaac'\?"):
         Engine.named("isac")

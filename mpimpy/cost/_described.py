@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ._technology import Technology
 __all__ = ["described", "from_dict", "from_file", "save"]
 
 _FURTHER = ("base", "source")  # of a description that changes another technology
-_NEEDED = ("name", "node_nm", "read_time", "adc_rate")
+_NEEDED = ("name", "node_nm", "read_time", "adc", "adc_rate")
 _HEAD = """\
 # A technology of mpimpy, in SI units: cost.Technology.from_file reads it.
 """
@@ -43,6 +44,8 @@ def described(technology: Technology) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> Technology:
     """Return the technology that plain values describe; see `Technology.from_dict`."""
+    if not isinstance(values, Mapping):
+        fail(TypeError, f"{values!r} must be a dict of the settings of a technology, such as {{'base': 'generic-28'}}")
     return _from_spec(_spec.Spec("", dict(values), {}))
 
 
@@ -66,14 +69,18 @@ def _from_spec(spec: _spec.Spec) -> Technology:
             check_names([name], [*fields, *_FURTHER], "setting of a technology")
             if name not in _FURTHER:
                 built[name] = _part(name, value)
-    with _at(spec):
-        if "base" not in values:
+    if "base" not in values:
+        with _at(spec):
             _check_whole(values)
-            return Technology(**built)
-        base = values["base"]
+        with _at_setting(spec):
+            return Technology(**{"adc": None, **built})
+    base = values["base"]
+    with _at(spec, "base"):
         if not isinstance(base, str):
             fail(TypeError, f"base={base!r} must be the name of a technology, such as 'generic-28'")
-        return Technology.named(base).replace(source=values.get("source"), **built)
+        tech = Technology.named(base)
+    with _at_setting(spec):
+        return tech.replace(source=values.get("source"), **built)
 
 
 def _at(spec: _spec.Spec, *key: str) -> contextlib.AbstractContextManager[None]:
@@ -81,8 +88,19 @@ def _at(spec: _spec.Spec, *key: str) -> contextlib.AbstractContextManager[None]:
     return spec.at(*key) if spec.path else contextlib.nullcontext()
 
 
+@contextlib.contextmanager
+def _at_setting(spec: _spec.Spec) -> Iterator[None]:
+    # likewise, of the setting whose name the message begins with
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        name = re.split(r"\W", str(error), maxsplit=1)[0]
+        with _at(spec, *([name] if name in spec.values else [])):
+            raise
+
+
 def _check_whole(values: Mapping[str, Any]) -> None:
-    if missing := [name for name in _NEEDED if name not in values]:
+    if missing := [name for name in _NEEDED if name not in values and not (name == "adc" and "core" in values)]:
         msg = f"{', '.join(missing)} missing: add what a technology needs, or base = 'generic-28', which has all of it"
         fail(ValueError, msg)
     if "source" in values:

@@ -137,7 +137,8 @@ class Figure:
         # value and band in one unit
         factor, unit = _scale(self.value, self.unit)
         value, low, high = (_digits(number / factor) for number in (self.value, self.low, self.high))
-        return f"{value} {unit} ({low} to {high})" if self.banded else f"{value} {unit}".strip()
+        text = f"{value} {unit}".strip()
+        return f"{text} ({low} to {high})" if self.banded else text
 
 
 def together(figures: Iterable[Figure | None], unit: str, source: str = "sum") -> Figure:

@@ -128,7 +128,10 @@ def named(name: str) -> Technology:
         return generic(float(found[1]))
     if name not in _CHIPS:
         known = ", ".join(map(repr, NAMES))
-        near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5) or [n for n in NAMES if n.startswith(name)][:1]
+        near = (
+            difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5)
+            or [n for n in NAMES if name and n.startswith(name)][:1]
+        )
         hint = f"did you mean {near[0]!r}? " if near else ""
         fail(ValueError, f"unknown technology {name!r}: {hint}known are {known}, and generic- with another node in nm")
     return _CHIPS[name]()

@@ -14,7 +14,7 @@ from ._laws import AdcLaw
 from ._settings import ANCHORS, FIGURES, check_anchor, checked, oddities
 from ._sources import Sources, sources_of
 
-__all__ = ["Technology", "as_technology"]
+__all__ = ["AnyTechnology", "Technology", "as_technology"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -318,6 +318,10 @@ class Technology:
 
     def _repr_html_(self) -> str:
         return table(self.sources(), head=("constant", "value", "source"), caption=f"technology {self.name}")
+
+
+# a technology, its name or its file, its plain values
+AnyTechnology = Technology | str | os.PathLike[str] | Mapping[str, Any]
 
 
 def as_technology(value: Any) -> Technology:

@@ -88,10 +88,10 @@ MACHINES = {
             "charges are summed before one conversion of up to 8 bits; cells of up to 40 uS, their spread"
             " and relaxation",
             chosen="256 rows of cells are 128 pairs. Levels of cells are analog there: 4 bits of magnitude here."
-            " Charges are sensed as voltages there, which divides each column by its total conductance: "
-            "currents here. Ranges of the ADCs were calibrated there: full scale here, calibrate finds "
-            "better ones. The device is the preset reram-wan, which holds up to 39 uS; read noise and "
-            "wires have no published law: none",
+            " The read voltage, 0.5 V, is that of AccelForge's calibration to this chip. Charges are sensed as "
+            "voltages there, which divides each column by its total conductance: currents here. Ranges of the "
+            "ADCs were calibrated there: full scale here, calibrate finds better ones. The device is the preset "
+            "reram-wan, which holds up to 39 uS; read noise and wires have no published law: none",
             source='W. Wan et al., "A compute-in-memory chip based on resistive random-access memory", Nature '
             "608, 504 (2022), doi:10.1038/s41586-022-04992-8",
         ),

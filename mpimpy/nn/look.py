@@ -11,7 +11,7 @@ from .._plain import frame_of, plain
 from ..analysis.counts import Counts, counts
 from ..analysis.metrics import EXACT_dB
 from ..cost import Cost, Technology
-from ..cost._technology import as_technology
+from ..cost._technology import AnyTechnology, as_technology
 from ._cells import LayerCells, Made
 from ._costs import Costs, columns, frame_columns, total
 from ._data import each_cells, run, watched
@@ -265,7 +265,7 @@ class _Comparison:
         return _Seen(cells, costs=Costs(tech, isinstance(cells, DataCells)), shared=tech.share_dacs)
 
 
-def report(model: torch.nn.Module, data: Any, *, technology: Technology | str | None = None) -> ModelReport:
+def report(model: torch.nn.Module, data: Any, *, technology: AnyTechnology | None = None) -> ModelReport:
     """Run a model on crossbars, and return the cells, the conversions and the errors of each weight matrix.
 
     Parameters
@@ -277,7 +277,7 @@ def report(model: torch.nn.Module, data: Any, *, technology: Technology | str | 
         A batch or several: a tensor, a tuple of arguments of forward, or a dict of keywords. In an iterable, such as a
         DataLoader, a batch may be a list: its tensors are the first arguments of forward, and what forward has no
         place for, such as labels, is left out.
-    technology : mpimpy.cost.Technology or str, optional
+    technology : mpimpy.cost.Technology, str, path or dict, optional
         Adds the cost of the products, with the inputs that each matrix met; see `mpimpy.CrossbarMatrix.cost`. Groups
         of a convolution have arrays of their own. Of a model that `shard_` has cut, it is the cost of this process.
 

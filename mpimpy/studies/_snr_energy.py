@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..checks import as_choice, as_int, as_int_pair, as_items, check_names, fail
-from ..cost import Cost, Figure, Technology
+from ..cost import Cost, Figure
 from ..cost._counts import adc_codes
 from ..cost._figure import together
 from ..cost._named import is_named
-from ..cost._technology import as_technology
+from ..cost._technology import AnyTechnology, as_technology
 from ..engine import Engine
 from ._problem import SEED, Problem, checked, chip_numbers, distinct, listed, on_chip, progressing, told
 from ._study import Study
@@ -30,7 +30,7 @@ def snr_energy(
     x: Any = None,
     w: Any = None,
     *,
-    technology: Technology | str | Mapping[str, Any] = "generic-28",
+    technology: AnyTechnology = "generic-28",
     space: Mapping[str, Any] | None = None,
     chips: int | Iterable[int] = 1,
     progress: bool = True,
@@ -47,7 +47,7 @@ def snr_energy(
         the range of ADCs is the full one.
     x, w : arrays, shape (..., K) and (K, N), optional
         Operands; by default the standard product of 64 x 128 by 128 x 64 standard normal numbers.
-    technology : mpimpy.cost.Technology, str or dict
+    technology : mpimpy.cost.Technology, str, path or dict
         Or its name, its file, or its plain values, as `call` of the study has them.
     space : mapping, optional
         Values of ``"mapping"``: "twos" and "offset", with inputs in two's complement, and "pair", with signed inputs;

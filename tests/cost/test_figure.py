@@ -42,7 +42,12 @@ def test_bands_stay_in_order(found, other, factor):
 
 
 def test_a_band_prints_with_its_value():
-    assert str(Figure(1.0, "J", 0.5, 2.0, "user")) == "1 J (500 mJ to 2 J)"
+    # both in the unit of the value
+    assert str(Figure(1.0, "J", 0.5, 2.0, "user")) == "1 J (0.5 to 2)"
+    assert str(Figure(520e-9, "J", 249e-9, 1.39e-6, "user")) == "520 nJ (249 to 1390)"
+    assert str(Figure(3.15, "TOPS/W", 1.18, 6.59, "user")) == "3.15 TOPS/W (1.18 to 6.59)"
+    assert str(Figure(1e-9, "m2", 0.5e-9, 1e-7, "user")) == "1000 um2 (500 to 100000)"
+    assert str(Figure(2.0, "", 1.0, 3.0, "user")) == "2 (1 to 3)"
     assert str(Figure.chosen(3e-9, "s")) == "3 ns"
     assert not Figure.chosen(1, "s").banded
     assert Figure.chosen(1, "s").source == "user"
@@ -125,7 +130,7 @@ def test_a_band_of_ten_percent_is_assumed_and_said():
     assert Anchor(2.0, low=1.0, source="a chip").source == "a chip"
     again = Anchor(anchor.value, source=anchor.source)  # said once
     assert again.source == anchor.source
-    assert str(Anchor(2e-12, bits=1, source="x", low=1e-12, high=3e-12)) == "2 pJ (1 pJ to 3 pJ) at 1 bit: x"
+    assert str(Anchor(2e-12, bits=1, source="x", low=1e-12, high=3e-12)) == "2 pJ (1 to 3) at 1 bit: x"
 
 
 @given(st.floats(3, 14), st.floats(-2, 2))

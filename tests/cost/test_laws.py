@@ -1,11 +1,13 @@
 """Laws: digital logic from node to node by the published example, converters by bits, rate and node."""
 
 import math
+import re
 
 import pytest
 
 from mpimpy.cost import AdcLaw, Figure
 from mpimpy.cost._laws import _ENERGY, _energy, digital_factor, survey_law
+from mpimpy.cost._named import generic
 
 
 def test_logic_by_the_example_of_its_authors():
@@ -20,12 +22,12 @@ def test_logic_takes_less_at_every_finer_node():
     nodes = sorted(_ENERGY)
     found = [digital_factor(45, node) for node in nodes]
     assert found == sorted(found)
-    expected = {180: 30.6, 130: 6.01, 90: 3.73, 65: 1.95, 45: 1, 32: 0.531, 20: 0.233, 16: 0.161, 14: 0.112}
+    expected = {130: 6.01, 90: 3.73, 65: 1.95, 45: 1, 32: 0.531, 20: 0.233, 16: 0.161, 14: 0.112}
     expected |= {10: 0.082, 7: 0.0555}
     assert dict(zip(nodes, found, strict=True)) == pytest.approx(expected, rel=6e-3)
 
 
-@pytest.mark.parametrize("node", [8, 12, 28, 40, 100, 179.5])
+@pytest.mark.parametrize("node", [8, 12, 28, 40, 100, 129.5])
 def test_between_two_nodes_logic_follows_a_power_of_the_node(node):
     nodes = sorted(_ENERGY)
     low = max(n for n in nodes if n < node)
@@ -37,12 +39,23 @@ def test_between_two_nodes_logic_follows_a_power_of_the_node(node):
 
 @pytest.mark.parametrize("node", [6.9, 181, 0, -28, 1e9])
 def test_nodes_outside_the_data_are_refused(node):
-    wanted = rf"^node_nm={node:g} is outside the data of the laws, 7 to 180 nm: take a node of that range".replace(
-        "+", r"\+"
-    )
-    for call in (lambda: digital_factor(node, 45), lambda: digital_factor(45, node), lambda: survey_law(node)):
-        with pytest.raises(ValueError, match=wanted):
-            call()
+    wanted = r"^node_nm={} is outside the data of the laws, 7 to {} nm: take a node of that range"
+    for most, call in {
+        130: (lambda: digital_factor(node, 45), lambda: digital_factor(45, node), lambda: generic(node)),
+        180: (lambda: survey_law(node),),
+    }.items():
+        for each in call:
+            with pytest.raises(ValueError, match=wanted.format(re.escape(f"{node:g}"), most)):
+                each()
+
+
+def test_converters_have_data_where_logic_has_none():
+    assert survey_law(180).at(8, 1e8).value == pytest.approx(8.1e-15 * 256 * 180 / 28)
+    assert max(_ENERGY) == 130
+    assert generic(130).adder.value == pytest.approx(6.6e-15 * digital_factor(40, 130))
+    for call in (generic, lambda node: digital_factor(45, node)):
+        with pytest.raises(ValueError, match=r"^node_nm=130.5 is outside the data of the laws, 7 to 130 nm"):
+            call(130.5)
 
 
 def test_a_converter_by_the_law():
@@ -62,6 +75,17 @@ def test_bits_outside_the_survey_are_refused(bits):
     wanted = rf"^an ADC of {bits:.3g} bits \(log2 of its codes\) is outside the data of the law, 3 to 13 bits: use"
     with pytest.raises(ValueError, match=wanted):
         survey_law(28).at(bits, 1e8)
+
+
+@pytest.mark.parametrize("rate", [0, -1e8])
+def test_a_rate_is_above_zero(rate):
+    with pytest.raises(
+        ValueError, match=rf"^rate_Hz={re.escape(f'{rate:g}')} Hz is out of range: it must be above 0 Hz$"
+    ):
+        survey_law(28).at(8, rate)
+    for wrong in ("fast", None):
+        with pytest.raises(TypeError, match=rf"^rate_Hz={wrong!r} must be a number"):
+            survey_law(28).at(8, wrong)
 
 
 def test_what_is_no_law_is_refused():

@@ -8,7 +8,7 @@ from costing import GENERIC, W, X, engine, user
 from hypothesis import given, settings
 from strategies import examples, products
 
-from mpimpy.cost import Anchor, Bits, Figure
+from mpimpy.cost import Anchor, Bits, Figure, Technology
 from mpimpy.cost._cost import PARTS
 from mpimpy.cost._counts import adc_codes
 from mpimpy.crossbar import plan as plans
@@ -202,6 +202,9 @@ def test_a_core_takes_the_place_of_all_parts():
     assert all(getattr(found, name) is None for name in PARTS if name != "core")
     assert "  cores" in str(found)
     assert "DACs" not in str(found)
+    assert "(not counted: what the cores do not hold; bands are" in str(found)
+    cored = tech.replace(core_area=Anchor(1e-6, unit="m2", source="a chip"))
+    assert "cells and ADCs alone" not in str(engine().program(W).cost(X, cored))
     twos = engine(w_mapping="twos", array_size=(4, 2)).program(W).cost(X, tech)
     assert twos.core.value == pytest.approx(2 * 8 * 1e-9)
     double = engine(bw_e=8, dbfp_en=True).program(W).cost(X, tech)
@@ -218,3 +221,27 @@ def test_a_core_of_other_arrays_is_refused():
     )
     with pytest.raises(ValueError, match=wanted):
         engine().program(W).cost(X, tech)
+
+
+def test_a_core_of_other_dacs_is_refused():
+    tech = GENERIC.replace(core=Anchor(1e-9, source="a chip"), core_rdac=16)
+    wanted = (
+        r"^the core of technology generic-28\* has DACs of 16 codes, and these have 4: use rdac=16, or a technology "
+        r"without core=$"
+    )
+    with pytest.raises(ValueError, match=wanted):
+        engine().program(W).cost(X, tech)
+    assert engine(rdac=16).program(W).cost(X, tech).core.value == pytest.approx(2 * 4 * 1e-9)
+
+
+def test_hermes_is_held_to_its_converters():
+    tech = Technology.named("hermes-2022")
+    assert (tech.core.bits, tech.core_array, tech.core_rdac) == (8, (256, 256), 128)
+    whole = {"array_size": (256, 256), "rdac": 128, "radc": 128, "vread": 0.2}
+    assert engine(**whole).program(W).cost(X, tech).core.value == pytest.approx(2 * 12.48e-9 * 255 / 256)
+    with pytest.raises(
+        ValueError, match=r"^a converter of 5.93 bits \(radc\) is more than 2 bits from its anchor at 8"
+    ):
+        engine(**whole | {"radc": 31}).program(W).cost(X, tech)
+    with pytest.raises(ValueError, match=r"has DACs of 128 codes, and these have 4: use rdac=128"):
+        engine(**whole | {"rdac": 4}).program(W).cost(X, tech)

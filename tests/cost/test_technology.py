@@ -6,10 +6,11 @@ import re
 import numpy as np
 import pytest
 
+from mpimpy import MpimpyWarning
 from mpimpy.cost import AdcLaw, Anchor, Figure, Sources, Technology
 from mpimpy.cost._technology import as_technology
 
-NAMES = ["generic-7", "generic-28", "generic-180", "neurram-2022", "hermes-2022", "isaac-2016"]
+NAMES = ["generic-7", "generic-28", "generic-130", "neurram-2022", "hermes-2022", "isaac-2016"]
 GENERIC = Technology.generic(28)
 FIGURES = {
     "read_time": "s",
@@ -51,7 +52,9 @@ def test_every_constant_has_a_band_and_a_source(name):
         assert figure.banded or figure.source == "chosen"
     sources = tech.sources()
     assert isinstance(sources, Sources)
-    assert [row[0] for row in sources] == ["node", *found]
+    operation = ["coding", "adcs_per_array", "sample_and_hold", "share_dacs"]
+    operation += ["whole_arrays"] if tech.core is None else ["core_array", "core_rdac"]
+    assert [row[0] for row in sources] == ["node", *operation, *found]
     text = str(sources)
     assert text == repr(sources)
     assert all(cell.strip() for row in sources for cell in row)
@@ -60,14 +63,34 @@ def test_every_constant_has_a_band_and_a_source(name):
     page = sources._repr_html_()
     assert all(f"{constant}" in page for constant in found)
     assert "<th" in page
-    assert str(tech) == f"technology {name}, {tech.node_nm:g} nm"
+    assert str(tech) == f"technology {name}\n{text}"
+    assert repr(tech) == f"Technology.named({name!r})"
+    assert repr(tech.replace(adcs_per_array=5)) == f"<Technology {name}*: {tech.node_nm:g} nm>"
+    assert f"technology {name}" in tech._repr_html_()
+    assert page.partition("<th")[2].rpartition("</table>")[0] in tech._repr_html_()
+
+
+def test_sources_tell_the_operation():
+    rows = {name: (value, source) for name, value, source in GENERIC.sources()}
+    assert rows["coding"] == ("amplitude", "chosen")
+    assert rows["adcs_per_array"] == ("one a column", "chosen")
+    assert rows["sample_and_hold"][0] == "True"
+    assert rows["share_dacs"][0] == "False"
+    assert rows["whole_arrays"][0] == "as simulated"
+    tech = GENERIC.replace(coding="width", adcs_per_array=8, sample_and_hold=False, share_dacs=True, whole_arrays=True)
+    values = [value for _, value, _ in tech.sources()]
+    assert values[1:6] == ["width", "8", "False", "True", "True"]
+    core = {name: value for name, value, _ in Technology.named("hermes-2022").sources()}
+    assert (core["core_array"], core["core_rdac"]) == ("256 x 256", "128")
+    bare = GENERIC.replace(core=CORE)
+    assert not {"core_array", "core_rdac", "whole_arrays"} & {name for name, _, _ in bare.sources()}
 
 
 def test_every_kind_of_constant_is_in_the_tests():
     kinds = {item.name for item in dataclasses.fields(Technology)}
     assert set(FIGURES) | set(ANCHORS) < kinds
     others = {"name", "node_nm", "adc", "coding", "adcs_per_array", "sample_and_hold", "share_dacs", "whole_arrays"}
-    assert kinds - set(FIGURES) - set(ANCHORS) == others | {"core_array", "note"}
+    assert kinds - set(FIGURES) - set(ANCHORS) == others | {"core_array", "core_rdac", "note"}
 
 
 def test_laws_of_a_node_follow_the_node():
@@ -86,7 +109,8 @@ def test_laws_of_a_node_follow_the_node():
 
 
 @pytest.mark.parametrize(
-    "name", ["generic-28", "generic-28nm", "generic-28.0", np.str_("generic-28"), np.array("generic-28")]
+    "name",
+    ["generic-28", "generic-28nm", "generic-28.0", "Generic-28NM", np.str_("generic-28"), np.array("generic-28")],
 )
 def test_names_of_a_node(name):
     assert Technology.named(name) == as_technology(name) == Technology.generic(28) == GENERIC
@@ -101,10 +125,20 @@ def test_unknown_names_list_those_that_are_known():
         for call in (Technology.named, as_technology):
             with pytest.raises(ValueError, match=wanted):
                 call(name)
+    assert Technology.named("NeuRRAM-2022") == Technology.named("neurram-2022")
+    near = {"generic": "generic-28", "isaac": "isaac-2016", "HERMES": "hermes-2022", "neuram-2022": "neurram-2022"}
+    for name, meant in near.items():
+        with pytest.raises(
+            ValueError, match=f"^unknown technology '{name.lower()}': did you mean '{meant}'. known are"
+        ):
+            Technology.named(name)
+    for name in ("28", ""):
+        with pytest.raises(ValueError, match=f"^unknown technology '{name}': known are"):
+            Technology.named(name)
     for name in ("generic-", "generic--28", "generic-1e3", "generic-" + "9" * 400, "28", ""):
         with pytest.raises(ValueError, match=r"^unknown technology '"):
             Technology.named(name)
-    with pytest.raises(ValueError, match=r"^node_nm=5 is outside the data of the laws, 7 to 180 nm"):
+    with pytest.raises(ValueError, match=r"^node_nm=5 is outside the data of the laws, 7 to 130 nm"):
         Technology.named("generic-5")
 
 
@@ -131,6 +165,9 @@ def test_numbers_need_a_source():
     assert changed.read_time == Figure.chosen(2e-8, "s", "user")
     assert changed.adc_rate.source == "user"
     assert changed.name == "generic-28*"
+    for same in ({}, {"adcs_per_array": None}, {"adc": GENERIC.adc, "coding": "amplitude"}):
+        assert GENERIC.replace(**same).name == "generic-28"  # nothing changed
+    assert repr(GENERIC.replace(read_time=1e-7, source="chosen")) == "Technology.named('generic-28')"
     assert changed.replace(adcs_per_array=8).name == "generic-28*"
     assert changed.replace(name="mine").name == "mine"
     assert GENERIC.name == "generic-28"  # it does not change
@@ -152,12 +189,14 @@ def test_changes_keep_to_the_settings():
 
 @pytest.mark.parametrize(("name", "unit"), FIGURES.items())
 def test_figures_are_above_zero_and_in_their_unit(name, unit):
+    value = {"adder": 2e-12, "buffer": 2e-12, "cell_capacitance": 2e-15, "end_capacitance": 2e-15}.get(name, 2e-3)
+    value = 2e8 if name == "adc_rate" else value
     beside = {"line_voltage": 1.0} if name == "line_supply" else {}
     other = {"write_voltage": "write_time", "write_time": "write_voltage"}.get(name)
-    beside |= {other: 1.0} if other else {}
+    beside |= {other: 0.5} if other else {}
     beside |= {"read_time": 1e-3} if name == "read_cycle" else {}
-    good = GENERIC.replace(**{name: 2e-3}, **beside, source="user")
-    assert getattr(good, name) == Figure.chosen(2e-3, unit, "user")
+    good = GENERIC.replace(**{name: value}, **beside, source="user")
+    assert getattr(good, name) == Figure.chosen(value, unit, "user")
     with pytest.raises(ValueError, match=rf"^{name}=-1 .* is out of range: it must be "):
         GENERIC.replace(**{name: -1}, **beside, source="user")
     with pytest.raises(ValueError, match=rf"^{name}=-1 .* is out of range: it must be "):
@@ -194,8 +233,18 @@ def test_anchors_are_in_their_unit(name, unit):
     wanted = rf"^{name} is an anchor in {wrong}, and must be in {unit}: cost.Anchor\(\.\.\., unit='{unit}'\)$"
     with pytest.raises(ValueError, match=wanted):
         GENERIC.replace(**{name: Anchor(1e-12, unit=wrong, source="user")})
-    with pytest.raises(TypeError, match=rf"^{name}=1e-12 must be a cost.Anchor in {unit}, with the source of the"):
-        GENERIC.replace(**{name: 1e-12})
+    # without a source too, which an anchor needs
+    for source in (None, "user"):
+        with pytest.raises(TypeError, match=rf"^{name}=1e-12 must be a cost.Anchor in {unit}, with the source of the"):
+            GENERIC.replace(**{name: 1e-12}, source=source)
+    bits = Anchor(1e-12, bits=4, unit=unit, source="user")
+    if name in ("dac", "core", "adc_area"):
+        assert getattr(GENERIC.replace(**{name: bits}), name) is bits
+    else:
+        with pytest.raises(
+            ValueError, match=rf"^bits=4 of {name} has no effect, for it is no converter: leave it out$"
+        ):
+            GENERIC.replace(**{name: bits})
 
 
 CORE = Anchor(1e-9, source="user")
@@ -219,6 +268,9 @@ CORE = Anchor(1e-9, source="user")
         ({"whole_arrays": 0}, TypeError, "whole_arrays=0 must be True or False"),
         ({"core": CORE, "core_array": (64,)}, TypeError, r"core_array=\(64,\) must be two whole numbers, such as"),
         ({"core_array": (64, 64)}, ValueError, "core_array has no effect without core=: leave it out"),
+        ({"core_rdac": 16}, ValueError, "core_rdac has no effect without core=: leave it out"),
+        ({"core": CORE, "core_rdac": 1}, ValueError, "core_rdac=1 is out of range: it must be at least 2"),
+        ({"core": CORE, "core_rdac": 2.5}, TypeError, "core_rdac=2.5 must be a whole number"),
         ({"read_cycle": 9e-8, "source": "user"}, ValueError, "read_cycle=90 ns is shorter than read_time=100 ns, a"),
         ({"line_supply": 1.0, "source": "user"}, ValueError, "line_supply has no effect without line_voltage=: leave"),
         ({"cell_capacitance": None}, ValueError, "cell_capacitance and end_capacitance belong together: give both"),
@@ -233,7 +285,8 @@ def test_what_is_no_technology_is_refused(changes, kind, message):
 
 def test_what_can_be_left_out():
     tech = GENERIC.replace(adder=None, buffer=None, cell_capacitance=None, end_capacitance=None)
-    assert len(tech.sources()) == 4  # node, read time, ADC, rate
+    left = [name for name, _, _ in tech.sources()]
+    assert left[6:] == ["read_time", "adc", "adc_rate"]
     assert GENERIC.replace(core=CORE, adc=None, core_array=(64, 64)).core_array == (64, 64)
     assert GENERIC.replace(whole_arrays=True).whole_arrays
 
@@ -243,3 +296,35 @@ def test_a_core_leaves_out_the_sources_of_what_it_replaces():
     names = {name for name, _, _ in core.sources()}
     assert {"core", "read_time", "adc_rate"} <= names
     assert not names & {"adc", "adder", "buffer", "cell_capacitance", "end_capacitance"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"read_time": 100},
+            "read_time=100 s is odd: pulses last between 0.1 ps and 10 ms: did you mean 100 us: 100e-6?",
+        ),
+        ({"read_cycle": 100}, "read_cycle=100 s is odd: pulses last between"),
+        ({"write_time": 1e3, "write_voltage": 1.0}, "write_time=1000 s is odd: programming pulses last between"),
+        ({"write_time": 1e-6, "write_voltage": 900}, "write_voltage=900 V is odd: circuits of arrays have between"),
+        ({"adc_rate": 0.1}, "adc_rate=0.1 Hz is odd: converters make between 1 and 2e11 conversions a second"),
+        ({"driver_supply": 800}, "driver_supply=800 V is odd: circuits of arrays have between 0.1 mV and 20 V: did"),
+        ({"line_voltage": 800}, "line_voltage=800 V is odd"),
+        ({"line_voltage": 1.0, "line_supply": 800}, "line_supply=800 V is odd"),
+        ({"cell_capacitance": 2.1}, "cell_capacitance=2.1 F is odd: a cell has less than 10 pF"),
+        ({"end_capacitance": 48}, "end_capacitance=48 F is odd: the end of a line has less than 1 nF"),
+        ({"adder": 6.6}, "adder=6.6 J/bit is odd: a bit takes less than 1 nJ"),
+        ({"buffer": 10}, "buffer=10 J/bit is odd: a bit takes less than 1 nJ"),
+    ],
+)
+def test_numbers_that_no_machine_has_are_told_once(changes, message):
+    with pytest.warns(MpimpyWarning) as told:
+        odd = GENERIC.replace(**changes, source="user")
+    assert [str(each.message)[: len(message)] for each in told] == [message]
+    assert told[0].filename == __file__
+    odd.replace(adcs_per_array=8)  # not told again
+
+
+def test_zero_at_the_end_of_a_line_is_not_odd():
+    assert GENERIC.replace(end_capacitance=0, source="user").end_capacitance.value == 0

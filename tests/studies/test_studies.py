@@ -148,6 +148,28 @@ def test_energies_are_those_of_designs_of_equal_codes():
     assert found.notes[0].startswith("energy and latency in generic-45; not counted: ")
 
 
+def test_a_study_keeps_a_technology_of_ones_own(tmp_path):
+    tech = cost.Technology.generic(45).replace(adcs_per_array=2, read_time=2e-8, source="user")
+    tech.save(tmp_path / "mine.toml")
+    for given in (tech, tech.to_dict(), tmp_path / "mine.toml"):
+        found = study("snr_energy", technology=given)
+        assert found.call["technology"] == tech.to_dict()
+    held = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert studies.snr_energy(NOISY, X, W, **held["call"]) == found
+    # what is changed back has its name again
+    again = tech.replace(adcs_per_array=None, read_time=1e-7, source="chosen", name="generic-45")
+    assert study("snr_energy", technology=again).call["technology"] == "generic-45"
+
+
+def test_a_study_with_cores_knows_nothing_of_their_cells():
+    tech = cost.Technology.generic(28).replace(core=cost.Anchor(1e-9, source="a chip"), adc=None)
+    found = study("snr_energy", technology=tech)
+    assert all(math.isnan(cells) for cells in found.column("cells"))
+    assert all(energy > 0 for energy in found.column("energy"))
+    assert "not counted: what the cores do not hold" in found.notes[0]
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
 def test_a_picture_of_energies_has_a_colour_for_each_mapping_and_a_bar_for_each_band():
     pytest.importorskip("matplotlib")
     found = study("snr_energy", space={"mapping": ["twos", "pair"], "array_size": [8, 16], "bits": [6, 8]})
