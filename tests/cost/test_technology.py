@@ -66,6 +66,7 @@ def test_every_constant_has_a_band_and_a_source(name):
     assert str(tech) == f"technology {name}\n{text}"
     assert repr(tech) == f"Technology.named({name!r})"
     assert repr(tech.replace(adcs_per_array=5)) == f"<Technology {name}*: {tech.node_nm:g} nm>"
+    assert repr(tech.replace(adcs_per_array=5, name=name)).startswith("<")  # its name alone does not make it
     assert f"technology {name}" in tech._repr_html_()
     assert page.partition("<th")[2].rpartition("</table>")[0] in tech._repr_html_()
 
