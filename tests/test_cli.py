@@ -762,8 +762,9 @@ def test_demo_matmul_replays_and_picks_a_mode(library, run):
     seed = field(out, "seed").strip(",")
     again = run("demo", "matmul", "--mode", 0, "--seed", seed)
     assert field(again, "SNR(dB)") == field(out, "SNR(dB)")
-    other = run("demo", "matmul", "--mode", 0, "--seed", int(seed) ^ 1)
-    assert field(other, "SNR(dB)") != field(out, "SNR(dB)")
+    # two seeds may agree in all the digits that are printed
+    others = [run("demo", "matmul", "--mode", 0, "--seed", int(seed) ^ change) for change in (1, 2, 3)]
+    assert {field(other, "SNR(dB)") for other in others} != {field(out, "SNR(dB)")}
     assert "mode 1 " in run("demo", "matmul", "--mode", 1)
 
 

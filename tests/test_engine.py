@@ -685,6 +685,7 @@ def test_public_names_of_an_engine_and_of_a_matrix():
         "T",
         "at",
         "conj",
+        "cost",
         "matmat",
         "matvec",
         "read",

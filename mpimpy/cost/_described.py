@@ -116,7 +116,9 @@ def _part(name: str, value: Any) -> Any:
         fail(TypeError, f"{name}={dict(value)!r} must be a value, and no table")
     if name == "adc" and "energy" in value:
         check_names(value, ("energy", "node_nm"), "entry of a law of converters")
-        return AdcLaw(_made(Figure, "J", value["energy"]), value.get("node_nm", 0))
+        if "node_nm" not in value:
+            fail(ValueError, f"{name} is a law of converters without node_nm=: add the node, nm")
+        return AdcLaw(_made(Figure, "J", value["energy"]), value["node_nm"])
     return _made(kind, ANCHORS.get(name, "J") if kind is Anchor else FIGURES[name][0], value)
 
 

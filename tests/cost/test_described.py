@@ -113,7 +113,7 @@ WRONG = {
     "[adc]\nbits = 8": "line 2: adc: an entry without value= has no number: add it",
     "[adc]\nenergy = 3": "line 2: adc: 3 must be a table with a value and its source",
     "[adc]\nenergy = {}\nnode = 3": "line 2: adc: unknown entry of a law of converters 'node': did you mean 'node_nm'?",
-    "[adc]\nenergy = {value = 1e-14, source = 'u'}": "line 2: adc: node_nm=0 is outside the data of the laws, 7 to 180",
+    "[adc]\nenergy = {value = 1e-14, source = 'u'}": "line 2: adc is a law of converters without node_nm=: add",
     "[read_time]\nvalue = 1e-8": "line 2: read_time: source='' of the figure 1e-08 s must be text",
     "[read_time]\nvalue = 1e-8\nunit = 'V'\nsource = 'u'": "line 2: read_time: read_time is in V, and must be in s",
     "[read_time]\nvalue = 1e-8\nlow = 2e-8\nsource = 'u'": "line 2: read_time: low=2e-08, value=1e-08, high=1e-08 of a",

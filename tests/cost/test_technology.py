@@ -236,7 +236,9 @@ def test_anchors_are_in_their_unit(name, unit):
         GENERIC.replace(**{name: Anchor(1e-12, unit=wrong, source="user")})
     # without a source too, which an anchor needs
     for source in (None, "user"):
-        with pytest.raises(TypeError, match=rf"^{name}=1e-12 must be a cost.Anchor in {unit}, with the source of the"):
+        with pytest.raises(
+            TypeError, match=rf"^{name}=1e-12 must be a cost.Anchor in {unit}, with its source; in a file, a table"
+        ):
             GENERIC.replace(**{name: 1e-12}, source=source)
     bits = Anchor(1e-12, bits=4, unit=unit, source="user")
     if name in ("dac", "core", "adc_area"):
