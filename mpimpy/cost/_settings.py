@@ -103,9 +103,7 @@ def check_anchor(name: str, value: Any, unit: str, *, optional: bool = True) -> 
     if optional and value is None:
         return
     if not isinstance(value, Anchor):
-        fail(
-            TypeError, f"{name}={value!r} must be a cost.Anchor in {unit}, with its source; in a file, a table of these"
-        )
+        fail(TypeError, f"{name}={value!r} must be a cost.Anchor in {unit}, with its source; in a file, a table")
     if value.unit != unit:
         fail(ValueError, f"{name} is an anchor in {value.unit}, and must be in {unit}: cost.Anchor(..., unit={unit!r})")
     if value.bits is not None and name in ("cell", "cell_area", "core_area"):
