@@ -64,6 +64,10 @@ def _unused_columns(config: Config, first: int, width: int) -> int:
     return -(first + width) % config.tile.cols
 
 
+def _raised(numbers: list[int], by: int) -> tuple[int, ...]:
+    return tuple([number + by for number in numbers]) if by else tuple(numbers)
+
+
 def conductances(programmed: Programmed, whole: bool | None = None) -> Conductances:
     """Return the `Conductances` of a matrix, with its reference and unit columns.
 
@@ -90,8 +94,8 @@ def conductances(programmed: Programmed, whole: bool | None = None) -> Conductan
         beside = each * sum(numbers), each * len(numbers)
     unused = _unused_columns(config, address.col, width) * cells.cells.shape[0] if whole else 0
     return Conductances(
-        above=tuple(number + beside[0] * ONE for number in above),
-        cells=tuple(number + (beside[1] + unused) * ONE for number in counts),
+        above=_raised(above, beside[0] * ONE),
+        cells=_raised(counts, (beside[1] + unused) * ONE),
         grid_S=config.device.grid_unit_S(cell_format.fraction),
         lowest_S=memristors.conductance_of(config.device, cell_format, cells, (0,))[0],
     )

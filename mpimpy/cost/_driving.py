@@ -20,6 +20,8 @@ __all__ = ["Codes", "Drives", "Driving", "code_unit", "codes", "drives", "limbs"
 CHUNK = 1 << 17  # codes at once: their squares stay in a cache
 LIMB = 17  # bits of a part of a wide code; two hold any
 MOST = 1 << 62
+NARROW = 2**15 - 1
+FEW = 32  # rows that are not worth a pass of their own
 
 
 @dataclass(frozen=True)
@@ -179,13 +181,18 @@ def limbs(xp: Any, numbers: Any, wide: bool) -> list[tuple[Any, int]]:
 
 class _Sums:
     # sums over codes of each row, in int64 on the device: key -> sums; a key has a shift and a factor
-    def __init__(self) -> None:
+    def __init__(self, whole: bool) -> None:
         self.found: dict[tuple[int, int], Any] = {}
+        self.whole = whole  # int64 holds the total: all have one key
 
     def add(self, key: tuple[int, int], sums: Any) -> None:
+        if self.whole:
+            key, sums = (0, 1), (sums << key[0]) * key[1]
         self.found[key] = self.found[key] + sums if key in self.found else sums
 
     def total(self, depth: int) -> tuple[int, ...]:
+        if self.whole and self.found:
+            return tuple(host_list(self.found[0, 1]))
         total = [0] * depth
         for (shift, factor), sums in self.found.items():
             total = [a + (b << shift) * factor for a, b in zip(total, host_list(sums), strict=True)]
@@ -200,13 +207,18 @@ def drives(backend: Any, programmed: Programmed, inputs: Encoded, read: int, fir
     backend, programmed, inputs, read, first_row
         As for `codes`.
     """
-    squares, sums, nonzero = _Sums(), _Sums(), 0
     planes, slices, batch, height, depth = inputs.digits.shape
-    xp, count = namespace(inputs.digits), planes * slices * batch * height
-    negative = programmed.config.inputs.signed or programmed.config.dac.noisy
-    for numbers, factor, bound in codes(backend, programmed, inputs, read, first_row):
+    xp, count, config = namespace(inputs.digits), planes * slices * batch * height, programmed.config
+    whole = (2 * code_unit(programmed)) ** 2 * count < MOST  # noisy codes have a factor 2 of head room
+    squares, sums, nonzero = _Sums(whole), _Sums(whole), 0
+    negative = config.inputs.signed or config.dac.noisy
+    # as many rows at once as squares of digits fit 16 bits, if these are some
+    rows = NARROW // (2 ** max(config.inputs.ascending) - 1) ** 2
+    chunk = CHUNK if config.dac.noisy or rows < FEW else min(CHUNK, rows * depth)
+    for numbers, factor, bound in codes(backend, programmed, inputs, read, first_row, chunk):
         wide = bound**2 * count >= MOST
-        dtype = xp.int32 if bound**2 * numbers.shape[0] < 2**31 else xp.int64
+        most = bound**2 * numbers.shape[0]
+        dtype = xp.int16 if most <= NARROW else xp.int32 if most < 2**31 else xp.int64
         nonzero = nonzero + xp.count_nonzero(numbers)
         values = xp.astype(numbers, dtype)
         values = xp.abs(values) if negative else values

@@ -5,6 +5,8 @@ under a law of numbers to add. Means are those of the law, not of the grid: a re
 cells beyond its range saturate. Integers here count in ``2**-32`` grid units.
 """
 
+import functools
+import operator
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -152,11 +154,11 @@ def row_sums(config: Config, cell_format: CellFormat, cells: Cells) -> tuple[lis
     law, xp, (slices, depth, width) = _law(config, cell_format, cells), namespace(cells.cells), cells.cells.shape
     if law is None or not (law.per_level or law.additive):
         factor = ONE if law is None else _factors(law)[0]
-        # slice by slice: no sum passes 2**47; narrow ones are quicker
-        narrow = xp.iinfo(cells.cells.dtype).max * width < 2**31 - width
-        dtype = xp.int32 if narrow else xp.int64
-        sums = [xp.sum(cells.cells[j, :, :], axis=1, dtype=dtype) for j in range(slices)]
-        plain = [sum(row) for row in zip(*map(host_list, sums), strict=True)]
+        # slice by slice, in the narrowest integers that hold the sums: no sum passes 2**47
+        most = (cell_format.cell_bound >> cells.level_shift) * width
+        dtype = xp.int16 if most < 2**15 else xp.int32 if most < 2**31 else xp.int64
+        sums = [xp.astype(xp.sum(cells.cells[j, :, :], axis=1, dtype=dtype), xp.int64) for j in range(slices)]
+        plain = host_list(functools.reduce(operator.add, sums))
         return [(number << cells.level_shift) * factor for number in plain], [slices * width * factor] * depth
     lookup, above, counts = _Lookup(law, cell_format, cells), [0] * depth, [0] * depth
     for at in _blocks((slices, depth, width)):

@@ -1,5 +1,6 @@
 """Energy of cells: against a loop over every cell, input row and slice, and the same bits everywhere."""
 
+import dataclasses
 import gc
 import math
 from fractions import Fraction
@@ -399,7 +400,8 @@ def test_long_rows_are_added_up_exactly(dtype, sign):
             cells = cells._replace(levels=np.zeros(cells.cells.shape, np.int8))
             entries = table_values(laws.read(device, plans.cell_format(config).fraction).table)[:65536]
             mean = Fraction(sum(entries), 2**32)
-        above, counts = _means.row_sums(config, plans.cell_format(config), cells)
+        cell_format = dataclasses.replace(plans.cell_format(config), cell_bound=abs(largest) << 1)
+        above, counts = _means.row_sums(config, cell_format, cells)
         assert above == [2 * 70000 * largest * 2 * mean * 2**32] * 3
         assert counts == [2 * 70000 * mean * 2**32] * 3
 
