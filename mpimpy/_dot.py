@@ -14,7 +14,7 @@ from .checks import as_bool, fail
 from .compat.dpetensor import DPETensor
 from .config._flat import Settings
 from .cost import Cost
-from .cost._technology import AnyTechnology
+from .cost._technology import AnyTechnology, as_technology
 from .engine import Engine
 from .operands import dtypes, edge
 
@@ -39,7 +39,9 @@ def _engine(engine: Any, settings: Settings, *operands: Any) -> Engine:
     return engine
 
 
-def _multiply(xp: Any, engine: Engine, x: Any, w: Any, result: Any, told: bool) -> tuple[Any, Report | None]:
+def _multiply(
+    xp: Any, engine: Engine, x: Any, w: Any, result: Any, told: bool, technology: AnyTechnology | None
+) -> tuple[Any, Report | None]:
     # the product, and its report if that is to be told; the operands count as the dtype of the whole product
     real = dtypes.real_dtype(xp, result)
 
@@ -55,10 +57,10 @@ def _multiply(xp: Any, engine: Engine, x: Any, w: Any, result: Any, told: bool) 
     y = matrix.in_stream(stream, number).read(operand("x", x))
     if not isinstance(matrix, ComplexMatrix):
         x = xp.concat(parts_of(xp, x))
-    return y, matrix._report(operand("x", x), operand("w", w), Reads(number, 1, stream))
+    return y, matrix._report(operand("x", x), operand("w", w), Reads(number, 1, stream), technology)
 
 
-def _record(engine: Engine, x: Any, w: Any, told: bool) -> tuple[Any, Report | None]:
+def _record(engine: Engine, x: Any, w: Any, told: bool, technology: AnyTechnology | None) -> tuple[Any, Report | None]:
     # the same where torch records the product
     if not told:
         return engine._recorded(x, w), None
@@ -68,7 +70,7 @@ def _record(engine: Engine, x: Any, w: Any, told: bool) -> tuple[Any, Report | N
     number, stream = engine._counter.next_read()
     y = recorded_product(engine, x, w, number if stream is None else number + COUNTED)
     matrix = engine._program(engine._weights(detach(w)), engine._address())
-    return y, matrix._report(detach(x), detach(w), Reads(number, 1, stream))
+    return y, matrix._report(detach(x), detach(w), Reads(number, 1, stream), technology)
 
 
 def _operands(a: Any, b: Any, complex_too: bool = True) -> tuple[edge.Operand, edge.Operand]:
@@ -108,12 +110,24 @@ def MapReducedot(
 
 @overload
 def MapReducedot(
-    a: Any, b: Any, engine: Engine | None = None, *, return_report: Literal[True], **settings: Unpack[Settings]
+    a: Any,
+    b: Any,
+    engine: Engine | None = None,
+    *,
+    return_report: Literal[True],
+    technology: AnyTechnology | None = None,
+    **settings: Unpack[Settings],
 ) -> tuple[Any, Report]: ...
 
 
 def MapReducedot(
-    a: Any, b: Any, engine: Engine | None = None, *, return_report: bool = False, **settings: Unpack[Settings]
+    a: Any,
+    b: Any,
+    engine: Engine | None = None,
+    *,
+    return_report: bool = False,
+    technology: AnyTechnology | None = None,
+    **settings: Unpack[Settings],
 ) -> Any:
     """Return ``np.dot(a, b)`` as memristor crossbars compute it.
 
@@ -131,6 +145,8 @@ def MapReducedot(
         Whether to return the report of the product too: seed, sizes, conversions, and the cost of each effect in this
         read. The product has the same bits with it and without it. The report takes as long as 20 to 40 products. That
         of complex operands is of the real matrices that are multiplied.
+    technology : mpimpy.cost.Technology or str, optional
+        Adds energy, latency and area to the report; see `explain`.
     **settings
         Any of the settings table, such as ``radc=1024, var=0.02, seed=7``; see `DPETensor`.
 
@@ -160,6 +176,10 @@ def MapReducedot(
     True
     """
     told = as_bool("return_report", return_report)
+    if technology is not None:
+        if not told:
+            fail(TypeError, "technology has no effect without a report: give return_report=True as well")
+        technology = as_technology(technology)
     if (lazy := lazy_product(a, b)) is not None:
         if told:
             msg = "return_report=True measures operands that are in memory, and one of these is computed later"
@@ -169,14 +189,14 @@ def MapReducedot(
     if recorded(a, b) and not (is_complex(a) or is_complex(b)):
         a, b = edge.as_tensors(a, b, "a", "b")
         x, w, shape = _as_matrices(sys.modules["torch"], a, b)
-        y, report = _record(engine, x, w, told)
+        y, report = _record(engine, x, w, told, technology)
         return (y.reshape(shape), report) if told else y.reshape(shape)
     first, second = _operands(a, b)
     a, b, xp = first.array, second.array, namespace(first.array)
     numbers = {"first_number": a.ndim == 0, "second_number": b.ndim == 0}
     result = dtypes.result_dtype(xp, first.counts_as, second.counts_as, device_of(a), **numbers)
     x, w, shape = _as_matrices(xp, a, b)
-    y, report = _multiply(xp, engine, x, w, result, told)
+    y, report = _multiply(xp, engine, x, w, result, told, technology)
     y = xp.astype(xp.reshape(y, shape), result, copy=False)
     if y.ndim == 0 and edge.library(y) == "numpy":
         y = y[()]  # np.dot gives a NumPy number, not an array without axes
@@ -236,6 +256,7 @@ def explain(
     (1, 1, 4)
     """
     engine, asked = _engine(engine, settings), check_reads(read, reads)
+    technology = None if technology is None else as_technology(technology)
     if lazy_product(a, b) is not None:
         msg = "explain measures operands that are in memory, and one of these is computed later: give some rows"
         fail(TypeError, f"{msg}, {_SOME_ROWS}")

@@ -98,6 +98,8 @@ class Cost:
         What is not counted, or not known, and why.
     note : str
         Age of the matrix, and where its cells come from.
+    times : tuple of int
+        How many products each of `counts` stands for; empty: one each.
     """
 
     technology: Technology
@@ -116,6 +118,11 @@ class Cost:
     writing: Figure | None
     missing: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    times: tuple[int, ...] = ()
+
+    @property
+    def _times(self) -> tuple[int, ...]:
+        return self.times or (1,) * len(self.counts)
 
     @property
     def energy(self) -> Figure:
@@ -161,6 +168,7 @@ class Cost:
             macs=self.macs + other.macs,
             bits=tuple(dict.fromkeys(self.bits + other.bits)),
             counts=self.counts + other.counts,
+            times=self._times + other._times,
             latency=together((self.latency, other.latency), "s"),
             missing=tuple(dict.fromkeys(self.missing + other.missing)),
             note="; ".join(dict.fromkeys(filter(None, (self.note, other.note)))),
@@ -175,7 +183,7 @@ class Cost:
         as_int("the number of products", count, 1)
         names = (*PARTS, "latency", "area", "writing")
         figures = {name: each.times(count) for name in names if (each := getattr(self, name)) is not None}
-        return replace(self, **figures, macs=self.macs * count, counts=self.counts * count)
+        return replace(self, **figures, macs=self.macs * count, times=tuple(count * each for each in self._times))
 
     __rmul__ = __mul__
 
@@ -193,19 +201,21 @@ class Cost:
         >>> found["energy_low_J"] < found["energy_J"] < found["energy_high_J"], found["area_m2"]
         (True, None)
         """
-        figures = {f"{name}_energy" if name in PARTS else name: getattr(self, name) for name in (*PARTS, *_FIGURES)}
-        found: dict[str, Any] = {"macs": self.macs}
+        names = (*_FIGURES, *PARTS)
+        figures = {f"{name}_energy" if name in PARTS else name: getattr(self, name) for name in names}
+        found: dict[str, Any] = {}
         for name, figure in figures.items():
             unit = _FIGURES.get(name, "J")
             for end in ("", "low", "high"):
                 value = None if figure is None else getattr(figure, end or "value")
                 found["_".join(filter(None, (name, end, unit)))] = plain(value)
+        found["macs"] = self.macs
         for i, (end, pick) in enumerate((("low", min), ("high", max))):
             found[f"input_{end}_bits"] = pick(each.inputs for each in self.bits)
             found[f"weight_{end}_bits"] = pick(each.weights for each in self.bits)
             found[f"adc_{end}_bits"] = pick(each.adc[i] for each in self.bits)
         for name in ("cells", "reference_cells", "arrays", "dac_conversions", "adc_conversions", "additions"):
-            found[name] = sum(getattr(each, name) for each in self.counts)
+            found[name] = sum(n * getattr(each, name) for n, each in zip(self._times, self.counts, strict=True))
         return found
 
     def _energies(self) -> Iterator[tuple[str, str, str]]:
@@ -230,6 +240,9 @@ class Cost:
         for name in ("area", "writing"):
             figure = getattr(self, name)
             text = f"not known: {why.get(name, 'of some products')}" if figure is None else str(figure)
+            matrices = sum(self._times)
+            if figure is not None and matrices > 1:
+                text += f", of {matrices:,} matrices"
             alone = name == "area" and figure is not None and self.core is None
             rows.append((name, f"{text}, cells and ADCs alone" if alone else text))
         return rows

@@ -11,6 +11,7 @@ __all__ = ["Anchor", "Figure", "as_figure", "si", "together"]
 
 BAND = 0.1  # of an anchor without a band of its own
 REACH = 2  # bits over which an anchor is scaled
+CODE = 0.1  # bits that some codes less than a power of two may lack: an ADC of 2 radc - 1 codes
 _PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 _SCALED = ("J", "s", "F", "V", "Hz", "J/bit", "J/MAC", "W", "S")  # units that take a prefix
 
@@ -229,7 +230,7 @@ class Anchor:
         if self.bits is None:
             msg = f"the anchor of a converter needs bits=, log2 of its codes: Anchor({self.value:g}, bits=8, ...)"
             fail(ValueError, msg)
-        if abs(bits - self.bits) > REACH:
+        if abs(bits - self.bits) > REACH + CODE:
             fewest, most = max(1, math.ceil(self.bits - REACH)), math.floor(self.bits + REACH)
             msg = (
                 f"a converter of {bits:.3g} bits ({setting}) is more than {REACH} bits from its anchor"

@@ -16,7 +16,7 @@ from ..crossbar.programmed import Programmed
 from ..operands.encoding import Encoded
 from ._cells import energy, load
 from ._circuit import Links, circuit_energy
-from ._cost import Bits, Cost
+from ._cost import PARTS, Bits, Cost
 from ._counts import Counts, adc_codes, counts
 from ._driving import Driving, drives
 from ._figure import Anchor, Figure, together
@@ -80,10 +80,11 @@ def cost_of(
     found = counts(config, height, *programmed.shape, share_dacs=technology.share_dacs)
     product = _Product(config, technology, height, programmed.shape, found, adc_codes(config))
     missing: dict[str, str] = {}
+    parts: dict[str, Any] = dict.fromkeys(PARTS)
     if technology.core is not None:
-        parts = _core(product)
+        parts |= _core(product)
     else:
-        parts = _parts(backend, programmed, inputs, product, (read, first_row), missing)
+        parts |= _parts(backend, programmed, inputs, product, (read, first_row), missing)
     area = _area(product)
     if area is None:
         missing["area"] = "no anchor; give cell_area= and adc_area=, or core_area= (cost.Anchor(..., unit='m2'))"
@@ -99,7 +100,7 @@ def cost_of(
         macs=height * math.prod(programmed.shape),
         bits=(Bits(config.inputs.bits, config.weights.bits, (min(bits), max(bits))),),
         counts=(found,),
-        **{name: parts.get(name) for name in ("dacs", "lines", "cells", "adcs", "adders", "buffers", "core")},
+        **parts,
         latency=_latency(product),
         area=area,
         writing=writing,

@@ -133,5 +133,7 @@ def named(name: str) -> Technology:
             or [n for n in NAMES if name and n.startswith(name)][:1]
         )
         hint = f"did you mean {near[0]!r}? " if near else ""
+        if "/" in name or "." in name:
+            hint = "a file of one has a name that ends in .toml or .json; "
         fail(ValueError, f"unknown technology {name!r}: {hint}known are {known}, and generic- with another node in nm")
     return _CHIPS[name]()

@@ -35,7 +35,7 @@ _SENSE = {
     "read_time": _SHORT,
     "read_cycle": _SHORT,
     "write_time": Quantity("s", 1e-13, 1.0, "programming pulses last between 0.1 ps and 1 s"),
-    "adc_rate": Quantity("Hz", 1.0, 2e11, "converters make between 1 and 2e11 conversions a second"),
+    "adc_rate": Quantity("Hz", 1e2, 2e11, "converters make between 100 and 2e11 conversions a second"),
     "driver_supply": _VOLTS,
     "line_voltage": _VOLTS,
     "line_supply": _VOLTS,
@@ -44,6 +44,13 @@ _SENSE = {
     "end_capacitance": Quantity("F", 0.0, 1e-9, "the end of a line has less than 1 nF"),
     "adder": Quantity("J/bit", 1e-20, 1e-9, "a bit takes less than 1 nJ"),
     "buffer": Quantity("J/bit", 1e-20, 1e-9, "a bit takes less than 1 nJ"),
+    "adc": Quantity("J", 1e-17, 1e-6, "a conversion takes between 10 aJ and 1 uJ"),
+    "dac": Quantity("J", 1e-19, 1e-6, "a conversion takes between 0.1 aJ and 1 uJ"),
+    "cell": Quantity("J", 1e-20, 1e-6, "a cell takes less than 1 uJ in a pulse"),
+    "core": Quantity("J", 1e-16, 1e-3, "an array and its converters take less than 1 mJ in a read"),
+    "cell_area": Quantity("m2", 1e-17, 1e-8, "a cell has between 10 nm2 and 0.01 mm2"),
+    "adc_area": Quantity("m2", 1e-13, 1e-6, "a converter has between 0.1 um2 and 1 mm2"),
+    "core_area": Quantity("m2", 1e-12, 1e-3, "a core has between 1 um2 and 1000 mm2"),
 }
 
 
@@ -115,5 +122,5 @@ def oddities(technology: Any) -> list[str]:
     found = []
     for name, quantity in _SENSE.items():
         figure = getattr(technology, name)
-        found += [] if figure is None else quantity.oddity(name, figure.value)
+        found += [] if figure is None or isinstance(figure, AdcLaw) else quantity.oddity(name, figure.value)
     return found

@@ -341,5 +341,8 @@ def as_technology(value: Any) -> Technology:
     if isinstance(value, os.PathLike):
         return Technology.from_file(value)
     if (name := as_text(value)) is None:
-        fail(TypeError, f"technology={value!r} must be a cost.Technology, or the name of one, such as 'generic-28'")
+        fail(
+            TypeError,
+            f"technology={value!r} must be a cost.Technology, its name, such as 'generic-28', its file or its values",
+        )
     return Technology.from_file(name) if name.lower().endswith((".toml", ".json")) else Technology.named(name)

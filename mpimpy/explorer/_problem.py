@@ -85,6 +85,9 @@ def as_problem(settings: Mapping[str, Any]) -> Problem:
         seconds("age", own["age"])
     technology = own["technology"]
     if technology is not None:
+        if as_text(technology) is None or str(technology).lower().endswith((".toml", ".json")):
+            msg = "the explorer takes the name of a technology, as mpimpy cost lists them"
+            fail(ValueError, f"technology={technology!r}: {msg}")
         technology = Technology.named(technology).name
     assert len(shape) == 3
     return Problem(shape, given, own["preset"], cells, age, compensate, technology)

@@ -166,8 +166,10 @@ class ModelReport:
         return _HEAD if self.technology is None else (*_HEAD, "energy", "latency")
 
     def _note(self) -> str:
+        if self.technology is None:
+            return ""
         cost = self.cost
-        return "" if cost is None else f"({cost.technology.name}; {cost._note()})"
+        return f"{self.technology}; {'no matrix was reached: no cost' if cost is None else cost._note()}"
 
     def _rows(self) -> list[tuple[str, ...]]:
         costed = self.technology is not None

@@ -152,7 +152,9 @@ def _snr_energy(study: "Study", ax: Any) -> None:
             markersize=3, linewidth=1.2, elinewidth=0.8, ecolor=(f"C{mappings.index(mapping)}", 0.35),
         )  # fmt: skip
     ax.set_xscale("log")
-    ax.set_xlabel("Energy (fJ/MAC), with its band")
+    technology = study.call["technology"]
+    name = technology if isinstance(technology, str) else technology["name"]
+    ax.set_xlabel(f"Energy (fJ/MAC), with its band, {name}")
     ax.set_ylabel("SNR (dB)")
 
 

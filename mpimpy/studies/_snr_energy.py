@@ -89,7 +89,10 @@ def snr_energy(
         for chip in numbers:
             matrix = on_chip(here, chip).program(problem.w)
             figures.append(problem.snr(matrix.read(problem.x, read=0)))
-            costs.append(matrix.cost(problem.x, tech))
+            try:
+                costs.append(matrix.cost(problem.x, tech))
+            except ValueError as error:
+                fail(ValueError, f"design mapping={mapping!r}, array_size={shape}, bits={bits}: {error}")
         energy = _per_mac([cost.energy for cost in costs], costs)
         known = [cost.cells for cost in costs if cost.cells is not None]  # none beside a core
         cells = _per_mac(known, costs).value if known else math.nan

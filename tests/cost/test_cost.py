@@ -343,7 +343,7 @@ def test_what_has_no_cost_is_refused():
     assert full.cost(X, GENERIC.replace(whole_arrays=False)).energy == full.cost(X, GENERIC).energy
     with pytest.raises(ValueError, match=r"^unknown technology 'generic': did you mean 'generic-28'\?"):
         engine().program(W).cost(X, "generic")
-    with pytest.raises(TypeError, match=r"^technology=28 must be a cost.Technology, or the name of one"):
+    with pytest.raises(TypeError, match=r"^technology=28 must be a cost.Technology, its name"):
         explain(X, W, engine(), technology=28)
     with pytest.raises(ValueError, match=r"^read=-1 is out of range"):
         engine().program(W).cost(X, GENERIC, read=-1)

@@ -138,9 +138,9 @@ def test_wrong_entries_are_told_with_their_line(tmp_path, monkeypatch, text):
         ("base = 28", ", line 1: base: base=28 must be the name of a technology"),
         ("", ": name, node_nm, read_time, adc, adc_rate missing: add what a technology needs, or base = 'generic-28'"),
         (WHOLE, ": adc missing: add"),
-        (f"source = 'user'\n{WHOLE}[core]\nvalue = 1.0\nsource = 'u'", ": source has no effect without base"),
+        (f"source = 'user'\n{WHOLE}[core]\nvalue = 1e-9\nsource = 'u'", ": source has no effect without base"),
         (
-            f"core_rdac = 1\n{WHOLE}[core]\nvalue = 1.0\nsource = 'u'",
+            f"core_rdac = 1\n{WHOLE}[core]\nvalue = 1e-9\nsource = 'u'",
             ", line 1: core_rdac: core_rdac=1 is out of range",
         ),
         ('{"base": "generic-28",\n"share_dacs": 0}', ", line 2: share_dacs: share_dacs=0 must be True or False"),
@@ -155,7 +155,7 @@ def test_wrong_files(tmp_path, monkeypatch, text, message):
 
 
 def test_a_whole_description_with_a_core_needs_no_converter():
-    values = tomllib.loads(f"{WHOLE}[core]\nvalue = 1.0\nsource = 'u'")
+    values = tomllib.loads(f"{WHOLE}[core]\nvalue = 1e-9\nsource = 'u'")
     found = Technology.from_dict(values)
     assert found.adc is None
     assert found.adc_rate == Figure.chosen(1e8, "Hz", "u")

@@ -152,11 +152,12 @@ def test_an_anchor_at_its_own_bits_is_as_it_was_measured():
     assert anchor.at(8) == anchor.figure
 
 
-@pytest.mark.parametrize("bits", [5.99, 10.01])
+@pytest.mark.parametrize("bits", [5.89, 10.11])
 def test_an_anchor_is_not_scaled_beyond_two_bits(bits):
     anchor = Anchor(2.55e-12, bits=8, source="a chip")
     assert ordered(anchor.at(6))
     assert ordered(anchor.at(10))
+    assert ordered(anchor.at(math.log2(63)))  # an ADC of 2 * 32 - 1 codes
     wanted = rf"^a converter of {bits:.3g} bits \(rdac\) is more than 2 bits from its anchor at 8 bits \(a chip; .*\): "
     wanted += r"give an anchor of a converter nearer to it, or take one of 2\*\*6 to 2\*\*10 codes \(rdac\)$"
     with pytest.raises(ValueError, match=wanted):

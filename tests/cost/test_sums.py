@@ -44,13 +44,18 @@ def test_several_products_cost_as_many_times_as_much():
     one = made.program(W).cost(X, tech)
     four, added = 4 * one, sum([one] * 4)
     assert four == one * 4
-    assert (four.macs, four.bits, four.counts) == (added.macs, added.bits, added.counts)
+    assert (four.macs, four.bits, four.to_dict()["cells"]) == (added.macs, added.bits, added.to_dict()["cells"])
     for name in (*PARTS, "energy", "latency", "area", "writing"):
         found, wanted = getattr(four, name), getattr(added, name)
         assert (found is None) == (wanted is None), name
         for end in ("value", "low", "high") if found is not None else ():
             assert getattr(found, end) == pytest.approx(getattr(wanted, end)), name
     assert four.to_dict()["arrays"] == 4 * one.to_dict()["arrays"]
+    assert "of 4 matrices, cells and ADCs alone" in unfolded(four)
+    assert "matrices" not in unfolded(one)
+    many = 3 * (10**9 * one + one)
+    assert (many.times, len(many.counts)) == ((3 * 10**9, 3), 2)
+    assert many.to_dict()["arrays"] == 3 * (10**9 + 1) * one.to_dict()["arrays"]
     assert (4 * engine().program(W).cost(X, GENERIC)).area is None
     for wrong in (True, 2.0, "2", None, one):
         for call in (lambda wrong=wrong: one * wrong, lambda wrong=wrong: wrong * one):

@@ -147,7 +147,7 @@ def test_unknown_names_list_those_that_are_known():
 def test_what_is_no_name_is_refused(value):
     with pytest.raises(TypeError, match=r"^technology=.* must be the name of one, such as 'generic-28'$"):
         Technology.named(value)
-    with pytest.raises(TypeError, match=r"^technology=.* must be a cost.Technology, or the name of one, such as"):
+    with pytest.raises(TypeError, match=r"^technology=.* must be a cost.Technology, its name, such as"):
         as_technology(value)
 
 
@@ -311,9 +311,16 @@ def test_a_core_leaves_out_the_sources_of_what_it_replaces():
         ({"read_cycle": 100}, "read_cycle=100 s is odd: pulses last between"),
         ({"write_time": 1e3, "write_voltage": 1.0}, "write_time=1000 s is odd: programming pulses last between"),
         ({"write_time": 1e-6, "write_voltage": 900}, "write_voltage=900 V is odd: circuits of arrays have between"),
-        ({"adc_rate": 0.1}, "adc_rate=0.1 Hz is odd: converters make between 1 and 2e11 conversions a second"),
+        ({"adc_rate": 0.1}, "adc_rate=0.1 Hz is odd: converters make between 100 and 2e11 conversions a second"),
         ({"driver_supply": 800}, "driver_supply=800 V is odd: circuits of arrays have between 0.1 mV and 20 V: did"),
         ({"line_voltage": 800}, "line_voltage=800 V is odd"),
+        ({"adc": Anchor(2.55, bits=8, source="u")}, "adc=2.55 J is odd: a conversion takes between"),
+        ({"dac": Anchor(3.0, source="u")}, "dac=3 J is odd"),
+        ({"cell": Anchor(1.0, source="u")}, "cell=1 J is odd"),
+        ({"core": Anchor(100.0, source="u")}, "core=100 J is odd"),
+        ({"cell_area": Anchor(0.1, unit="m2", source="u")}, "cell_area=0.1 m2 is odd: a cell has between"),
+        ({"adc_area": Anchor(1270, unit="m2", source="u")}, "adc_area=1270 m2 is odd"),
+        ({"core_area": Anchor(5, unit="m2", source="u")}, "core_area=5 m2 is odd"),
         ({"line_voltage": 1.0, "line_supply": 800}, "line_supply=800 V is odd"),
         ({"cell_capacitance": 2.1}, "cell_capacitance=2.1 F is odd: a cell has less than 10 pF"),
         ({"end_capacitance": 48}, "end_capacitance=48 F is odd: the end of a line has less than 1 nF"),
@@ -322,8 +329,9 @@ def test_a_core_leaves_out_the_sources_of_what_it_replaces():
     ],
 )
 def test_numbers_that_no_machine_has_are_told_once(changes, message):
+    bare = {} if any(isinstance(value, Anchor) for value in changes.values()) else {"source": "user"}
     with pytest.warns(MpimpyWarning) as told:
-        odd = GENERIC.replace(**changes, source="user")
+        odd = GENERIC.replace(**changes, **bare)
     assert [str(each.message)[: len(message)] for each in told] == [message]
     assert told[0].filename == __file__
     odd.replace(adcs_per_array=8)  # not told again

@@ -73,6 +73,8 @@ def test_warnings_are_notes():
         ({"compensate": True}, "compensate=True has no effect without an age"),
         ({"seed": None}, "seed=None would draw anew at each change"),
         ({"technology": "generic"}, "unknown technology 'generic'"),
+        ({"technology": "mine.toml"}, "technology='mine.toml': the explorer takes the name of a technology"),
+        ({"technology": {"base": "generic-28"}}, "the explorer takes the name of a technology"),
         ({"technology": "generic-28", "radc": None}, "an ideal ADC, radc=None, has no number of codes"),
         ({"w_slices": [1, 5]}, "weight slice of 5 bits needs 32 levels but g_level=16"),
         ([("M", 1)], "settings must be a mapping"),

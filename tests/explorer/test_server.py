@@ -190,7 +190,13 @@ def test_the_browser_is_opened_and_an_interrupt_ends_it(monkeypatch, capsys):
 @pytest.mark.posix
 def test_ctrl_c_is_quiet():
     command = [sys.executable, "-m", "mpimpy", "explore", "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # a child of jobs in the background of a shell would ignore the signal, as they do
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         assert process.stdout.readline().startswith("mpimpy explorer: http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=300)

@@ -65,7 +65,7 @@ def test_a_cost_is_in_the_table_the_dict_and_the_frame():
     lines = str(found).splitlines()
     assert lines[0].split()[-2:] == ["energy", "latency"]
     assert str(found.cost.energy) in lines[3]
-    assert lines[-1].startswith("(generic-28; not counted: ")
+    assert lines[-1].startswith("generic-28; not counted: ")
     assert str(found.layers["1"].cost.latency) in found._repr_html_()
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["technology"] == "generic-28"

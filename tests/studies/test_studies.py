@@ -319,6 +319,12 @@ def test_the_standard_product_is_stated():
         ("adc_bits", {"bits": [8, 8]}, ValueError, "bits has 8 twice"),
         ("chip_yield", {"target": "high"}, TypeError, "target"),
         ("snr_energy", {"technology": "generic"}, ValueError, "unknown technology 'generic'"),
+        (
+            "snr_energy",
+            {"technology": "neurram-2022", "space": {"mapping": "twos", "bits": [6, 12]}},
+            ValueError,
+            r"design mapping='twos', array_size=\(64, 64\), bits=12: a converter of 12 bits",
+        ),
         ("snr_energy", {"space": {"radc": [64]}}, TypeError, "radc"),
         ("snr_energy", {"space": [6, 8]}, TypeError, "must be a dict of lists"),
         ("snr_energy", {"space": {"mapping": "pairs"}}, ValueError, "mapping='pairs'"),
