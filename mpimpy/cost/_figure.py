@@ -126,7 +126,7 @@ class Figure:
 
     def by(self, other: "Figure", unit: str, source: str | None = None) -> "Figure":
         """Return the product with another figure, neither below 0, both bands fully correlated."""
-        source = f"{self.source}; {other.source}" if source is None else source
+        source = "; ".join(dict.fromkeys((self.source, other.source))) if source is None else source
         return Figure(self.value * other.value, unit, self.low * other.low, self.high * other.high, source)
 
     @property
@@ -145,11 +145,12 @@ class Figure:
 def together(figures: Iterable[Figure | None], unit: str, source: str = "sum") -> Figure:
     """Return the sum of figures, whose bands are taken as fully correlated: low with low, high with high.
 
-    Nothing counts for None.
+    Nothing counts for None. One source of all of them stays.
     """
     known = [figure for figure in figures if figure is not None]
     value, low, high = (math.fsum(getattr(figure, name) for figure in known) for name in ("value", "low", "high"))
-    return Figure(value, unit, min(low, value), max(high, value), source)
+    sources = {figure.source for figure in known}
+    return Figure(value, unit, min(low, value), max(high, value), sources.pop() if len(sources) == 1 else source)
 
 
 @dataclass(frozen=True)

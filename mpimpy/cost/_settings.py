@@ -63,7 +63,7 @@ def checked(technology: Any) -> dict[str, Any]:
         If one is out of range, in another unit, or has no effect.
     """
     if not isinstance(technology.name, str) or not technology.name:
-        fail(TypeError, f"name={technology.name!r} of a technology must be text")
+        fail(TypeError, f"name={technology.name!r} of a technology must be text, and not empty")
     node = as_float("node_nm", technology.node_nm, 0, above=True, unit=" nm")
     found: dict[str, Any] = {"node_nm": node, "coding": as_choice("coding", technology.coding, CODINGS)}
     for name, (unit, optional) in FIGURES.items():

@@ -6,6 +6,7 @@ from .._costing import cost_at
 from ..analysis.counts import Counts
 from ..checks import fail
 from ..cost import Cost, Technology
+from ..cost._cost import PARTS
 from ._cells import Made
 
 __all__ = ["Costs", "columns", "frame_columns", "total"]
@@ -65,12 +66,13 @@ def columns(cost: Cost | None) -> tuple[str, str]:
     return ("", "") if cost is None else (str(cost.energy), str(cost.latency))
 
 
+# of a cost beside the counts of a matrix
+_COLUMNS = [f"{name}_energy_J" for name in PARTS]
+for _name, _unit in (("energy", "J"), ("energy_per_mac", "J"), ("latency", "s"), ("area", "m2"), ("writing", "J")):
+    _COLUMNS += [f"{_name}_{_unit}", f"{_name}_low_{_unit}", f"{_name}_high_{_unit}"]
+
+
 def frame_columns(cost: Cost | None) -> dict[str, float | None]:
-    """Return the energy and the latency of a cost in columns of a data frame, with their bands."""
-    found: dict[str, float | None] = {}
-    for name, unit in (("energy", "J"), ("latency", "s")):
-        figure = None if cost is None else getattr(cost, name)
-        for end in ("value", "low", "high"):
-            shown = f"{name}_{unit}" if end == "value" else f"{name}_{end}_{unit}"
-            found[shown] = None if figure is None else getattr(figure, end)
-    return found
+    """Return a cost in columns of a data frame: energies of the parts, and figures with the ends of their bands."""
+    values = {} if cost is None else cost.to_dict()
+    return {name: values.get(name) for name in ("macs", *_COLUMNS)}

@@ -62,6 +62,8 @@ def sweep(found: Any, ax: Any = None, title: str | None = None, *, x: str | None
     of = results[0] if of is None else of
     check_names([of], results, "result")
     values = found[of]
+    if np.isnan(values.values).all():
+        fail(ValueError, f"{of} is unknown at all points: there is nothing to draw; of= takes another result")
     settings = [name for name in values.dims if name != "chip"]
     if not settings:
         fail(ValueError, "the sweep has no settings that vary: there is nothing to draw a curve over")

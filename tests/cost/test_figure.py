@@ -34,10 +34,10 @@ def test_bands_stay_in_order(found, other, factor):
     product = total.by(other, "J V")
     assert ordered(product)
     assert product.low == total.low * other.low
-    assert product.source == "sum; drawn"
+    assert product.source == ("drawn" if found else "sum; drawn")
     scaled = product.times(factor, "X")
     assert ordered(scaled)
-    assert (scaled.high, scaled.unit, scaled.source) == (product.high * factor, "X", "sum; drawn")
+    assert (scaled.high, scaled.unit, scaled.source) == (product.high * factor, "X", product.source)
     assert total.by(other, "", "both").times(1.0, source="other").source == "other"
 
 
@@ -150,6 +150,11 @@ def test_an_anchor_is_scaled_by_codes_and_its_band_holds_the_bits_too(bits, more
 def test_an_anchor_at_its_own_bits_is_as_it_was_measured():
     anchor = Anchor(2.55e-12, bits=8, source="a chip")
     assert anchor.at(8) == anchor.figure
+
+
+def test_one_source_of_all_figures_stays():
+    a, b = Figure.chosen(1.0, "J", "a"), Figure.chosen(2.0, "J", "b")
+    assert (together([a, a], "J").source, together([a, b], "J").source, together([], "J").source) == ("a", "sum", "sum")
 
 
 @pytest.mark.parametrize("bits", [5.89, 10.11])

@@ -198,7 +198,7 @@ def test_a_core_takes_the_place_of_all_parts():
     tech = GENERIC.replace(core=anchor, core_array=(4, 2), adc=None)
     found = engine(x_slices=[1, 1, 1], rdac=2).program(W).cost(X, tech)
     assert found.core.value == pytest.approx(2 * 2 * 4 * 1e-9)  # rows, slices, pairs of arrays
-    assert found.energy == Figure(found.core.value, "J", found.core.low, found.core.high, "sum of the parts")
+    assert found.energy == Figure(found.core.value, "J", found.core.low, found.core.high, found.core.source)
     assert all(getattr(found, name) is None for name in PARTS if name != "core")
     assert "  cores" in str(found)
     assert "DACs" not in str(found)

@@ -80,6 +80,9 @@ def test_a_cost_is_in_the_table_the_dict_and_the_frame():
     pytest.importorskip("pandas")
     assert "energy_J" not in plain.to_frame()
     frame = some.to_frame()
+    assert frame.macs["a"] == some.layers["a"].cost.macs
+    assert frame.adcs_energy_J["a"] == some.layers["a"].cost.adcs.value
+    assert frame.cells["a"] == some.layers["a"].counts.cells
     assert frame.energy_high_J["a"] == some.layers["a"].cost.energy.high
     assert np.isnan(frame.latency_s["b"])
 
@@ -184,3 +187,11 @@ def test_writing_counts_once_for_weights_and_each_time_for_data():
         assert both.writing.value == wanted
         assert both.area.value == 2
         assert both.latency.value == 2
+
+
+def test_a_model_that_no_data_reach_has_no_cost():
+    model = converted(torch.nn.ModuleDict({"a": torch.nn.Linear(8, 4)}))
+    model.forward = lambda x: x
+    found = ann.report(model, inputs(2, 8), technology="generic-28")
+    assert found.cost is None
+    assert str(found).endswith("generic-28; no matrix was reached: no cost")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mpimpy import DPETensor, sweep
+from mpimpy import DPETensor, plot, sweep
 from mpimpy.cost import Technology
 
 pytest.importorskip("xarray")
@@ -27,3 +27,10 @@ def test_a_cost_is_numbers_in_a_dataset(tmp_path):
         assert float(at.adc_conversions) == cost.counts[0].adc_conversions
     assert found.area_m2.dtype == np.float64
     assert np.isnan(found.area_m2).all()
+    assert next(iter(found.data_vars)) == "energy_J"  # what a picture of the sweep shows first
+    pytest.importorskip("matplotlib")
+    with pytest.raises(
+        ValueError, match="area_m2 is unknown at all points: there is nothing to draw; of= takes another"
+    ):
+        plot.sweep(found, of="area_m2")
+    assert "energy_J" in plot.sweep(found).get_ylabel()
