@@ -173,7 +173,13 @@ def _kept(programmed: Programmed, whole: bool, make: Callable[[], Load]) -> Load
 
 
 def cell_energy(
-    backend: Any, programmed: Programmed, inputs: Encoded, how: Driving, read: int = 0, first_row: int = 0
+    backend: Any,
+    programmed: Programmed,
+    inputs: Encoded,
+    how: Driving,
+    read: int = 0,
+    first_row: int = 0,
+    driven: Drives | None = None,
 ) -> float:
     """Return the energy that a product dissipates in its cells, and in its wires if they resist, J.
 
@@ -192,6 +198,8 @@ def cell_energy(
         Number of the read: of its DACs' noise.
     first_row : int
         Row of the first input in the whole input matrix.
+    driven : Drives, optional
+        Those of the inputs, if they are at hand.
 
     Raises
     ------
@@ -201,4 +209,5 @@ def cell_energy(
     loaded = load(backend, programmed, how)
     if isinstance(loaded, Links):
         return float(circuit_energy(backend, programmed, inputs, how, loaded, read, first_row))
-    return float(energy(how, programmed, drives(backend, programmed, inputs, read, first_row), loaded))
+    driven = drives(backend, programmed, inputs, read, first_row) if driven is None else driven
+    return float(energy(how, programmed, driven, loaded))

@@ -14,8 +14,7 @@ from ..config import Config
 from ..crossbar import plan as plans
 from ..crossbar.programmed import Programmed
 from ..operands.encoding import Encoded
-from ._cells import energy, load
-from ._circuit import Links, circuit_energy
+from ._cells import cell_energy
 from ._cost import PARTS, Bits, Cost
 from ._counts import Counts, adc_codes, counts
 from ._driving import Driving, drives
@@ -149,13 +148,7 @@ def _parts(
     pulse = config.dac.vread
     parts: dict[str, Figure | None] = {}
     if tech.cell is None:
-        how = _driving(product)
-        loaded = load(backend, programmed, how)
-        if isinstance(loaded, Links):
-            joule = circuit_energy(backend, programmed, inputs, how, loaded, *at)
-        else:
-            joule = energy(how, programmed, driven, loaded)
-        parts["cells"] = _exact(float(joule), product)
+        parts["cells"] = _exact(cell_energy(backend, programmed, inputs, _driving(product), *at, driven), product)
     else:
         on_row = product.line_cells * product.lines if _whole(product) else _cells_on_row(product)
         parts["cells"] = tech.cell.figure.times(driven.nonzero * on_row)
